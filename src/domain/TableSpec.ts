@@ -1,0 +1,43 @@
+/** One table to keep equal to the chain. */
+import { Result } from "effect"
+import { fingerprint } from "./fingerprint.ts"
+import { type StreamingQuery, streamingQuery } from "./streamingQuery.ts"
+
+export interface TableSpec {
+  /** The name of the table in PostgreSQL, exactly as the config writes it. */
+  readonly name: string
+  readonly query: StreamingQuery
+  /** Changes when the query does, not when its layout, its comments or the case of its words do. */
+  readonly fingerprint: string
+}
+
+export interface InvalidTable {
+  readonly _tag: "InvalidTable"
+  /** What the problem belongs to. */
+  readonly part: "name" | "sql"
+  readonly reason: string
+}
+
+/** Fails on a name PostgreSQL would cut or that our bookkeeping uses, and on a query that cannot be followed. */
+export const makeTableSpec = (name: string, sql: string): Result.Result<TableSpec, InvalidTable> => {
+  const problem = tableNameProblem(name)
+  if (problem !== undefined) return Result.fail({ _tag: "InvalidTable", part: "name", reason: problem })
+  return Result.mapBoth(streamingQuery(sql), {
+    onFailure: ({ reason }): InvalidTable => ({ _tag: "InvalidTable", part: "sql", reason }),
+    onSuccess: (query): TableSpec => ({ name, query, fingerprint: fingerprint(query.normalized) })
+  })
+}
+
+/** PostgreSQL cuts identifiers at NAMEDATALEN - 1 bytes, silently, so two tables could become one. */
+export const maxIdentifierBytes = 63
+
+export const tableNameProblem = (name: string): string | undefined => {
+  if (name === "") return "a table needs a name"
+  if (name.includes("\0")) return "a table name cannot hold a NUL character"
+  if (new TextEncoder().encode(name).length > maxIdentifierBytes) {
+    return `a table name has at most ${maxIdentifierBytes} bytes in PostgreSQL`
+  }
+  return name.toLowerCase().startsWith("_ampsync")
+    ? "names that begin with _ampsync belong to the bookkeeping"
+    : undefined
+}

@@ -1,0 +1,237 @@
+import type { ArrowField, ArrowType } from "./ArrowSchema.ts"
+import { checkColumn } from "./checkColumn.ts"
+import type { Column } from "./ColumnBatch.ts"
+import { type FlatTable, sizeAt } from "./flatbuffer.ts"
+import { refuse } from "./MalformedArrow.ts"
+
+export type Codec = "lz4Frame" | "zstd"
+
+/** Undoes the compression of one buffer; `sizeBytes` is the length it must have afterwards. May throw. */
+export type Decompress = (codec: Codec, bytes: Uint8Array, sizeBytes: number) => Uint8Array
+
+/** The values that dictionary columns point into, by dictionary id. */
+export type Dictionaries = ReadonlyMap<bigint, ReadonlyArray<Column>>
+
+export interface ReadContext {
+  readonly body: Uint8Array
+  readonly dictionaries: Dictionaries
+  readonly decompress: Decompress | undefined
+}
+
+export interface Columns {
+  readonly rows: number
+  readonly columns: ReadonlyArray<Column>
+  /** Bytes the columns keep alive. */
+  readonly sizeBytes: number
+}
+
+/** Binds the buffers of a record batch to its fields. Source: Apache Arrow, format/Message.fbs, `RecordBatch`. */
+export const readColumns = (
+  fields: ReadonlyArray<ArrowField>,
+  batch: FlatTable,
+  context: ReadContext
+): Columns => {
+  const rows = checkedRows(batch.size(0))
+  const parts = new Parts(batch, context)
+  const columns = fields.map((field) => readColumn(field, parts, field.name, rows))
+  parts.expectEnd()
+  return { rows, columns, sizeBytes: parts.sizeBytes }
+}
+
+// Rows are counted in 32 bits everywhere behind this door.
+const MAX_ROWS = 0x7fffffff
+
+const checkedRows = (rows: number): number => rows <= MAX_ROWS ? rows : refuse(`a column claims ${rows} rows`)
+
+/** What one buffer may grow to when it is unpacked; a field of PostgreSQL cannot be larger either. */
+const MAX_UNPACKED_BYTES = 0x3fffffff
+
+/** Hands out the nodes and buffers of a batch in the order of its fields. */
+class Parts {
+  readonly dictionaries: Dictionaries
+  sizeBytes: number
+  readonly #view: DataView
+  readonly #body: Uint8Array
+  readonly #nodes: { readonly start: number; readonly count: number }
+  readonly #buffers: { readonly start: number; readonly count: number }
+  readonly #variadic: { readonly start: number; readonly count: number }
+  readonly #unpack: ((packed: Uint8Array) => Uint8Array) | undefined
+  #node = 0
+  #buffer = 0
+  #variadicAt = 0
+
+  constructor(batch: FlatTable, context: ReadContext) {
+    this.dictionaries = context.dictionaries
+    this.sizeBytes = context.body.length
+    this.#view = batch.view
+    this.#body = context.body
+    this.#nodes = batch.vector(1, 16)
+    this.#buffers = batch.vector(2, 16)
+    this.#variadic = batch.vector(4, 8)
+    this.#unpack = unpackOf(batch.table(3), context.decompress)
+  }
+
+  node(): { readonly length: number; readonly nullCount: number } {
+    if (this.#node >= this.#nodes.count) refuse("a batch has fewer columns than its schema")
+    const at = this.#nodes.start + 16 * this.#node++
+    const length = checkedRows(sizeAt(this.#view, at))
+    const nullCount = sizeAt(this.#view, at + 8)
+    return nullCount <= length ? { length, nullCount } : refuse("a column claims more nulls than rows")
+  }
+
+  buffer(): Uint8Array {
+    if (this.#buffer >= this.#buffers.count) refuse("a batch has fewer buffers than its schema needs")
+    const at = this.#buffers.start + 16 * this.#buffer++
+    const offset = sizeAt(this.#view, at)
+    const length = sizeAt(this.#view, at + 8)
+    if (offset + length > this.#body.length) refuse("a buffer lies outside the body of its message")
+    const bytes = this.#body.subarray(offset, offset + length)
+    if (this.#unpack === undefined || length === 0) return bytes
+    const unpacked = this.#unpack(bytes)
+    this.sizeBytes += unpacked.length
+    return unpacked
+  }
+
+  /** The data buffers of a view column, whose number the batch says. */
+  variadicBuffers(): ReadonlyArray<Uint8Array> {
+    if (this.#variadicAt >= this.#variadic.count) refuse("a batch does not say how many data buffers a view column has")
+    const count = sizeAt(this.#view, this.#variadic.start + 8 * this.#variadicAt++)
+    if (count > this.#buffers.count) refuse("a batch has fewer buffers than its schema needs")
+    return Array.from({ length: count }, () => this.buffer())
+  }
+
+  /** Anything left over means that schema and batch do not belong together. */
+  expectEnd(): void {
+    const all = this.#node === this.#nodes.count
+      && this.#buffer === this.#buffers.count
+      && this.#variadicAt === this.#variadic.count
+    if (!all) refuse("a batch has more columns or buffers than its schema")
+  }
+}
+
+/** Shape: int64 length when unpacked (-1: the rest is not packed), then the packed bytes. */
+const unpackOf = (
+  compression: FlatTable | undefined,
+  decompress: Decompress | undefined
+): ((packed: Uint8Array) => Uint8Array) | undefined => {
+  if (compression === undefined) return undefined
+  const number = compression.uint8(0, 0)
+  const codec: Codec = number === 0
+    ? "lz4Frame"
+    : number === 1
+    ? "zstd"
+    : refuse(`compression codec ${number} is unknown`)
+  if (compression.uint8(1, 0) !== 0) refuse("only buffers are compressed in a way that is understood")
+  if (decompress === undefined) {
+    return refuse(`its body is compressed with ${codecNames[codec]}, which is not supported`)
+  }
+  return (packed) => {
+    const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength)
+    const rest = packed.subarray(8)
+    if (view.getInt32(0, true) === -1 && view.getInt32(4, true) === -1) return rest
+    const sizeBytes = sizeAt(view, 0)
+    if (sizeBytes > MAX_UNPACKED_BYTES) refuse("a compressed buffer claims more than 1 GiB")
+    return unpackedOrRefuse(decompress, codec, rest, sizeBytes)
+  }
+}
+
+const codecNames = { lz4Frame: "LZ4", zstd: "ZSTD" } as const
+
+const unpackedOrRefuse = (decompress: Decompress, codec: Codec, bytes: Uint8Array, sizeBytes: number): Uint8Array => {
+  let unpacked: Uint8Array
+  try {
+    unpacked = decompress(codec, bytes, sizeBytes)
+  } catch {
+    return refuse(`a buffer compressed with ${codecNames[codec]} is damaged`)
+  }
+  return unpacked.length === sizeBytes ? unpacked : refuse(`a buffer compressed with ${codecNames[codec]} is damaged`)
+}
+
+/** `path` names the column in errors; `minRows` is what the parent needs of it. */
+const readColumn = (field: ArrowField, parts: Parts, path: string, minRows: number, exact = true): Column => {
+  const node = parts.node()
+  if (exact ? node.length !== minRows : node.length < minRows) {
+    refuse(`column ${JSON.stringify(path)} has ${node.length} rows where ${minRows} are needed`)
+  }
+  const validity = hasValidity(field.type) ? readValidity(parts.buffer(), node, path) : undefined
+  const buffers = readBuffers(field.type, parts)
+  const column: Column = {
+    field,
+    length: node.length,
+    nullCount: validity === undefined && field.type.kind !== "null" ? 0 : node.nullCount,
+    validity,
+    buffers,
+    children: readChildren(field.type, parts, path, node.length),
+    dictionary: field.type.kind === "dictionary" ? parts.dictionaries.get(field.type.id) ?? [] : []
+  }
+  checkColumn(column, path)
+  return column
+}
+
+const hasValidity = (type: ArrowType): boolean =>
+  type.kind !== "null" && type.kind !== "union" && type.kind !== "runEndEncoded"
+
+const readValidity = (
+  bitmap: Uint8Array,
+  node: { readonly length: number; readonly nullCount: number },
+  path: string
+): Uint8Array | undefined => {
+  if (node.nullCount === 0) return undefined
+  return bitmap.length >= Math.ceil(node.length / 8)
+    ? bitmap
+    : refuse(`column ${JSON.stringify(path)} claims nulls but has no complete validity bitmap`)
+}
+
+const readBuffers = (type: ArrowType, parts: Parts): ReadonlyArray<Uint8Array> => {
+  switch (type.kind) {
+    case "null":
+    case "struct":
+    case "fixedSizeList":
+    case "runEndEncoded":
+      return []
+    case "utf8":
+    case "binary":
+      return type.offsets === "view" ? [parts.buffer(), ...parts.variadicBuffers()] : [parts.buffer(), parts.buffer()]
+    case "list":
+      return type.offsets === 32 || type.offsets === 64 ? [parts.buffer()] : [parts.buffer(), parts.buffer()]
+    case "union":
+      return type.mode === "sparse" ? [parts.buffer()] : [parts.buffer(), parts.buffer()]
+    default:
+      return [parts.buffer()]
+  }
+}
+
+const readChildren = (type: ArrowType, parts: Parts, path: string, rows: number): ReadonlyArray<Column> => {
+  const child = (field: ArrowField, minRows: number) =>
+    readColumn(field, parts, `${path}.${field.name}`, minRows, false)
+  switch (type.kind) {
+    case "struct":
+      return type.fields.map((field) => child(field, rows))
+    case "list":
+      return [child(type.item, 0)]
+    case "fixedSizeList":
+      return [child(type.item, checkedRows(rows * type.size))]
+    case "map":
+      return readEntries(type, parts, path)
+    case "union":
+      return type.fields.map((field) => child(field, type.mode === "sparse" ? rows : 0))
+    case "runEndEncoded": {
+      const runEnds = child(type.runEnds, 0)
+      return [runEnds, child(type.values, runEnds.length)]
+    }
+    default:
+      return []
+  }
+}
+
+/** The entries of a map are a struct on the wire; no entry may be absent, so only keys and values are kept. */
+const readEntries = (
+  type: Extract<ArrowType, { kind: "map" }>,
+  parts: Parts,
+  path: string
+): ReadonlyArray<Column> => {
+  const node = parts.node()
+  parts.buffer()
+  if (node.nullCount > 0) refuse(`the map ${JSON.stringify(path)} has absent entries`)
+  return [type.key, type.value].map((field) => readColumn(field, parts, `${path}.${field.name}`, node.length, false))
+}

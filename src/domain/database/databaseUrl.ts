@@ -1,0 +1,111 @@
+/** The syntax of a PostgreSQL connection URL, without the meaning of its parameters. */
+import { Result } from "effect"
+import type { InvalidDatabaseTarget } from "../DatabaseTarget.ts"
+
+export interface ParsedDatabaseUrl {
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly host: string | undefined
+  readonly port: number | undefined
+  readonly database: string | undefined
+  /** Decoded, in the order of the text. */
+  readonly parameters: ReadonlyArray<readonly [key: string, value: string]>
+}
+
+export const urlForm = "postgresql://user:password@host:5432/database, with : / ? # @ % in user and password percent-encoded"
+
+export const invalid = (found: string, allowed: string = urlForm): InvalidDatabaseTarget => ({
+  _tag: "InvalidDatabaseTarget",
+  found,
+  allowed
+})
+
+/**
+ * Splits a URL the way libpq does, which is more lenient than RFC 3986: hosts may be percent-encoded paths, and every
+ * part may be missing.
+ *
+ * Source: PostgreSQL, src/interfaces/libpq/fe-connect.c, `conninfo_uri_parse_options`.
+ */
+export const parseDatabaseUrl = (url: string): Result.Result<ParsedDatabaseUrl, InvalidDatabaseTarget> =>
+  Result.gen(function*() {
+    const scheme = /^postgres(?:ql)?:\/\//i.exec(url)
+    if (scheme === null) return yield* Result.fail(invalid("does not begin with postgres:// or postgresql://"))
+    const [credentials, rest] = splitCredentials(url.slice(scheme[0].length))
+    const [place, query] = splitAt(rest, rest.indexOf("?"))
+    const [authority, path] = splitAt(place, place.indexOf("/"))
+    const [user, password] = splitAt(credentials ?? "", (credentials ?? "").indexOf(":"))
+    const [host, port] = yield* splitPort(authority)
+    return {
+      user: yield* decodePart("user", user),
+      password: yield* decodePart("password", password),
+      host: yield* decodePart("host", host),
+      port: yield* parsePort(port),
+      database: yield* decodePart("database", path),
+      parameters: yield* parseQuery(query ?? "")
+    }
+  })
+
+/**
+ * The text before the `@` that ends the credentials. An `@` that was left unencoded in a password is forgiven where it
+ * cannot be read otherwise, because no host contains one.
+ */
+const splitCredentials = (text: string): readonly [string | undefined, string] => {
+  const slash = text.indexOf("/")
+  const first = text.indexOf("@")
+  if (first < 0 || (slash >= 0 && slash < first)) return [undefined, text]
+  const authorityEnd = first + 1 + text.slice(first + 1).search(/[/?]|$/)
+  const last = text.slice(0, authorityEnd).lastIndexOf("@")
+  return [text.slice(0, last), text.slice(last + 1)]
+}
+
+const splitAt = (text: string, index: number): readonly [string, string | undefined] =>
+  index < 0 ? [text, undefined] : [text.slice(0, index), text.slice(index + 1)]
+
+const splitPort = (
+  authority: string
+): Result.Result<readonly [string, string | undefined], InvalidDatabaseTarget> => {
+  if (authority.includes(",")) return Result.fail(invalid("names several hosts", "exactly one host"))
+  if (!authority.startsWith("[")) return Result.succeed(splitAt(authority, authority.indexOf(":")))
+  const match = /^\[([^\]]+)\](?::(.*))?$/.exec(authority)
+  return match === null
+    ? Result.fail(invalid("has an IPv6 address without its closing bracket"))
+    : Result.succeed([match[1] ?? "", match[2]])
+}
+
+export const parsePort = (text: string | undefined): Result.Result<number | undefined, InvalidDatabaseTarget> => {
+  if (text === undefined || text === "") return Result.succeed(undefined)
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  return port >= 1 && port <= 65535
+    ? Result.succeed(port)
+    // Not a word of what was found: a password with an unencoded slash ends up here.
+    : Result.fail(invalid("has a port that is not a number from 1 to 65535"))
+}
+
+const decodePart = (
+  part: string,
+  text: string | undefined
+): Result.Result<string | undefined, InvalidDatabaseTarget> => {
+  if (text === undefined || text === "") return Result.succeed(undefined)
+  try {
+    const decoded = decodeURIComponent(text)
+    return decoded.includes("\0") ? Result.fail(invalid(`has a NUL character in its ${part}`)) : Result.succeed(decoded)
+  } catch {
+    return Result.fail(invalid(`has a broken percent-encoding in its ${part}`, `${urlForm}; a literal % is %25`))
+  }
+}
+
+const parseQuery = (
+  query: string
+): Result.Result<ReadonlyArray<readonly [string, string]>, InvalidDatabaseTarget> =>
+  Result.gen(function*() {
+    const parameters: Array<readonly [string, string]> = []
+    for (const pair of query.split("&").filter((text) => text !== "")) {
+      const [key, value] = splitAt(pair, pair.indexOf("="))
+      const name = (yield* decodePart("parameters", key)) ?? ""
+      if (value === undefined) {
+        return yield* Result.fail(invalid("has a parameter without a value", "name=value pairs joined by &"))
+      }
+      parameters.push([name, (yield* decodePart("parameters", value)) ?? ""])
+    }
+    return parameters
+  })

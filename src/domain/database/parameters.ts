@@ -1,0 +1,128 @@
+/** The meaning of the parameters behind the `?` of a PostgreSQL connection URL. */
+import { Redacted, Result } from "effect"
+import type { DatabaseOptions, DatabaseSsl, DatabaseTarget, InvalidDatabaseTarget, SslMode } from "../DatabaseTarget.ts"
+import { invalid, parsePort } from "./databaseUrl.ts"
+
+type Writable<T> = { -readonly [K in keyof T]?: T[K] | undefined }
+
+/** A target under construction. */
+export interface Draft {
+  host: string | undefined
+  port: number | undefined
+  user: string | undefined
+  password: string | undefined
+  database: string | undefined
+  readonly ssl: Writable<DatabaseSsl>
+  readonly options: Writable<DatabaseOptions>
+}
+
+type Problem = InvalidDatabaseTarget | undefined
+type Apply = (draft: Draft, value: string) => Problem
+
+const sslModes: ReadonlyArray<SslMode> = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+const oneOf = <A extends string>(name: string, allowed: ReadonlyArray<A>, put: (draft: Draft, value: A) => void): Apply =>
+(draft, value) => {
+  const found = allowed.find((candidate) => candidate === value)
+  if (found === undefined) return invalid(`has a ${name} that is not supported`, `${name} as one of ${allowed.join(", ")}`)
+  put(draft, found)
+  return undefined
+}
+
+const seconds = (name: string, put: (draft: Draft, value: number) => void): Apply => (draft, value) => {
+  if (!/^\d{1,9}$/.test(value)) return invalid(`has a ${name} that is not a number`, `${name} as whole seconds`)
+  put(draft, Number(value))
+  return undefined
+}
+
+const text = (put: (draft: Draft, value: string) => void): Apply => (draft, value) => {
+  put(draft, value)
+  return undefined
+}
+
+const parameters: Readonly<Record<string, Apply>> = {
+  host: (draft, value) => {
+    if (value.includes(",")) return invalid("names several hosts", "exactly one host")
+    if (value !== "") draft.host = value
+    return undefined
+  },
+  port: (draft, value) => {
+    const port = parsePort(value)
+    if (Result.isFailure(port)) return port.failure
+    draft.port = port.success ?? draft.port
+    return undefined
+  },
+  user: text((draft, value) => draft.user = value === "" ? draft.user : value),
+  password: text((draft, value) => draft.password = value === "" ? draft.password : value),
+  dbname: text((draft, value) => draft.database = value === "" ? draft.database : value),
+  sslmode: oneOf("sslmode", sslModes, (draft, value) => draft.ssl.mode = value),
+  // The spelling of JDBC, which libpq reads as well.
+  ssl: oneOf("ssl", ["true", "false"], (draft, value) => draft.ssl.mode = value === "true" ? "require" : "disable"),
+  sslrootcert: text((draft, value) => draft.ssl.rootCertPath = value === "" ? undefined : value),
+  sslcert: text((draft, value) => draft.ssl.certPath = value === "" ? undefined : value),
+  sslkey: text((draft, value) => draft.ssl.keyPath = value === "" ? undefined : value),
+  connect_timeout: seconds("connect_timeout", (draft, value) => draft.options.connectTimeoutSeconds = value),
+  application_name: text((draft, value) => draft.options.applicationName = value),
+  fallback_application_name: text((draft, value) => draft.options.applicationName ??= value),
+  options: text((draft, value) => draft.options.options = value),
+  keepalives: oneOf("keepalives", ["0", "1"], (draft, value) => draft.options.keepalives = value === "1"),
+  keepalives_idle: seconds("keepalives_idle", (draft, value) => draft.options.keepalivesIdleSeconds = value),
+  target_session_attrs: oneOf(
+    "target_session_attrs",
+    ["any", "read-write", "primary"],
+    (draft, value) => draft.options.targetSessionAttrs = value
+  ),
+  // Harmless where they ask for what happens anyway, refused where they ask for something else.
+  client_encoding: (draft, value) =>
+    oneOf("client_encoding", ["utf8", "utf-8", "auto"], () => undefined)(draft, value.toLowerCase()),
+  gssencmode: oneOf("gssencmode", ["disable", "prefer"], () => undefined),
+  channel_binding: oneOf("channel_binding", ["disable", "prefer"], () => undefined)
+}
+
+/** Names only what a parameter may look like: some servers are given secrets through invented parameters. */
+export const applyParameter = (draft: Draft, key: string, value: string): Problem => {
+  const apply = Object.hasOwn(parameters, key) ? parameters[key] : undefined
+  return apply === undefined
+    ? invalid(`has the unknown parameter "${key.slice(0, 64)}"`, `the parameters ${Object.keys(parameters).join(", ")}`)
+    : apply(draft, value)
+}
+
+export const finish = (draft: Draft): Result.Result<DatabaseTarget, InvalidDatabaseTarget> => {
+  if (draft.user === undefined) return Result.fail(invalid("names no user"))
+  const ssl = resolveSsl(draft.ssl)
+  if (Result.isFailure(ssl)) return Result.fail(ssl.failure)
+  const options = withoutUndefined<DatabaseOptions>(draft.options)
+  return Result.succeed({
+    host: draft.host ?? "localhost",
+    port: draft.port ?? 5432,
+    user: draft.user,
+    password: draft.password === undefined ? undefined : Redacted.make(draft.password),
+    // As libpq: a database that is not named is called like the user.
+    database: draft.database ?? draft.user,
+    ssl: ssl.success,
+    ...(Object.keys(options).length === 0 ? {} : { options })
+  })
+}
+
+/**
+ * Source: PostgreSQL documentation, `sslmode` and `sslrootcert`: `require` with a root certificate means `verify-ca`, and
+ * `system` is only good together with `verify-full`, which it makes the default.
+ */
+const resolveSsl = (ssl: Writable<DatabaseSsl>): Result.Result<DatabaseSsl, InvalidDatabaseTarget> => {
+  const system = ssl.rootCertPath === "system"
+  if (system && ssl.mode !== undefined && ssl.mode !== "verify-full") {
+    return Result.fail(invalid(`has sslrootcert=system with sslmode=${ssl.mode}`, "sslmode=verify-full with sslrootcert=system"))
+  }
+  if ((ssl.certPath === undefined) !== (ssl.keyPath === undefined)) {
+    return Result.fail(invalid("has only one of sslcert and sslkey", "both or neither"))
+  }
+  const mode = system
+    ? "verify-full"
+    : ssl.mode === "require" && ssl.rootCertPath !== undefined
+    ? "verify-ca"
+    : ssl.mode ?? "prefer"
+  return Result.succeed({ ...withoutUndefined<DatabaseSsl>(ssl), mode })
+}
+
+const withoutUndefined = <T extends object>(draft: Writable<T>): T =>
+  Object.fromEntries(Object.entries(draft).filter(([, value]) => value !== undefined)) as T

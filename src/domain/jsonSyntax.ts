@@ -1,0 +1,48 @@
+/**
+ * The offset at which a text stops being JSON, or -1 where it is JSON.
+ *
+ * `JSON.parse` tells the place in some messages only, and quotes the text in others, secrets included.
+ * Source: RFC 8259.
+ */
+export const jsonErrorOffset = (text: string): number => {
+  let at = 0
+  const eat = (pattern: RegExp): boolean => {
+    pattern.lastIndex = at
+    if (!pattern.test(text)) return false
+    at = pattern.lastIndex
+    return true
+  }
+  const list = (close: RegExp, item: () => boolean): boolean => {
+    eat(blank)
+    if (eat(close)) return true
+    for (;;) {
+      if (!item()) return false
+      if (eat(close)) return true
+      if (!eat(comma)) return false
+      eat(blank)
+    }
+  }
+  const member = (): boolean => eat(string) && eat(blank) && eat(colon) && value()
+  const value = (): boolean => {
+    eat(blank)
+    const done = eat(openObject) ? list(closeObject, member) : eat(openArray) ? list(closeArray, value) : eat(scalar)
+    return done && eat(blank)
+  }
+  return value() && at === text.length ? -1 : at
+}
+
+/** The line of an offset, counted from 1. */
+export const lineOf = (text: string, offset: number): number => text.slice(0, offset).split("\n").length
+
+const blank = /[ \t\n\r]*/y
+const comma = /,/y
+const colon = /:/y
+const openObject = /\{/y
+const closeObject = /\}/y
+const openArray = /\[/y
+const closeArray = /\]/y
+// oxlint-disable-next-line no-control-regex -- JSON forbids control characters in strings.
+const string = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
+// oxlint-disable-next-line no-control-regex -- as above
+const scalar =
+  /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y

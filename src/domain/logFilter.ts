@@ -1,0 +1,42 @@
+/** What `RUST_LOG` says: a level for everything, and other levels for parts of the program. */
+import { Result } from "effect"
+
+export const logLevels = ["off", "error", "warn", "info", "debug", "trace"] as const
+
+export type LogFilterLevel = typeof logLevels[number]
+
+export interface LogFilter {
+  readonly level: LogFilterLevel
+  /** Longest prefix wins; in the order of the text otherwise. */
+  readonly targets: ReadonlyArray<{ readonly target: string; readonly level: LogFilterLevel }>
+}
+
+export const defaultLogFilter: LogFilter = { level: "info", targets: [] }
+
+/**
+ * Parses `info`, `ampsync=debug,warn`, `warn,ampsync::table=trace`.
+ *
+ * A target without a level means all of its lines, as in Rust's env_logger. Fails with what was found wrong.
+ */
+export const parseLogFilter = (text: string): Result.Result<LogFilter, string> => {
+  let level: LogFilterLevel = defaultLogFilter.level
+  const targets: Array<LogFilter["targets"][number]> = []
+  for (const directive of text.split(",").map((part) => part.trim()).filter((part) => part !== "")) {
+    const [target = "", name, ...rest] = directive.split("=").map((part) => part.trim())
+    const found = levelOf(name ?? target)
+    if (rest.length > 0 || target === "") return Result.fail(`holds "${directive}"`)
+    if (name === undefined) {
+      if (found !== undefined) level = found
+      else if (/^[\w:./-]+$/.test(target) && target.includes("::")) targets.push({ target, level: "trace" })
+      else return Result.fail(`holds the unknown level "${target}"`)
+    } else if (found === undefined) {
+      return Result.fail(`holds the unknown level "${name}"`)
+    } else targets.push({ target, level: found })
+  }
+  return Result.succeed({ level, targets })
+}
+
+const levelOf = (name: string): LogFilterLevel | undefined => {
+  const lower = name.toLowerCase()
+  return logLevels.find((level) => level === (lower === "warning" ? "warn" : lower))
+}

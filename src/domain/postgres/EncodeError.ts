@@ -1,0 +1,23 @@
+import { Data } from "effect"
+
+/** Rows that cannot be written as they are. Holds block numbers, and no other value of a row (I7). */
+export class EncodeError extends Data.TaggedError("EncodeError")<{
+  /**
+   * `schema`: the batch has other columns than the plan; `position`: a row does not stand where the range says;
+   * `value`: PostgreSQL cannot hold a value; `size`: too much at once.
+   */
+  readonly kind: "schema" | "position" | "value" | "size"
+  readonly column: string
+  /** The row within its record batch. */
+  readonly row: number
+  /** The block of the row, where it is known. */
+  readonly position: bigint | undefined
+  readonly range: { readonly start: bigint; readonly end: bigint }
+  readonly reason: string
+}> {
+  override get message() {
+    const { end, start } = this.range
+    const where = this.position === undefined ? `blocks ${start} to ${end}` : `block ${this.position}`
+    return `column ${JSON.stringify(this.column)}, ${where}: ${this.reason}`
+  }
+}

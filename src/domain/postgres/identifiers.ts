@@ -1,0 +1,46 @@
+import { Data } from "effect"
+import * as Result from "effect/Result"
+
+/** PostgreSQL cuts longer names without an error (NAMEDATALEN 64 less its zero byte), so two columns could become one. */
+export const MAX_IDENTIFIER_BYTES = 63
+
+/** Columns every table has already; PostgreSQL refuses another one of the same name. Source: catalog/heap.c, `SysAtt`. */
+const systemColumns: ReadonlySet<string> = new Set(["tableoid", "cmax", "xmax", "cmin", "xmin", "ctid"])
+
+export class BadIdentifier extends Data.TaggedError("BadIdentifier")<{
+  readonly name: string
+  readonly reason: string
+}> {
+  override get message() {
+    return `the name ${JSON.stringify(this.name)} cannot be used in PostgreSQL: ${this.reason}`
+  }
+}
+
+/** Quotes a name so that PostgreSQL takes it exactly as it is: case, spaces and reserved words included. */
+export const quoteIdentifier = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`
+
+/** Accepts `name` when PostgreSQL can hold it unchanged. Fails: empty, more than 63 bytes of UTF-8, a NUL or half a surrogate pair inside. */
+export const checkIdentifier = (name: string): Result.Result<string, BadIdentifier> => {
+  const reason = identifierProblem(name)
+  return reason === undefined ? Result.succeed(name) : Result.fail(new BadIdentifier({ name, reason }))
+}
+
+/** As `checkIdentifier`, and refuses the names of PostgreSQL's own columns (`xmin`, `ctid`...). */
+export const checkColumnName = (name: string): Result.Result<string, BadIdentifier> =>
+  systemColumns.has(name)
+    ? Result.fail(
+      new BadIdentifier({ name, reason: "PostgreSQL has a system column of this name; choose another alias" })
+    )
+    : checkIdentifier(name)
+
+const identifierProblem = (name: string): string | undefined => {
+  if (name.length === 0) return "it is empty"
+  if (name.includes("\u0000")) return "it contains a NUL character"
+  const bytes = new TextEncoder().encode(name)
+  // Half a surrogate pair is encoded as U+FFFD, so another name would arrive.
+  if (new TextDecoder().decode(bytes) !== name) return "it is not valid Unicode"
+  if (bytes.length > MAX_IDENTIFIER_BYTES) {
+    return `it has ${bytes.length} bytes, and PostgreSQL keeps only ${MAX_IDENTIFIER_BYTES}; choose a shorter alias`
+  }
+  return undefined
+}

@@ -1,0 +1,61 @@
+/** `AdminApi` over HTTP, for servers of both generations. */
+import { Effect, Layer } from "effect"
+import { HttpClient } from "effect/http"
+import { type DatasetReference, type Dialect, formatDatasetReference } from "../domain/Dataset.ts"
+import { AdminApi, AdminApiError } from "../services/AdminApi.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
+import { readAmp } from "./admin-api/amp.ts"
+import { findBlocksTable } from "./admin-api/findBlocksTable.ts"
+import { readNozzle } from "./admin-api/nozzle.ts"
+import type { Registered } from "./admin-api/Registered.ts"
+import { failure, type Failure, type Get, makeGet } from "./admin-api/request.ts"
+
+const make = Effect.gen(function*() {
+  const settings = yield* AmpsyncConfig
+  const get = makeGet(yield* HttpClient.HttpClient, settings)
+  return AdminApi.of({
+    dataset: Effect.fn("AdminApi.dataset")((reference) =>
+      Effect.mapBoth(loader(get)(reference), {
+        onFailure: (error) => new AdminApiError({ operation: "dataset", dataset: formatDatasetReference(reference), ...error }),
+        onSuccess: ({ info }) => info
+      })
+    ),
+    blocksTable: Effect.fn("AdminApi.blocksTable")((manifest, network) =>
+      Effect.mapError(findBlocksTable(loader(get), manifest, network), (error) =>
+        new AdminApiError({ operation: "blocksTable", dataset: formatDatasetReference(manifest.dataset), ...error }))
+    )
+  })
+})
+
+/**
+ * Reads datasets of whichever generation answers. What it learns lives as long as one question: the server may be another
+ * one the next time, after an upgrade.
+ */
+const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<Registered, Failure> => {
+  let dialect: Dialect | undefined
+  return Effect.fnUntraced(function*(reference) {
+    if (dialect !== "nozzle") {
+      const answer: Registered | undefined = yield* Effect.catchIf(
+        readAmp(get, reference),
+        // Once a server is known to have namespaces, a missing path is an error like any other.
+        (error) => error.reason === "NoSuchRoute" && dialect === undefined,
+        () => Effect.succeed(undefined)
+      )
+      if (answer !== undefined) {
+        dialect = "amp"
+        return answer
+      }
+    }
+    const answer = yield* Effect.mapError(readNozzle(get, reference), (error) =>
+      error.reason === "NoSuchRoute" ? noAdminApi(error) : error)
+    dialect = "nozzle"
+    return answer
+  })
+}
+
+const noAdminApi = (error: Failure): Failure =>
+  failure("NoSuchRoute", "the server there is not an Admin API of a known generation; check AMP_ADMIN_API_ADDR", {
+    status: error.status
+  })
+
+export const layer: Layer.Layer<AdminApi, never, AmpsyncConfig | HttpClient.HttpClient> = Layer.effect(AdminApi, make)

@@ -1,0 +1,153 @@
+/**
+ * `AmpsyncConfig` from the environment of the process, from another ConfigProvider, or from the values of a host program.
+ *
+ * Whatever the source, the same rules hold, and all problems are told in one error.
+ */
+import { Effect, Layer, Redacted, Result } from "effect"
+import {
+  databaseTargetFromParts,
+  databaseTargetFromUrl,
+  defaultPort,
+  type DatabaseTarget
+} from "../domain/DatabaseTarget.ts"
+import { defaultLogFilter, logLevels, parseLogFilter } from "../domain/logFilter.ts"
+import {
+  bearerToken,
+  httpAddress,
+  integerBetween,
+  oneOf,
+  type Parsed,
+  quoted,
+  schemaName,
+  trueOrFalse
+} from "../domain/setting.ts"
+import { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem } from "../services/Config.ts"
+import { checkManifestPath } from "./config/manifestPath.ts"
+import {
+  fromProvider,
+  fromValues,
+  type Gathered,
+  readSecretFiles,
+  type SettingValues,
+  type Texts,
+  type Variable
+} from "./config/variables.ts"
+
+const bytesPerMebibyte = 1024 * 1024
+
+/** Reads single variables and remembers what was wrong with them. */
+class Reader {
+  readonly problems: Array<ConfigProblem>
+  readonly texts: Texts
+
+  constructor({ problems, texts }: Gathered) {
+    this.problems = [...problems]
+    this.texts = texts
+  }
+
+  /** The fallback also stands in for a bad value: a problem ends the start anyway. */
+  read<A>(variable: Variable, parse: (text: string) => Parsed<A>, fallback: A): A {
+    const text = this.texts[variable]
+    if (text === undefined) return fallback
+    return this.take(variable, parse(text)) ?? fallback
+  }
+
+  take<A>(variable: Variable, parsed: Parsed<A>): A | undefined {
+    if (Result.isSuccess(parsed)) return parsed.success
+    this.report(variable, parsed.failure.found, parsed.failure.allowed)
+    return undefined
+  }
+
+  report(variable: Variable, found: string, allowed: string): void {
+    this.problems.push({ variable, found, allowed })
+  }
+
+  /** The variable a secret came from. */
+  source(variable: "DATABASE_URL" | "AMP_AUTH_TOKEN"): Variable {
+    return this.texts[`${variable}_FILE`] === undefined ? variable : `${variable}_FILE`
+  }
+}
+
+const readManifestPath = Effect.fnUntraced(function*(reader: Reader) {
+  const text = reader.texts.DATASET_MANIFEST
+  if (text !== undefined) return reader.take("DATASET_MANIFEST", yield* checkManifestPath(text)) ?? ""
+  reader.report("DATASET_MANIFEST", "is not set", "the path of the config file (ts, js, mts, mjs or json)")
+  return ""
+})
+
+const readDatabase = (reader: Reader): DatabaseTarget | undefined => {
+  const { DATABASE_PASSWORD, DATABASE_URL, DATABASE_URL_FILE } = reader.texts
+  const password = DATABASE_PASSWORD === undefined ? undefined : Redacted.make(DATABASE_PASSWORD)
+  if (DATABASE_URL !== undefined) {
+    const target = reader.take(reader.source("DATABASE_URL"), databaseTargetFromUrl(DATABASE_URL))
+    return target === undefined ? undefined : { ...target, password: target.password ?? password }
+  }
+  // Its file could not be read, which is said already.
+  if (DATABASE_URL_FILE !== undefined) return undefined
+  return readParts(reader, password)
+}
+
+const readParts = (reader: Reader, password: Redacted.Redacted<string> | undefined): DatabaseTarget | undefined => {
+  const { DATABASE_HOST: host, DATABASE_NAME: database, DATABASE_USER: user } = reader.texts
+  const port = reader.read("DATABASE_PORT", integerBetween(1, 65535), defaultPort)
+  const allowed = "DATABASE_URL, or DATABASE_USER together with DATABASE_NAME"
+  if (user !== undefined && database !== undefined) {
+    return databaseTargetFromParts({ user, database, password, host, port })
+  }
+  if (user === undefined && database === undefined) reader.report("DATABASE_URL", "is not set", allowed)
+  else reader.report(user === undefined ? "DATABASE_USER" : "DATABASE_NAME", "is not set", allowed)
+  return undefined
+}
+
+const readDecodeMebibytes = (reader: Reader): number => {
+  const { AMPSYNC_GRPC_MAX_DECODE_MB: synonym, GRPC_MAX_DECODE_MB: name } = reader.texts
+  if (name !== undefined && synonym !== undefined && name !== synonym) {
+    reader.report("GRPC_MAX_DECODE_MB", "differs from AMPSYNC_GRPC_MAX_DECODE_MB", "one of the two, or the same value")
+  }
+  const variable = name === undefined ? "AMPSYNC_GRPC_MAX_DECODE_MB" : "GRPC_MAX_DECODE_MB"
+  return reader.read(variable, integerBetween(1, 512), 32)
+}
+
+const logFilter = (text: string) =>
+  Result.mapError(parseLogFilter(text), (problem) => ({
+    found: `is ${quoted(text)} and ${problem}`,
+    allowed: `${logLevels.join(", ")}, or a list such as info,ampsync=debug`
+  }))
+
+const settingsFrom = Effect.fnUntraced(function*(gathered: Gathered) {
+  const reader = new Reader(yield* readSecretFiles(gathered))
+  const manifestPath = yield* readManifestPath(reader)
+  const database = readDatabase(reader)
+  const token = reader.texts.AMP_AUTH_TOKEN
+  const tokenSource = reader.source("AMP_AUTH_TOKEN")
+  const authToken = token === undefined ? undefined : reader.take(tokenSource, bearerToken(token))
+  const settings: Omit<AmpsyncSettings, "database"> = {
+    manifestPath,
+    databaseSchema: reader.read("DATABASE_SCHEMA", schemaName, "public"),
+    flightAddr: reader.read("AMP_FLIGHT_ADDR", httpAddress, new URL("http://localhost:1602")),
+    adminAddr: reader.read("AMP_ADMIN_API_ADDR", httpAddress, new URL("http://localhost:1610")),
+    authToken: authToken === undefined ? undefined : Redacted.make(authToken),
+    grpcMaxDecodeBytes: readDecodeMebibytes(reader) * bytesPerMebibyte,
+    maxConcurrentBatches: reader.read("MAX_CONCURRENT_BATCHES", integerBetween(1, 1000), 10),
+    maxDbConnections: reader.read("MAX_DB_CONNECTIONS", integerBetween(1, 1000), 10),
+    retentionBlocks: reader.read("RETENTION_BLOCKS", integerBetween(64, undefined), 128),
+    onChainReset: reader.read("ON_CHAIN_RESET", oneOf("park", "resync"), "park"),
+    notifyOnCommit: reader.read("NOTIFY_ON_COMMIT", trueOrFalse, true),
+    textNul: reader.read("TEXT_NUL", oneOf("refuse", "replace"), "refuse"),
+    log: reader.read("RUST_LOG", logFilter, defaultLogFilter)
+  }
+  if (database === undefined || reader.problems.length > 0) return yield* new ConfigError({ problems: reader.problems })
+  return AmpsyncConfig.of({ ...settings, database })
+})
+
+/** Reads the ConfigProvider in force, which is the environment of the process unless a program gives another one. */
+export const layer: Layer.Layer<AmpsyncConfig, ConfigError> = Layer.effect(
+  AmpsyncConfig,
+  Effect.flatMap(fromProvider, settingsFrom)
+)
+
+/** Takes the values of a host program, under the names and rules of the environment, and reads nothing from it. */
+export const layerFrom = (values: SettingValues): Layer.Layer<AmpsyncConfig, ConfigError> =>
+  Layer.effect(AmpsyncConfig, Effect.suspend(() => settingsFrom(fromValues(values))))
+
+export type { SettingValues }

@@ -1,0 +1,118 @@
+/** One GET of the Admin API, and the only place that decides what its failures mean. */
+import { type Duration, Effect, Redacted, Schema, type SchemaIssue } from "effect"
+import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
+import type { AdminApiReason } from "../../services/AdminApi.ts"
+import type { AmpsyncSettings } from "../../services/Config.ts"
+
+/** What `AdminApiError` says apart from who asked for what. */
+export interface Failure {
+  readonly reason: AdminApiReason
+  readonly status: number | undefined
+  readonly code: string | undefined
+  readonly detail: string
+  readonly retryable: boolean
+}
+
+/** The JSON of a 2xx answer; `path` begins with a slash. */
+export type Get = (path: string) => Effect.Effect<unknown, Failure>
+
+const requestTimeout: Duration.Input = "10 seconds"
+const maxDetailLength = 400
+
+export const failure = (reason: AdminApiReason, detail: string, more: Partial<Failure> = {}): Failure => ({
+  reason,
+  status: undefined,
+  code: undefined,
+  retryable: false,
+  ...more,
+  detail: detail.length > maxDetailLength ? `${detail.slice(0, maxDetailLength)}...` : detail
+})
+
+/** A client for one server; the token goes to that server only. */
+export const makeGet = (client: HttpClient.HttpClient, settings: Pick<AmpsyncSettings, "adminAddr" | "authToken">): Get => {
+  const base = settings.adminAddr.href.replace(/\/+$/, "")
+  const authorize = settings.authToken === undefined
+    ? (request: HttpClientRequest.HttpClientRequest) => request
+    : HttpClientRequest.bearerToken(Redacted.value(settings.authToken))
+  return (path) =>
+    client.execute(authorize(HttpClientRequest.get(base + path).pipe(HttpClientRequest.acceptJson))).pipe(
+      Effect.flatMap((response) => Effect.map(response.text, (text) => [response, text] as const)),
+      Effect.mapError((error) => unreachable(error, base)),
+      // The body counts: a server may send its headers and then nothing more.
+      Effect.timeoutOrElse({
+        duration: requestTimeout,
+        orElse: () => Effect.fail(failure("Timeout", `no answer from ${base} within ${requestTimeout}`, { retryable: true }))
+      }),
+      Effect.flatMap(([response, text]) => interpret(response, text, base + path))
+    )
+}
+
+const unreachable = (error: HttpClientError.HttpClientError, base: string): Failure =>
+  failure("Unreachable", `no connection to ${base}: ${rootMessage(error)}`, { retryable: true })
+
+/** `fetch` says "fetch failed" and hides the reason two causes deep. */
+const rootMessage = (error: unknown, depth = 0): string => {
+  if (!(error instanceof Error)) return String(error)
+  if (error.cause !== undefined && depth < 5) return rootMessage(error.cause, depth + 1)
+  const code = "code" in error && typeof error.code === "string" ? error.code : undefined
+  return error.message === "" ? code ?? error.name : error.message
+}
+
+const interpret = (
+  response: HttpClientResponse.HttpClientResponse,
+  text: string,
+  url: string
+): Effect.Effect<unknown, Failure> => {
+  const { status } = response
+  const json = parse(text)
+  if (status >= 200 && status < 300) {
+    return json === undefined
+      // A proxy that lost its server may cut an answer short.
+      ? Effect.fail(failure("UnexpectedAnswer", `the answer of ${url} is not JSON`, { status, retryable: true }))
+      : Effect.succeed(json.value)
+  }
+  return Effect.fail(refused(status, errorDocument(json?.value), text, url))
+}
+
+const refused = (status: number, document: ErrorDocument | undefined, text: string, url: string): Failure => {
+  const code = document?.error_code
+  const detail = document?.error_message ?? (text.trim() === "" ? `${url} answered without a reason` : text.trim())
+  if (status === 401 || status === 403) {
+    return failure("Unauthorized", `${detail}; check AMP_AUTH_TOKEN`, { status, code })
+  }
+  if (status === 408 || status === 429 || status >= 500) return failure("Unavailable", detail, { status, code, retryable: true })
+  // The server's own 404 of an unknown path has no error document: another generation, or another server.
+  if ((status === 404 || status === 405) && document === undefined) {
+    return failure("NoSuchRoute", `${url} is not a path of this server`, { status })
+  }
+  if (status === 404) return failure("DatasetNotFound", detail, { status, code, retryable: true })
+  return failure("Rejected", detail, { status, code })
+}
+
+const ErrorDocument = Schema.Struct({ error_code: Schema.String, error_message: Schema.String })
+type ErrorDocument = typeof ErrorDocument.Type
+const isErrorDocument = Schema.is(ErrorDocument)
+
+const errorDocument = (value: unknown): ErrorDocument | undefined => isErrorDocument(value) ? value : undefined
+
+const parse = (text: string): { readonly value: unknown } | undefined => {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return undefined
+  }
+}
+
+/** Gets a document and checks its shape. */
+export const getDecoded = <S extends Schema.ConstraintDecoder<unknown>>(
+  get: Get,
+  path: string,
+  schema: S
+): Effect.Effect<S["Type"], Failure> => {
+  const decode = Schema.decodeUnknownResult(schema)
+  return Effect.flatMap(get(path), (body) =>
+    Effect.mapError(Effect.fromResult(decode(body)), ({ issue }) =>
+      failure("UnexpectedAnswer", `${path} answered with something else than its document: ${oneLine(issue)}`)))
+}
+
+const oneLine = (issue: SchemaIssue.Issue): string => issue.toString().replaceAll(/\s+/g, " ")

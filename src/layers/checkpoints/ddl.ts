@@ -1,0 +1,115 @@
+import { Effect } from "effect"
+import { SqlError } from "effect/sql"
+import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
+
+type Run = (
+  statement: string,
+  params?: ReadonlyArray<unknown>
+) => Effect.Effect<ReadonlyArray<Record<string, unknown>>, SqlError.SqlError>
+
+/** A failure that names the GRANT to run, where this role lacks a right that a sync cannot do without. */
+export const missingRights = Effect.fnUntraced(function*(run: Run, schema: string) {
+  const [row] = yield* run(
+    `SELECT current_user AS role, current_database() AS database, n.oid IS NOT NULL AS exists,
+       has_database_privilege(current_database(), 'CREATE') AS may_create,
+       n.oid IS NOT NULL AND has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE') AS may_use
+     FROM (SELECT) AS one LEFT JOIN pg_namespace n ON n.nspname = $1`,
+    [schema]
+  )
+  if (row === undefined || row["may_use"] === true) return undefined
+  const role = quoteIdentifier(String(row["role"]))
+  if (row["exists"] === true) {
+    return denied(
+      `schema "${schema}" may not be used for tables by this role; run: ` +
+        `GRANT USAGE, CREATE ON SCHEMA ${quoteIdentifier(schema)} TO ${role}`
+    )
+  }
+  if (row["may_create"] === true) return undefined
+  return denied(
+    `schema "${schema}" does not exist and this role may not create it; run: ` +
+      `CREATE SCHEMA ${quoteIdentifier(schema)} AUTHORIZATION ${role}`
+  )
+})
+
+const denied = (message: string) =>
+  new SqlError.SqlError({
+    reason: new SqlError.AuthorizationError({ message, operation: "start", cause: "SQLSTATE 42501" })
+  })
+
+/** The statements that bring the bookkeeping of `schema` to today's shape; those of an earlier version are extended. */
+export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: string) {
+  const existing = yield* run(
+    `SELECT c.relname || '.' || a.attname AS name, a.attnotnull AS "notNull"
+     FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_attribute a ON a.attrelid = c.oid
+     WHERE n.nspname = $1 AND c.relname LIKE '\\_ampsync\\_%' AND a.attnum > 0 AND NOT a.attisdropped`,
+    [schema]
+  )
+  const namespaces = yield* run("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema])
+  const columns = new Map(existing.map((row) => [String(row["name"]), row["notNull"] === true]))
+  const quoted = quoteIdentifier(schema)
+  const statements = namespaces.length === 0 ? [`CREATE SCHEMA ${quoted}`] : []
+  if (!columns.has("_ampsync_checkpoints.table_name")) {
+    statements.push(`CREATE TABLE ${quoted}._ampsync_checkpoints (
+      table_name text PRIMARY KEY, max_block_num bigint, updated_at timestamptz NOT NULL DEFAULT now(),
+      ${checkpointColumns.map(([name, type]) => `${name} ${type}`).join(", ")})`)
+  } else {
+    const missing = checkpointColumns.filter(([name]) => !columns.has(`_ampsync_checkpoints.${name}`))
+    const changes = missing.map(([name, type]) => `ADD COLUMN ${name} ${type}`)
+    // The first ampsync had no table without a block; ours exists before its first block does.
+    if (columns.get("_ampsync_checkpoints.max_block_num") === true) {
+      changes.push("ALTER COLUMN max_block_num DROP NOT NULL")
+    }
+    if (changes.length > 0) statements.push(`ALTER TABLE ${quoted}._ampsync_checkpoints ${changes.join(", ")}`)
+  }
+  for (const [table, definition] of otherTables) {
+    const exists = [...columns.keys()].some((name) => name.startsWith(`${table}.`))
+    if (!exists) statements.push(`CREATE TABLE ${quoted}.${table} (${definition})`)
+  }
+  if (!columns.has("_ampsync_progress.table_name")) statements.push(progressView(quoted))
+  return statements
+})
+
+const checkpointColumns: ReadonlyArray<readonly [name: string, type: string]> = [
+  ["dataset", "text"],
+  ["dataset_version", "text"],
+  ["network", "text"],
+  ["position_column", "text"],
+  ["origin_block", "bigint"],
+  ["watermark_hash", "text"],
+  ["watermark_at", "timestamptz"],
+  ["block_at", "timestamptz"],
+  ["commit_seq", "bigint NOT NULL DEFAULT 0"],
+  ["writer_epoch", "bigint NOT NULL DEFAULT 0"],
+  ["writer", "text"],
+  ["query_fingerprint", "text"],
+  ["rows", "bigint NOT NULL DEFAULT 0"],
+  ["provisional_rows", "bigint NOT NULL DEFAULT 0"],
+  ["unverified_from", "bigint"]
+]
+
+const otherTables: ReadonlyArray<readonly [table: string, definition: string]> = [
+  ["_ampsync_writers", "writer text PRIMARY KEY, heartbeat_at timestamptz NOT NULL"],
+  [
+    "_ampsync_watermarks",
+    `table_name text, block_num bigint, hash text NOT NULL, reached_at timestamptz NOT NULL DEFAULT now(),
+     PRIMARY KEY (table_name, block_num)`
+  ],
+  [
+    "_ampsync_reorgs",
+    `id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, table_name text NOT NULL,
+     seen_at timestamptz NOT NULL DEFAULT now(), first_block bigint NOT NULL, depth bigint NOT NULL,
+     old_hash text, new_hash text NOT NULL, rows_removed bigint NOT NULL DEFAULT 0`
+  ]
+]
+
+const progressView = (schema: string): string =>
+  `CREATE VIEW ${schema}._ampsync_progress AS
+   SELECT c.table_name, c.dataset, c.dataset_version, c.network, c.max_block_num AS watermark, c.watermark_hash,
+     c.watermark_at, clock_timestamp() - c.watermark_at AS watermark_age, c.block_at, c.rows, c.provisional_rows,
+     c.unverified_from IS NOT NULL AS unverified, c.writer, w.heartbeat_at AS writer_seen_at,
+     r.seen_at AS last_reorg_at, r.first_block AS last_reorg_block, r.depth AS last_reorg_depth
+   FROM ${schema}._ampsync_checkpoints c
+   LEFT JOIN ${schema}._ampsync_writers w USING (writer)
+   LEFT JOIN LATERAL (
+     SELECT * FROM ${schema}._ampsync_reorgs r WHERE r.table_name = c.table_name ORDER BY id DESC LIMIT 1
+   ) r ON true`

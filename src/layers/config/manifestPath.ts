@@ -1,0 +1,29 @@
+/** Checks that the config file can be loaded at all, before anything asks for its content. */
+import { Effect, Result } from "effect"
+import { stat } from "node:fs/promises"
+import { extname, resolve } from "node:path"
+import type { InvalidSetting } from "../../domain/setting.ts"
+
+export const manifestExtensions: ReadonlyArray<string> = [".ts", ".js", ".mts", ".mjs", ".json"]
+
+const allowed = "the path of an existing file with one of the extensions ts, js, mts, mjs, json"
+
+/** Succeeds with the absolute path; a bare file name is looked for in the working directory. */
+export const checkManifestPath = Effect.fnUntraced(function*(
+  text: string
+): Effect.fn.Return<Result.Result<string, InvalidSetting>> {
+  const path = resolve(text)
+  const invalid = (what: string) => Result.fail({ found: `${what}: ${JSON.stringify(path)}`, allowed })
+  const extension = extname(path)
+  if (extension === "") return invalid("names a file without an extension")
+  if (!manifestExtensions.includes(extension)) return invalid("names a file with an extension that is not supported")
+  const found = yield* Effect.result(Effect.tryPromise({
+    try: () => stat(path),
+    catch: (cause) => (cause as NodeJS.ErrnoException).code ?? "unknown error"
+  }))
+  if (Result.isFailure(found)) {
+    const missing = found.failure === "ENOENT" || found.failure === "ENOTDIR"
+    return invalid(missing ? "names a file that does not exist" : `names a file that cannot be read (${found.failure})`)
+  }
+  return found.success.isFile() ? Result.succeed(path) : invalid("names something that is not a file")
+})

@@ -1,0 +1,134 @@
+/**
+ * Evaluates one config file with everything it imports, every time from the files as they are now.
+ *
+ * The user's own modules are transformed and run here, in a cache that lives for one evaluation: Node keeps what it imports
+ * for the life of the process, so its own loader would go on answering with the helper of yesterday. Packages below
+ * node_modules and built-in modules do not change under a running service, and go to Node.
+ */
+import type { Jiti } from "jiti"
+import { readFileSync } from "node:fs"
+import { createRequire, isBuiltin } from "node:module"
+import { dirname, extname, sep } from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import { Script } from "node:vm"
+import { failureInTransformed, missingModule, parseJson } from "./evaluationFailure.ts"
+
+interface LoadedModule {
+  exports: unknown
+  readonly done: Promise<void>
+}
+
+type Import = (specifier: string) => unknown
+type Compiled = (
+  exports: unknown,
+  require: Import,
+  module: { exports: unknown },
+  filename: string,
+  directory: string,
+  jitiImport: Import,
+  jitiESMResolve: (specifier: string) => string
+) => unknown
+
+const moduleExtensions = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"])
+
+export class ModuleLoader {
+  readonly #jiti: Jiti
+  readonly #virtual: Readonly<Record<string, unknown>>
+  readonly #modules = new Map<string, LoadedModule>()
+
+  constructor(jiti: Jiti, virtual: Readonly<Record<string, unknown>>) {
+    this.#jiti = jiti
+    this.#virtual = virtual
+  }
+
+  /** True for a file that was evaluated here. */
+  readonly isOwnFile = (file: string): boolean => this.#modules.has(file)
+
+  /** The namespace of the module in `file`, an absolute path. */
+  load(file: string): Promise<unknown> {
+    return this.#import(file, [])
+  }
+
+  /** `ancestors` are the modules that wait for this one: one of them is answered as far as it has come. */
+  async #import(file: string, ancestors: ReadonlyArray<string>): Promise<unknown> {
+    const known = this.#modules.get(file)
+    if (known !== undefined) {
+      if (!ancestors.includes(file)) await known.done
+      return known.exports
+    }
+    if (extname(file) === ".json") return this.#json(file)
+    const module: { exports: unknown } = { exports: {} }
+    const run = this.#compile(file, true)
+    const done = Promise.resolve().then(() => this.#run(run, file, module, [...ancestors, file])).then(() => undefined)
+    this.#modules.set(file, this.#entry(module, done))
+    await done
+    return module.exports
+  }
+
+  #require(file: string, ancestors: ReadonlyArray<string>): unknown {
+    const known = this.#modules.get(file)
+    if (known !== undefined) return known.exports
+    if (extname(file) === ".json") return this.#json(file)
+    const module: { exports: unknown } = { exports: {} }
+    this.#modules.set(file, this.#entry(module, Promise.resolve()))
+    this.#run(this.#compile(file, false), file, module, [...ancestors, file])
+    return module.exports
+  }
+
+  #entry(module: { exports: unknown }, done: Promise<void>): LoadedModule {
+    // A module that fails is reported through its importer; nobody else may be waiting.
+    done.catch(() => undefined)
+    return {
+      get exports() {
+        return module.exports
+      },
+      done
+    }
+  }
+
+  #json(file: string): unknown {
+    const value = parseJson(readFileSync(file, "utf8"), file)
+    this.#modules.set(file, { exports: value, done: Promise.resolve() })
+    return value
+  }
+
+  #compile(file: string, async: boolean): Compiled {
+    const source = readFileSync(file, "utf8")
+    const code = this.#jiti.transform({ source, filename: file, ts: /\.[cm]?ts$/.test(file), async, retainLines: true })
+    const failure = failureInTransformed(code)
+    if (failure !== undefined) throw failure
+    const parameters = "exports, require, module, __filename, __dirname, jitiImport, jitiESMResolve"
+    // On one line with the code, so that line numbers stay those of the file.
+    const script = new Script(`(${async ? "async " : ""}function (${parameters}) { ${code}\n})`, { filename: file })
+    return script.runInThisContext() as Compiled
+  }
+
+  #run(compiled: Compiled, file: string, module: { exports: unknown }, ancestors: ReadonlyArray<string>): unknown {
+    const resolve = (specifier: string) => this.#jiti.esmResolve(specifier, { parentURL: pathToFileURL(file) })
+    const require = (specifier: string) => this.#fromParent(specifier, file, ancestors, false)
+    const importing = async (specifier: string) => this.#fromParent(specifier, file, ancestors, true)
+    return compiled(module.exports, require, module, file, dirname(file), importing, resolve)
+  }
+
+  #fromParent(specifier: string, parent: string, ancestors: ReadonlyArray<string>, async: boolean): unknown {
+    if (Object.hasOwn(this.#virtual, specifier)) return this.#virtual[specifier]
+    if (isBuiltin(specifier)) return async ? this.#jiti.import(specifier) : createRequire(parent)(specifier)
+    const file = this.#resolve(specifier, parent)
+    if (this.#isOwn(specifier, file)) return async ? this.#import(file, ancestors) : this.#require(file, ancestors)
+    return async ? this.#jiti.import(pathToFileURL(file).href) : createRequire(parent)(specifier)
+  }
+
+  #resolve(specifier: string, parent: string): string {
+    const url = this.#jiti.esmResolve(specifier, { parentURL: pathToFileURL(parent), try: true })
+    if (url === undefined) throw missingModule(specifier, parent)
+    return url.startsWith("file:") ? fileURLToPath(url) : url
+  }
+
+  /** A package that is linked from a workspace resolves to its real place, and is the user's own as well. */
+  #isOwn(specifier: string, file: string): boolean {
+    const extension = extname(file)
+    if (!moduleExtensions.has(extension) && extension !== ".json") return false
+    const isPath = /^\.{0,2}\//.test(specifier) || specifier.startsWith("file:")
+    return isPath || !file.split(sep).includes("node_modules")
+  }
+}

@@ -1,0 +1,56 @@
+/** Runs a config file that is code, and gives what its default export comes to. */
+import { readFileSync } from "node:fs"
+import { dirname, isAbsolute, join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { defineDataset, type DefinitionContext } from "../../domain/defineDataset.ts"
+import { EvaluationFailure, failureFromThrown } from "./evaluationFailure.ts"
+import { ModuleLoader } from "./ModuleLoader.ts"
+
+/** The packages config files of both eras import `defineDataset` from. */
+const packages = ["nozzl", "nozzle", "@edgeandnode/amp"]
+
+/** Names a module namespace is asked for by interoperability code; their absence is an answer, not a mistake. */
+const askedByLoaders = new Set(["then", "__esModule", "toJSON"])
+
+/** Answers an import of something else with the sentence that helps, instead of `undefined is not a function`. */
+const packageOf = (name: string): object =>
+  new Proxy({ __esModule: true, default: { defineDataset }, defineDataset }, {
+    get: (target, key) => {
+      if (typeof key === "symbol" || Object.hasOwn(target, key) || askedByLoaders.has(key)) return Reflect.get(target, key)
+      throw new EvaluationFailure(`${JSON.stringify(name)} offers defineDataset here, not ${JSON.stringify(key)}`)
+    }
+  })
+
+const virtualModules = Object.fromEntries(packages.map((name) => [name, packageOf(name)]))
+
+/** Rejects with an `EvaluationFailure`, whatever the module does. */
+export const evaluateConfig = async (path: string): Promise<unknown> => {
+  // 2 MB of compiler that a JSON config never needs.
+  const { createJiti } = await import("jiti/static")
+  const jiti = createJiti(pathToFileURL(path).href, { fsCache: false, interopDefault: true, virtualModules })
+  const loader = new ModuleLoader(jiti, virtualModules)
+  try {
+    const exported = defaultExport(await loader.load(path), path)
+    return typeof exported === "function" ? await exported(contextOf(path)) : await exported
+  } catch (thrown) {
+    throw failureFromThrown(thrown, loader.isOwnFile)
+  }
+}
+
+const defaultExport = (namespace: unknown, path: string): unknown => {
+  if (typeof namespace !== "object" || namespace === null) return namespace
+  if ("default" in namespace) return namespace.default
+  if ("__esModule" in namespace) throw new EvaluationFailure("has no default export", path)
+  return namespace
+}
+
+const contextOf = (path: string): DefinitionContext => ({
+  definitionPath: path,
+  functionSource: (relativePath) => {
+    if (isAbsolute(relativePath) || relativePath.split(/[\\/]/).includes("..")) {
+      throw new EvaluationFailure("functionSource reads files beside the config file only", path)
+    }
+    const file = join(dirname(path), relativePath)
+    return { source: readFileSync(file, "utf8"), filename: relativePath }
+  }
+})

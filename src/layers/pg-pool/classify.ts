@@ -1,0 +1,83 @@
+import { SqlError } from "effect/sql"
+
+/**
+ * Turns what the driver throws into a `SqlError`: the one place that decides whether a retry may help.
+ *
+ * Invariant I7: texts of data and constraint errors quote row values, so only their SQLSTATE and the names of the objects
+ * concerned are kept; the driver's error object goes no further than here.
+ * Source: PostgreSQL, appendix "Error Codes".
+ */
+export const classify = (cause: unknown, operation: string): SqlError.SqlError => {
+  const error = fieldsOf(cause)
+  return new SqlError.SqlError({ reason: reasonOf(error, `PostgreSQL: ${describe(error)}`, operation) })
+}
+
+/** A failure of our own, such as a deadline, told like one of the connection. */
+export const connectionLost = (text: string, operation: string): SqlError.SqlError =>
+  new SqlError.SqlError({ reason: new SqlError.ConnectionError({ message: `PostgreSQL: ${text}`, operation, cause: text }) })
+
+/** The server ended this session, or the connection to it is gone. */
+export const endsSession = (cause: unknown): boolean => {
+  const { code, severity, isServerError } = fieldsOf(cause)
+  return !isServerError || severity === "FATAL" || severity === "PANIC" || /^(08|57P)/.test(code)
+}
+
+interface Fields {
+  readonly isServerError: boolean
+  readonly code: string
+  readonly severity: string
+  readonly text: string
+  readonly objects: string
+}
+
+const fieldsOf = (cause: unknown): Fields => {
+  const error = (typeof cause === "object" && cause !== null ? cause : {}) as Record<string, unknown>
+  const text = (name: string) => (typeof error[name] === "string" ? error[name] : "")
+  const objects = ["schema", "table", "column", "constraint"].flatMap((name) =>
+    text(name) === "" ? [] : [`${name} ${text(name)}`]
+  )
+  return {
+    isServerError: text("severity") !== "" && /^[0-9A-Z]{5}$/.test(text("code")),
+    code: text("code"),
+    severity: text("severity"),
+    text: text("message") || String(cause),
+    objects: objects.join(", ")
+  }
+}
+
+const describe = (error: Fields): string => {
+  if (!error.isServerError) return error.text
+  const mayQuoteValues = /^(22|23|P0)/.test(error.code)
+  const text = mayQuoteValues ? conditions[error.code] ?? "the data was rejected" : error.text
+  return `${text} (SQLSTATE ${error.code}${error.objects === "" ? "" : `; ${error.objects}`})`
+}
+
+const conditions: Record<string, string> = {
+  "22003": "numeric value out of range",
+  "22008": "datetime out of range",
+  "22021": "text is not valid in the database's encoding",
+  "22P03": "invalid binary representation",
+  "22P04": "malformed COPY data",
+  "23502": "null in a column that allows none",
+  "23505": "a row with this key exists already",
+  "23514": "a check constraint rejects a row"
+}
+
+const reasonOf = (error: Fields, message: string, operation: string): SqlError.SqlErrorReason => {
+  const cause = error.isServerError ? `SQLSTATE ${error.code}` : error.code || error.text
+  const fields = { message, operation, cause }
+  if (!error.isServerError) return new SqlError.ConnectionError(fields)
+  const { code } = error
+  if (code === "40P01") return new SqlError.DeadlockError(fields)
+  if (code.startsWith("40")) return new SqlError.SerializationError(fields)
+  if (code === "55P03") return new SqlError.LockTimeoutError(fields)
+  if (code === "57014") return new SqlError.StatementTimeoutError(fields)
+  // Connections, resources (disk full, too many clients), shutdown, I/O, and a standby that is about to be promoted.
+  if (/^(08|53|57|58)/.test(code) || code === "25006" || code === "55000") return new SqlError.ConnectionError(fields)
+  if (code.startsWith("28")) return new SqlError.AuthenticationError(fields)
+  if (code === "42501") return new SqlError.AuthorizationError(fields)
+  if (code.startsWith("42")) return new SqlError.SqlSyntaxError(fields)
+  if (code === "23505") return new SqlError.UniqueViolation({ ...fields, constraint: error.objects })
+  if (code.startsWith("23")) return new SqlError.ConstraintError(fields)
+  return new SqlError.UnknownError(fields)
+}

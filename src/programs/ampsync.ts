@@ -1,0 +1,65 @@
+/**
+ * The root: every service with its layer, and the sync that runs on them. The one place where layers meet.
+ */
+import { NodeHttpClient } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import type { SqlError } from "effect/sql"
+import { layer as adminApi } from "../layers/AdminApi.ts"
+import { layer as checkpoints } from "../layers/Checkpoints.ts"
+import { layer as configFromEnvironment } from "../layers/Config.ts"
+import { layer as flightClient } from "../layers/FlightClient.ts"
+import { layer as manifestSource } from "../layers/ManifestSource.ts"
+import { layer as pgPool } from "../layers/PgPool.ts"
+import { layer as syncStatus } from "../layers/SyncStatus.ts"
+import { layer as tableSink } from "../layers/TableSink.ts"
+import type { AdminApi } from "../services/AdminApi.ts"
+import type { Checkpoints } from "../services/Checkpoints.ts"
+import type { AmpsyncConfig, ConfigError } from "../services/Config.ts"
+import type { FlightClient } from "../services/FlightClient.ts"
+import type { ManifestError, ManifestSource } from "../services/ManifestSource.ts"
+import type { PgPool } from "../services/PgPool.ts"
+import type { SyncStatus } from "../services/SyncStatus.ts"
+import type { TableSink } from "../services/TableSink.ts"
+import { prepare, run } from "./sync.ts"
+
+export type Services =
+  | AdminApi
+  | Checkpoints
+  | FlightClient
+  | ManifestSource
+  | PgPool
+  | SyncStatus
+  | TableSink
+
+/** Everything but settings and connections to the database, which a host may have already. */
+const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, never, AmpsyncConfig | PgPool> = Layer.mergeAll(
+  adminApi.pipe(Layer.provide(NodeHttpClient.layerNodeHttp)),
+  flightClient,
+  manifestSource,
+  syncStatus,
+  tableSink.pipe(Layer.provideMerge(checkpoints))
+)
+
+/** All services on settings that come from elsewhere. */
+export const services: Layer.Layer<Services, SqlError.SqlError, AmpsyncConfig> = servicesWithPool.pipe(
+  Layer.provideMerge(pgPool)
+)
+
+const background = Layer.effectDiscard(Effect.flatMap(prepare, (manifest) => Effect.forkScoped(run(manifest))))
+
+/**
+ * The sync as a part of a larger app: it runs for as long as the layer lives, and `SyncStatus` tells what it does.
+ *
+ * Settings come from the environment. Building fails where settings, config file or database are not right.
+ */
+export const layer: Layer.Layer<
+  Services | AmpsyncConfig,
+  ConfigError | ManifestError | SqlError.SqlError
+> = background.pipe(Layer.provideMerge(services), Layer.provideMerge(configFromEnvironment))
+
+/** As `layer`, with settings and database connections of the app. */
+export const layerWithPool: Layer.Layer<
+  Exclude<Services, PgPool>,
+  ManifestError | SqlError.SqlError,
+  AmpsyncConfig | PgPool
+> = background.pipe(Layer.provideMerge(servicesWithPool))

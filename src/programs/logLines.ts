@@ -1,0 +1,52 @@
+/**
+ * The sentences operators grep for: an interface, kept word for word.
+ *
+ * Functions of what they say, so that no call site words one a second time.
+ */
+import type { BlockRange } from "../domain/chain/BlockRange.ts"
+
+export const starting = "Starting ampsync with hot-reload support..."
+export const loadedManifest = (name: string, version: string | undefined) =>
+  `Loaded manifest: ${name} v${version ?? "latest"}`
+export const connected = (address: URL) => `Connected to Nozzle server at ${address.origin}`
+export const checkpointsReady = "Checkpoint tracking initialized"
+export const preparing = (dataset: string) => `Preparing to sync dataset: ${dataset}`
+export const selectsAll = (table: string, columns: number) =>
+  `Table '${table}' uses SELECT * - creating table with all ${columns} columns from manifest`
+export const selectsColumns = (table: string, columns: ReadonlyArray<string>) =>
+  `Table '${table}' selects ${columns.length} specific columns: ${columns.join(", ")}`
+export const resuming = (table: string, block: bigint) =>
+  `Resuming table '${table}' from checkpoint: block_num > ${block}`
+export const fromTheBeginning = (table: string) =>
+  `No checkpoint found for table '${table}', starting from beginning`
+export const streamStarted = (table: string) => `Started reorg stream for table: ${table}`
+export const received = (table: string, rows: number, ranges: string) =>
+  `Received data batch for table '${table}': ${rows} rows, block ranges: ${ranges}`
+export const inserted = (table: string, rows: number) => `Successfully bulk inserted ${rows} rows into table '${table}'`
+export const checkpointUpdated = (table: string, block: bigint) =>
+  `Updated checkpoint for table '${table}' to block ${block}`
+export const batchPerformance = (elapsedMillis: number, rows: number, next: number) =>
+  `Batch performance: ${elapsedMillis}ms for ${rows} rows, new batch size: ${next}`
+export const batchReduced = (rows: number) => `Reducing batch size to ${rows} due to repeated errors`
+export const reorgDetected = (table: string, range: BlockRange, upTo: bigint) =>
+  `Reorg detected for table '${table}', invalidating ranges: ${range.network} ${range.start}-${upTo}`
+export const reorgDeleted = (table: string, rows: number) =>
+  `Deleted ${rows} rows from table '${table}' due to blockchain reorganization`
+export const reorgHandled = (table: string) => `Successfully handled reorg for table '${table}'`
+export const streamEnded = (table: string) => `Stream ended for table '${table}'. Attempting reconnection...`
+export const streamFailed = (table: string, attempt: number, of: number, reason: string) =>
+  `Failed to create stream for table '${table}' (attempt ${attempt}/${of}): ${reason}`
+export const retrying = (table: string, seconds: number) => `Retrying stream for table '${table}' in ${seconds} seconds...`
+/** The first ampsync gave up here; this one goes on, and says so after the words that are watched for. */
+export const stalled = (table: string, attempts: number) =>
+  `Max retries (${attempts}) reached for table '${table}'. It is stalled and keeps being retried.`
+export const insertFailed = (table: string, reason: string) => `CRITICAL: Failed to insert rows into table '${table}': ${reason}`
+export const reorgFailed = (table: string, reason: string) =>
+  `CRITICAL: Failed to handle reorg for table '${table}': ${reason}`
+export const parked = (table: string, reason: string) =>
+  `Table '${table}' is parked until the config changes: ${reason}`
+export const standingBy = (table: string, reason: string) => `Standing by for table '${table}': ${reason}`
+export const signalReceived = (signal: string) => `Received ${signal}, shutting down gracefully...`
+export const shuttingDown = (tables: number) => `Shutting down ${tables} stream processing tasks...`
+export const tasksEnded = "All stream tasks shut down gracefully"
+export const shutdownComplete = "Shutdown complete"

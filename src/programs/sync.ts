@@ -1,0 +1,43 @@
+import { Effect, Schedule } from "effect"
+import type { Manifest } from "../domain/Manifest.ts"
+import { Checkpoints } from "../services/Checkpoints.ts"
+import { ManifestSource } from "../services/ManifestSource.ts"
+import * as log from "./logLines.ts"
+import { syncDataset } from "./syncDataset.ts"
+
+/** Others take over after three of these stay out. */
+const HEARTBEAT = "2 seconds"
+
+const patience = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("30 seconds")]).pipe(
+  Schedule.jittered
+)
+
+/** Loads the config file and prepares the database; fails with what an operator must put right, and waits for what heals. */
+export const prepare = Effect.gen(function*() {
+  const manifests = yield* ManifestSource
+  const checkpoints = yield* Checkpoints
+  yield* Effect.logInfo(log.starting)
+  const manifest = yield* manifests.load
+  yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
+  yield* checkpoints.ensure.pipe(
+    Effect.tapError((error) => Effect.logWarning(`The bookkeeping tables could not be prepared: ${error.message}`)),
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.isRetryable)))
+  )
+  yield* Effect.logInfo(log.checkpointsReady)
+  return manifest
+})
+
+/** Syncs the tables of a manifest until interrupted, and says all the while that this process is alive. */
+export const run = Effect.fn("run")(function*(manifest: Manifest) {
+  const checkpoints = yield* Checkpoints
+  yield* checkpoints.heartbeat.pipe(
+    // Not being able to say so is no reason to stop: the next commit fails by itself if the right to write is gone.
+    Effect.ignore,
+    Effect.repeat(Schedule.spaced(HEARTBEAT)),
+    Effect.forkScoped
+  )
+  return yield* syncDataset(manifest)
+}, Effect.scoped)
+
+/** The whole job. */
+export const sync = Effect.flatMap(prepare, run)

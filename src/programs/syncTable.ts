@@ -1,0 +1,183 @@
+import { Effect, Ref, Schema, Stream } from "effect"
+import type { Semaphore } from "effect"
+import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
+import { decodeSchema } from "../domain/arrow/decodeSchema.ts"
+import type { BatchSize } from "../domain/BatchSize.ts"
+import type { Approach } from "../domain/chain/approach.ts"
+import { cursorOf, resume } from "../domain/chain/approach.ts"
+import type { Chunk, Part } from "../domain/chain/Chunk.ts"
+import type { Verdict } from "../domain/chain/follow.ts"
+import type { Watermark } from "../domain/chain/watermarks.ts"
+import { datasetId } from "../domain/Dataset.ts"
+import type { Manifest } from "../domain/Manifest.ts"
+import type { TableSpec } from "../domain/TableSpec.ts"
+import type { AdminApi } from "../services/AdminApi.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
+import { FlightClient } from "../services/FlightClient.ts"
+import { SyncStatus } from "../services/SyncStatus.ts"
+import type { TableWriter } from "../services/TableSink.ts"
+import { TableSink } from "../services/TableSink.ts"
+import { commitChunks } from "./commitChunks.ts"
+import { followTable } from "./followTable.ts"
+import * as log from "./logLines.ts"
+import { verifyBlock } from "./verifyBlock.ts"
+
+/** What the attempts at one table share; nothing here must survive the process. */
+export interface TableSession {
+  readonly table: TableSpec
+  readonly manifest: Manifest
+  readonly version: string | undefined
+  readonly permits: Semaphore.Semaphore
+  readonly size: Ref.Ref<BatchSize>
+  readonly approach: Ref.Ref<Approach>
+  /** Counts commits: an attempt that moved it made progress. */
+  readonly commits: Ref.Ref<number>
+  /** What the Admin API says of this table's columns otherwise than the query does. */
+  readonly contradictions: (schema: ArrowSchema) => ReadonlyArray<string>
+}
+
+/** The server described a query that no table can hold: nothing but a change of the query helps. */
+export class UnreadableSchema extends Schema.TaggedError<UnreadableSchema>()("UnreadableSchema", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the server's description of the query cannot be read: ${this.reason}`
+  }
+}
+
+/**
+ * One connection of one table: take the right to write, open the stream where the table stands, follow it until it ends.
+ *
+ * Every attempt begins from what is durable, so none needs to know how the one before ended.
+ */
+export const syncTable = Effect.fn("syncTable")(function*(session: TableSession) {
+  const { manifest, table } = session
+  const [flight, sink, config, status] = [
+    yield* FlightClient,
+    yield* TableSink,
+    yield* AmpsyncConfig,
+    yield* SyncStatus
+  ]
+  const schema = yield* describe(table)
+  yield* Effect.logInfo(log.connected(config.flightAddr))
+  const writer = yield* sink.prepare({
+    table: table.name,
+    dataset: datasetId(manifest.dataset),
+    version: session.version,
+    fingerprint: table.fingerprint,
+    schema
+  })
+  const approach = yield* Ref.get(session.approach)
+  const cursor = cursorOf(approach, writer.known.history)
+  for (const sentence of session.contradictions(schema)) yield* Effect.logWarning(`Table '${table.name}': ${sentence}`)
+  yield* announce(table, schema, writer, cursor)
+  yield* status.update(table.name, () => ({
+    phase: "catching up",
+    reason: undefined,
+    rows: writer.rows,
+    watermark: writer.known.history.at(-1)?.block,
+    unverified: writer.known.unverifiedFrom !== undefined
+  }))
+  const frames = yield* flight.open({
+    sql: table.query.streaming,
+    cursor: cursor === undefined || writer.known.network === undefined
+      ? undefined
+      : { network: writer.known.network, number: cursor.block, hash: cursor.hash }
+  })
+  yield* Effect.logInfo(log.streamStarted(table.name))
+  const options = {
+    rangeMode: writer.rangeMode,
+    retentionBlocks: config.retentionBlocks,
+    onChainReset: config.onChainReset
+  }
+  const services = yield* Effect.context<AdminApi | FlightClient>()
+  const verify = (network: string, block: Watermark): Effect.Effect<Verdict> =>
+    Effect.provideContext(verifyBlock(manifest, network, block), services)
+  const parts = followTable(frames, { known: writer.known, options, approach, plan: writer.plan, verify }).pipe(
+    Stream.tap((part) => notePart(session, part))
+  )
+  yield* commitChunks(parts, {
+    writer,
+    permits: session.permits,
+    size: session.size,
+    onCommit: (chunk, { rowsRemoved }, elapsedMillis) => noteCommit(session, status, chunk, rowsRemoved, elapsedMillis),
+    onFailure: (chunk, error) =>
+      Effect.gen(function*() {
+        if (error._tag === "Fenced") return
+        const sentence = chunk.reorgs.length > 0 ? log.reorgFailed : log.insertFailed
+        yield* Effect.logError(sentence(table.name, error.message))
+        yield* Effect.logWarning(log.batchReduced((yield* Ref.get(session.size)).rows))
+      }),
+    onIdle: status.update(table.name, () => ({ phase: "caught up" }))
+  })
+}, Effect.scoped, (effect, session) => Effect.annotateLogs(effect, { table: session.table.name }))
+
+/** The columns of the query as the server plans it. */
+const describe = Effect.fnUntraced(function*(table: TableSpec) {
+  const flight = yield* FlightClient
+  const bytes = yield* flight.schema(table.query.batch)
+  return yield* Effect.mapError(
+    Effect.fromResult(decodeSchema(bytes)),
+    (error) => new UnreadableSchema({ reason: error.message })
+  )
+})
+
+const announce = Effect.fnUntraced(function*(
+  table: TableSpec,
+  schema: ArrowSchema,
+  writer: TableWriter,
+  cursor: Watermark | undefined
+) {
+  const columns = schema.fields.map((field) => field.name)
+  const all = /^select\s+\*\s+from\s/i.test(table.query.sql)
+  yield* Effect.logInfo(all ? log.selectsAll(table.name, columns.length) : log.selectsColumns(table.name, columns))
+  for (const note of writer.notes) yield* Effect.logInfo(`Table '${table.name}': ${note}`)
+  yield* Effect.logInfo(
+    cursor === undefined ? log.fromTheBeginning(table.name) : log.resuming(table.name, cursor.block)
+  )
+})
+
+const notePart = Effect.fnUntraced(function*({ approach, table }: TableSession, part: Part) {
+  if (part._tag === "Range") yield* Ref.set(approach, resume)
+  if (part._tag === "Rewind") {
+    const { range, replaced } = part.rewind
+    const upTo = replaced !== undefined && replaced.block > range.end ? replaced.block : range.end
+    yield* Effect.logWarning(log.reorgDetected(table.name, range, upTo))
+  }
+})
+
+const noteCommit = Effect.fnUntraced(function*(
+  { commits, size, table }: TableSession,
+  status: SyncStatus["Service"],
+  chunk: Chunk,
+  rowsRemoved: number,
+  elapsedMillis: number
+) {
+  yield* Ref.update(commits, (n) => n + 1)
+  const { name } = table
+  const watermark = chunk.known.history.at(-1)?.block
+  const before = chunk.before.history.at(-1)?.block ?? (chunk.known.origin ?? 0n) - 1n
+  const blocks = watermark !== undefined && watermark > before ? watermark - before : 0n
+  yield* status.update(name, (was) => ({
+    phase: "catching up",
+    rows: was.rows + BigInt(chunk.rows - rowsRemoved),
+    rowsCommitted: was.rowsCommitted + chunk.rows,
+    blocksCommitted: was.blocksCommitted + blocks,
+    watermark,
+    head: chunk.lastBlock ?? was.head,
+    reorgs: was.reorgs + chunk.reorgs.length,
+    unverified: chunk.known.unverifiedFrom !== undefined
+  }))
+  if (chunk.reorgs.length > 0) {
+    yield* Effect.logWarning(log.reorgDeleted(name, rowsRemoved))
+    yield* Effect.logInfo(log.reorgHandled(name))
+  }
+  if (chunk.rows > 0) {
+    yield* Effect.logDebug(log.received(name, chunk.rows, `${chunk.firstBlock}-${chunk.lastBlock}`))
+    yield* Effect.logInfo(log.inserted(name, chunk.rows))
+    yield* Effect.logDebug(log.batchPerformance(elapsedMillis, chunk.rows, (yield* Ref.get(size)).rows))
+  }
+  if (watermark !== undefined && chunk.completed !== undefined) {
+    yield* Effect.logDebug(log.checkpointUpdated(name, watermark))
+  }
+})

@@ -1,0 +1,103 @@
+/**
+ * Remembers, per table, which blocks are durable in PostgreSQL, on which chain, and who may write.
+ *
+ * Owns the bookkeeping tables only: it never reads or writes user rows. Invariant I1: `advance` joins the transaction of
+ * the rows it describes. Invariant I3: whoever does not hold the current epoch writes nothing.
+ */
+import type { Effect } from "effect"
+import { Context, Schema } from "effect"
+import type { SqlError } from "effect/sql"
+import type { Reorg } from "../domain/chain/Chunk.ts"
+import type { Known } from "../domain/chain/follow.ts"
+
+/** What a table is filled with; its dataset and name own it, the rest is recorded. */
+export interface TableIdentity {
+  readonly table: string
+  /** `namespace/name`. */
+  readonly dataset: string
+  readonly version: string | undefined
+  /** Changes when the query does. */
+  readonly fingerprint: string
+  /** The column that says where in the chain a row stands. */
+  readonly positionColumn: string
+}
+
+/** The right to write one table, and what it held when the right was taken. */
+export interface Claim extends Known {
+  readonly table: string
+  readonly epoch: bigint
+  readonly commitSeq: bigint
+  /** Rows durable in the table, provisional ones included. */
+  readonly rows: bigint
+  readonly provisionalRows: bigint
+  readonly positionColumn: string
+  /** No checkpoint existed: the data table is not ours yet. */
+  readonly isNew: boolean
+  /** Fingerprint of the query that filled the table so far, where it is another one. */
+  readonly earlierFingerprint: string | undefined
+}
+
+/** What one commit changes. */
+export interface Advance {
+  readonly known: Known
+  readonly reorgs: ReadonlyArray<Reorg>
+  readonly rowsAdded: number
+  /** Rows above the watermark afterwards. */
+  readonly provisionalRows: bigint
+  /** Unix seconds of the watermark's block, where the server says them. */
+  readonly blockTimestamp: number | undefined
+}
+
+/** Another process writes this table, and was alive a moment ago. */
+export class TableHeld extends Schema.TaggedError<TableHeld>()("TableHeld", {
+  table: Schema.String,
+  writer: Schema.String
+}) {
+  override get message() {
+    return `table "${this.table}" is being written by ${this.writer}; standing by until it stops`
+  }
+}
+
+/** Our right to write ended: another process took it. Nothing of the transaction was kept. */
+export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { table: Schema.String }) {
+  override get message() {
+    return `another process took over table "${this.table}"`
+  }
+}
+
+/** The table cannot be ours; `reason` says why and what to do. */
+export class TableRefused extends Schema.TaggedError<TableRefused>()("TableRefused", {
+  table: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `table "${this.table}" is refused: ${this.reason}`
+  }
+}
+
+export class Checkpoints extends Context.Service<Checkpoints, {
+  /** Creates what is missing of the schema and its bookkeeping tables; extends those of earlier versions. */
+  readonly ensure: Effect.Effect<void, SqlError.SqlError>
+  /** The name under which transactions on `table` show in `pg_stat_activity`. */
+  readonly activity: (table: string) => string
+  /** Takes the right to write a table, in the current transaction; the data table itself is the caller's to check. */
+  readonly claim: (identity: TableIdentity) => Effect.Effect<Claim, SqlError.SqlError | TableHeld | TableRefused>
+  /** Ends sessions that hang in a transaction on `table`: those of a writer no longer alive, and our own abandoned ones. */
+  readonly evictStale: (table: string) => Effect.Effect<number, SqlError.SqlError>
+  /** Forgets what was durable, in the current transaction: the data table is gone and starts again. */
+  readonly forget: (claim: Claim) => Effect.Effect<Claim, SqlError.SqlError>
+  /**
+   * Records what the current transaction changes; the first statement of its transaction. The claim it returns holds once
+   * that transaction commits.
+   */
+  readonly advance: (claim: Claim, change: Advance) => Effect.Effect<Claim, SqlError.SqlError | Fenced>
+  /** Corrects the counts of `advance` by what only the deletion could tell, in the same transaction. */
+  readonly recount: (
+    claim: Claim,
+    counts: { readonly rowsRemoved: number; readonly provisionalRows: bigint }
+  ) => Effect.Effect<Claim, SqlError.SqlError>
+  /** Says that this process is alive. */
+  readonly heartbeat: Effect.Effect<void, SqlError.SqlError>
+  /** Gives up the right to write `table`, so that the next process need not wait. */
+  readonly release: (table: string) => Effect.Effect<void, SqlError.SqlError>
+}>()("ampsync/services/Checkpoints") {}

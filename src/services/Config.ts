@@ -1,0 +1,55 @@
+/**
+ * What the operator decided, checked as a whole before anything starts.
+ *
+ * Owns settings only: the dataset and its tables stand in the config file (`ManifestSource`). Invariant I7: a secret is
+ * `Redacted` here, and no problem that is reported repeats one.
+ */
+import { Context, type Redacted, Schema } from "effect"
+import type { DatabaseTarget } from "../domain/DatabaseTarget.ts"
+import type { LogFilter } from "../domain/logFilter.ts"
+
+export interface AmpsyncSettings {
+  /** Absolute path of the config file; it existed when the settings were read. */
+  readonly manifestPath: string
+  readonly database: DatabaseTarget
+  /** The schema all tables live in; created when it is missing. */
+  readonly databaseSchema: string
+  /** `http` is plaintext HTTP/2, `https` TLS; no path. */
+  readonly flightAddr: URL
+  readonly adminAddr: URL
+  /** Sent as a bearer token to both addresses. */
+  readonly authToken: Redacted.Redacted<string> | undefined
+  readonly grpcMaxDecodeBytes: number
+  /** Chunks in flight over all tables. */
+  readonly maxConcurrentBatches: number
+  readonly maxDbConnections: number
+  /** Blocks of history in which every watermark is kept. */
+  readonly retentionBlocks: number
+  /** What to do when the server turns out to serve another chain. */
+  readonly onChainReset: "park" | "resync"
+  readonly notifyOnCommit: boolean
+  /** What to do with a NUL character, which PostgreSQL cannot store in a text. */
+  readonly textNul: "refuse" | "replace"
+  readonly log: LogFilter
+}
+
+/** One setting that cannot be used. */
+export const ConfigProblem = Schema.Struct({
+  variable: Schema.String,
+  /** Reads on after the name: `is not set`, `is "7x"`. Of a secret it says nothing but what kind of mistake it is. */
+  found: Schema.String,
+  allowed: Schema.String
+})
+
+export type ConfigProblem = typeof ConfigProblem.Type
+
+export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
+  problems: Schema.Array(ConfigProblem)
+}) {
+  override get message() {
+    const lines = this.problems.map(({ allowed, found, variable }) => `  - ${variable} ${found}; allowed: ${allowed}`)
+    return ["Invalid configuration:", ...lines].join("\n")
+  }
+}
+
+export class AmpsyncConfig extends Context.Service<AmpsyncConfig, AmpsyncSettings>()("ampsync/services/Config") {}

@@ -1,0 +1,38 @@
+/**
+ * What every table is doing now, for people and probes to read.
+ *
+ * Owns nothing durable: it is told by the fibers that sync, and forgets at the end of the process.
+ */
+import type { Effect, Stream } from "effect"
+import { Context } from "effect"
+
+/**
+ * `caught up`: the newest range is committed and the stream has been silent for a moment. `stalled`: several attempts
+ * without progress; it keeps trying. `parked`: nothing but a change of the config will help. `standby`: another process
+ * writes this table.
+ */
+export type Phase = "starting" | "catching up" | "caught up" | "retrying" | "stalled" | "parked" | "standby"
+
+export interface TableStatus {
+  readonly table: string
+  readonly phase: Phase
+  /** Rows in the table, provisional ones included. */
+  readonly rows: bigint
+  /** Rows and blocks committed by this process. */
+  readonly rowsCommitted: number
+  readonly blocksCommitted: bigint
+  readonly watermark: bigint | undefined
+  /** Last block of the newest range of which rows are committed. */
+  readonly head: bigint | undefined
+  readonly reorgs: number
+  readonly unverified: boolean
+  /** Why it is retrying, stalled, parked or standing by. */
+  readonly reason: string | undefined
+}
+
+export class SyncStatus extends Context.Service<SyncStatus, {
+  readonly get: Effect.Effect<ReadonlyMap<string, TableStatus>>
+  /** The current state and every later one. */
+  readonly changes: Stream.Stream<ReadonlyMap<string, TableStatus>>
+  readonly update: (table: string, change: (status: TableStatus) => Partial<TableStatus>) => Effect.Effect<void>
+}>()("ampsync/services/SyncStatus") {}

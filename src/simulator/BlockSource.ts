@@ -1,0 +1,119 @@
+import { Random, wordOf } from "./random.ts"
+
+/** Which block: its number, and the fork it was mined on. A fork is never used twice. */
+export interface BlockId {
+  readonly fork: number
+  readonly number: bigint
+}
+
+/** 2024-03-09 16:00:00 UTC. */
+const GENESIS_SECONDS = 1_710_000_000n
+const SLOT_SECONDS = 12n
+const NANOS = 1_000_000_000n
+const HASH = wordOf("block hash")
+const SHAPE = wordOf("shape")
+const TRANSACTION_HASHES = wordOf("transaction hashes")
+const TRANSACTION_TYPES = wordOf("transaction types")
+const TOPIC_COUNTS = wordOf("topic counts")
+/** Upper bounds, in percent, of 0, 1, 2, 3 and 4 topics: an anonymous event is rare, a transfer has three. */
+const TOPIC_SHARES = [1, 15, 25, 80, 100]
+
+const wordsOf = (seed: number, block: BlockId): ReadonlyArray<number> => [
+  seed,
+  block.fork,
+  Number(block.number & 0xffff_ffffn),
+  Number(block.number >> 32n)
+]
+
+/** The 32 bytes of a block's hash: a pure function of seed, fork and number. */
+export const blockHash = (seed: number, block: BlockId): Uint8Array =>
+  new Random([...wordsOf(seed, block), HASH]).bytes(32)
+
+/** Nanoseconds since 1970. Every third slot carries a fraction, down to single nanoseconds. */
+export const blockTimestamp = (seed: number, block: BlockId): bigint => {
+  const whole = (GENESIS_SECONDS + block.number * SLOT_SECONDS) * NANOS
+  if (block.number % 3n !== 1n) return whole
+  return whole + BigInt(new Random([...wordsOf(seed, block), SHAPE, 1]).below(999_999_999))
+}
+
+/** Everything the columns of one block are drawn from, computed when a column asks for it. */
+export class BlockSource {
+  readonly id: BlockId
+  readonly hash: Uint8Array
+  readonly parentHash: Uint8Array
+  readonly timestamp: bigint
+  /** Number of logs of each transaction; its length is the number of transactions. */
+  readonly logsOfTransaction: Uint8Array
+  readonly logs: number
+  private readonly words: ReadonlyArray<number>
+  private hashes: Uint8Array | undefined
+  private types: Uint8Array | undefined
+  private owners: Uint32Array | undefined
+  private topics: Uint8Array | undefined
+
+  constructor(seed: number, id: BlockId, parentHash: Uint8Array) {
+    this.id = id
+    this.words = wordsOf(seed, id)
+    this.hash = blockHash(seed, id)
+    this.parentHash = parentHash
+    this.timestamp = blockTimestamp(seed, id)
+    const shape = this.random(SHAPE)
+    // Some blocks are empty, most hold several transactions of several logs: about 6 and 14 on average.
+    const transactions = shape.chance(8) ? 0 : 1 + shape.below(12)
+    this.logsOfTransaction = new Uint8Array(transactions)
+    let logs = 0
+    for (let i = 0; i < transactions; i += 1) {
+      const count = shape.chance(20) ? 0 : 1 + shape.below(5)
+      this.logsOfTransaction[i] = count
+      logs += count
+    }
+    this.logs = logs
+  }
+
+  /** A stream of random numbers of its own for each `word`. */
+  random(word: number): Random {
+    return new Random([...this.words, word])
+  }
+
+  get transactions(): number {
+    return this.logsOfTransaction.length
+  }
+
+  /** 32 bytes per transaction. */
+  get transactionHashes(): Uint8Array {
+    return this.hashes ??= this.random(TRANSACTION_HASHES).bytes(this.transactions * 32)
+  }
+
+  /** Envelope type of each transaction: 0 legacy, 1 access list, 2 dynamic fee, 3 blob, 4 set code. */
+  get transactionTypes(): Uint8Array {
+    if (this.types === undefined) {
+      const random = this.random(TRANSACTION_TYPES)
+      this.types = Uint8Array.from({ length: this.transactions }, () => random.below(5))
+    }
+    return this.types
+  }
+
+  /** Index of the transaction that each log belongs to. */
+  get transactionOfLog(): Uint32Array {
+    if (this.owners === undefined) {
+      this.owners = new Uint32Array(this.logs)
+      let log = 0
+      this.logsOfTransaction.forEach((count, transaction) => {
+        this.owners!.fill(transaction, log, log += count)
+      })
+    }
+    return this.owners
+  }
+
+  /** Number of topics of each log. */
+  get topicsOfLog(): Uint8Array {
+    if (this.topics === undefined) {
+      const random = this.random(TOPIC_COUNTS)
+      this.topics = Uint8Array.from({ length: this.logs }, () => {
+        const percent = random.below(100)
+        return TOPIC_SHARES.findIndex((share) => percent < share)
+      })
+    }
+    return this.topics
+  }
+}

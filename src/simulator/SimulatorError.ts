@@ -1,0 +1,13 @@
+import { Schema } from "effect"
+
+/** The simulator could not begin to listen. */
+export class SimulatorError extends Schema.TaggedError<SimulatorError>()("SimulatorError", {
+  server: Schema.Literals(["Flight", "Admin API"]),
+  host: Schema.String,
+  port: Schema.Int,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `the simulator's ${this.server} server cannot listen on ${this.host}:${this.port}: ${String(this.cause)}`
+  }
+}

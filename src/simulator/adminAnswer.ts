@@ -1,0 +1,22 @@
+/** What goes in and out of the routes of the Admin API, whatever carries it. */
+
+/** An answer; without a body for routes that do not exist, as the real server's router does it. */
+export interface AdminAnswer {
+  readonly status: number
+  readonly body?: unknown
+}
+
+export interface AdminRequest {
+  readonly method: string
+  /** Decoded segments of the path. */
+  readonly path: ReadonlyArray<string>
+  readonly query: URLSearchParams
+  /** Parsed JSON; undefined where there is none or it is not JSON. */
+  readonly body: unknown
+}
+
+/** `{"error_code":"SCREAMING_SNAKE","error_message":"human text"}`. */
+export const adminError = (status: number, code: string, message: string): AdminAnswer => ({
+  status,
+  body: { error_code: code, error_message: message }
+})

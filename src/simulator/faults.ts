@@ -1,0 +1,200 @@
+import type { status } from "@grpc/grpc-js"
+import type { Socket } from "node:net"
+import { FlightFailure } from "./plan.ts"
+
+/**
+ * The control handle for everything that can go wrong: tests and demonstrations pull it, the servers ask it.
+ *
+ * Every method acts at once; what it asks for holds until it is used up, revoked, or `clear` is called.
+ */
+
+export type CallName = "GetFlightInfo" | "DoGet"
+
+/** One call as it arrived, for tests that look at what a client sends. */
+export interface RecordedCall {
+  readonly call: CallName
+  /** Text of the query; empty where it could not be read. */
+  readonly sql: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** A DoGet in progress. */
+export interface StreamHandle {
+  readonly peer: string
+  /** Ends it with OK, or with `failure`. */
+  readonly end: (failure?: FlightFailure) => void
+}
+
+interface PlannedFailure {
+  readonly call: CallName | "any"
+  readonly failure: FlightFailure
+}
+
+interface Countdown {
+  left: number
+  readonly act: (stream: StreamHandle) => void
+}
+
+const MAX_RECORDED_CALLS = 1000
+
+export class Faults {
+  /** Milliseconds before every message of a stream. */
+  delayMillis = 0
+  /** The cursor headers are read as if they were garbage: every stream begins at the start of the dataset. */
+  ignoreResume = false
+  /** The tables exist but have no data yet: nozzle ends an empty stream, amp ends after `{"ranges":[]}`. */
+  noData = false
+  /** HTTP side: milliseconds before every answer of the Admin API. */
+  adminDelayMillis = 0
+
+  private readonly sockets = new Map<string, Socket>()
+  private readonly streams = new Set<StreamHandle>()
+  private readonly recorded: Array<RecordedCall> = []
+  private plannedFailures: Array<PlannedFailure> = []
+  private countdowns: Array<Countdown> = []
+  private wrongPrevHashes = 0
+  private adminFailures: Array<number> = []
+  private silent = false
+  private readonly waiting = new Set<() => void>()
+
+  /** Flight connections that are open now. */
+  get connections(): number {
+    return this.sockets.size
+  }
+
+  /** Streams that are open now. */
+  get openStreams(): number {
+    return this.streams.size
+  }
+
+  /** The last calls, oldest first. */
+  get calls(): ReadonlyArray<RecordedCall> {
+    return this.recorded
+  }
+
+  /** Resets every Flight connection (RST): clients see their calls fail with UNAVAILABLE. */
+  cutAll(): void {
+    for (const socket of this.sockets.values()) socket.resetAndDestroy()
+  }
+
+  /** Resets the oldest Flight connection. False when there is none. */
+  cutOne(): boolean {
+    const oldest = [...this.sockets.values()][0]
+    oldest?.resetAndDestroy()
+    return oldest !== undefined
+  }
+
+  /** Closes the connection that carries the `messages`-th message from now on, right after that message. */
+  cutAfter(messages: number): void {
+    this.countdowns.push({ left: messages, act: (stream) => this.sockets.get(stream.peer)?.destroy() })
+  }
+
+  /** Ends the stream that carries the `messages`-th message from now on with an error, right after that message. */
+  failAfter(messages: number, code: status, details: string): void {
+    this.countdowns.push({ left: messages, act: (stream) => stream.end(new FlightFailure({ code, details })) })
+  }
+
+  /** Answers the next `times` calls with a status. */
+  failNext(call: CallName | "any", code: status, details = "injected failure", times = 1): void {
+    const failure = new FlightFailure({ code, details })
+    this.plannedFailures.push(...Array.from({ length: times }, () => ({ call, failure })))
+  }
+
+  /** Ends every stream that is open now with OK. */
+  endStreams(): void {
+    for (const stream of [...this.streams]) stream.end()
+  }
+
+  /** The next `ranges` ranges carry a `prev_hash` that belongs to no block. */
+  swapPrevHash(ranges = 1): void {
+    this.wrongPrevHashes += ranges
+  }
+
+  /** Accepts connections and calls but answers nothing and sends nothing, until `resume`. */
+  silence(): void {
+    this.silent = true
+  }
+
+  resume(): void {
+    this.silent = false
+    for (const wake of [...this.waiting]) wake()
+    this.waiting.clear()
+  }
+
+  /** Answers the next `times` requests to the Admin API with an HTTP status such as 500 or 503. */
+  failAdmin(httpStatus: number, times = 1): void {
+    this.adminFailures.push(...Array.from({ length: times }, () => httpStatus))
+  }
+
+  /** Takes back everything that was asked for and not yet used up. */
+  clear(): void {
+    this.delayMillis = 0
+    this.ignoreResume = false
+    this.noData = false
+    this.adminDelayMillis = 0
+    this.plannedFailures = []
+    this.countdowns = []
+    this.wrongPrevHashes = 0
+    this.adminFailures = []
+    this.resume()
+  }
+
+  /** For the Flight server: a connection is there; the answer is called when it may be served. */
+  connected(peer: string, socket: Socket, serve: () => void): void {
+    this.sockets.set(peer, socket)
+    socket.once("close", () => this.sockets.delete(peer))
+    void this.audible().then(() => {
+      if (!socket.destroyed) serve()
+    })
+  }
+
+  /** For the Flight server: resets the connection of one client. */
+  cutPeer(peer: string): void {
+    this.sockets.get(peer)?.resetAndDestroy()
+  }
+
+  /** For the Flight server: a call arrived; waits while silent, then answers the failure planned for it. */
+  async arrived(call: RecordedCall): Promise<FlightFailure | undefined> {
+    this.recorded.push(call)
+    if (this.recorded.length > MAX_RECORDED_CALLS) this.recorded.shift()
+    await this.audible()
+    const index = this.plannedFailures.findIndex((planned) => planned.call === "any" || planned.call === call.call)
+    return index < 0 ? undefined : this.plannedFailures.splice(index, 1)[0]?.failure
+  }
+
+  /** For the Flight server: a stream is open; the answer says that it is not any more. */
+  opened(stream: StreamHandle): () => void {
+    this.streams.add(stream)
+    return () => this.streams.delete(stream)
+  }
+
+  /** For the Flight server: one message of `stream` is on its way. */
+  sent(stream: StreamHandle): void {
+    for (const countdown of this.countdowns) {
+      countdown.left -= 1
+      if (countdown.left === 0) countdown.act(stream)
+    }
+    this.countdowns = this.countdowns.filter((countdown) => countdown.left > 0)
+  }
+
+  /** For the Flight server: should this range lie about the block before it? */
+  takeWrongPrevHash(): boolean {
+    if (this.wrongPrevHashes === 0) return false
+    this.wrongPrevHashes -= 1
+    return true
+  }
+
+  /** For the Admin server: the HTTP status planned for this request. */
+  takeAdminFailure(): number | undefined {
+    return this.adminFailures.shift()
+  }
+
+  /** Settles when the server is not silent. */
+  audible(): Promise<void> {
+    return this.silent ? new Promise((resolve) => this.waiting.add(resolve)) : Promise.resolve()
+  }
+
+  get isSilent(): boolean {
+    return this.silent
+  }
+}

@@ -1,0 +1,93 @@
+import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
+import type { FlightData } from "../domain/flight/FlightData.ts"
+import { bodySize, encodeBatch, type RowWindow } from "./arrowIpc.ts"
+import type { Chain } from "./Chain.ts"
+import type { ColumnData } from "./columns.ts"
+import { blockAt, type ChainView } from "./forks.ts"
+import type { Plan } from "./plan.ts"
+
+/** Splits above this size, as the real servers do; a single row is never split. */
+const TARGET_BODY_BYTES = 2 * 1024 * 1024
+
+const rowsIn = (windows: ReadonlyArray<RowWindow>): number =>
+  windows.reduce((rows, { from, to }) => rows + to - from, 0)
+
+/** Which rows of a query to cut into record batches. */
+export interface BatchSource {
+  readonly chain: Chain
+  /** The chain as it was when the range began: a reorg in the middle of a range does not change its rows. */
+  readonly view: ChainView
+  readonly plan: Plan
+  readonly start: bigint
+  readonly end: bigint
+  readonly maxRows: number
+  /** Cut once more where a block ends that the previous batch had begun. */
+  readonly cutAtBlockEnd: boolean
+}
+
+/** The rows of blocks `start` to `end` in batches of at most `maxRows`; one block's rows may lie in two of them. */
+export function* batchesOf(source: BatchSource): Generator<ReadonlyArray<RowWindow>> {
+  const { chain, end, maxRows, plan, view } = source
+  let windows: Array<RowWindow> = []
+  let room = maxRows
+  let left = plan.limit ?? Number.POSITIVE_INFINITY
+  for (let number = source.start; number <= end && left > 0; number += 1n) {
+    const id = blockAt(view, number)
+    if (id === undefined || !plan.includes(number)) continue
+    const block = chain.source(id)
+    const rows = Math.min(plan.table.rowsOf(block), left)
+    if (rows === 0) continue
+    left -= rows
+    const columns = plan.columns.map((column) => column.valuesOf(block))
+    let from = 0
+    while (from < rows) {
+      const to = Math.min(rows, from + room)
+      windows.push({ columns, from, to })
+      room -= to - from
+      const continued = from > 0 && to === rows && source.cutAtBlockEnd
+      from = to
+      if (room > 0 && !continued) continue
+      yield windows
+      windows = []
+      if (room === 0) room = maxRows
+    }
+  }
+  if (windows.length > 0) yield windows
+}
+
+/** Rows `from` to `to - 1` of `windows`, counted over all of them. */
+const sliceRows = (windows: ReadonlyArray<RowWindow>, from: number, to: number): ReadonlyArray<RowWindow> => {
+  const sliced: Array<RowWindow> = []
+  let first = 0
+  for (const window of windows) {
+    const rows = window.to - window.from
+    const begin = Math.max(from - first, 0)
+    const end = Math.min(to - first, rows)
+    if (begin < end) sliced.push({ ...window, from: window.from + begin, to: window.from + end })
+    first += rows
+  }
+  return sliced
+}
+
+/** The messages of one record batch: several of equal row count when it is large; every one repeats the metadata. */
+export function* batchMessages(
+  fields: ReadonlyArray<ArrowField>,
+  windows: ReadonlyArray<RowWindow>,
+  appMetadata: Uint8Array
+): Generator<FlightData> {
+  const rows = rowsIn(windows)
+  const pieces = Math.min(Math.max(rows, 1), Math.ceil(bodySize(fields, windows) / TARGET_BODY_BYTES) || 1)
+  const rowsEach = Math.ceil(rows / pieces)
+  for (let piece = 0; piece < pieces; piece += 1) {
+    const part = pieces === 1 ? windows : sliceRows(windows, piece * rowsEach, (piece + 1) * rowsEach)
+    const { body, header } = encodeBatch(fields, part)
+    yield { dataHeader: header, dataBody: body, appMetadata }
+  }
+}
+
+/** The one row of a count. */
+export const countWindow = (rows: number): ReadonlyArray<RowWindow> => {
+  const bytes = new Uint8Array(BigInt64Array.of(BigInt(rows)).buffer)
+  const column: ColumnData = { kind: "fixed", width: 8, bytes, present: undefined }
+  return [{ columns: [column], from: 0, to: 1 }]
+}

@@ -1,0 +1,273 @@
+import { Data, Result } from "effect"
+import { type Token, tokenize } from "./sqlTokens.ts"
+
+/**
+ * The SQL the simulator understands: a column list or `count(*)`, one table or one sub-query, conditions on the block
+ * number, LIMIT and ORDER BY (which no server streams), and the SETTINGS clause at the very end.
+ *
+ * Operations that a server knows but cannot stream are recognised and named, because the server names them too.
+ */
+
+/** `syntax`: no server reads this. `unsupported`: a real server would, the simulator does not. */
+export class SqlProblem extends Data.TaggedError("SqlProblem")<{
+  readonly kind: "syntax" | "unsupported"
+  readonly message: string
+}> {}
+
+/** Is a block with this number part of the result? */
+export type BlockCondition = (block: bigint) => boolean
+
+export interface SelectItem {
+  readonly column: string
+  /** Name in the result. */
+  readonly name: string
+}
+
+export type Projection =
+  | { readonly kind: "all" }
+  | { readonly kind: "columns"; readonly items: ReadonlyArray<SelectItem> }
+  | { readonly kind: "count"; readonly name: string }
+
+export interface Query {
+  readonly projection: Projection
+  readonly from: { readonly kind: "table"; readonly parts: ReadonlyArray<string> } | {
+    readonly kind: "query"
+    readonly query: Query
+  }
+  readonly conditions: ReadonlyArray<BlockCondition>
+  readonly limit: number | undefined
+  /** The first operation that cannot be streamed, as the server prints it. */
+  readonly nonIncremental: string | undefined
+}
+
+export interface Statement {
+  readonly query: Query
+  /** `SETTINGS stream = true` stands at the end. */
+  readonly streaming: boolean
+}
+
+const CLAUSE_WORDS = new Set([
+  ...[
+    "select",
+    "from",
+    "where",
+    "and",
+    "settings",
+    "limit",
+    "order",
+    "group",
+    "having",
+    "join",
+    "inner",
+    "left",
+    "right"
+  ],
+  ...["full", "cross", "union", "on", "as", "by", "between", "distinct"]
+])
+const BLOCK_COLUMNS = new Set(["_block_num", "block_num"])
+
+/** Parses one statement. Fails: `SqlProblem`. */
+export const parseSql = (sql: string): Result.Result<Statement, SqlProblem> => {
+  const tokens = tokenize(sql)
+  if (Result.isFailure(tokens)) return Result.fail(new SqlProblem({ kind: "syntax", message: tokens.failure }))
+  try {
+    return Result.succeed(new Parser(tokens.success).statement())
+  } catch (problem) {
+    if (problem instanceof SqlProblem) return Result.fail(problem)
+    throw problem
+  }
+}
+
+class Parser {
+  private readonly tokens: ReadonlyArray<Token>
+  private at = 0
+
+  constructor(tokens: ReadonlyArray<Token>) {
+    this.tokens = tokens
+  }
+
+  statement(): Statement {
+    const query = this.query()
+    const streaming = this.settings()
+    this.symbol(";")
+    if (this.peek().kind !== "end") throw this.unexpected("end of statement")
+    return { query, streaming }
+  }
+
+  private query(): Query {
+    this.expectWord("select")
+    const distinct = this.word("distinct")
+    const projection = this.projection()
+    this.expectWord("from")
+    const from = this.source()
+    const conditions = this.word("where") ? this.conditions() : []
+    const { limit, operation } = this.tail()
+    const inner = from.kind === "query" ? from.query.nonIncremental : undefined
+    const nonIncremental = inner ?? operation ??
+      (projection.kind === "count" ? "Aggregate" : distinct ? "Distinct" : undefined)
+    return { projection, from, conditions, limit, nonIncremental }
+  }
+
+  private projection(): Projection {
+    if (this.symbol("*")) return { kind: "all" }
+    if (this.isWord("count") && this.peek(1).text === "(") {
+      this.at += 2
+      if (!this.symbol("*") && this.take().kind !== "number") throw this.unexpected("*")
+      this.expectSymbol(")")
+      return { kind: "count", name: this.alias() ?? "count(*)" }
+    }
+    const items: Array<SelectItem> = []
+    do {
+      const first = this.name("an expression")
+      if (this.peek().text === "(") throw unsupported(`the function ${first}()`)
+      if (this.symbol(".")) {
+        if (this.symbol("*")) return { kind: "all" }
+        const column = this.name("a column")
+        items.push({ column, name: this.alias() ?? column })
+      } else items.push({ column: first, name: this.alias() ?? first })
+    } while (this.symbol(","))
+    return { kind: "columns", items }
+  }
+
+  private source(): Query["from"] {
+    if (this.symbol("(")) {
+      const query = this.query()
+      this.expectSymbol(")")
+      this.alias()
+      return { kind: "query", query }
+    }
+    const parts = [this.name("a table")]
+    while (this.symbol(".")) parts.push(this.name("a table"))
+    this.alias()
+    return { kind: "table", parts }
+  }
+
+  private conditions(): ReadonlyArray<BlockCondition> {
+    const conditions: Array<BlockCondition> = []
+    do {
+      if (this.symbol("(")) {
+        conditions.push(...this.conditions())
+        this.expectSymbol(")")
+      } else conditions.push(this.condition())
+    } while (this.word("and"))
+    return conditions
+  }
+
+  private condition(): BlockCondition {
+    let column = this.name("a column")
+    if (this.symbol(".")) column = this.name("a column")
+    if (!BLOCK_COLUMNS.has(column)) throw unsupported(`a condition on "${column}"`)
+    if (this.word("between")) {
+      const low = this.integer()
+      this.expectWord("and")
+      const high = this.integer()
+      return (block) => low <= block && block <= high
+    }
+    const divisor = this.symbol("%") ? this.integer() : undefined
+    const operator = this.take().text
+    const right = this.integer()
+    return (block) => {
+      const left = divisor === undefined ? block : block % divisor
+      if (operator === "=") return left === right
+      if (operator === "<") return left < right
+      if (operator === "<=") return left <= right
+      if (operator === ">") return left > right
+      if (operator === ">=") return left >= right
+      return left !== right
+    }
+  }
+
+  /** What may follow WHERE. Only LIMIT and an ascending ORDER BY of the block number are carried out. */
+  private tail(): { readonly limit: number | undefined; readonly operation: string | undefined } {
+    let operation: string | undefined
+    if (this.isWord("join", "inner", "left", "right", "full", "cross")) throw unsupported("Join")
+    if (this.isWord("union")) throw unsupported("Union")
+    if (this.isWord("group", "having")) throw unsupported("Aggregate")
+    if (this.word("order")) {
+      this.expectWord("by")
+      const column = this.name("a column")
+      if (!BLOCK_COLUMNS.has(column)) throw unsupported(`ORDER BY "${column}"`)
+      if (this.word("desc")) throw unsupported("ORDER BY ... DESC")
+      this.word("asc")
+      operation = "Sort"
+    }
+    const limit = this.word("limit") ? Number(this.integer()) : undefined
+    return { limit, operation: limit === undefined ? operation : "Limit" }
+  }
+
+  /** True for `SETTINGS ..., stream = true`; the value must be a boolean literal, in either case. */
+  private settings(): boolean {
+    if (!this.word("settings")) return false
+    let streaming = false
+    do {
+      const key = this.name("a setting")
+      this.expectSymbol("=")
+      const value = this.take()
+      if (value.kind === "end") throw this.unexpected("a value")
+      if (key.toLowerCase() === "stream") streaming = value.kind === "identifier" && value.text === "true"
+    } while (this.symbol(","))
+    return streaming
+  }
+
+  private alias(): string | undefined {
+    if (this.word("as")) return this.name("an alias")
+    const next = this.peek()
+    const bare = next.kind === "quoted" || (next.kind === "identifier" && !CLAUSE_WORDS.has(next.text))
+    return bare ? this.take().text : undefined
+  }
+
+  private name(expected: string): string {
+    const token = this.peek()
+    const reserved = token.kind === "identifier" && CLAUSE_WORDS.has(token.text)
+    if ((token.kind !== "identifier" && token.kind !== "quoted") || reserved) throw this.unexpected(expected)
+    return this.take().text
+  }
+
+  private integer(): bigint {
+    if (this.peek().kind !== "number") throw this.unexpected("a number")
+    return BigInt(this.take().text)
+  }
+
+  private peek(ahead = 0): Token {
+    return this.tokens[Math.min(this.at + ahead, this.tokens.length - 1)]!
+  }
+
+  private take(): Token {
+    const token = this.peek()
+    this.at += 1
+    return token
+  }
+
+  private isWord(...words: ReadonlyArray<string>): boolean {
+    return this.peek().kind === "identifier" && words.includes(this.peek().text)
+  }
+
+  private word(text: string): boolean {
+    if (!this.isWord(text)) return false
+    this.at += 1
+    return true
+  }
+
+  private expectWord(text: string): void {
+    if (!this.word(text)) throw this.unexpected(text.toUpperCase())
+  }
+
+  private symbol(text: string): boolean {
+    if (this.peek().kind !== "symbol" || this.peek().text !== text) return false
+    this.at += 1
+    return true
+  }
+
+  private expectSymbol(text: string): void {
+    if (!this.symbol(text)) throw this.unexpected(text)
+  }
+
+  private unexpected(expected: string): SqlProblem {
+    return new SqlProblem({
+      kind: "syntax",
+      message: `sql parser error: Expected: ${expected}, found: ${this.peek().text}`
+    })
+  }
+}
+
+const unsupported = (message: string): SqlProblem => new SqlProblem({ kind: "unsupported", message })
