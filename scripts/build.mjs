@@ -94,16 +94,18 @@ const workshop = mkdtempSync(join(root, ".build-"))
 try {
   const built = join(workshop, "dist")
   await mkdir(built)
-  await Promise.all([buildLibrary(join(built, "lib")), buildProgram(built)])
+  // Both are heard to the end: nobody may still write into the workshop when it is removed.
+  const halves = await Promise.allSettled([buildLibrary(join(built, "lib")), buildProgram(built)])
+  for (const half of halves) if (half.status === "rejected") throw half.reason
   await finishDeclarations(join(built, "lib"))
   await moveIntoPlace(built, join(root, "dist"), workshop)
   // Standard output belongs to whoever runs us: `npm pack --json` prints there.
   console.error(`built dist in ${((performance.now() - started) / 1000).toFixed(1)} s`)
 } catch (error) {
   process.exitCode = 1
-  if (error instanceof BuildError) console.error(`build failed: ${error.message}`)
-  // esbuild has printed its own errors.
-  else if (!Array.isArray(error.errors)) console.error(error)
+  // esbuild has printed its errors already, with the lines they are in.
+  const told = error instanceof BuildError || Array.isArray(error.errors)
+  console.error("build failed:", told ? error.message : error)
 } finally {
   await rm(workshop, { recursive: true, force: true })
 }

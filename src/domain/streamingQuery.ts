@@ -37,9 +37,9 @@ export const streamingQuery = (sql: string): Result.Result<StreamingQuery, Inval
     const body = settings < 0 ? statement : statement.slice(0, settings)
     const depth = wrappingParentheses(body)
     const inner = body.slice(depth, body.length - depth)
+    yield* checkClauses(inner, depth)
     // What is appended to half a sentence would become a part of it.
     if (!endsOperand(body, body.length - 1)) return yield* refuse("the query ends in the middle of an expression")
-    yield* checkClauses(inner, depth)
     const ordered = orderByIndex(inner, depth)
     if (ordered >= 0) yield* checkUnsorted(inner, depth)
     const kept = ordered < 0 ? body : body.slice(0, depth + ordered)

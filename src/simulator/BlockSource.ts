@@ -1,4 +1,4 @@
-import { Random, wordOf } from "./random.ts"
+import { Random, type Seed, seedOf, wordOf } from "./random.ts"
 
 /** Which block: its number, and the fork it was mined on. A fork is never used twice. */
 export interface BlockId {
@@ -11,6 +11,7 @@ const GENESIS_SECONDS = 1_710_000_000n
 const SLOT_SECONDS = 12n
 const NANOS = 1_000_000_000n
 const HASH = wordOf("block hash")
+const FRACTION = wordOf("fraction of the second")
 const SHAPE = wordOf("shape")
 const TRANSACTION_HASHES = wordOf("transaction hashes")
 const TRANSACTION_TYPES = wordOf("transaction types")
@@ -18,22 +19,18 @@ const TOPIC_COUNTS = wordOf("topic counts")
 /** Upper bounds, in percent, of 0, 1, 2, 3 and 4 topics: an anonymous event is rare, a transfer has three. */
 const TOPIC_SHARES = [1, 15, 25, 80, 100]
 
-const wordsOf = (seed: number, block: BlockId): ReadonlyArray<number> => [
-  seed,
-  block.fork,
-  Number(block.number & 0xffff_ffffn),
-  Number(block.number >> 32n)
-]
+const seedOfBlock = (seed: number, block: BlockId): Seed =>
+  seedOf([seed, block.fork, Number(block.number & 0xffff_ffffn), Number(block.number >> 32n)])
 
 /** The 32 bytes of a block's hash: a pure function of seed, fork and number. */
 export const blockHash = (seed: number, block: BlockId): Uint8Array =>
-  new Random([...wordsOf(seed, block), HASH]).bytes(32)
+  new Random(seedOfBlock(seed, block), HASH).bytes(32)
 
 /** Nanoseconds since 1970. Every third slot carries a fraction, down to single nanoseconds. */
 export const blockTimestamp = (seed: number, block: BlockId): bigint => {
   const whole = (GENESIS_SECONDS + block.number * SLOT_SECONDS) * NANOS
   if (block.number % 3n !== 1n) return whole
-  return whole + BigInt(new Random([...wordsOf(seed, block), SHAPE, 1]).below(999_999_999))
+  return whole + BigInt(new Random(seedOfBlock(seed, block), FRACTION).below(999_999_999))
 }
 
 /** Everything the columns of one block are drawn from, computed when a column asks for it. */
@@ -45,7 +42,7 @@ export class BlockSource {
   /** Number of logs of each transaction; its length is the number of transactions. */
   readonly logsOfTransaction: Uint8Array
   readonly logs: number
-  private readonly words: ReadonlyArray<number>
+  private readonly seed: Seed
   private hashes: Uint8Array | undefined
   private types: Uint8Array | undefined
   private owners: Uint32Array | undefined
@@ -53,7 +50,7 @@ export class BlockSource {
 
   constructor(seed: number, id: BlockId, parentHash: Uint8Array) {
     this.id = id
-    this.words = wordsOf(seed, id)
+    this.seed = seedOfBlock(seed, id)
     this.hash = blockHash(seed, id)
     this.parentHash = parentHash
     this.timestamp = blockTimestamp(seed, id)
@@ -72,7 +69,7 @@ export class BlockSource {
 
   /** A stream of random numbers of its own for each `word`. */
   random(word: number): Random {
-    return new Random([...this.words, word])
+    return new Random(this.seed, word)
   }
 
   get transactions(): number {

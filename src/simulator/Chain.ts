@@ -1,5 +1,5 @@
 import { blockHash, type BlockId, BlockSource, blockTimestamp } from "./BlockSource.ts"
-import { type PlainValue, valueAt } from "./columns.ts"
+import { newColumn, type PlainValue, valueAt } from "./columns.ts"
 import { blockAt, type ChainView, contains, divergence, replaceFrom } from "./forks.ts"
 import { type Dialect, type TableName, TABLES } from "./tables.ts"
 
@@ -179,7 +179,8 @@ export class Chain {
       const block = blockAt(view, number)
       if (block === undefined) return
       const source = this.source(block)
-      const values = columns.map((column) => column.valuesOf(source))
+      const values = columns.map((column) => newColumn(column.field))
+      columns.forEach((column, i) => column.append(values[i]!, source))
       for (let row = 0; row < rowsOf(source); row += 1) {
         yield Object.fromEntries(columns.map(({ field }, i) => [field.name, valueAt(field.type, values[i]!, row)]))
       }

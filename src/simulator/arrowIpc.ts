@@ -2,7 +2,7 @@ import { Binary, Bool, type DataType, Decimal, Field, FixedSizeBinary, Int, List
 import { MessageHeader, MetadataVersion, Schema, Struct, Timestamp, TimeUnit, Utf8 } from "apache-arrow"
 import { BufferRegion, FieldNode, RecordBatch } from "apache-arrow/ipc/metadata/message"
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
-import type { ColumnData } from "./columns.ts"
+import type { Column } from "./columns.ts"
 
 /**
  * Arrow IPC as the real servers write it: metadata through apache-arrow, bodies laid out like arrow-rs does (every buffer
@@ -55,15 +55,15 @@ export const encapsulate = (message: Uint8Array): Uint8Array => {
   return encapsulated
 }
 
-/** Rows `from` to `to - 1` of the columns of one block. */
+/** Rows `from` to `to - 1` of some columns. */
 export interface RowWindow {
-  readonly columns: ReadonlyArray<ColumnData>
+  readonly columns: ReadonlyArray<Column>
   readonly from: number
   readonly to: number
 }
 
 interface Part {
-  readonly data: ColumnData
+  readonly data: Column
   readonly from: number
   readonly to: number
 }
@@ -91,31 +91,25 @@ class Layout {
 const rowsIn = (parts: ReadonlyArray<Part>): number => parts.reduce((rows, part) => rows + part.to - part.from, 0)
 
 /** Sets bit `row` for every row that is true of `bytes`, the parts one after the other. */
-const packBits =
-  (parts: ReadonlyArray<Part>, bytesOf: (data: ColumnData) => Uint8Array | undefined): Write => (target) => {
-    let bit = 0
-    for (const { data, from, to } of parts) {
-      const bytes = bytesOf(data)
-      for (let row = from; row < to; row += 1, bit += 1) {
-        if (bytes === undefined || bytes[row] !== 0) target[bit >>> 3]! |= 1 << (bit & 7)
-      }
+const packBits = (parts: ReadonlyArray<Part>, bytesOf: (data: Column) => Uint8Array | undefined): Write => (target) => {
+  let bit = 0
+  for (const { data, from, to } of parts) {
+    const bytes = bytesOf(data)
+    for (let row = from; row < to; row += 1, bit += 1) {
+      if (bytes === undefined || bytes[row] !== 0) target[bit >>> 3]! |= 1 << (bit & 7)
     }
   }
+}
 
 const layOutValidity = (layout: Layout, parts: ReadonlyArray<Part>): void => {
   const rows = rowsIn(parts)
   let nullCount = 0
   for (const { data, from, to } of parts) {
-    if (data.present !== undefined) {
-      for (let row = from; row < to; row += 1) {
-        nullCount += data.present[row] === 0
-          ? 1
-          : 0
-      }
-    }
+    const present = data.present?.bytes
+    for (let row = from; present !== undefined && row < to; row += 1) nullCount += 1 - present[row]!
   }
   layout.node(rows, nullCount)
-  layout.buffer((rows + 7) >>> 3, nullCount === 0 ? allOnes(rows) : packBits(parts, (data) => data.present))
+  layout.buffer((rows + 7) >>> 3, nullCount === 0 ? allOnes(rows) : packBits(parts, (data) => data.present?.bytes))
 }
 
 const allOnes = (rows: number): Write => (target) => {
@@ -131,8 +125,9 @@ const layOutOffsets = (layout: Layout, parts: ReadonlyArray<Part>): void => {
     let row = 1
     for (const { data, from, to } of parts) {
       if (data.kind !== "varying" && data.kind !== "list") continue
-      const shift = (offsets[row - 1] ?? 0) - data.offsets[from]!
-      for (let i = from + 1; i <= to; i += 1, row += 1) offsets[row] = data.offsets[i]! + shift
+      const given = data.offsets.offsets
+      const shift = (offsets[row - 1] ?? 0) - given[from]!
+      for (let i = from + 1; i <= to; i += 1, row += 1) offsets[row] = given[i]! + shift
     }
   })
 }
@@ -151,13 +146,18 @@ const layOutBytes = (layout: Layout, pieces: ReadonlyArray<Uint8Array>): void =>
 const layOut = (layout: Layout, type: ArrowType, parts: ReadonlyArray<Part>): void => {
   layOutValidity(layout, parts)
   if (type.kind === "bool") {
-    layout.buffer((rowsIn(parts) + 7) >>> 3, packBits(parts, (data) => data.kind === "bool" ? data.values : undefined))
+    layout.buffer(
+      (rowsIn(parts) + 7) >>> 3,
+      packBits(parts, (data) => data.kind === "bool" ? data.values.bytes : undefined)
+    )
   } else if (type.kind === "utf8" || type.kind === "binary") {
     layOutOffsets(layout, parts)
     layOutBytes(
       layout,
       parts.flatMap(({ data, from, to }) =>
-        data.kind === "varying" ? [data.bytes.subarray(data.offsets[from], data.offsets[to])] : []
+        data.kind === "varying"
+          ? [data.values.bytes.subarray(data.offsets.offsets[from], data.offsets.offsets[to])]
+          : []
       )
     )
   } else if (type.kind === "list") {
@@ -166,7 +166,9 @@ const layOut = (layout: Layout, type: ArrowType, parts: ReadonlyArray<Part>): vo
       layout,
       type.item.type,
       parts.flatMap(({ data, from, to }) =>
-        data.kind === "list" ? [{ data: data.item, from: data.offsets[from]!, to: data.offsets[to]! }] : []
+        data.kind === "list"
+          ? [{ data: data.item, from: data.offsets.offsets[from]!, to: data.offsets.offsets[to]! }]
+          : []
       )
     )
   } else if (type.kind === "struct") {
@@ -181,7 +183,7 @@ const layOut = (layout: Layout, type: ArrowType, parts: ReadonlyArray<Part>): vo
     layOutBytes(
       layout,
       parts.flatMap(({ data, from, to }) =>
-        data.kind === "fixed" ? [data.bytes.subarray(from * data.width, to * data.width)] : []
+        data.kind === "fixed" ? [data.values.bytes.subarray(from * data.width, to * data.width)] : []
       )
     )
   }

@@ -1,19 +1,82 @@
-import type { ArrowType } from "../domain/arrow/ArrowSchema.ts"
+import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
 
 /**
- * The values of one column of one block, column by column and not row by row: what Arrow sends is copied out of these
- * bytes, and what a judge compares with is read out of them one value at a time.
+ * Growing columns: the rows of one block after the other are appended to a few large arrays.
  *
- * `present` holds one byte per row (0 = null); absent means that no row is null.
+ * What Arrow sends is copied out of them in bulk, and what a judge compares with is read out of them one value at a time.
+ * Arrays per value, or per block and column, would cost more in garbage collection than everything else together.
  */
-export type ColumnData =
-  | { readonly kind: "fixed"; readonly width: number; readonly bytes: Uint8Array; readonly present: Present }
-  | { readonly kind: "bool"; readonly values: Uint8Array; readonly present: Present }
-  | { readonly kind: "varying"; readonly offsets: Int32Array; readonly bytes: Uint8Array; readonly present: Present }
-  | { readonly kind: "list"; readonly offsets: Int32Array; readonly item: ColumnData; readonly present: Present }
-  | { readonly kind: "struct"; readonly fields: ReadonlyArray<ColumnData>; readonly present: Present }
+export type Column =
+  | { readonly kind: "fixed"; readonly width: number; readonly values: GrowingBytes; readonly present: Present }
+  | { readonly kind: "bool"; readonly values: GrowingBytes; readonly present: Present }
+  | {
+    readonly kind: "varying"
+    readonly offsets: GrowingOffsets
+    readonly values: GrowingBytes
+    readonly present: Present
+  }
+  | { readonly kind: "list"; readonly offsets: GrowingOffsets; readonly item: Column; readonly present: Present }
+  | { readonly kind: "struct"; readonly fields: ReadonlyArray<Column>; readonly present: Present }
 
-export type Present = Uint8Array | undefined
+/** One byte per row, 0 for null; absent where no row can be null. */
+export type Present = GrowingBytes | undefined
+
+/** Bytes that are appended to. `bytes` is replaced when it grows: do not keep it. */
+export class GrowingBytes {
+  bytes: Uint8Array = new Uint8Array(1024)
+  view: DataView = new DataView(this.bytes.buffer)
+  length = 0
+
+  /** Makes room for `count` more bytes; answers where they begin. */
+  reserve(count: number): number {
+    const at = this.length
+    this.length += count
+    if (this.length > this.bytes.length) {
+      const grown = new Uint8Array(Math.max(this.length, this.bytes.length * 2))
+      grown.set(this.bytes)
+      this.bytes = grown
+      this.view = new DataView(grown.buffer)
+    }
+    return at
+  }
+}
+
+/** Where each value begins, and where the last one ends. */
+export class GrowingOffsets {
+  offsets: Int32Array = new Int32Array(256)
+  rows = 0
+
+  /** Appends one value of `length`. */
+  push(length: number): void {
+    if (this.rows + 2 > this.offsets.length) {
+      const grown = new Int32Array(this.offsets.length * 2)
+      grown.set(this.offsets)
+      this.offsets = grown
+    }
+    this.offsets[this.rows + 1] = this.offsets[this.rows]! + length
+    this.rows += 1
+  }
+}
+
+const FIXED_WIDTH: Partial<Record<ArrowType["kind"], number>> = { timestamp: 8, decimal: 16 }
+
+/** A column without rows yet. */
+export const newColumn = ({ nullable, type }: Pick<ArrowField, "nullable" | "type">): Column => {
+  const present = nullable ? new GrowingBytes() : undefined
+  if (type.kind === "bool") return { kind: "bool", values: new GrowingBytes(), present }
+  if (type.kind === "list") return { kind: "list", offsets: new GrowingOffsets(), item: newColumn(type.item), present }
+  if (type.kind === "struct") return { kind: "struct", fields: type.fields.map(newColumn), present }
+  if (type.kind === "utf8" || type.kind === "binary") {
+    return { kind: "varying", offsets: new GrowingOffsets(), values: new GrowingBytes(), present }
+  }
+  const width = type.kind === "fixedSizeBinary"
+    ? type.width
+    : type.kind === "int"
+    ? type.bits / 8
+    : FIXED_WIDTH[type.kind]
+  if (width === undefined) throw new Error(`the simulator has no columns of type ${type.kind}`)
+  return { kind: "fixed", width, values: new GrowingBytes(), present }
+}
 
 /** A value as a judge sees it. Timestamps are nanoseconds since 1970, decimals are unscaled. */
 export type PlainValue =
@@ -26,51 +89,34 @@ export type PlainValue =
   | ReadonlyArray<PlainValue>
   | { readonly [field: string]: PlainValue }
 
-const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
-const fixedValue = (type: ArrowType, bytes: Uint8Array): PlainValue => {
-  const view = viewOf(bytes)
-  if (type.kind === "fixedSizeBinary") return bytes
-  if (type.kind === "timestamp") return view.getBigInt64(0, true)
-  if (type.kind === "decimal") return (view.getBigInt64(8, true) << 64n) | view.getBigUint64(0, true)
-  if (type.kind === "int" && type.bits === 64) {
-    return type.signed
-      ? view.getBigInt64(0, true)
-      : view.getBigUint64(0, true)
-  }
-  if (type.kind === "int" && type.bits === 32) return type.signed ? view.getInt32(0, true) : view.getUint32(0, true)
+const fixedValue = (type: ArrowType, column: Extract<Column, { kind: "fixed" }>, row: number): PlainValue => {
+  const { values: { bytes, view }, width } = column
+  const at = row * width
+  if (type.kind === "fixedSizeBinary") return bytes.slice(at, at + width)
+  if (type.kind === "timestamp") return view.getBigInt64(at, true)
+  if (type.kind === "decimal") return (view.getBigInt64(at + 8, true) << 64n) | view.getBigUint64(at, true)
+  if (type.kind === "int" && width === 8) return type.signed ? view.getBigInt64(at, true) : view.getBigUint64(at, true)
+  if (type.kind === "int" && width === 4) return type.signed ? view.getInt32(at, true) : view.getUint32(at, true)
   throw new Error(`the simulator has no values of type ${type.kind}`)
 }
 
-const listValue = (type: ArrowType, data: Extract<ColumnData, { kind: "list" }>, row: number): PlainValue => {
+const DECODER = new TextDecoder()
+
+/** The value of `row` in a column of `type`; bytes are copied. */
+export const valueAt = (type: ArrowType, column: Column, row: number): PlainValue => {
+  if (column.present?.bytes[row] === 0) return null
+  if (column.kind === "fixed") return fixedValue(type, column, row)
+  if (column.kind === "bool") return column.values.bytes[row] !== 0
+  if (column.kind === "struct") {
+    const fields = type.kind === "struct" ? type.fields : []
+    return Object.fromEntries(fields.map((field, i) => [field.name, valueAt(field.type, column.fields[i]!, row)]))
+  }
+  const start = column.offsets.offsets[row]!
+  const end = column.offsets.offsets[row + 1]!
+  if (column.kind === "varying") {
+    const bytes = column.values.bytes.slice(start, end)
+    return type.kind === "utf8" ? DECODER.decode(bytes) : bytes
+  }
   if (type.kind !== "list") throw new Error("a list column needs a list type")
-  const values: Array<PlainValue> = []
-  for (let item = data.offsets[row]!; item < data.offsets[row + 1]!; item += 1) {
-    values.push(valueAt(type.item.type, data.item, item))
-  }
-  return values
-}
-
-const structValue = (type: ArrowType, data: Extract<ColumnData, { kind: "struct" }>, row: number): PlainValue => {
-  if (type.kind !== "struct") throw new Error("a struct column needs a struct type")
-  return Object.fromEntries(type.fields.map((field, i) => [field.name, valueAt(field.type, data.fields[i]!, row)]))
-}
-
-/** The value of `row` in a column of `type`. */
-export const valueAt = (type: ArrowType, data: ColumnData, row: number): PlainValue => {
-  if (data.present !== undefined && data.present[row] === 0) return null
-  switch (data.kind) {
-    case "fixed":
-      return fixedValue(type, data.bytes.subarray(row * data.width, (row + 1) * data.width))
-    case "bool":
-      return data.values[row] !== 0
-    case "varying": {
-      const bytes = data.bytes.subarray(data.offsets[row], data.offsets[row + 1])
-      return type.kind === "utf8" ? new TextDecoder().decode(bytes) : bytes
-    }
-    case "list":
-      return listValue(type, data, row)
-    case "struct":
-      return structValue(type, data, row)
-  }
+  return Array.from({ length: end - start }, (_, i) => valueAt(type.item.type, column.item, start + i))
 }

@@ -1,102 +1,118 @@
 import type { BlockSource } from "./BlockSource.ts"
-import type { ColumnData, Present } from "./columns.ts"
+import type { Column, GrowingBytes } from "./columns.ts"
 import type { Random } from "./random.ts"
 
-/** Draws the values of one column for all `rows` that `block` has in a table. */
-export type Fill = (block: BlockSource, rows: number, random: Random) => ColumnData
+/** Appends to `column` the values of all `rows` that `block` has in a table. */
+export type Fill = (column: Column, block: BlockSource, rows: number, random: Random) => void
 
 type Draw<A> = (random: Random, row: number, block: BlockSource) => A
 
-const fixed = (width: number, bytes: Uint8Array, present: Present = undefined): ColumnData => ({
-  kind: "fixed",
-  width,
-  bytes,
-  present
-})
-
-const bytesOf = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
-
-/** The same 8-byte value in every row. */
-export const same64 = (of: (block: BlockSource) => bigint): Fill => (block, rows) =>
-  fixed(8, bytesOf(new BigInt64Array(rows).fill(BigInt.asIntN(64, of(block)))))
-
-/** The same bytes in every row. */
-export const sameBytes = (of: (block: BlockSource) => Uint8Array): Fill => (block, rows) => {
-  const value = of(block)
-  const bytes = new Uint8Array(rows * value.length)
-  for (let row = 0; row < rows; row += 1) bytes.set(value, row * value.length)
-  return fixed(value.length, bytes)
+const wrongKind = (column: Column): never => {
+  throw new Error(`a ${column.kind} column cannot take these values`)
 }
 
-/** Bytes of width `width` that were computed elsewhere, one value per row. */
-export const givenBytes = (width: number, of: (block: BlockSource) => Uint8Array): Fill => (block) =>
-  fixed(width, of(block))
+/** Makes room for `rows` values; answers the bytes and where they begin. */
+const grow = (column: Column, rows: number, width: number): { readonly values: GrowingBytes; readonly at: number } => {
+  if (column.kind !== "fixed" || column.width !== width) return wrongKind(column)
+  return { values: column.values, at: column.values.reserve(rows * width) }
+}
 
-export const randomBytes = (width: number): Fill => (_, rows, random) => fixed(width, random.bytes(rows * width))
+/** The same 8-byte value in every row. */
+export const same64 = (of: (block: BlockSource) => bigint): Fill => (column, block, rows) => {
+  const { at, values: { view } } = grow(column, rows, 8)
+  const value = BigInt.asIntN(64, of(block))
+  for (let row = 0; row < rows; row += 1) view.setBigInt64(at + row * 8, value, true)
+}
 
-export const uint64 = (draw: Draw<bigint>): Fill => (block, rows, random) => {
-  const values = new BigUint64Array(rows)
-  for (let row = 0; row < rows; row += 1) values[row] = draw(random, row, block)
-  return fixed(8, bytesOf(values))
+/** The same bytes in every row. */
+export const sameBytes = (of: (block: BlockSource) => Uint8Array): Fill => (column, block, rows) => {
+  const value = of(block)
+  const { at, values: { bytes } } = grow(column, rows, value.length)
+  for (let row = 0; row < rows; row += 1) bytes.set(value, at + row * value.length)
+}
+
+/** Bytes of width `width` that were computed elsewhere, the rows one after the other. */
+export const givenBytes = (width: number, of: (block: BlockSource) => Uint8Array): Fill => (column, block, rows) => {
+  const { at, values: { bytes } } = grow(column, rows, width)
+  bytes.set(of(block), at)
+}
+
+export const randomBytes = (width: number): Fill => (column, _, rows, random) => {
+  const { at, values: { bytes } } = grow(column, rows, width)
+  random.fill(bytes, at, at + rows * width)
+}
+
+export const uint64 = (draw: Draw<bigint>): Fill => (column, block, rows, random) => {
+  const { at, values: { view } } = grow(column, rows, 8)
+  for (let row = 0; row < rows; row += 1) view.setBigUint64(at + row * 8, draw(random, row, block), true)
 }
 
 /** 32-bit integers, signed or not. */
-export const int32 = (draw: Draw<number>): Fill => (block, rows, random) => {
-  const values = new Int32Array(rows)
-  for (let row = 0; row < rows; row += 1) values[row] = draw(random, row, block)
-  return fixed(4, bytesOf(values))
+export const int32 = (draw: Draw<number>): Fill => (column, block, rows, random) => {
+  const { at, values: { view } } = grow(column, rows, 4)
+  for (let row = 0; row < rows; row += 1) view.setInt32(at + row * 4, draw(random, row, block), true)
 }
 
 /** Decimal128 from its unscaled value: 16 bytes, little endian, two's complement. */
-export const decimal128 = (draw: Draw<bigint>): Fill => (block, rows, random) => {
-  const words = new BigInt64Array(rows * 2)
+export const decimal128 = (draw: Draw<bigint>): Fill => (column, block, rows, random) => {
+  const { at, values: { view } } = grow(column, rows, 16)
   for (let row = 0; row < rows; row += 1) {
     const value = draw(random, row, block)
-    words[row * 2] = BigInt.asIntN(64, value)
-    words[row * 2 + 1] = value >> 64n
+    view.setBigInt64(at + row * 16, BigInt.asIntN(64, value), true)
+    view.setBigInt64(at + row * 16 + 8, value >> 64n, true)
   }
-  return fixed(16, bytesOf(words))
 }
 
-export const bool = (percentTrue: number): Fill => (_, rows, random) => ({
-  kind: "bool",
-  values: Uint8Array.from({ length: rows }, () => random.chance(percentTrue) ? 1 : 0),
-  present: undefined
-})
-
-const offsetsOf = (rows: number, sizeOf: (row: number) => number): Int32Array => {
-  const offsets = new Int32Array(rows + 1)
-  for (let row = 0; row < rows; row += 1) offsets[row + 1] = offsets[row]! + sizeOf(row)
-  return offsets
+export const bool = (percentTrue: number): Fill => (column, _, rows, random) => {
+  if (column.kind !== "bool") return wrongKind(column)
+  const at = column.values.reserve(rows)
+  for (let row = 0; row < rows; row += 1) column.values.bytes[at + row] = random.chance(percentTrue) ? 1 : 0
 }
 
 /** Random bytes of a drawn length. */
-export const binary = (lengthBytes: Draw<number>): Fill => (block, rows, random) => {
-  const offsets = offsetsOf(rows, (row) => lengthBytes(random, row, block))
-  return { kind: "varying", offsets, bytes: random.bytes(offsets[rows]!), present: undefined }
+export const binary = (lengthBytes: Draw<number>): Fill => (column, block, rows, random) => {
+  if (column.kind !== "varying") return wrongKind(column)
+  for (let row = 0; row < rows; row += 1) {
+    const length = lengthBytes(random, row, block)
+    const at = column.values.reserve(length)
+    random.fill(column.values.bytes, at, at + length)
+    column.offsets.push(length)
+  }
 }
 
-export const utf8 = (draw: Draw<string>): Fill => (block, rows, random) => {
-  const texts = Array.from({ length: rows }, (_, row) => new TextEncoder().encode(draw(random, row, block)))
-  const offsets = offsetsOf(rows, (row) => texts[row]!.length)
-  const bytes = new Uint8Array(offsets[rows]!)
-  texts.forEach((text, row) => bytes.set(text, offsets[row]))
-  return { kind: "varying", offsets, bytes, present: undefined }
+const ENCODER = new TextEncoder()
+
+export const utf8 = (draw: Draw<string>): Fill => (column, block, rows, random) => {
+  if (column.kind !== "varying") return wrongKind(column)
+  for (let row = 0; row < rows; row += 1) {
+    const text = ENCODER.encode(draw(random, row, block))
+    const at = column.values.reserve(text.length)
+    column.values.bytes.set(text, at)
+    column.offsets.push(text.length)
+  }
 }
 
-export const list = (length: Draw<number>, item: Fill): Fill => (block, rows, random) => {
-  const offsets = offsetsOf(rows, (row) => length(random, row, block))
-  return { kind: "list", offsets, item: item(block, offsets[rows]!, random), present: undefined }
+export const list = (length: Draw<number>, item: Fill): Fill => (column, block, rows, random) => {
+  if (column.kind !== "list") return wrongKind(column)
+  let items = 0
+  for (let row = 0; row < rows; row += 1) {
+    const count = length(random, row, block)
+    column.offsets.push(count)
+    items += count
+  }
+  item(column.item, block, items, random)
 }
 
-export const struct = (...fields: ReadonlyArray<Fill>): Fill => (block, rows, random) => ({
-  kind: "struct",
-  fields: fields.map((fill) => fill(block, rows, random)),
-  present: undefined
-})
+export const struct = (...fields: ReadonlyArray<Fill>): Fill => (column, block, rows, random) => {
+  if (column.kind !== "struct") return wrongKind(column)
+  fields.forEach((fill, i) => fill(column.fields[i]!, block, rows, random))
+}
 
-/** Null where `isPresent` says no. The bytes below a null are left as drawn: Arrow gives them no meaning. */
-export const maybe = (isPresent: Draw<boolean>, fill: Fill): Fill => (block, rows, random) => ({
-  ...fill(block, rows, random),
-  present: Uint8Array.from({ length: rows }, (_, row) => isPresent(random, row, block) ? 1 : 0)
-})
+/** Null where `isPresent` says no. The bytes below a null stay as drawn: Arrow gives them no meaning. */
+export const maybe = (isPresent: Draw<boolean>, fill: Fill): Fill => (column, block, rows, random) => {
+  const { present } = column
+  if (present === undefined) return wrongKind(column)
+  fill(column, block, rows, random)
+  const at = present.reserve(rows)
+  for (let row = 0; row < rows; row += 1) present.bytes[at + row] = isPresent(random, row, block) ? 1 : 0
+}

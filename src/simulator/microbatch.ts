@@ -1,8 +1,9 @@
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import { bodySize, encodeBatch, type RowWindow } from "./arrowIpc.ts"
+import type { BlockSource } from "./BlockSource.ts"
 import type { Chain } from "./Chain.ts"
-import type { ColumnData } from "./columns.ts"
+import { type Column, GrowingBytes, newColumn } from "./columns.ts"
 import { blockAt, type ChainView } from "./forks.ts"
 import type { Plan } from "./plan.ts"
 
@@ -29,30 +30,60 @@ export interface BatchSource {
 export function* batchesOf(source: BatchSource): Generator<ReadonlyArray<RowWindow>> {
   const { chain, end, maxRows, plan, view } = source
   let windows: Array<RowWindow> = []
+  let group = new Group(plan)
   let room = maxRows
   let left = plan.limit ?? Number.POSITIVE_INFINITY
   for (let number = source.start; number <= end && left > 0; number += 1n) {
     const id = blockAt(view, number)
     if (id === undefined || !plan.includes(number)) continue
-    const block = chain.source(id)
-    const rows = Math.min(plan.table.rowsOf(block), left)
-    if (rows === 0) continue
+    const rows = Math.min(group.append(chain.source(id)), left)
     left -= rows
-    const columns = plan.columns.map((column) => column.valuesOf(block))
-    let from = 0
-    while (from < rows) {
-      const to = Math.min(rows, from + room)
-      windows.push({ columns, from, to })
-      room -= to - from
-      const continued = from > 0 && to === rows && source.cutAtBlockEnd
-      from = to
+    for (let rest = rows; rest > 0;) {
+      const taken = Math.min(rest, room)
+      const continued = rest < rows && taken === rest && source.cutAtBlockEnd
+      room -= taken
+      rest -= taken
+      group.taken += taken
       if (room > 0 && !continued) continue
+      windows.push(group.window())
       yield windows
       windows = []
       if (room === 0) room = maxRows
     }
+    // What was sent is let go: the rows that wait become a window of their own, and a new group begins.
+    if (group.from === 0) continue
+    if (group.taken > group.from) windows.push(group.window())
+    group = new Group(plan)
   }
+  if (group.taken > group.from) windows.push(group.window())
   if (windows.length > 0) yield windows
+}
+
+/** The columns of some consecutive blocks. Rows `from` to `taken - 1` belong to the batch that is being filled. */
+class Group {
+  readonly columns: ReadonlyArray<Column>
+  from = 0
+  taken = 0
+  private readonly plan: Plan
+
+  constructor(plan: Plan) {
+    this.plan = plan
+    this.columns = plan.columns.map((column) => newColumn(column.field))
+  }
+
+  /** Appends the rows of `block`; answers how many they are. */
+  append(block: BlockSource): number {
+    const rows = this.plan.table.rowsOf(block)
+    if (rows > 0) this.plan.columns.forEach((column, i) => column.append(this.columns[i]!, block))
+    return rows
+  }
+
+  /** The rows taken since the last time. */
+  window(): RowWindow {
+    const window = { columns: this.columns, from: this.from, to: this.taken }
+    this.from = this.taken
+    return window
+  }
 }
 
 /** Rows `from` to `to - 1` of `windows`, counted over all of them. */
@@ -87,7 +118,7 @@ export function* batchMessages(
 
 /** The one row of a count. */
 export const countWindow = (rows: number): ReadonlyArray<RowWindow> => {
-  const bytes = new Uint8Array(BigInt64Array.of(BigInt(rows)).buffer)
-  const column: ColumnData = { kind: "fixed", width: 8, bytes, present: undefined }
-  return [{ columns: [column], from: 0, to: 1 }]
+  const values = new GrowingBytes()
+  values.view.setBigInt64(values.reserve(8), BigInt(rows), true)
+  return [{ columns: [{ kind: "fixed", width: 8, values, present: undefined }], from: 0, to: 1 }]
 }

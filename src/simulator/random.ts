@@ -10,22 +10,29 @@ const mix = (state: number, word: number): number => {
   return (h ^ (h >>> 16)) + 0x9e3779b9 | 0
 }
 
+/** What several words were mixed into: the common beginning of many streams of random numbers. */
+export interface Seed {
+  readonly a: number
+  readonly b: number
+}
+
+export const seedOf = (words: ReadonlyArray<number>): Seed =>
+  words.reduce((seed: Seed, word) => {
+    const a = mix(seed.a, word)
+    return { a, b: mix(seed.b ^ a, word) }
+  }, { a: 0x243f6a88, b: 0x85a308d3 })
+
+/** One stream of random numbers: a seed and a word that tells it from the seed's other streams. */
 export class Random {
   private a: number
   private b: number
   private c: number
   private counter = 1
 
-  constructor(words: ReadonlyArray<number>) {
-    let a = 0x243f6a88
-    let b = 0x85a308d3
-    for (const word of words) {
-      a = mix(a, word)
-      b = mix(b ^ a, word)
-    }
-    this.a = a
-    this.b = b
-    this.c = mix(a, b)
+  constructor(seed: Seed, word: number) {
+    this.a = mix(seed.a, word)
+    this.b = mix(seed.b ^ this.a, word)
+    this.c = mix(this.a, this.b)
     for (let round = 0; round < 8; round += 1) this.next()
   }
 
@@ -54,11 +61,24 @@ export class Random {
     return (BigInt(this.next()) << 32n) | BigInt(this.next())
   }
 
+  /** Random bytes from `start` to `end - 1` of `target`. */
+  fill(target: Uint8Array, start: number, end: number): void {
+    let at = start
+    for (; at + 4 <= end; at += 4) {
+      const word = this.next()
+      target[at] = word
+      target[at + 1] = word >>> 8
+      target[at + 2] = word >>> 16
+      target[at + 3] = word >>> 24
+    }
+    for (; at < end; at += 1) target[at] = this.next()
+  }
+
   /** Freshly allocated random bytes. */
   bytes(count: number): Uint8Array {
-    const words = new Uint32Array((count + 3) >>> 2)
-    for (let i = 0; i < words.length; i += 1) words[i] = this.next()
-    return new Uint8Array(words.buffer, 0, count)
+    const bytes = new Uint8Array(count)
+    this.fill(bytes, 0, count)
+    return bytes
   }
 }
 

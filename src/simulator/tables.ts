@@ -1,6 +1,6 @@
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
-import { BlockSource } from "./BlockSource.ts"
-import type { ColumnData } from "./columns.ts"
+import type { BlockSource } from "./BlockSource.ts"
+import type { Column } from "./columns.ts"
 import * as Fill from "./fill.ts"
 import { type Random, wordOf } from "./random.ts"
 
@@ -18,8 +18,8 @@ export type TableName = typeof TABLE_NAMES[number]
 
 export interface TableColumn {
   readonly field: ArrowField
-  /** The values of this column for all rows of one block. */
-  readonly valuesOf: (block: BlockSource) => ColumnData
+  /** Appends the values of all rows of one block. */
+  readonly append: (column: Column, block: BlockSource) => void
 }
 
 export interface Table {
@@ -39,15 +39,11 @@ const ADDRESS: ArrowType = { kind: "fixedSizeBinary", width: 20 }
 const DECIMAL: ArrowType = { kind: "decimal", bits: 128, precision: 38, scale: 0 }
 const TIMESTAMP: ArrowType = { kind: "timestamp", unit: "nanosecond", timezone: "+00:00" }
 const field = (name: string, type: ArrowType, nullable = false): ArrowField => ({ name, type, nullable })
-const listOf = (type: ArrowType, nullable = false): ArrowType => ({
-  kind: "list",
-  offsets: 32,
-  item: field("item", type, nullable)
-})
+const listOf = (type: ArrowType): ArrowType => ({ kind: "list", offsets: 32, item: field("item", type) })
 
-type Column = readonly [name: string, type: ArrowType, nullable: boolean, fill: Fill.Fill]
-const required = (name: string, type: ArrowType, fill: Fill.Fill): Column => [name, type, false, fill]
-const optional = (name: string, type: ArrowType, present: Present, fill: Fill.Fill): Column => [
+type Spec = readonly [name: string, type: ArrowType, nullable: boolean, fill: Fill.Fill]
+const required = (name: string, type: ArrowType, fill: Fill.Fill): Spec => [name, type, false, fill]
+const optional = (name: string, type: ArrowType, present: Present, fill: Fill.Fill): Spec => [
   name,
   type,
   true,
@@ -84,7 +80,7 @@ const logDataBytes = (random: Random): number =>
 const blockNumber = Fill.same64((block) => block.id.number)
 const timestamp = Fill.same64((block) => block.timestamp)
 
-const blocks = (dialect: Dialect): ReadonlyArray<Column> => [
+const blocks = (dialect: Dialect): ReadonlyArray<Spec> => [
   required("_block_num", UINT64, blockNumber),
   required("block_num", UINT64, blockNumber),
   required("timestamp", TIMESTAMP, timestamp),
@@ -135,7 +131,7 @@ const authorization = Fill.struct(
   Fill.randomBytes(32)
 )
 
-const signature = (dialect: Dialect): ReadonlyArray<Column> =>
+const signature = (dialect: Dialect): ReadonlyArray<Spec> =>
   dialect === "nozzle"
     ? [
       required("v", BINARY, Fill.binary(() => 1)),
@@ -149,19 +145,19 @@ const signature = (dialect: Dialect): ReadonlyArray<Column> =>
       optional("chain_id", UINT64, mostly, Fill.uint64((random) => BigInt(random.next())))
     ]
 
-const ampOnly: ReadonlyArray<Column> = [
+const ampOnly: ReadonlyArray<Spec> = [
   optional("state_root", HASH, (random) => random.chance(30), Fill.randomBytes(32)),
   optional(
     "access_list",
-    listOf(ACCESS, true),
+    listOf(ACCESS),
     ofType(1, 2, 3, 4),
     Fill.list(few, Fill.struct(Fill.randomBytes(20), Fill.list(few, Fill.randomBytes(32))))
   ),
   optional("blob_versioned_hashes", listOf(HASH), ofType(3), Fill.list(few, Fill.randomBytes(32))),
-  optional("authorization_list", listOf(AUTHORIZATION, true), ofType(4), Fill.list(few, authorization))
+  optional("authorization_list", listOf(AUTHORIZATION), ofType(4), Fill.list(few, authorization))
 ]
 
-const transactions = (dialect: Dialect): ReadonlyArray<Column> => [
+const transactions = (dialect: Dialect): ReadonlyArray<Spec> => [
   required("_block_num", UINT64, blockNumber),
   required("block_hash", HASH, Fill.sameBytes((block) => block.hash)),
   required("block_num", UINT64, blockNumber),
@@ -196,10 +192,10 @@ const transactionHashOfLog = (block: BlockSource): Uint8Array => {
   return hashes
 }
 
-const topic = (index: number): Column =>
+const topic = (index: number): Spec =>
   optional(`topic${index}`, HASH, (_, row, block) => index < block.topicsOfLog[row]!, Fill.randomBytes(32))
 
-const logs: ReadonlyArray<Column> = [
+const logs: ReadonlyArray<Spec> = [
   required("_block_num", UINT64, blockNumber),
   required("block_hash", HASH, Fill.sameBytes((block) => block.hash)),
   required("block_num", UINT64, blockNumber),
@@ -217,7 +213,7 @@ const logs: ReadonlyArray<Column> = [
 
 const tableOf = (
   name: TableName,
-  columns: ReadonlyArray<Column>,
+  columns: ReadonlyArray<Spec>,
   rowsOf: (block: BlockSource) => number
 ): Table => ({
   name,
@@ -227,7 +223,7 @@ const tableOf = (
     const word = wordOf(`${name}.${column}`)
     return {
       field: field(column, type, nullable),
-      valuesOf: (block) => fill(block, rowsOf(block), block.random(word))
+      append: (target, block) => fill(target, block, rowsOf(block), block.random(word))
     }
   })
 })

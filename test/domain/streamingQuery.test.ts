@@ -106,6 +106,9 @@ describe("streamingQuery", () => {
         "selection"
       ]
     ) assert.match(reasonOf(sql), /not a SELECT/)
+    for (const sql of ["SELECT", "SELECT a FROM", "SELECT a FROM t WHERE b =", "SELECT a,"]) {
+      assert.match(reasonOf(sql), /middle of an expression/)
+    }
     assert.match(reasonOf("SELECT 'open"), /string that is never closed/)
     assert.match(reasonOf("SELECT \"open"), /quoted name/)
     assert.match(reasonOf("SELECT /* /* */ open"), /comment/)

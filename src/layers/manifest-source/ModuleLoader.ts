@@ -105,7 +105,9 @@ export class ModuleLoader {
 
   #run(compiled: Compiled, file: string, module: { exports: unknown }, ancestors: ReadonlyArray<string>): unknown {
     const resolve = (specifier: string) => this.#jiti.esmResolve(specifier, { parentURL: pathToFileURL(file) })
-    const require = (specifier: string) => this.#fromParent(specifier, file, ancestors, false)
+    const require = Object.assign((specifier: string) => this.#fromParent(specifier, file, ancestors, false), {
+      resolve: createRequire(file).resolve
+    })
     const importing = async (specifier: string) => this.#fromParent(specifier, file, ancestors, true)
     return compiled(module.exports, require, module, file, dirname(file), importing, resolve)
   }

@@ -40,4 +40,3 @@ export const encapsulatedSchemaOf = (table: Table): Uint8Array => {
   const length = new DataView(stream.buffer, stream.byteOffset).getInt32(4, true)
   return stream.slice(0, 8 + length)
 }
-

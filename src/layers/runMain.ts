@@ -1,0 +1,35 @@
+import { Cause, Effect, Exit, Runtime } from "effect"
+
+/** Exit code of a start that failed because of what an operator wrote: settings, config file, command line. */
+const BAD_INPUT = 2
+
+/**
+ * Runs the program of this process and exits with its code: 0, 2 for bad input, 1 for everything else. The reason goes to
+ * standard error, without a stack where it is written for operators. Signals are the program's own business.
+ */
+export const runMain = (program: Effect.Effect<void, { readonly _tag: string; readonly message: string }>): void =>
+  run(Effect.tapCause(program, report), {
+    disableErrorReporting: true,
+    teardown: (exit, done) => done(Exit.isSuccess(exit) ? 0 : exitCode(exit.cause))
+  })
+
+const run = Runtime.makeRunMain(({ fiber, teardown }) => {
+  fiber.addObserver((exit) => teardown(exit, (code) => process.exit(code)))
+  // A reader of our output that goes away is no reason to crash.
+  process.stdout.on("error", () => {})
+  process.stderr.on("error", () => {})
+})
+
+const report = (cause: Cause.Cause<{ readonly _tag: string; readonly message: string }>) =>
+  Effect.sync(() => {
+    for (const reason of cause.reasons) {
+      // The command line's own errors were printed with the help they belong to.
+      if (Cause.isFailReason(reason) && reason.error._tag !== "ShowHelp") console.error(reason.error.message)
+      if (Cause.isDieReason(reason)) console.error(Cause.pretty(cause))
+    }
+  })
+
+const exitCode = (cause: Cause.Cause<unknown>): number => {
+  const failure = cause.reasons.find(Cause.isFailReason)?.error as { readonly _tag?: string } | undefined
+  return ["ConfigError", "ManifestError", "ShowHelp"].includes(failure?._tag ?? "") ? BAD_INPUT : 1
+}

@@ -1,0 +1,23 @@
+import { Console, Effect } from "effect"
+import { type Simulator, type SimulatorOptions, startSimulator } from "../simulator/Simulator.ts"
+import type { SimulatorError } from "../simulator/SimulatorError.ts"
+
+/** What a newcomer needs to know to talk to the simulator. */
+const greeting = (simulator: Simulator, options: SimulatorOptions): string => {
+  const dataset = options.rawName ?? "anvil"
+  const table = simulator.dialect === "amp" ? `"_/${dataset}@${options.version ?? "0.1.0"}".logs` : `${dataset}.logs`
+  return [
+    `Simulating a ${simulator.dialect} server: ${simulator.chain.tip + 1n} blocks of network "${simulator.network}".`,
+    `  Arrow Flight  ${simulator.flightUrl}`,
+    `  Admin API     ${simulator.adminUrl}`,
+    `  Try           SELECT * FROM ${table} SETTINGS stream = true`
+  ].join("\n")
+}
+
+/** Runs the simulator alone, so that any Flight client can talk to it, until it is interrupted. */
+export const simulate = (options: SimulatorOptions): Effect.Effect<never, SimulatorError> =>
+  startSimulator(options).pipe(
+    Effect.tap((simulator) => Console.log(greeting(simulator, options))),
+    Effect.andThen(Effect.never),
+    Effect.scoped
+  )
