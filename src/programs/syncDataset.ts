@@ -28,7 +28,7 @@ export const syncDataset = Effect.fn("syncDataset")(function*(manifest: Manifest
   )
   if (info === undefined) return yield* Effect.never
   const permits = yield* Semaphore.make(maxConcurrentBatches)
-  yield* Effect.forEach(tables, (table) =>
+  const supervise = Effect.forEach(tables, (table) =>
     Effect.gen(function*() {
       const published = info.tables.find(({ name }) => name === table.name)
       if (published === undefined) {
@@ -48,7 +48,10 @@ export const syncDataset = Effect.fn("syncDataset")(function*(manifest: Manifest
           published?.schema === undefined ? [] : differences(published.schema, schema)
       })
     }), { concurrency: "unbounded", discard: true })
-  return yield* Effect.never
+  const announceStop = Effect.onInterrupt(Effect.never, () => Effect.logInfo(log.shuttingDown(tables.length)))
+  return yield* Effect.raceFirst(Effect.andThen(supervise, Effect.never), announceStop).pipe(
+    Effect.onInterrupt(() => Effect.logInfo(log.tasksEnded))
+  )
 })
 
 const describeDataset = Effect.fnUntraced(function*(manifest: Manifest) {

@@ -47,6 +47,9 @@ export class Faults {
   /** HTTP side: milliseconds before every answer of the Admin API. */
   adminDelayMillis = 0
 
+  /** Messages of all streams so far. */
+  messagesSent = 0
+
   private readonly sockets = new Map<string, Socket>()
   private readonly streams = new Set<StreamHandle>()
   private readonly recorded: Array<RecordedCall> = []
@@ -170,6 +173,7 @@ export class Faults {
 
   /** For the Flight server: one message of `stream` is on its way. */
   sent(stream: StreamHandle): void {
+    this.messagesSent += 1
     for (const countdown of this.countdowns) {
       countdown.left -= 1
       if (countdown.left === 0) countdown.act(stream)

@@ -86,8 +86,11 @@ export const arrowFlightReader = (url: string): Effect.Effect<ArrowFlightReader,
 
 /** Rows of a batch as plain values, read from the raw buffers where apache-arrow's getters would round. */
 export const rowsOf = (batch: RecordBatch): ReadonlyArray<Record<string, PlainValue>> =>
-  Array.from({ length: batch.numRows }, (_, row) =>
-    Object.fromEntries(batch.schema.fields.map((field, i) => [field.name, valueOf(batch.data.children[i]!, row)])))
+  Array.from(
+    { length: batch.numRows },
+    (_, row) =>
+      Object.fromEntries(batch.schema.fields.map((field, i) => [field.name, valueOf(batch.data.children[i]!, row)]))
+  )
 
 const valueOf = (data: ArrowData<DataType>, row: number): PlainValue => {
   if (!data.getValid(row)) return null
@@ -113,7 +116,8 @@ const valueOf = (data: ArrowData<DataType>, row: number): PlainValue => {
     case Type.Binary:
       return (data.values as Uint8Array).slice(data.valueOffsets[row], data.valueOffsets[row + 1])
     case Type.Utf8:
-      return Buffer.from((data.values as Uint8Array).subarray(data.valueOffsets[row], data.valueOffsets[row + 1])).toString()
+      return Buffer.from((data.values as Uint8Array).subarray(data.valueOffsets[row], data.valueOffsets[row + 1]))
+        .toString()
     default:
       return (data.values as BigInt64Array | Int32Array)[row]!
   }
