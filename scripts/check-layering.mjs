@@ -20,8 +20,8 @@ const ARROWS = {
   domain: ["domain"]
 }
 
-/** The programs that put live parts together: the root, and the verbs of the command line. */
-const ROOTS = new Set(["ampsync", "demo", "simulate", "plan", "status", "resync"])
+/** The programs that put live parts together: the root, the command line, and its verbs. */
+const ROOTS = new Set(["ampsync", "cli", "demo", "simulate", "plan", "status", "resync"])
 const ROOT_ARROWS = [...ARROWS.programs, "layers", "simulator"]
 
 /** The rooms that may speak to the outside. */

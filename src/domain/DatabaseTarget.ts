@@ -3,43 +3,19 @@
  *
  * Parameters carry libpq's names and meanings. Source: PostgreSQL documentation, "Database Connection Control Functions".
  */
-import { Redacted, Result } from "effect"
+import { type Redacted, Result } from "effect"
 import { parseDatabaseUrl } from "./database/databaseUrl.ts"
 import { applyParameter, type Draft, finish } from "./database/parameters.ts"
+import { type DatabaseTarget, defaultPort, type InvalidDatabaseTarget } from "./database/target.ts"
 
-export type SslMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full"
-
-export interface DatabaseSsl {
-  readonly mode: SslMode
-  /** A PEM file, or the word `system` for the operating system's certificates. */
-  readonly rootCertPath?: string
-  readonly certPath?: string
-  readonly keyPath?: string
-}
-
-/** Connection parameters that have a default in the driver. */
-export interface DatabaseOptions {
-  readonly applicationName?: string
-  /** 0 waits without end, as libpq does. */
-  readonly connectTimeoutSeconds?: number
-  /** Command line options for the server, such as `-c statement_timeout=0`. */
-  readonly options?: string
-  readonly keepalives?: boolean
-  readonly keepalivesIdleSeconds?: number
-  /** Which server of a replicated pair is acceptable; a writer never accepts a standby. */
-  readonly targetSessionAttrs?: "any" | "read-write" | "primary"
-}
-
-export interface DatabaseTarget {
-  /** A host name, an address (IPv6 without brackets), or the absolute directory of a Unix socket. */
-  readonly host: string
-  readonly port: number
-  readonly user: string
-  readonly password: Redacted.Redacted<string> | undefined
-  readonly database: string
-  readonly ssl: DatabaseSsl
-  readonly options?: DatabaseOptions
-}
+export {
+  type DatabaseOptions,
+  type DatabaseSsl,
+  type DatabaseTarget,
+  defaultPort,
+  type InvalidDatabaseTarget,
+  type SslMode
+} from "./database/target.ts"
 
 /** What `DATABASE_USER` and its siblings say; each value is taken literally. */
 export interface DatabaseParts {
@@ -49,17 +25,6 @@ export interface DatabaseParts {
   readonly host?: string | undefined
   readonly port?: number | undefined
 }
-
-/** Why a text does not describe a database; never holds a part of the text that could be secret. */
-export interface InvalidDatabaseTarget {
-  readonly _tag: "InvalidDatabaseTarget"
-  /** Reads on after the name of the variable: `has no user`. */
-  readonly found: string
-  /** What would be right. */
-  readonly allowed: string
-}
-
-export const defaultPort = 5432
 
 /**
  * Reads a `postgres://` or `postgresql://` URL.

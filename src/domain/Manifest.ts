@@ -123,7 +123,7 @@ const decode = <S extends Schema.ConstraintDecoder<unknown>>(
   if (Result.isSuccess(decoded)) return decoded.success
   for (const { message, path: steps } of formatIssue(decoded.failure.issue).issues) {
     const at = keyPath([...path, ...(steps ?? []).map((step) => typeof step === "object" ? step.key : step)])
-    problems.push(`${at === "" ? "the default export" : at}: ${withoutInput(message)}`)
+    problems.push(`${at === "" ? "the default export" : at}: ${worded(message)}`)
   }
   return undefined
 }
@@ -132,9 +132,8 @@ const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => issue._tag === "MissingKey" ? "is missing" : SchemaIssue.defaultLeafHook(issue)
 })
 
-/** A message of the library may end in the value that was found, and a config may hold secrets. */
-const withoutInput = (message: string): string =>
-  message.replace(/, got [\s\S]*$/, "").replace(" | undefined", "").replace(/^Expected/, "expected")
+/** The library's words without what only its types know. It adds the value that was found only when it is asked to. */
+const worded = (message: string): string => message.replace(" | undefined", "").replace(/^Expected/, "expected")
 
 /** `tables.blocks.sql`, with quotes around keys that are not plain names. */
 const keyPath = (path: ReadonlyArray<PropertyKey>): string =>

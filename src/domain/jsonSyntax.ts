@@ -25,7 +25,11 @@ export const jsonErrorOffset = (text: string): number => {
   const member = (): boolean => eat(string) && eat(blank) && eat(colon) && value()
   const value = (): boolean => {
     eat(blank)
-    const done = eat(openObject) ? list(closeObject, member) : eat(openArray) ? list(closeArray, value) : eat(scalar)
+    const done = eat(openObject)
+      ? list(closeObject, member)
+      : eat(openArray)
+      ? list(closeArray, value)
+      : eat(string) || eat(scalar)
     return done && eat(blank)
   }
   return value() && at === text.length ? -1 : at
@@ -41,8 +45,7 @@ const openObject = /\{/y
 const closeObject = /\}/y
 const openArray = /\[/y
 const closeArray = /\]/y
-// oxlint-disable-next-line no-control-regex -- JSON forbids control characters in strings.
+// JSON forbids control characters in strings.
+// oxlint-disable-next-line no-control-regex
 const string = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
-// oxlint-disable-next-line no-control-regex -- as above
-const scalar =
-  /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y
+const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y

@@ -8,7 +8,7 @@ import { readAmp } from "./admin-api/amp.ts"
 import { findBlocksTable } from "./admin-api/findBlocksTable.ts"
 import { readNozzle } from "./admin-api/nozzle.ts"
 import type { Registered } from "./admin-api/Registered.ts"
-import { failure, type Failure, type Get, makeGet } from "./admin-api/request.ts"
+import { type Failure, failure, type Get, makeGet } from "./admin-api/request.ts"
 
 const make = Effect.gen(function*() {
   const settings = yield* AmpsyncConfig
@@ -16,13 +16,17 @@ const make = Effect.gen(function*() {
   return AdminApi.of({
     dataset: Effect.fn("AdminApi.dataset")((reference) =>
       Effect.mapBoth(loader(get)(reference), {
-        onFailure: (error) => new AdminApiError({ operation: "dataset", dataset: formatDatasetReference(reference), ...error }),
+        onFailure: (error) =>
+          new AdminApiError({ operation: "dataset", dataset: formatDatasetReference(reference), ...error }),
         onSuccess: ({ info }) => info
       })
     ),
     blocksTable: Effect.fn("AdminApi.blocksTable")((manifest, network) =>
-      Effect.mapError(findBlocksTable(loader(get), manifest, network), (error) =>
-        new AdminApiError({ operation: "blocksTable", dataset: formatDatasetReference(manifest.dataset), ...error }))
+      Effect.mapError(
+        findBlocksTable(loader(get), manifest, network),
+        (error) =>
+          new AdminApiError({ operation: "blocksTable", dataset: formatDatasetReference(manifest.dataset), ...error })
+      )
     )
   })
 })
@@ -46,8 +50,10 @@ const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<Regist
         return answer
       }
     }
-    const answer = yield* Effect.mapError(readNozzle(get, reference), (error) =>
-      error.reason === "NoSuchRoute" ? noAdminApi(error) : error)
+    const answer = yield* Effect.mapError(
+      readNozzle(get, reference),
+      (error) => error.reason === "NoSuchRoute" ? noAdminApi(error) : error
+    )
     dialect = "nozzle"
     return answer
   })

@@ -7,12 +7,11 @@ import type { Advance, Claim, TableIdentity } from "../services/Checkpoints.ts"
 import { Checkpoints, Fenced, TableHeld, TableRefused } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
+import { activityOf } from "./checkpoints/activity.ts"
 import { bookkeepingDdl, missingRights } from "./checkpoints/ddl.ts"
 
 /** A writer that said nothing for so long is taken for dead: three heartbeats of two seconds. */
 const STALE = "interval '6 seconds'"
-
-const MAX_ACTIVITY_BYTES = 63
 
 /** `Checkpoints` kept in the tables `_ampsync_*` of the target schema. */
 const make = Effect.gen(function*() {
@@ -46,6 +45,28 @@ const make = Effect.gen(function*() {
 
   const activity = (table: string) => activityOf(writerId, table)
 
+  const holder = (table: string, lock: string) =>
+    Effect.map(
+      run(
+        `SELECT c.dataset, c.writer, c.query_fingerprint, w.heartbeat_at > clock_timestamp() - ${STALE} AS alive,
+           to_regclass(format('%I.%I', $2::text, c.table_name)) IS NOT NULL AS exists
+         FROM ${schema}._ampsync_checkpoints c LEFT JOIN ${schema}._ampsync_writers w USING (writer)
+         WHERE c.table_name = $1 ${lock}`,
+        [table, databaseSchema]
+      ),
+      ([row]) => row
+    )
+
+  const mayTake = Effect.fnUntraced(function*(identity: TableIdentity, held: Row | undefined) {
+    const { table } = identity
+    // Who dropped the data table gave up what its checkpoint says: the claim goes on, and the table starts again.
+    const isOurs = held?.["dataset"] === identity.dataset || held?.["exists"] === false
+    if (!isOurs) return yield* refuseOwner(identity, held?.["dataset"] ?? null)
+    if (held["alive"] === true && held["writer"] !== writer) {
+      return yield* new TableHeld({ table, writer: String(held["writer"]) })
+    }
+  })
+
   const claim = Effect.fn("Checkpoints.claim")(function*(identity: TableIdentity) {
     yield* run("SET LOCAL lock_timeout TO '5s'")
     const created = yield* run(
@@ -53,27 +74,21 @@ const make = Effect.gen(function*() {
        VALUES ($1, $2, $3, $4) ON CONFLICT (table_name) DO NOTHING RETURNING table_name`,
       [identity.table, identity.dataset, identity.positionColumn, identity.fingerprint]
     )
-    const [held] = yield* run(
-      `SELECT c.dataset, c.writer, c.query_fingerprint, w.heartbeat_at > clock_timestamp() - ${STALE} AS alive
-       FROM ${schema}._ampsync_checkpoints c LEFT JOIN ${schema}._ampsync_writers w USING (writer)
-       WHERE c.table_name = $1 FOR UPDATE OF c`,
-      [identity.table]
-    )
-    if (held?.["dataset"] !== identity.dataset) return yield* refuseOwner(identity, held?.["dataset"])
-    if (held["alive"] === true && held["writer"] !== writer) {
-      return yield* new TableHeld({ table: identity.table, writer: String(held["writer"]) })
-    }
+    // A look without a lock: whoever only stands by must not queue behind the transactions of the writer, nor it behind us.
+    yield* mayTake(identity, yield* holder(identity.table, ""))
+    const held = yield* holder(identity.table, "FOR UPDATE OF c")
+    yield* mayTake(identity, held)
     const [row] = yield* run(
       `UPDATE ${schema}._ampsync_checkpoints
-       SET writer_epoch = writer_epoch + 1, writer = $2, dataset_version = $3, query_fingerprint = $4
+       SET writer_epoch = writer_epoch + 1, writer = $2, dataset_version = $3, query_fingerprint = $4, dataset = $5
        WHERE table_name = $1 RETURNING *`,
-      [identity.table, writer, identity.version ?? null, identity.fingerprint]
+      [identity.table, writer, identity.version ?? null, identity.fingerprint, identity.dataset]
     )
     const history = yield* run(
       `SELECT block_num, hash FROM ${schema}._ampsync_watermarks WHERE table_name = $1 ORDER BY block_num`,
       [identity.table]
     )
-    const earlier = held["query_fingerprint"]
+    const earlier = held?.["query_fingerprint"]
     return claimOf(identity.table, row!, history, created.length > 0, earlier === identity.fingerprint ? undefined : earlier)
   })
 
@@ -98,9 +113,9 @@ const make = Effect.gen(function*() {
     const [row] = yield* run(
       `UPDATE ${schema}._ampsync_checkpoints
        SET max_block_num = NULL, watermark_hash = NULL, watermark_at = NULL, block_at = NULL, origin_block = NULL,
-         network = NULL, unverified_from = NULL, rows = 0, provisional_rows = 0
+         network = NULL, unverified_from = NULL, rows = 0, provisional_rows = 0, position_column = $2
        WHERE table_name = $1 RETURNING *`,
-      [held.table]
+      [held.table, held.positionColumn]
     )
     return claimOf(held.table, row!, [], true, undefined)
   })
@@ -203,9 +218,6 @@ export const layer: Layer.Layer<Checkpoints, never, PgPool | AmpsyncConfig> = La
 
 type Row = Record<string, unknown>
 
-const activityOf = (writerId: string, table: string): string =>
-  new TextDecoder().decode(new TextEncoder().encode(`ampsync ${writerId} ${table}`).subarray(0, MAX_ACTIVITY_BYTES))
-
 const claimOf = (
   table: string,
   row: Row,
@@ -234,6 +246,7 @@ const refuseOwner = (identity: TableIdentity, owner: unknown): TableRefused =>
     table: identity.table,
     reason: owner === null
       ? "it was filled by an earlier ampsync, whose checkpoint does not say on which chain; " +
-        "set DATABASE_SCHEMA to another schema to sync afresh beside it"
-      : `dataset ${String(owner)} fills it, not ${identity.dataset}; set DATABASE_SCHEMA to another schema`
+        "set DATABASE_SCHEMA to another schema to sync afresh beside it, or drop it to start again"
+      : `dataset ${String(owner)} fills it, not ${identity.dataset}; ` +
+        "set DATABASE_SCHEMA to another schema, or drop it to start again"
   })

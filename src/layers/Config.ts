@@ -5,10 +5,10 @@
  */
 import { Effect, Layer, Redacted, Result } from "effect"
 import {
+  type DatabaseTarget,
   databaseTargetFromParts,
   databaseTargetFromUrl,
-  defaultPort,
-  type DatabaseTarget
+  defaultPort
 } from "../domain/DatabaseTarget.ts"
 import { defaultLogFilter, logLevels, parseLogFilter } from "../domain/logFilter.ts"
 import {

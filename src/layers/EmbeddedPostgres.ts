@@ -46,6 +46,8 @@ const serverOptions = (port: number, durable: boolean): ReadonlyArray<string> =>
   // The default, POSIX shared memory, needs more of /dev/shm than a container gives.
   "-cdynamic_shared_memory_type=mmap",
   "-clog_checkpoints=off",
+  // I7: errors of statements quote row values, and the end of the log may reach ours. Start-up failures stay in.
+  "-clog_min_messages=log",
   ...(durable ? [] : VOLATILE)
 ]
 

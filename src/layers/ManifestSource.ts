@@ -43,7 +43,9 @@ const decode = (path: string, value: unknown) =>
     // A getter or a proxy of the user's code may throw while it is looked at.
     catch: (thrown) => failed("validate", path, [failureFromThrown(thrown, () => false).message])
   }).pipe(
-    Effect.flatMap((decoded) => Effect.fromResult(Result.mapError(decoded, ({ problems }) => failed("validate", path, problems))))
+    Effect.flatMap((decoded) =>
+      Effect.fromResult(Result.mapError(decoded, ({ problems }) => failed("validate", path, problems)))
+    )
   )
 
 const failed = (

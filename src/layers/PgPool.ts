@@ -13,16 +13,23 @@ import { PooledConnection } from "./pg-pool/PooledConnection.ts"
 import { tlsAttempts } from "./pg-pool/tls.ts"
 
 const CONNECT_TIMEOUT_SECONDS = 10
+/** Long enough for a server that waits for its disk or for a lock; without an end a table would hang unseen. */
+const STALL_MILLIS = 60_000
+
+export interface PgPoolOptions {
+  /** A COMMIT or a piece of COPY data that is not answered for so long was sent into a connection that leads nowhere. */
+  readonly stallMillis?: number
+}
 
 /** `PgPool` over the `pg` driver: effect's own driver refuses COPY. */
-const make = Effect.gen(function*() {
+const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolOptions) {
   const { database, maxDbConnections } = yield* AmpsyncConfig
   const pool = yield* connectedPool(database, maxDbConnections)
   // One connection stays free of transactions, so that a long one never keeps this process from saying it is alive.
   const transactions = yield* Semaphore.make(Math.max(1, maxDbConnections - 1))
 
   const sql = yield* SqlClient.make({
-    acquirer: lease(pool),
+    acquirer: lease(pool, stallMillis),
     compiler: PgClient.makeCompiler(),
     driver: "pg",
     spanAttributes: [["db.system.name", "postgresql"], ["db.namespace", database.database]],
@@ -45,7 +52,10 @@ const make = Effect.gen(function*() {
   return PgPool.of({ sql, transaction, copyIn })
 })
 
-export const layer: Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> = Layer.effect(PgPool, make)
+export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> =>
+  Layer.effect(PgPool, make(options))
+
+export const layer: Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> = layerWith({})
 
 /** NAMEDATALEN - 1: longer names are cut by the server, with a notice. */
 const MAX_ACTIVITY_BYTES = 63
@@ -58,24 +68,28 @@ const beginAs = (activity: string): string => {
 /**
  * A pool that has proved it can connect, in the first way of TLS or plain text that `sslmode` allows and that works.
  *
- * A database that is down is waited for; one that refuses us (password, name, rights) is a failure at once.
+ * A database that is down is waited for; one that refuses us (password, name, rights, no TLS, a certificate that does not
+ * hold) is a failure at once, and so is a file of certificates that cannot be read.
  */
 const connectedPool = (
   target: DatabaseTarget,
   max: number
 ): Effect.Effect<pg.Pool, SqlError.SqlError, Scope.Scope> => {
-  const attempts = Effect.try({ try: () => tlsAttempts(target), catch: (cause) => classify(cause, "connect") })
-  const tryOut = (ssl: Ssl) => Effect.scoped(Effect.as(Effect.flatMap(newPool(target, 1, ssl), lease), ssl))
-  const firstThatWorks = Effect.flatMap(attempts, ([first, second]) =>
+  const tryOut = (ssl: Ssl) =>
+    Effect.scoped(Effect.as(Effect.flatMap(newPool(target, 1, ssl), (pool) => lease(pool, STALL_MILLIS)), ssl))
+  const firstThatWorks = ([first, second]: ReturnType<typeof tlsAttempts>) =>
     // Only a refusal of the way itself calls for the other way; a database that is down is down either way.
-    second === undefined ? tryOut(first) : Effect.catchIf(tryOut(first), refusesTransport, () => tryOut(second)))
-  return firstThatWorks.pipe(
-    Effect.tapError((error) =>
-      error.isRetryable
-        ? Effect.logWarning(`Database is not reachable, trying again: ${error.message}`)
-        : Effect.void
+    second === undefined ? tryOut(first) : Effect.catchIf(tryOut(first), refusesTransport, () => tryOut(second))
+  const mayHeal = (error: SqlError.SqlError): boolean => error.isRetryable && !refusesTransport(error)
+  return Effect.try({ try: () => tlsAttempts(target), catch: (cause) => classify(cause, "connect") }).pipe(
+    Effect.flatMap((attempts) =>
+      firstThatWorks(attempts).pipe(
+        Effect.tapError((error) =>
+          mayHeal(error) ? Effect.logWarning(`Database is not reachable, trying again: ${error.message}`) : Effect.void
+        ),
+        Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => mayHeal(input))))
+      )
     ),
-    Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => input.isRetryable))),
     Effect.flatMap((ssl) => newPool(target, max, ssl))
   )
 }
@@ -87,7 +101,7 @@ const reconnectDelays = Schedule.min([Schedule.exponential("100 millis"), Schedu
 )
 
 const refusesTransport = (error: SqlError.SqlError): boolean =>
-  /does not support SSL|no pg_hba\.conf entry/i.test(error.message)
+  /does not support SSL|no pg_hba\.conf entry|certificate/i.test(error.message)
 
 const newPool = (target: DatabaseTarget, max: number, ssl: Ssl): Effect.Effect<pg.Pool, never, Scope.Scope> =>
   Effect.acquireRelease(
@@ -113,7 +127,10 @@ const newPool = (target: DatabaseTarget, max: number, ssl: Ssl): Effect.Effect<p
     (pool) => Effect.promise(() => pool.end())
   )
 
-const lease = (pool: pg.Pool): Effect.Effect<PooledConnection, SqlError.SqlError, Scope.Scope> =>
+const lease = (
+  pool: pg.Pool,
+  stallMillis: number
+): Effect.Effect<PooledConnection, SqlError.SqlError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<PooledConnection, SqlError.SqlError>((resume) => {
       let wanted = true
@@ -121,7 +138,7 @@ const lease = (pool: pg.Pool): Effect.Effect<PooledConnection, SqlError.SqlError
         if (client === undefined) return resume(Effect.fail(classify(cause, "connect")))
         // Nobody waits any more: a client that comes late goes straight back.
         if (!wanted) return release()
-        resume(Effect.succeed(new PooledConnection(client)))
+        resume(Effect.succeed(new PooledConnection(client, stallMillis)))
       })
       return Effect.sync(() => {
         wanted = false

@@ -6,7 +6,7 @@ import { planColumns } from "../domain/postgres/PgType.ts"
 import type { PgColumn } from "../domain/postgres/PgType.ts"
 import { choosePosition } from "../domain/postgres/position.ts"
 import type { TableDefinition } from "../domain/postgres/tableDdl.ts"
-import { addColumns, compareTable, createTable, qualifiedName, RANGE_END } from "../domain/postgres/tableDdl.ts"
+import { alterTable, compareTable, createTable, qualifiedName, RANGE_END } from "../domain/postgres/tableDdl.ts"
 import type { Claim } from "../services/Checkpoints.ts"
 import { Checkpoints, TableRefused } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
@@ -76,7 +76,7 @@ const make = Effect.gen(function*() {
       yield* Effect.forEach(statements, (statement) => run(statement), { discard: true })
       if (claim.isNew) return { claim, notes: [`created with columns ${definition.columns.map((_) => _.name).join(", ")}`] }
       return {
-        claim: yield* checkpoints.forget(claim),
+        claim: yield* checkpoints.forget({ ...claim, positionColumn }),
         notes: ["the table was gone although it had a checkpoint; created again, it starts from the first block"]
       }
     }
@@ -87,9 +87,11 @@ const make = Effect.gen(function*() {
       return yield* refuse(`its rows are placed by column "${claim.positionColumn}", which the query no longer yields`)
     }
     const existing = yield* run<{ name: string; type: string; nullable: boolean }>(EXISTING_COLUMNS, [schema, table])
-    const { added, conflicts } = compareTable(definition, existing)
+    const difference = compareTable(definition, existing)
+    const { added, conflicts } = difference
     if (conflicts.length > 0) return yield* refuse(`the query no longer fits it: ${conflicts.join("; ")}`)
-    if (added.length > 0) yield* run(addColumns(definition, added, yield* hasLz4))
+    const statement = alterTable(definition, difference, yield* hasLz4)
+    if (statement !== undefined) yield* run(statement)
     return { claim, notes: evolutionNotes(added.map((_) => _.name), claim) }
   })
 

@@ -11,7 +11,25 @@ const parses = (text: string): boolean => {
   }
 }
 
-const fragments = ["{", "}", "[", "]", ",", ":", "\"a\"", "\"\\u00e9\\n\"", "\"\\x\"", "\"", "1", "-0.5e+3", "01", "true", "nul", " ", "\n"]
+const fragments = [
+  "{",
+  "}",
+  "[",
+  "]",
+  ",",
+  ":",
+  "\"a\"",
+  "\"\\u00e9\\n\"",
+  "\"\\x\"",
+  "\"",
+  "1",
+  "-0.5e+3",
+  "01",
+  "true",
+  "nul",
+  " ",
+  "\n"
+]
 
 describe("jsonErrorOffset", () => {
   it("points at the place where a text stops being JSON", () => {
@@ -34,7 +52,9 @@ describe("jsonErrorOffset", () => {
     assert.strictEqual(jsonErrorOffset(text) === -1, parses(text), text)
   }, { arbitrary: { runs: 10_000 } })
 
-  it.prop("accepts whatever JSON.stringify writes", { value: Schema.Record(Schema.String, Schema.Array(Schema.String)) }, ({
+  it.prop("accepts whatever JSON.stringify writes", {
+    value: Schema.Record(Schema.String, Schema.Array(Schema.String))
+  }, ({
     value
   }) => {
     assert.strictEqual(jsonErrorOffset(JSON.stringify(value, null, 2)), -1)

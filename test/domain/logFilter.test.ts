@@ -7,12 +7,18 @@ const parsed = (text: string) => Result.getOrThrow(parseLogFilter(text))
 describe("RUST_LOG", () => {
   it("is one level, or levels by target", () => {
     assert.deepStrictEqual(parsed("DEBUG"), { level: "debug", targets: [] })
-    assert.deepStrictEqual(parsed("ampsync=debug,warn"), { level: "warn", targets: [{ target: "ampsync", level: "debug" }] })
+    assert.deepStrictEqual(parsed("ampsync=debug,warn"), {
+      level: "warn",
+      targets: [{ target: "ampsync", level: "debug" }]
+    })
     assert.deepStrictEqual(parsed(" warning , ampsync::table = trace ,"), {
       level: "warn",
       targets: [{ target: "ampsync::table", level: "trace" }]
     })
-    assert.deepStrictEqual(parsed("ampsync::table"), { level: "info", targets: [{ target: "ampsync::table", level: "trace" }] })
+    assert.deepStrictEqual(parsed("ampsync::table"), {
+      level: "info",
+      targets: [{ target: "ampsync::table", level: "trace" }]
+    })
   })
 
   it("is refused with the word that is wrong", () => {

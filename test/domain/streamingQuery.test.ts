@@ -13,6 +13,8 @@ const reasonOf = (sql: string): string => {
 
 const streams = (sql: string, expected: string) => assert.strictEqual(accepted(sql).streaming, expected)
 
+const fingerprintOf = (sql: string) => Result.getOrThrow(makeTableSpec("t", sql)).fingerprint
+
 describe("streamingQuery", () => {
   it("appends the setting that keeps a query open, and leaves it out of the batch form", () => {
     const query = accepted("  SELECT * FROM anvil.blocks ;\n")
@@ -180,8 +182,6 @@ describe("streamingQuery", () => {
 })
 
 describe("the fingerprint of a table", () => {
-  const fingerprintOf = (sql: string) => Result.getOrThrow(makeTableSpec("t", sql)).fingerprint
-
   it("stays the same for another layout, comments, the case of words, and what is left out", () => {
     const expected = fingerprintOf("SELECT a, 'X' FROM t WHERE b = 1")
     assert.match(expected, /^[0-9a-f]{32}$/)

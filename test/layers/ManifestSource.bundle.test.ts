@@ -43,16 +43,18 @@ const temporary = Effect.acquireRelease(
   (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
 )
 
+const config = (network: string) => `{ name: "bundled", network: ${network}, tables: { t: { sql: "SELECT 1" } } }`
+
 describe("ManifestSource in a bundle", () => {
   it.live("loads every kind of config file with no package installed anywhere", () =>
     Effect.gen(function*() {
       const root = yield* temporary
       const main = yield* Effect.promise(() => bundle(root))
-      const config = (network: string) => `{ name: "bundled", network: ${network}, tables: { t: { sql: "SELECT 1" } } }`
       const files = {
-        "a.ts": `import { defineDataset } from "nozzl"\nimport { n } from "./h.mjs"\nexport default defineDataset(() => (${
-          config("n satisfies string")
-        }))`,
+        "a.ts":
+          `import { defineDataset } from "nozzl"\nimport { n } from "./h.mjs"\nexport default defineDataset(() => (${
+            config("n satisfies string")
+          }))`,
         "b.mjs": `import { defineDataset } from "@edgeandnode/amp"\nexport default defineDataset(${config("\"mjs\"")})`,
         "c.js": `const { defineDataset } = require("nozzle")\nmodule.exports = defineDataset(${config("\"cjs\"")})`,
         "d.json": "{ \"name\": \"bundled\", \"network\": \"json\", \"tables\": { \"t\": { \"sql\": \"SELECT 1\" } } }",
@@ -75,6 +77,9 @@ describe("ManifestSource in a bundle", () => {
       assert.strictEqual(yield* output("d.json"), "bundled json")
       assert.match(yield* output("e.ts"), /^failed: could not evaluate the config file .*e\.ts:2: syntax error/)
       const chunks = yield* Effect.promise(() => readdir(join(root, "dist")))
-      assert.isTrue(chunks.some((chunk) => chunk.startsWith("jiti-static")), "the compiler is a chunk that JSON never loads")
+      assert.isTrue(
+        chunks.some((chunk) => chunk.startsWith("jiti-static")),
+        "the compiler is a chunk that JSON never loads"
+      )
     }), 60_000)
 })

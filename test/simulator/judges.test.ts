@@ -4,6 +4,7 @@ import type { PlainRow } from "../../src/simulator/Chain.ts"
 import { startSimulator } from "../../src/simulator/Simulator.ts"
 import { type Dialect, TABLE_NAMES, type TableName } from "../../src/simulator/tables.ts"
 import { arrowFlightReader, rowsOf } from "./arrowFlightReader.ts"
+import { preparedStatements } from "./preparedStatements.ts"
 import { rustBatches, rustUnavailable } from "./rustFlightReader.ts"
 
 const refOf = (dialect: Dialect, table: TableName): string =>
@@ -74,7 +75,8 @@ describe.skipIf(rustUnavailable !== undefined)(
         Effect.gen(function*() {
           const simulator = yield* startSimulator({ dialect, blocks: 150, seed: 12 })
           const sql = `SELECT * FROM ${refOf(dialect, table)}`
-          const batches = yield* Effect.promise(() => rustBatches(simulator.flightUrl, sql))
+          const url = yield* preparedStatements(simulator.flightUrl)
+          const batches = yield* Effect.promise(() => rustBatches(url, sql))
           assertSameRows(batches.flatMap(rowsOf), [...simulator.chain.rows(table)])
         }))
     }
@@ -82,12 +84,17 @@ describe.skipIf(rustUnavailable !== undefined)(
     it.live("accepts a stream that ends, keep-alive and completion batches included", () =>
       Effect.gen(function*() {
         const simulator = yield* startSimulator({ dialect: "amp", blocks: 40, maxRangeBlocks: 7 })
+        const url = yield* preparedStatements(simulator.flightUrl)
         const streaming = Effect.promise(() =>
-          rustBatches(simulator.flightUrl, `SELECT * FROM example.transactions`, { "amp-stream": "true" })
+          rustBatches(url, `SELECT * FROM example.transactions`, { "amp-stream": "true" })
         )
         const ending = Effect.gen(function*() {
-          while (simulator.faults.messagesSent < 30) yield* Effect.sleep("20 millis")
-          yield* Effect.sleep("200 millis")
+          // Schema, and for each of the six ranges its rows and its completion, at the very least.
+          while (simulator.faults.messagesSent < 13) yield* Effect.sleep("20 millis")
+          for (let seen = 0; seen !== simulator.faults.messagesSent;) {
+            seen = simulator.faults.messagesSent
+            yield* Effect.sleep("250 millis")
+          }
           simulator.faults.endStreams()
         })
         const [batches] = yield* Effect.all([streaming, ending], { concurrency: 2 })

@@ -13,12 +13,8 @@ export interface Watermark {
 export type History = ReadonlyArray<Watermark>
 
 /** The newest entry below `block`. */
-export const newestBelow = (history: History, block: bigint): Watermark | undefined => {
-  for (let i = history.length - 1; i >= 0; i--) {
-    if (history[i]!.block < block) return history[i]
-  }
-  return undefined
-}
+export const newestBelow = (history: History, block: bigint): Watermark | undefined =>
+  history.findLast((entry) => entry.block < block)
 
 /** The history without its entries above `block`. */
 export const upTo = (history: History, block: bigint): History => {
@@ -32,25 +28,27 @@ export const append = (history: History, watermark: Watermark, retentionBlocks: 
   thin([...upTo(history, watermark.block - 1n), watermark], retentionBlocks)
 
 /**
- * Keeps every watermark of the last `retentionBlocks` blocks, of the older ones the oldest of each power-of-two bucket of
- * distance, and always the first: a few hundred entries for ever, at every depth one at most a few times deeper.
+ * Keeps every watermark of the last `retentionBlocks` blocks, of the older ones exponentially fewer, and always the first.
+ *
+ * One is dropped only while its older neighbour is at most twice as deep as its newer one. Distances grow together, so that
+ * stays true for ever: whatever depth is looked for, the next older entry is at most twice as deep as the next newer one,
+ * unless no watermark was ever reached between them. The oldest entry of each power-of-two bucket would not do: an
+ * entry that ages into a bucket that is taken leaves its own bucket empty, and holes of many times the depth appear.
  */
 export const thin = (history: History, retentionBlocks: number): History => {
   const newest = history.at(-1)
   if (newest === undefined) return history
   const dense = newest.block - BigInt(retentionBlocks)
-  let lastBucket = -1
-  const kept = history.filter((entry, index) => {
-    if (entry.block >= dense) return true
-    const bucket = bucketOf(newest.block - entry.block)
-    const first = bucket !== lastBucket
-    lastBucket = bucket
-    return index === 0 || first
+  const kept: Array<Watermark> = []
+  history.forEach((entry, index) => {
+    const [older, newer] = [kept.at(-1), history[index + 1]]
+    if (
+      older === undefined || newer === undefined || entry.block >= dense ||
+      newest.block - older.block > 2n * (newest.block - newer.block)
+    ) kept.push(entry)
   })
   return kept.length === history.length ? history : kept
 }
-
-const bucketOf = (distance: bigint): number => distance.toString(2).length
 
 /**
  * Where to look for the newest canonical entry once `refuted` is known to be orphaned and `proved` (if any) to be
@@ -66,3 +64,7 @@ export const nextProbe = (refuted: number, proved: number | undefined, newest: n
 
 export const isSameWatermark = (a: Watermark | undefined, b: Watermark | undefined): boolean =>
   a?.block === b?.block && a?.hash === b?.hash
+
+/** Where `watermark` stands in the history; -1 where it does not. */
+export const indexOf = (history: History, watermark: Watermark | undefined): number =>
+  watermark === undefined ? -1 : history.findIndex((entry) => isSameWatermark(entry, watermark))

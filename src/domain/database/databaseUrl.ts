@@ -1,6 +1,6 @@
 /** The syntax of a PostgreSQL connection URL, without the meaning of its parameters. */
 import { Result } from "effect"
-import type { InvalidDatabaseTarget } from "../DatabaseTarget.ts"
+import type { InvalidDatabaseTarget } from "./target.ts"
 
 export interface ParsedDatabaseUrl {
   readonly user: string | undefined
@@ -12,7 +12,8 @@ export interface ParsedDatabaseUrl {
   readonly parameters: ReadonlyArray<readonly [key: string, value: string]>
 }
 
-export const urlForm = "postgresql://user:password@host:5432/database, with : / ? # @ % in user and password percent-encoded"
+export const urlForm =
+  "postgresql://user:password@host:5432/database, with : / ? # @ % in user and password percent-encoded"
 
 export const invalid = (found: string, allowed: string = urlForm): InvalidDatabaseTarget => ({
   _tag: "InvalidDatabaseTarget",

@@ -1,7 +1,14 @@
 /** The meaning of the parameters behind the `?` of a PostgreSQL connection URL. */
 import { Redacted, Result } from "effect"
-import type { DatabaseOptions, DatabaseSsl, DatabaseTarget, InvalidDatabaseTarget, SslMode } from "../DatabaseTarget.ts"
 import { invalid, parsePort } from "./databaseUrl.ts"
+import {
+  type DatabaseOptions,
+  type DatabaseSsl,
+  type DatabaseTarget,
+  defaultPort,
+  type InvalidDatabaseTarget,
+  type SslMode
+} from "./target.ts"
 
 type Writable<T> = { -readonly [K in keyof T]?: T[K] | undefined }
 
@@ -21,13 +28,16 @@ type Apply = (draft: Draft, value: string) => Problem
 
 const sslModes: ReadonlyArray<SslMode> = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
-const oneOf = <A extends string>(name: string, allowed: ReadonlyArray<A>, put: (draft: Draft, value: A) => void): Apply =>
-(draft, value) => {
-  const found = allowed.find((candidate) => candidate === value)
-  if (found === undefined) return invalid(`has a ${name} that is not supported`, `${name} as one of ${allowed.join(", ")}`)
-  put(draft, found)
-  return undefined
-}
+const oneOf =
+  <A extends string>(name: string, allowed: ReadonlyArray<A>, put: (draft: Draft, value: A) => void): Apply =>
+  (draft, value) => {
+    const found = allowed.find((candidate) => candidate === value)
+    if (found === undefined) {
+      return invalid(`has a ${name} that is not supported`, `${name} as one of ${allowed.join(", ")}`)
+    }
+    put(draft, found)
+    return undefined
+  }
 
 const seconds = (name: string, put: (draft: Draft, value: number) => void): Apply => (draft, value) => {
   if (!/^\d{1,9}$/.test(value)) return invalid(`has a ${name} that is not a number`, `${name} as whole seconds`)
@@ -79,7 +89,7 @@ const parameters: Readonly<Record<string, Apply>> = {
   channel_binding: oneOf("channel_binding", ["disable", "prefer"], () => undefined)
 }
 
-/** Names only what a parameter may look like: some servers are given secrets through invented parameters. */
+/** Applies one parameter, or says what is wrong with it; its name is told, its value may be a secret. */
 export const applyParameter = (draft: Draft, key: string, value: string): Problem => {
   const apply = Object.hasOwn(parameters, key) ? parameters[key] : undefined
   return apply === undefined
@@ -94,7 +104,7 @@ export const finish = (draft: Draft): Result.Result<DatabaseTarget, InvalidDatab
   const options = withoutUndefined<DatabaseOptions>(draft.options)
   return Result.succeed({
     host: draft.host ?? "localhost",
-    port: draft.port ?? 5432,
+    port: draft.port ?? defaultPort,
     user: draft.user,
     password: draft.password === undefined ? undefined : Redacted.make(draft.password),
     // As libpq: a database that is not named is called like the user.
@@ -111,7 +121,9 @@ export const finish = (draft: Draft): Result.Result<DatabaseTarget, InvalidDatab
 const resolveSsl = (ssl: Writable<DatabaseSsl>): Result.Result<DatabaseSsl, InvalidDatabaseTarget> => {
   const system = ssl.rootCertPath === "system"
   if (system && ssl.mode !== undefined && ssl.mode !== "verify-full") {
-    return Result.fail(invalid(`has sslrootcert=system with sslmode=${ssl.mode}`, "sslmode=verify-full with sslrootcert=system"))
+    return Result.fail(
+      invalid(`has sslrootcert=system with sslmode=${ssl.mode}`, "sslmode=verify-full with sslrootcert=system")
+    )
   }
   if ((ssl.certPath === undefined) !== (ssl.keyPath === undefined)) {
     return Result.fail(invalid("has only one of sslcert and sslkey", "both or neither"))

@@ -51,9 +51,9 @@ const formatFloat = (value: number, format: (value: number) => string): string =
   return Object.is(value, -0) ? "-0" : format(value)
 }
 
-/** Nine digits always give a 32-bit float back, often fewer do. */
+/** Nine digits always give a 32-bit float back, mostly fewer do. */
 const shortestSingle = (value: number): string => {
-  for (let digits = 6; digits < 9; digits++) {
+  for (let digits = 1; digits < 9; digits++) {
     const rounded = Number(value.toPrecision(digits))
     if (Math.fround(rounded) === value) return String(rounded)
   }

@@ -43,9 +43,21 @@ export const createTable = (definition: TableDefinition, lz4: boolean): Readonly
   ]
 }
 
-/** All new columns in one statement, nullable: rows of earlier blocks have no value for them. */
-export const addColumns = (definition: TableDefinition, added: ReadonlyArray<TableColumn>, lz4: boolean): string =>
-  `ALTER TABLE ${qualifiedName(definition)} ${added.map((column) => `ADD COLUMN ${columnDdl(column, lz4)}`).join(", ")}`
+/**
+ * One statement that brings a table to what the query yields: new columns, nullable because rows of earlier blocks have no
+ * value for them, and columns that may be null from now on. None where nothing is to be done.
+ */
+export const alterTable = (
+  definition: TableDefinition,
+  { added, relaxed }: TableDifference,
+  lz4: boolean
+): string | undefined => {
+  const changes = [
+    ...added.map((column) => `ADD COLUMN ${columnDdl(column, lz4)}`),
+    ...relaxed.map((column) => `ALTER COLUMN ${quoteIdentifier(column.name)} DROP NOT NULL`)
+  ]
+  return changes.length === 0 ? undefined : `ALTER TABLE ${qualifiedName(definition)} ${changes.join(", ")}`
+}
 
 // pglz, the default, costs ten times the CPU of lz4 on values over 2 KB and saves no more space.
 const columnDdl = (column: TableColumn, lz4: boolean): string =>
@@ -53,6 +65,8 @@ const columnDdl = (column: TableColumn, lz4: boolean): string =>
 
 export interface TableDifference {
   readonly added: ReadonlyArray<TableColumn>
+  /** Columns that allow no null although the query may yield one; never the position, which is checked row by row. */
+  readonly relaxed: ReadonlyArray<TableColumn>
   /** One sentence for each difference that cannot be bridged. */
   readonly conflicts: ReadonlyArray<string>
 }
@@ -71,5 +85,8 @@ export const compareTable = (definition: TableDefinition, existing: ReadonlyArra
   const dropped = existing.filter((column) => !want.has(column.name)).map((column) =>
     `column "${column.name}" is not among those the query yields`
   )
-  return { added: wanted.filter((column) => !have.has(column.name)), conflicts: [...conflicts, ...dropped] }
+  const relaxed = definition.columns.filter((column) =>
+    column.nullable && column.name !== definition.positionColumn && have.get(column.name)?.nullable === false
+  )
+  return { added: wanted.filter((column) => !have.has(column.name)), relaxed, conflicts: [...conflicts, ...dropped] }
 }

@@ -1,6 +1,11 @@
 /** Walks from a manifest to the dataset that holds the blocks of a network. */
 import { Effect, Option, Result } from "effect"
-import { type DatasetReference, defaultNamespace, formatDatasetReference, sqlTableReference } from "../../domain/Dataset.ts"
+import {
+  type DatasetReference,
+  defaultNamespace,
+  formatDatasetReference,
+  sqlTableReference
+} from "../../domain/Dataset.ts"
 import type { Manifest } from "../../domain/Manifest.ts"
 import type { Registered } from "./Registered.ts"
 import type { Failure } from "./request.ts"

@@ -6,7 +6,7 @@
 import { Effect, Result, Schema } from "effect"
 import type { DatasetReference } from "../../domain/Dataset.ts"
 import { datasetNotFound, type Registered, schemaOf, versionNotFound } from "./Registered.ts"
-import { failure, type Failure, type Get, getDecoded } from "./request.ts"
+import { type Failure, failure, type Get, getDecoded } from "./request.ts"
 
 const VersionsPage = Schema.Struct({
   versions: Schema.Array(Schema.String),

@@ -29,7 +29,10 @@ export const failure = (reason: AdminApiReason, detail: string, more: Partial<Fa
 })
 
 /** A client for one server; the token goes to that server only. */
-export const makeGet = (client: HttpClient.HttpClient, settings: Pick<AmpsyncSettings, "adminAddr" | "authToken">): Get => {
+export const makeGet = (
+  client: HttpClient.HttpClient,
+  settings: Pick<AmpsyncSettings, "adminAddr" | "authToken">
+): Get => {
   const base = settings.adminAddr.href.replace(/\/+$/, "")
   const authorize = settings.authToken === undefined
     ? (request: HttpClientRequest.HttpClientRequest) => request
@@ -41,7 +44,8 @@ export const makeGet = (client: HttpClient.HttpClient, settings: Pick<AmpsyncSet
       // The body counts: a server may send its headers and then nothing more.
       Effect.timeoutOrElse({
         duration: requestTimeout,
-        orElse: () => Effect.fail(failure("Timeout", `no answer from ${base} within ${requestTimeout}`, { retryable: true }))
+        orElse: () =>
+          Effect.fail(failure("Timeout", `no answer from ${base} within ${requestTimeout}`, { retryable: true }))
       }),
       Effect.flatMap(([response, text]) => interpret(response, text, base + path))
     )
@@ -80,7 +84,9 @@ const refused = (status: number, document: ErrorDocument | undefined, text: stri
   if (status === 401 || status === 403) {
     return failure("Unauthorized", `${detail}; check AMP_AUTH_TOKEN`, { status, code })
   }
-  if (status === 408 || status === 429 || status >= 500) return failure("Unavailable", detail, { status, code, retryable: true })
+  if (status === 408 || status === 429 || status >= 500) {
+    return failure("Unavailable", detail, { status, code, retryable: true })
+  }
   // The server's own 404 of an unknown path has no error document: another generation, or another server.
   if ((status === 404 || status === 405) && document === undefined) {
     return failure("NoSuchRoute", `${url} is not a path of this server`, { status })
@@ -110,9 +116,15 @@ export const getDecoded = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S
 ): Effect.Effect<S["Type"], Failure> => {
   const decode = Schema.decodeUnknownResult(schema)
-  return Effect.flatMap(get(path), (body) =>
-    Effect.mapError(Effect.fromResult(decode(body)), ({ issue }) =>
-      failure("UnexpectedAnswer", `${path} answered with something else than its document: ${oneLine(issue)}`)))
+  return Effect.flatMap(
+    get(path),
+    (body) =>
+      Effect.mapError(
+        Effect.fromResult(decode(body)),
+        ({ issue }) =>
+          failure("UnexpectedAnswer", `${path} answered with something else than its document: ${oneLine(issue)}`)
+      )
+  )
 }
 
 const oneLine = (issue: SchemaIssue.Issue): string => issue.toString().replaceAll(/\s+/g, " ")

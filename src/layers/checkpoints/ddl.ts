@@ -31,10 +31,11 @@ export const missingRights = Effect.fnUntraced(function*(run: Run, schema: strin
   )
 })
 
-const denied = (message: string) =>
-  new SqlError.SqlError({
-    reason: new SqlError.AuthorizationError({ message, operation: "start", cause: "SQLSTATE 42501" })
-  })
+/** Nothing but an operator can change it, so it is not tried again. */
+const refused = (message: string, cause: string) =>
+  new SqlError.SqlError({ reason: new SqlError.AuthorizationError({ message, operation: "start", cause }) })
+
+const denied = (message: string) => refused(message, "SQLSTATE 42501")
 
 /** The statements that bring the bookkeeping of `schema` to today's shape; those of an earlier version are extended. */
 export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: string) {
@@ -52,6 +53,12 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: stri
     statements.push(`CREATE TABLE ${quoted}._ampsync_checkpoints (
       table_name text PRIMARY KEY, max_block_num bigint, updated_at timestamptz NOT NULL DEFAULT now(),
       ${checkpointColumns.map(([name, type]) => `${name} ${type}`).join(", ")})`)
+  } else if (!columns.has("_ampsync_checkpoints.max_block_num")) {
+    return yield* refused(
+      `the table _ampsync_checkpoints in schema "${schema}" is not one that this version knows; ` +
+        "set DATABASE_SCHEMA to another schema",
+      "SQLSTATE 42P16"
+    )
   } else {
     const missing = checkpointColumns.filter(([name]) => !columns.has(`_ampsync_checkpoints.${name}`))
     const changes = missing.map(([name, type]) => `ADD COLUMN ${name} ${type}`)

@@ -100,7 +100,11 @@ export const readSecretFiles = Effect.fnUntraced(function*({ problems, texts }: 
     if (text !== "") read[secret] = text
     else {
       const reason = content._tag === "Success" ? "is empty" : `cannot be read (${content.failure})`
-      found.push({ variable, found: `names a file that ${reason}: ${JSON.stringify(path)}`, allowed: "a readable file" })
+      found.push({
+        variable,
+        found: `names a file that ${reason}: ${JSON.stringify(path)}`,
+        allowed: "a readable file"
+      })
     }
   }
   return { texts: read as Texts, problems: found } satisfies Gathered

@@ -66,7 +66,7 @@ if [ -z "$stopping" ] && [ "$status" -eq 0 ]; then
 fi
 [ -n "$stopping" ] || tail -n 20 "$home/postgres.log" >&2
 exec 2>&-
-while [ -z "$stopping" ]; do wait; done
+[ -n "$stopping" ] || wait
 rm -rf "$runtime"
 trap '' TERM
 kill -s TERM 0

@@ -16,7 +16,9 @@ const askedByLoaders = new Set(["then", "__esModule", "toJSON"])
 const packageOf = (name: string): object =>
   new Proxy({ __esModule: true, default: { defineDataset }, defineDataset }, {
     get: (target, key) => {
-      if (typeof key === "symbol" || Object.hasOwn(target, key) || askedByLoaders.has(key)) return Reflect.get(target, key)
+      if (typeof key === "symbol" || Object.hasOwn(target, key) || askedByLoaders.has(key)) {
+        return Reflect.get(target, key)
+      }
       throw new EvaluationFailure(`${JSON.stringify(name)} offers defineDataset here, not ${JSON.stringify(key)}`)
     }
   })

@@ -4,8 +4,8 @@ import type { PoolClient, QueryArrayResult, QueryResult } from "pg"
 import { from as copyFrom } from "pg-copy-streams"
 import { classify, connectionLost, endsSession } from "./classify.ts"
 
-/** A COMMIT or a piece of COPY data that is not answered for so long comes from a connection that leads nowhere. */
-const STALL_MILLIS = 60_000
+/** Statements that nothing but a lost connection can keep waiting, so that a deadline never hits a slow server. */
+const INSTANT = /^(?:BEGIN|ROLLBACK|COMMIT|SAVEPOINT|RELEASE)$/
 
 /**
  * One checked-out connection of the pool, as effect's SQL client wants it, plus COPY.
@@ -15,12 +15,15 @@ const STALL_MILLIS = 60_000
 export class PooledConnection implements SqlConnection.Connection {
   broken = false
   private readonly client: PoolClient
+  private readonly stallMillis: number
   private readonly onLost = (): void => {
     this.broken = true
   }
 
-  constructor(client: PoolClient) {
+  /** What begins or ends a transaction, or a piece of COPY data, counts as lost when unanswered for `stallMillis`. */
+  constructor(client: PoolClient, stallMillis: number) {
     this.client = client
+    this.stallMillis = stallMillis
     // Without a listener the loss of a checked-out connection would end the process.
     client.on("error", this.onLost)
     client.on("end", this.onLost)
@@ -78,18 +81,7 @@ export class PooledConnection implements SqlConnection.Connection {
 
   /** COMMIT, with the server's answer checked: it says ROLLBACK when the transaction had failed before. */
   get commit(): Effect.Effect<void, SqlError.SqlError> {
-    // A plain timer, because a COMMIT runs where nothing may interrupt it.
-    const commit = this.run<QueryResult>("COMMIT", (done) => {
-      const stalled = setTimeout(() => {
-        this.destroy()
-        done(new Error("COMMIT was not answered; its outcome is unknown"), noResult)
-      }, STALL_MILLIS)
-      this.client.query("COMMIT", (cause, result) => {
-        clearTimeout(stalled)
-        done(cause, result)
-      })
-    })
-    return Effect.flatMap(commit, (result) =>
+    return Effect.flatMap(this.executeRaw("COMMIT", []), (result) =>
       result.command === "ROLLBACK"
         ? Effect.fail(connectionLost("the transaction had failed before its COMMIT", "COMMIT"))
         : Effect.void)
@@ -110,7 +102,7 @@ export class PooledConnection implements SqlConnection.Connection {
       const stalled = setTimeout(() => {
         this.destroy()
         fail(connectionLost("COPY made no progress", "COPY"))
-      }, STALL_MILLIS)
+      }, this.stallMillis)
       stream.on("error", (cause) => {
         if (endsSession(cause)) this.destroy()
         fail(classify(cause, "COPY"))
@@ -141,23 +133,34 @@ export class PooledConnection implements SqlConnection.Connection {
   }
 
   private run<R = QueryResult>(
-    operation: string,
+    statement: string,
     send: (done: (cause: Error | null | undefined, result: R) => void) => void
   ): Effect.Effect<R, SqlError.SqlError> {
     return Effect.callback((resume) => {
-      if (this.broken) return resume(Effect.fail(connectionLost("the connection was lost", firstWord(operation))))
+      const operation = firstWord(statement)
+      if (this.broken) return resume(Effect.fail(connectionLost("the connection was lost", operation)))
+      // A plain timer, because these statements run where nothing may interrupt them.
+      const stalled = INSTANT.test(operation)
+        ? setTimeout(() => {
+          this.destroy()
+          const outcome = operation === "COMMIT" ? "; its outcome is unknown" : ""
+          resume(Effect.fail(connectionLost(`${operation} was not answered${outcome}`, operation)))
+        }, this.stallMillis)
+        : undefined
       send((cause, result) => {
+        clearTimeout(stalled)
         if (cause == null) return resume(Effect.succeed(result))
         if (endsSession(cause)) this.broken = true
-        resume(Effect.fail(classify(cause, firstWord(operation))))
+        resume(Effect.fail(classify(cause, operation)))
       })
       // A statement that nobody waits for any more must not go on inside a transaction that goes on without it.
-      return Effect.sync(() => this.destroy())
+      return Effect.sync(() => {
+        clearTimeout(stalled)
+        this.destroy()
+      })
     })
   }
 }
-
-const noResult = {} as QueryResult
 
 type Rows = ReadonlyArray<any>
 type Transform = (<A extends object>(row: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined

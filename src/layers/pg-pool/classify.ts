@@ -3,8 +3,8 @@ import { SqlError } from "effect/sql"
 /**
  * Turns what the driver throws into a `SqlError`: the one place that decides whether a retry may help.
  *
- * Invariant I7: texts of data and constraint errors quote row values, so only their SQLSTATE and the names of the objects
- * concerned are kept; the driver's error object goes no further than here.
+ * Invariant I7: texts of data and constraint errors quote row values, and a trigger may say anything under a code of its
+ * own, so only texts of known classes are kept; the driver's error object goes no further than here.
  * Source: PostgreSQL, appendix "Error Codes".
  */
 export const classify = (cause: unknown, operation: string): SqlError.SqlError => {
@@ -19,7 +19,8 @@ export const connectionLost = (text: string, operation: string): SqlError.SqlErr
 /** The server ended this session, or the connection to it is gone. */
 export const endsSession = (cause: unknown): boolean => {
   const { code, severity, isServerError } = fieldsOf(cause)
-  return !isServerError || severity === "FATAL" || severity === "PANIC" || /^(08|57P)/.test(code)
+  // 25006: this server became a standby; only a new connection can find the one that is the primary now.
+  return !isServerError || severity === "FATAL" || severity === "PANIC" || /^(08|57P)/.test(code) || code === "25006"
 }
 
 interface Fields {
@@ -47,10 +48,12 @@ const fieldsOf = (cause: unknown): Fields => {
 
 const describe = (error: Fields): string => {
   if (!error.isServerError) return error.text
-  const mayQuoteValues = /^(22|23|P0)/.test(error.code)
-  const text = mayQuoteValues ? conditions[error.code] ?? "the data was rejected" : error.text
+  const text = SAFE_CLASSES.test(error.code) ? error.text : conditions[error.code] ?? "the data was rejected"
   return `${text} (SQLSTATE ${error.code}${error.objects === "" ? "" : `; ${error.objects}`})`
 }
+
+/** Classes whose texts speak of connections, rights, objects and resources, never of values. */
+const SAFE_CLASSES = /^(?:08|0A|25|26|28|3D|3F|40|42|53|54|55|57|58|F0|XX)/
 
 const conditions: Record<string, string> = {
   "22003": "numeric value out of range",

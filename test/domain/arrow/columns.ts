@@ -137,7 +137,7 @@ const dictionary = (type: Extract<ArrowType, { kind: "dictionary" }>, values: Re
 }
 
 const union = (type: Extract<ArrowType, { kind: "union" }>, values: ReadonlyArray<Value>): Layout => {
-  const tagged = values.map((value) => listOf(value) as readonly [bigint, Value])
+  const tagged = values.map((value) => (value ?? [0n, null]) as readonly [bigint, Value])
   const ids = Uint8Array.from(tagged, ([member]) => type.typeIds[Number(member)]!)
   const of = (index: number) => tagged.filter(([member]) => Number(member) === index).map(([, value]) => value)
   if (type.mode === "sparse") {

@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
-import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises"
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Client } from "pg"
@@ -87,6 +87,15 @@ describe("a persistent EmbeddedPostgres", () => {
       assert.match(error.message, /is not empty \(it holds "thesis.txt"\)/)
       assert.strictEqual((yield* Effect.promise(() => stat(home))).uid, before.uid)
       assert.deepStrictEqual(readdirSync(home), ["thesis.txt"])
+    }))
+
+  it.live("I7 writes no statement and no row value into its log", () =>
+    Effect.gen(function*() {
+      const { home, log } = clusterPaths(join(yield* temporaryDirectory, "db"))
+      yield* Effect.exit(once(home, "SELECT 'a row value'::int"))
+      const written = yield* Effect.promise(() => readFile(log, "utf8"))
+      assert.include(written, "database system is ready")
+      assert.notInclude(written, "row value")
     }))
 
   it.live("shows the server's own words when it does not start", () =>

@@ -1,0 +1,47 @@
+/** The shape of a database target, and of the reason why a text is none. */
+import type { Redacted } from "effect"
+
+export type SslMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full"
+
+export interface DatabaseSsl {
+  readonly mode: SslMode
+  /** A PEM file, or the word `system` for the operating system's certificates. */
+  readonly rootCertPath?: string
+  readonly certPath?: string
+  readonly keyPath?: string
+}
+
+/** Connection parameters that have a default in the driver. */
+export interface DatabaseOptions {
+  readonly applicationName?: string
+  /** 0 waits without end, as libpq does. */
+  readonly connectTimeoutSeconds?: number
+  /** Command line options for the server, such as `-c statement_timeout=0`. */
+  readonly options?: string
+  readonly keepalives?: boolean
+  readonly keepalivesIdleSeconds?: number
+  /** Which server of a replicated pair is acceptable; a writer never accepts a standby. */
+  readonly targetSessionAttrs?: "any" | "read-write" | "primary"
+}
+
+export interface DatabaseTarget {
+  /** A host name, an address (IPv6 without brackets), or the absolute directory of a Unix socket. */
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: Redacted.Redacted<string> | undefined
+  readonly database: string
+  readonly ssl: DatabaseSsl
+  readonly options?: DatabaseOptions
+}
+
+/** Why a text does not describe a database; never holds a part of the text that could be secret. */
+export interface InvalidDatabaseTarget {
+  readonly _tag: "InvalidDatabaseTarget"
+  /** Reads on after the name of the variable: `has no user`. */
+  readonly found: string
+  /** What would be right. */
+  readonly allowed: string
+}
+
+export const defaultPort = 5432

@@ -1,0 +1,130 @@
+import { type Cell, columns } from "./columns.ts"
+import type { Line, Style } from "./Line.ts"
+import { counted, formatCount, formatMillis } from "./numbers.ts"
+
+/** What the demo says to somebody who sees Ampsync for the first time. */
+
+const bold = (text: string): Line => [{ text, style: "bold" }]
+const dim = (text: string): Line => [{ text, style: "dim" }]
+const blank: Line = []
+
+export const title: ReadonlyArray<Line> = [
+  blank,
+  bold("Ampsync demo: a simulated chain arrives in a real PostgreSQL"),
+  dim("The servers are made up, the sync is the one that production runs."),
+  blank
+]
+
+export const startingPostgres: Line = dim("Starting PostgreSQL ...")
+
+/** A query whose answer stays the same however often it is repeated, until a new block or a reorg is complete. */
+const query = [
+  "SELECT _block_num, count(*) AS logs, count(DISTINCT tx_hash) AS transactions",
+  "FROM logs",
+  "WHERE _block_num <= (SELECT max_block_num FROM _ampsync_checkpoints WHERE table_name = 'logs')",
+  "GROUP BY _block_num ORDER BY _block_num DESC LIMIT 5;"
+]
+
+/** `url` with its password. */
+export const connection = (url: string): ReadonlyArray<Line> => [
+  bold("Connect with any client, such as psql:"),
+  [`  ${url}`],
+  dim("  A throw-away server: only this machine reaches it, and it is gone with the demo."),
+  dim("  Therefore, and only here, a password is shown."),
+  blank,
+  bold("A query to try, with the clause that makes a read consistent:"),
+  ...query.map((line): Line => [`  ${line}`]),
+  dim("  Also: SELECT * FROM _ampsync_progress; SELECT * FROM _ampsync_reorgs;"),
+  blank
+]
+
+export const historyBegins = (dialect: string, blocks: number): Line => [
+  { text: "History: ", style: "bold" },
+  `${counted(blocks, "block")} to catch up with, from a server of the ${dialect} generation`
+]
+
+export const historyEnds = (rows: bigint, elapsedMillis: number): Line => [
+  { text: "History is caught up: ", style: "green" },
+  `${counted(rows, "row")} in ${formatMillis(elapsedMillis)}, ${
+    formatCount(Number(rows) * 1000 / Math.max(1, elapsedMillis))
+  } rows/s`
+]
+
+export interface Pace {
+  readonly blockTimeMillis: number
+  /** 0 for never. */
+  readonly reorgEvery: number
+  readonly reorgDepth: number
+}
+
+export const liveTipBegins = (pace: Pace, asked: number): Line => [
+  { text: "Live tip: ", style: "bold" },
+  `a block every ${formatMillis(pace.blockTimeMillis)}`,
+  pace.blockTimeMillis === asked ? "" : ` (${formatMillis(asked)} would take long)`,
+  pace.reorgEvery === 0 || pace.reorgDepth === 0
+    ? ", no reorgs"
+    : `, every ${formatCount(pace.reorgEvery)} blocks the last ${formatCount(pace.reorgDepth)} are replaced`
+]
+
+export const stopHint: Line = dim("Ctrl-C ends the demo.")
+
+export const chainReorged = (first: bigint, last: bigint): Line => [
+  { text: "Reorg: ", style: "yellow" },
+  first === last
+    ? `the chain replaces block ${formatCount(first)}`
+    : `the chain replaces blocks ${formatCount(first)} to ${formatCount(last)}`
+]
+
+export const tip = (block: bigint, reorgs: number): Line =>
+  dim(`chain at block ${formatCount(block)}, ${counted(reorgs, "reorg")} so far`)
+
+export const waitingForTip = (block: bigint): Line => [
+  { text: "Mining stops ", style: "bold" },
+  `at block ${formatCount(block)}; waiting until it is in every table`
+]
+
+export const comparing = (table: string): Line => dim(`comparing ${table} ...`)
+
+/** The rows of one table, counted and hashed on both sides. */
+export interface Comparison {
+  readonly table: string
+  readonly postgres: { readonly rows: number; readonly hash: string }
+  readonly chain: { readonly rows: number; readonly hash: string }
+}
+
+export const isEqual = ({ chain, postgres }: Comparison): boolean =>
+  postgres.rows === chain.rows && postgres.hash === chain.hash
+
+/** As much of a hash as fits a terminal of 80 columns; the comparison uses all of it. */
+const HASH_DIGITS = 24
+
+const comparisonRows = (comparison: Comparison): ReadonlyArray<ReadonlyArray<Cell>> => {
+  const style: Style = isEqual(comparison) ? "green" : "red"
+  const side = ({ hash, rows }: Comparison["chain"]) => [
+    { text: formatCount(rows) },
+    { text: hash.slice(0, HASH_DIGITS) }
+  ]
+  return [
+    [{ text: comparison.table, style: "bold" }, { text: "PostgreSQL" }, ...side(comparison.postgres), {
+      text: isEqual(comparison) ? "equal" : "DIFFERENT",
+      style
+    }],
+    [{ text: "" }, { text: "canonical chain" }, ...side(comparison.chain), { text: "" }]
+  ]
+}
+
+/** Two lines per table: what PostgreSQL holds, and what the simulated chain says. */
+export const comparisonTable = (comparisons: ReadonlyArray<Comparison>): ReadonlyArray<Line> => [
+  blank,
+  bold("Every column of every row, counted and hashed on both sides:"),
+  ...columns([
+    { text: "table", alignment: "left" },
+    { text: "rows in", alignment: "left" },
+    { text: "count", alignment: "right" },
+    { text: "sha256", alignment: "left" },
+    { text: "", alignment: "left" }
+  ], comparisons.flatMap(comparisonRows)),
+  blank
+]
+
+export const allEqual: Line = [{ text: "PostgreSQL holds exactly the canonical chain.", style: "green" }]

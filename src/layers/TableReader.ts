@@ -1,0 +1,57 @@
+import { Effect, Layer } from "effect"
+import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
+import { qualifiedName, type TableColumn } from "../domain/postgres/tableDdl.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
+import { PgPool } from "../services/PgPool.ts"
+import { type Reading, TableReader, type TextRow } from "../services/TableReader.ts"
+
+const COLUMNS = `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+  WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+  ORDER BY a.attnum`
+
+/** One snapshot for all pages, and texts that do not depend on the server's settings. */
+const SESSION = [
+  "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+  "SET LOCAL TimeZone TO 'UTC'",
+  "SET LOCAL DateStyle TO 'ISO'",
+  "SET LOCAL IntervalStyle TO 'postgres'",
+  "SET LOCAL bytea_output TO 'hex'",
+  "SET LOCAL extra_float_digits TO 1"
+]
+
+/** Rows of some hundred bytes each: a page is a few megabytes, and a thousand pages make no round trip felt. */
+const PAGE_ROWS = 2_000
+
+/** `TableReader` over a cursor of the target database. */
+const make = Effect.gen(function*() {
+  const { databaseSchema } = yield* AmpsyncConfig
+  const { sql, transaction } = yield* PgPool
+
+  const columns = (table: string) => sql.unsafe<TableColumn>(COLUMNS, [databaseSchema, table])
+
+  const nextPage = Effect.map(
+    sql.unsafe(`FETCH ${PAGE_ROWS} FROM reading`).values,
+    (rows) => rows as ReadonlyArray<TextRow>
+  )
+
+  const read: TableReader["Service"]["read"] = (reading, visit) =>
+    transaction(
+      `ampsync read ${reading.table}`,
+      Effect.gen(function*() {
+        for (const statement of SESSION) yield* sql.unsafe(statement)
+        yield* sql.unsafe(`DECLARE reading NO SCROLL CURSOR FOR ${selectOf(databaseSchema, reading)}`)
+        for (let rows = yield* nextPage; rows.length > 0; rows = yield* nextPage) yield* visit(rows)
+      })
+    )
+
+  return TableReader.of({ columns, read })
+})
+
+export const layer: Layer.Layer<TableReader, never, AmpsyncConfig | PgPool> = Layer.effect(TableReader, make)
+
+const selectOf = (schema: string, { columns, orderBy, table }: Reading): string =>
+  `SELECT ${columns.map((column) => `${quoteIdentifier(column)}::text`).join(", ")}
+   FROM ${qualifiedName({ schema, table })} ORDER BY ${
+    // Qualified: alone, the name of a column that is selected as text would mean the text.
+    orderBy.map((column) => `${qualifiedName({ schema, table })}.${quoteIdentifier(column)}`).join(", ")}`

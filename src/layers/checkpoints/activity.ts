@@ -1,0 +1,20 @@
+import { createHash } from "node:crypto"
+
+/** Most bytes of an `application_name`: NAMEDATALEN - 1. */
+const MAX_BYTES = 63
+const HASH_DIGITS = 16
+
+/**
+ * The `application_name` of a writer's transactions on one table: unlike that of any other writer or table.
+ *
+ * Shape: `ampsync <writer> <table>`. PostgreSQL cuts a longer name and replaces everything but printable ASCII, so such a
+ * table is told by a hash after what is left of its name.
+ */
+export const activityOf = (writerId: string, table: string): string => {
+  const prefix = `ampsync ${writerId} `
+  const room = MAX_BYTES - prefix.length
+  if (/^[\x20-\x7e]*$/.test(table) && table.length <= room) return prefix + table
+  const hash = createHash("sha256").update(table).digest("hex").slice(0, HASH_DIGITS)
+  const readable = table.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, room - HASH_DIGITS - 1)
+  return `${prefix}${readable}~${hash}`
+}

@@ -1,0 +1,42 @@
+import { Clock, Effect } from "effect"
+import { SyncStatus, type TableStatus } from "../../services/SyncStatus.ts"
+import { DemoError } from "./DemoError.ts"
+
+const LOOK_AGAIN = "100 millis"
+const NO_PROGRESS_MILLIS = 60_000
+
+/**
+ * Waits until every table is caught up with the block that `target` names for it; gives the time at which the last rows
+ * came. Fails with a parked table, and after a minute in which nothing moves.
+ */
+export const awaitTables = Effect.fnUntraced(
+  function*(tables: ReadonlyArray<string>, target: (table: string) => bigint) {
+    const status = yield* SyncStatus
+    let moved = { atMillis: yield* Clock.currentTimeMillis, rows: 0, state: "" }
+    while (true) {
+      const statuses = yield* status.get
+      const now = yield* Clock.currentTimeMillis
+      const found = tables.flatMap((table) => statuses.get(table) ?? [])
+      const parked = found.find(({ phase }) => phase === "parked")
+      if (parked !== undefined) return yield* failed(`table "${parked.table}" is parked: ${parked.reason}`)
+      const rows = found.reduce((sum, { rowsCommitted }) => sum + rowsCommitted, 0)
+      const state = found.map(({ head, watermark }) => `${head} ${watermark}`).join()
+      if (rows !== moved.rows || state !== moved.state) moved = { atMillis: now, rows, state }
+      if (found.length === tables.length && found.every((table) => hasReached(table, target(table.table)))) {
+        return moved.atMillis
+      }
+      if (now - moved.atMillis > NO_PROGRESS_MILLIS) {
+        return yield* failed(`no progress for a minute: ${describe(found)}`)
+      }
+      yield* Effect.sleep(LOOK_AGAIN)
+    }
+  }
+)
+
+const failed = (reason: string) => new DemoError({ operation: "follow", reason })
+
+const hasReached = ({ head, phase }: TableStatus, block: bigint): boolean =>
+  phase === "caught up" && (head ?? -1n) >= block
+
+const describe = (found: ReadonlyArray<TableStatus>): string =>
+  found.map(({ head, phase, table }) => `${table} ${phase} at block ${head ?? "none"}`).join(", ")

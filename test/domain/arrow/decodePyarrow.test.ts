@@ -1,0 +1,154 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { readFileSync } from "node:fs"
+import type { ArrowField, ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
+import { formatArrowType } from "../../../src/domain/arrow/formatArrowType.ts"
+import { encodedRows } from "../postgres/encodedField.ts"
+import { batchOf, columnOf, field, type Value } from "./columns.ts"
+import { decodeStream } from "./decodeStream.ts"
+
+const fixture: { readonly writer: string; readonly streams: Readonly<Record<string, string>> } = JSON.parse(
+  readFileSync(new URL("../../fixtures/ipc/pyarrow.json", import.meta.url), "utf8")
+)
+
+const stream = (name: string): Uint8Array => Uint8Array.from(Buffer.from(fixture.streams[name]!, "base64"))
+
+const int = (bits: 8 | 16 | 32 | 64, signed = true) => ({ kind: "int", bits, signed }) as const
+const utf8 = { kind: "utf8", offsets: 32 } as const
+const item = (type: ArrowType) => field("item", type)
+
+const texts = ["", "short", null, "a text of more than twelve bytes", "twelve bytes", "thirteen byte"]
+const decimals = [-110n, null, 0n, 123456789n]
+const numbers = [[1n, null, 3n], [], null, [4n]]
+
+const decimal = (bits: 32 | 64 | 128 | 256, precision: number, scale = 2) =>
+  ({ kind: "decimal", bits, precision, scale }) as const
+
+const columns: Readonly<Record<string, readonly [ArrowType, ReadonlyArray<Value>]>> = {
+  string: [utf8, texts],
+  large_string: [{ kind: "utf8", offsets: 64 }, texts],
+  string_view: [{ kind: "utf8", offsets: "view" }, texts],
+  binary: [{ kind: "binary", offsets: 32 }, texts],
+  large_binary: [{ kind: "binary", offsets: 64 }, texts],
+  binary_view: [{ kind: "binary", offsets: "view" }, texts],
+  "decimal32(9, 2)": [decimal(32, 9), decimals],
+  "decimal64(18, 2)": [decimal(64, 18), decimals],
+  "decimal128(38, 2)": [decimal(128, 38), decimals],
+  "decimal256(76, 2)": [decimal(256, 76), decimals],
+  "decimal128(5, -2)": [decimal(128, 5, -2), [123n, -1n]],
+  "list<item: int32>": [{ kind: "list", offsets: 32, item: item(int(32)) }, numbers],
+  "large_list<item: int32>": [{ kind: "list", offsets: 64, item: item(int(32)) }, numbers],
+  "list_view<item: int32>": [{ kind: "list", offsets: "view32", item: item(int(32)) }, numbers],
+  "large_list_view<item: int32>": [{ kind: "list", offsets: "view64", item: item(int(32)) }, numbers],
+  fixed_size_list: [{ kind: "fixedSizeList", size: 2, item: item(int(32)) }, [[1n, null], null, [3n, 4n]]],
+  struct: [{ kind: "struct", fields: [field("a", int(64)), field("b", utf8)] }, [[1n, "x"], null, [null, "y"]]],
+  map: [
+    { kind: "map", key: field("key", utf8, false), value: field("value", int(32)), keysSorted: false },
+    [[["k", 1n], ["l", null]], null, []]
+  ],
+  dictionary: [{ kind: "dictionary", id: 0n, index: int(32), value: utf8 }, ["x", "y", null, "x"]],
+  run_end_encoded: [
+    { kind: "runEndEncoded", runEnds: field("run_ends", int(16), false), values: field("values", utf8) },
+    ["a", "a", null, "b", "b"]
+  ],
+  sparse_union: [
+    { kind: "union", mode: "sparse", typeIds: [0, 1], fields: [field("n", int(64)), field("s", utf8)] },
+    [[0n, 1n], [1n, "y"], [0n, 3n]]
+  ],
+  dense_union: [
+    { kind: "union", mode: "dense", typeIds: [0, 1], fields: [field("n", int(64)), field("s", utf8)] },
+    [[0n, 1n], [1n, "x"], [1n, "y"], [0n, null]]
+  ],
+  null: [{ kind: "null" }, [null, null, null]],
+  bool: [{ kind: "bool" }, [true, null, false, true, true, false, true, false, null]],
+  float16: [{ kind: "float", bits: 16 }, [0x3c00, null, 0xc000]],
+  month_day_nano: [{ kind: "interval", unit: "monthDayNano" }, [[1n, -2n, 3_000_000_001n], null]],
+  duration: [{ kind: "duration", unit: "nanosecond" }, [1n, null, -1n]],
+  date64: [{ kind: "date", unit: "millisecond" }, [86_400_000n, null]],
+  time64: [{ kind: "time", bits: 64, unit: "nanosecond" }, [1999n, null]],
+  timestamp: [{ kind: "timestamp", unit: "nanosecond", timezone: "UTC" }, [-1n, null, 0n]]
+}
+
+const bytesOf = (fields: ReadonlyArray<readonly [ArrowField, ReadonlyArray<Value>]>): string => {
+  const batch = batchOf(fields.map(([of, values]) => columnOf(of, values)))
+  return Buffer.from(Result.getOrThrow(encodedRows(batch, 0, batch.rows))).toString("hex")
+}
+
+describe(`Arrow IPC of ${fixture.writer}`, () => {
+  for (const [name, [type, values]] of Object.entries(columns)) {
+    it(`reads ${formatArrowType(type)} at even and at odd addresses`, () => {
+      for (const misalign of [0, 1, 3]) {
+        const [batch] = Result.getOrThrow(decodeStream(stream(name), misalign)).batches
+        assert.deepStrictEqual(batch!.schema.fields, [field("value", type)])
+        const bytes = Buffer.from(Result.getOrThrow(encodedRows(batch!, 0, batch!.rows))).toString("hex")
+        assert.strictEqual(bytes, bytesOf([[field("value", type), values]]))
+      }
+    })
+  }
+
+  it("reads batches cut out of a larger one", () => {
+    const { batches } = Result.getOrThrow(decodeStream(stream("slices"), 1))
+    assert.deepStrictEqual(batches.map(({ rows }) => rows), [0, 11, 23])
+    const rows = Array.from({ length: 40 }, (_, row) => row)
+    const range = (row: number) => Array.from({ length: row % 6 }, (_, index) => BigInt(index))
+    const expected = (from: number, to: number) => {
+      const some = (step: number, value: (row: number) => Value) =>
+        rows.slice(from, to).map((row) => row % step === 0 ? null : value(row))
+      return bytesOf([
+        [field("n", int(32)), some(3, BigInt)],
+        [field("b", { kind: "bool" }), some(5, (row) => row % 2 === 0)],
+        [field("s", utf8), some(7, (row) => "s".repeat(row))],
+        [field("v", { kind: "utf8", offsets: "view" }), some(7, (row) => "v".repeat(row))],
+        [field("l", { kind: "list", offsets: 32, item: item(int(16)) }), some(4, range)],
+        [field("w", { kind: "list", offsets: "view32", item: item(int(16)) }), some(4, range)],
+        [field("t", { kind: "struct", fields: [field("a", int(64))] }), some(6, (row) => [BigInt(row)])]
+      ])
+    }
+    const bytes = batches.map((batch) =>
+      Buffer.from(Result.getOrThrow(encodedRows(batch, 0, batch.rows))).toString("hex")
+    )
+    assert.deepStrictEqual(bytes, ["", expected(3, 14), expected(17, 40)])
+  })
+
+  const decoded = (name: string): ReadonlyArray<string> =>
+    Result.getOrThrow(decodeStream(stream(name))).batches
+      .map((batch) => Buffer.from(Result.getOrThrow(encodedRows(batch, 0, batch.rows))).toString("hex"))
+  const words = (...values: ReadonlyArray<string | null>) => bytesOf([[field("value", utf8), values]])
+
+  it("continues a dictionary by its deltas", () => {
+    assert.deepStrictEqual(decoded("dictionary_delta"), [words("a", "b", null), words("c", "a"), words("d", "c", "b")])
+  })
+
+  it("replaces a dictionary by a later one", () => {
+    assert.deepStrictEqual(decoded("dictionary_replaced"), [words("a", "b"), words("z", "z")])
+  })
+
+  it("refuses a compressed body and names the codec", () => {
+    const reasons = ["zstd", "lz4"].map((name) => Result.getOrThrow(Result.flip(decodeStream(stream(name)))).message)
+    assert.deepStrictEqual(reasons, [
+      "the server's Arrow data cannot be read: its body is compressed with ZSTD, which is not supported",
+      "the server's Arrow data cannot be read: its body is compressed with LZ4, which is not supported"
+    ])
+  })
+
+  it("unpacks a compressed body with the decompressor it is given", () => {
+    const plain = columnOf(field("value", int(64)), Array.from({ length: 1000 }, (_, row) => BigInt(row)))
+    for (const codec of ["zstd", "lz4"]) {
+      const asked: Array<string> = []
+      const decompress = (name: string, _: Uint8Array, sizeBytes: number) => {
+        asked.push(`${name} ${sizeBytes}`)
+        return plain.buffers[0]!
+      }
+      const [batch] = Result.getOrThrow(decodeStream(stream(codec), 0, { decompress })).batches
+      assert.deepStrictEqual(asked, [`${codec === "lz4" ? "lz4Frame" : codec} 8000`])
+      assert.deepStrictEqual(encodedRows(batch!, 0, 1000), encodedRows(batchOf([plain]), 0, 1000))
+      const short = decodeStream(stream(codec), 0, { decompress: () => new Uint8Array(7999) })
+      assert.match(Result.getOrThrow(Result.flip(short)).reason, /is damaged/)
+    }
+  })
+
+  it("refuses metadata of version V4", () => {
+    const { reason } = Result.getOrThrow(Result.flip(decodeStream(stream("v4"))))
+    assert.strictEqual(reason, "it is written in metadata version V4, and only V5 (Arrow 1.0 and later) is read")
+  })
+})

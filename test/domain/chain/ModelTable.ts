@@ -1,0 +1,99 @@
+import type { Chunk } from "../../../src/domain/chain/Chunk.ts"
+import type { Known, Rewind } from "../../../src/domain/chain/follow.ts"
+import { ancestry, type ModelBlock, type ModelChain } from "./ModelChain.ts"
+import { type ModelRow, rowsOf } from "./ModelServer.ts"
+
+export interface PlacedRow extends ModelRow {
+  readonly position: bigint
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+export const encodeRows = (rows: ReadonlyArray<PlacedRow>): Uint8Array =>
+  encoder.encode(JSON.stringify(rows.map((row) => ({ ...row, position: String(row.position) }))))
+
+const decodeRows = (bytes: Uint8Array): ReadonlyArray<PlacedRow> =>
+  (JSON.parse(decoder.decode(bytes)) as Array<ModelRow & { position: string }>).map((row) => ({
+    ...row,
+    position: BigInt(row.position)
+  }))
+
+export interface Strictness {
+  /** Nothing that was orphaned came back, no cursor was lost, no chain was exchanged: deletions are judged too. */
+  readonly judgesDeletions: boolean
+}
+
+/** What is durable, and the checks that hold after every commit. */
+export class ModelTable {
+  known: Known = { network: undefined, origin: undefined, history: [], unverifiedFrom: undefined }
+  rows: ReadonlyArray<PlacedRow> = []
+  commits = 0
+  private readonly chain: ModelChain
+
+  constructor(chain: ModelChain) {
+    this.chain = chain
+  }
+
+  /** Delete, copy, record: as the sink does, all or nothing. */
+  commit(chunk: Chunk, rewinds: ReadonlyArray<Rewind>, { judgesDeletions }: Strictness): void {
+    if (judgesDeletions) for (const rewind of rewinds) this.checkDeletion(chunk, rewind)
+    const { deleteFrom } = chunk
+    const kept = deleteFrom === "all"
+      ? []
+      : this.rows.filter((row) => deleteFrom === undefined || row.position < deleteFrom)
+    this.rows = [...kept, ...chunk.pieces.flatMap(decodeRows)]
+    this.known = chunk.known
+    this.commits += 1
+    this.checkRows()
+    const open = this.provisional.length
+    if (deleteFrom !== undefined && open !== chunk.openRows) {
+      throw new Error(`${open} rows are provisional, the chunk says ${chunk.openRows}`)
+    }
+  }
+
+  get watermark() {
+    return this.known.history.at(-1)
+  }
+
+  get provisional(): ReadonlyArray<PlacedRow> {
+    const { watermark } = this
+    return this.rows.filter((row) => watermark === undefined || row.position > watermark.block)
+  }
+
+  /** Rows up to the watermark are exactly the chain its hash identifies, unless they are marked as unverified. */
+  private checkRows(): void {
+    const keys = new Set(this.rows.map((row) => `${row.hash} ${row.index}`))
+    if (keys.size !== this.rows.length) throw new Error("rows are there twice")
+    const { watermark } = this
+    if (watermark === undefined) return
+    const block = this.chain.byHash(watermark.hash)
+    if (block?.number !== watermark.block) throw new Error(`watermark ${watermark.block} is no block of that hash`)
+    if (this.known.unverifiedFrom !== undefined) return
+    const stored = this.rows.filter((row) => row.position <= watermark.block)
+    const difference = compare(stored, ancestry(block))
+    if (difference !== undefined) throw new Error(`up to the watermark ${watermark.block} ${difference}`)
+  }
+
+  /** Invariant I2: what is canonical below the range that replaces, as far as it was ever recorded, stays. */
+  private checkDeletion(chunk: Chunk, { range }: Rewind): void {
+    const told = ancestry(this.chain.byHash(range.hash))
+    const canonical = this.known.history.findLast((entry) =>
+      entry.block < range.start && told.some((block) => block.hash === entry.hash)
+    )
+    if (canonical === undefined) return
+    if (chunk.deleteFrom === "all" || (chunk.deleteFrom !== undefined && chunk.deleteFrom <= canonical.block)) {
+      throw new Error(`I2: rows from ${chunk.deleteFrom} on were deleted, block ${canonical.block} is canonical`)
+    }
+  }
+}
+
+/** What tells stored rows from those of a chain; undefined where nothing does. */
+export const compare = (stored: ReadonlyArray<ModelRow>, chain: ReadonlyArray<ModelBlock>): string | undefined => {
+  const expected = new Set(chain.flatMap(rowsOf).map((row) => `${row.block} ${row.hash} ${row.index}`))
+  for (const row of stored) {
+    if (!expected.delete(`${row.block} ${row.hash} ${row.index}`)) return `a row of block ${row.block} is too much`
+  }
+  const [missing] = expected
+  return missing === undefined ? undefined : `a row of block ${missing.split(" ")[0]} is missing`
+}

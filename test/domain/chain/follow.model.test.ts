@@ -1,0 +1,135 @@
+import { describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { ancestry, ModelChain } from "./ModelChain.ts"
+import { ModelServer } from "./ModelServer.ts"
+import { ModelSync } from "./ModelSync.ts"
+import { compare, ModelTable } from "./ModelTable.ts"
+
+const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+
+const Setup = Schema.Struct({
+  startsAbove: Schema.Boolean,
+  emptyBlocks: upTo(3),
+  maxBlocks: upTo(7),
+  retentionBlocks: upTo(30),
+  resync: Schema.Boolean,
+  salt: upTo(1_000)
+})
+const Event = Schema.Struct({ kind: upTo(99), a: upTo(12), b: upTo(12) })
+const Schedule = Schema.Array(Event).check(Schema.isMaxLength(60))
+
+interface World {
+  readonly dialect: "nozzle" | "amp"
+  readonly rangeMode: boolean
+  /** Blocks can be looked up in a table of the network. */
+  readonly verifiable: boolean
+}
+
+/** What a run did, for the tests that look whether the schedules reach what they are meant to. */
+interface Tally {
+  rewinds: number
+  commits: number
+  parked: number
+  unverified: number
+}
+
+const run = (
+  { dialect, rangeMode, verifiable }: World,
+  setup: typeof Setup.Type,
+  schedule: typeof Schedule.Type,
+  tally?: Tally
+): boolean => {
+  const rowsOf = (born: number) => {
+    const dice = ((born + 1) * 2_654_435_761 + setup.salt * 40_503) >>> 16
+    return dice % 4 < setup.emptyBlocks ? 0 : 1 + (dice % 3)
+  }
+  const chain = new ModelChain(setup.startsAbove ? 100n : 0n, rowsOf)
+  const server = new ModelServer(chain, dialect, verifiable, setup.maxBlocks + 2)
+  const table = new ModelTable(chain)
+  const options = {
+    rangeMode,
+    retentionBlocks: setup.retentionBlocks,
+    onChainReset: setup.resync ? "resync" as const : "park" as const
+  }
+  const odd = { back: false, lost: false, exchanged: false }
+  const sync = new ModelSync(server, table, options, () => ({
+    judgesDeletions: !odd.back && !odd.lost && !odd.exchanged
+  }))
+  let highest = 0n
+  for (const { a, b, kind } of schedule) {
+    if (kind < 35) sync.pull(1 + a, 1 + b)
+    else if (kind < 52) chain.mine(1 + a)
+    else if (kind < 68) chain.reorg(1 + (b > 9 ? 2 * a : a % 4), 1 + b % 3)
+    else if (kind < 76) sync.cut()
+    else if (kind < 84) sync.crash()
+    else if (kind < 90) {
+      // A stream that is open follows a reorg long before its orphans are collected, so it is none across that.
+      chain.forget(a, b)
+      sync.cut()
+    } else if (kind < 93) odd.back = chain.back(a) || odd.back
+    else if (kind < 95) server.maxBlocks = 2 + a
+    else if (kind < 97) {
+      server.ignoring = 1 + a % 3
+      odd.lost = true
+    } else if (kind < 98) {
+      chain.reset(1 + a, b > 6)
+      odd.exchanged = true
+      sync.cut()
+    }
+    const tip = chain.tip?.number ?? 0n
+    if (tip > highest) highest = tip
+  }
+  server.ignoring = 0
+  const converges = settle(chain, sync, highest)
+  if (tally !== undefined) {
+    tally.commits += table.commits
+    tally.parked += sync.parked === undefined ? 0 : 1
+    tally.unverified += table.known.unverifiedFrom === undefined ? 0 : 1
+  }
+  if (sync.parked !== undefined) {
+    const oldest = table.known.history[0]
+    const justified = odd.lost || odd.exchanged || (oldest !== undefined && chain.at(oldest.block)?.hash !== oldest.hash)
+    if (!justified) throw new Error(`it was parked although its oldest block is canonical: ${sync.parked}`)
+    return true
+  }
+  return converges && checkEnd(chain, table, dialect)
+}
+
+/** Blocks with rows, one after the other, until the chain is longer than it ever was and by some more. */
+const settle = (chain: ModelChain, sync: ModelSync, highest: bigint): boolean => {
+  sync.pull(1_000, 5)
+  for (let i = 0; i < 6 || (chain.tip?.number ?? 0n) < highest + 4n; i++) {
+    chain.mine(1, 1)
+    sync.pull(1_000, 5)
+  }
+  return true
+}
+
+const checkEnd = (chain: ModelChain, table: ModelTable, dialect: "nozzle" | "amp"): boolean => {
+  const tip = chain.tip!
+  const newest = dialect === "amp" ? tip.number : tip.number - 1n
+  if (table.watermark?.block !== newest) throw new Error(`the watermark is ${table.watermark?.block}, the tip ${tip.number}`)
+  if (table.known.unverifiedFrom !== undefined) return true
+  const difference = compare(table.rows, ancestry(tip))
+  if (difference !== undefined) throw new Error(`in the end ${difference}`)
+  return true
+}
+
+const worlds: ReadonlyArray<readonly [title: string, world: World]> = [
+  ["an amp server", { dialect: "amp", rangeMode: false, verifiable: true }],
+  ["an amp server, rows that say only their range", { dialect: "amp", rangeMode: true, verifiable: true }],
+  ["a nozzle server", { dialect: "nozzle", rangeMode: false, verifiable: true }],
+  ["a nozzle server, rows that say only their range", { dialect: "nozzle", rangeMode: true, verifiable: true }],
+  ["a nozzle server without a blocks table", { dialect: "nozzle", rangeMode: false, verifiable: false }]
+]
+
+describe("follow, by random schedules", () => {
+  for (const [title, world] of worlds) {
+    it.prop(
+      `I2 whatever ${title} does, rows up to the watermark are the chain it names, and in the end the canonical one`,
+      { setup: Setup, schedule: Schedule },
+      ({ schedule, setup }) => run(world, setup, schedule),
+      { arbitrary: { runs: Number(process.env["FOLLOW_RUNS"] ?? 300), size: 60, maxShrinks: 3_000 } }
+    )
+  }
+})

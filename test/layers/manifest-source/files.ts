@@ -1,0 +1,52 @@
+/** Config files in a directory of their own, and what becomes of them. */
+import { assert } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { layerFrom } from "../../../src/layers/Config.ts"
+import { layer } from "../../../src/layers/ManifestSource.ts"
+import { ManifestError, ManifestSource } from "../../../src/services/ManifestSource.ts"
+
+export type Files = Readonly<Record<string, string>>
+
+/** Writes files into a directory of their own, which is gone when the test ends. */
+export const directoryOf = (files: Files) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const root = await mkdtemp(join(tmpdir(), "ampsync-manifest-"))
+      await write(root, files)
+      return root
+    }),
+    (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
+  )
+
+export const write = async (root: string, files: Files) => {
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(root, name)), { recursive: true })
+    await writeFile(join(root, name), content)
+  }
+}
+
+export const sourceOf = (path: string) =>
+  layer.pipe(Layer.provide(layerFrom({ DATASET_MANIFEST: path, DATABASE_URL: "postgresql://me@h/db" })))
+
+export const loadFile = (path: string) =>
+  Effect.flatMap(ManifestSource, (source) => source.load).pipe(Effect.provide(sourceOf(path)))
+
+/** Loads the first of `files`. */
+export const load = Effect.fnUntraced(function*(files: Files) {
+  const root = yield* directoryOf(files)
+  return yield* loadFile(join(root, Object.keys(files)[0] ?? ""))
+})
+
+export const failing = (files: Files) =>
+  Effect.map(Effect.flip(load(files)), (error) => {
+    assert.instanceOf(error, ManifestError)
+    return error as ManifestError
+  })
+
+export const named = (name: string) => `{ name: ${JSON.stringify(name)}, tables: { blocks: { sql: "SELECT 1" } } }`
+
+export const loadsAs = (name: string, files: Files) =>
+  Effect.map(load(files), (manifest) => assert.strictEqual(manifest.dataset.name, name))

@@ -1,0 +1,68 @@
+/** The real program in a process of its own. */
+import { Deferred, Effect, type Scope } from "effect"
+import { spawn } from "node:child_process"
+import { tmpdir } from "node:os"
+import { fileURLToPath } from "node:url"
+import { eventually } from "./eventually.ts"
+
+/** What a user runs; another build of it can be judged by naming it here. */
+const MAIN = process.env["AMPSYNC_MAIN"] ?? fileURLToPath(new URL("../../dist/main.js", import.meta.url))
+
+export interface Exited {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Since the process was started. */
+  readonly afterMillis: number
+}
+
+export interface AmpsyncProcess {
+  readonly pid: number
+  /** Everything it wrote so far, to standard output and standard error. */
+  readonly output: () => string
+  readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Settles when it has ended. */
+  readonly exited: Effect.Effect<Exited>
+  /** Waits until it has written `text`. */
+  readonly says: (text: string | RegExp, patience?: number) => Effect.Effect<void>
+}
+
+/**
+ * Starts `dist/main.js` with exactly `environment` and the PATH; it is killed when the scope closes, by its own id.
+ */
+export const startAmpsync = (
+  environment: Readonly<Record<string, string>>,
+  args: ReadonlyArray<string> = []
+): Effect.Effect<AmpsyncProcess, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const exited = yield* Deferred.make<Exited>()
+    const started = Date.now()
+    let output = ""
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const child = spawn(process.execPath, [MAIN, ...args], {
+          cwd: tmpdir(),
+          env: { PATH: process.env["PATH"], ...environment },
+          stdio: ["ignore", "pipe", "pipe"]
+        })
+        for (const stream of [child.stdout, child.stderr]) {
+          stream.setEncoding("utf8").on("data", (text: string) => output += text)
+        }
+        child.on("close", (code, signal) =>
+          Deferred.doneUnsafe(exited, Effect.succeed({ code, signal, afterMillis: Date.now() - started })))
+        return child
+      }),
+      (child) => Effect.andThen(Effect.sync(() => child.kill("SIGKILL")), Deferred.await(exited))
+    )
+    return {
+      pid: child.pid!,
+      output: () => output,
+      kill: (signal) => Effect.sync(() => void child.kill(signal)),
+      exited: Deferred.await(exited),
+      says: (text, patience) =>
+        eventually(
+          () => `the process says ${String(text)}; it said:\n${output.slice(-4000)}`,
+          Effect.sync(() => typeof text === "string" ? output.includes(text) : text.test(output)),
+          patience
+        )
+    }
+  })

@@ -1,0 +1,85 @@
+/** A TCP proxy on the loopback that can be told to misbehave. */
+import { Effect, type Scope } from "effect"
+import { connect, createServer, type Socket } from "node:net"
+
+export interface Proxy {
+  readonly port: number
+  /** Connections that are open now. */
+  readonly connections: () => number
+  /** Bytes of the client that were passed on so far. */
+  readonly passed: () => number
+  /** Resets a connection when the server's bytes contain `text`, which the client never sees; `times` often. */
+  readonly cutOnReply: (text: string, times?: number) => void
+  /** Passes nothing on any more, in neither direction, on every connection that has sent `text` since; none hears why. */
+  readonly blackholeOnRequest: (text: string) => void
+  /** Ends what was asked for; connections that were blackholed stay deaf. */
+  readonly behave: () => void
+}
+
+/** Passes every connection on to `port` until the scope closes; listens on a free port where none is named. */
+export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const sockets = new Set<Socket>()
+    let passed = 0
+    let cut: { readonly text: string; times: number } | undefined
+    let blackhole: string | undefined
+    const server = createServer({ noDelay: true }, (client) => {
+      const upstream = connect({ host: "127.0.0.1", port, noDelay: true })
+      let deaf = false
+      const end = () => {
+        client.destroy()
+        upstream.destroy()
+        sockets.delete(client)
+      }
+      sockets.add(client)
+      for (const socket of [client, upstream]) socket.on("error", end).on("close", end)
+      client.on("data", (bytes) => {
+        if (blackhole !== undefined && bytes.includes(blackhole)) deaf = true
+        if (deaf) return
+        passed += bytes.length
+        upstream.write(bytes)
+      })
+      upstream.on("data", (bytes) => {
+        if (deaf) return
+        if (cut !== undefined && bytes.includes(cut.text)) {
+          cut.times -= 1
+          if (cut.times === 0) cut = undefined
+          client.resetAndDestroy()
+          return end()
+        }
+        client.write(bytes)
+      })
+    })
+    const listening = yield* Effect.acquireRelease(
+      Effect.callback<number>((resume) => {
+        server.listen(listenOn, "127.0.0.1", () => resume(Effect.succeed((server.address() as { port: number }).port)))
+      }),
+      () =>
+        Effect.callback<void>((resume) => {
+          for (const socket of sockets) socket.destroy()
+          server.close(() => resume(Effect.void))
+        })
+    )
+    return {
+      port: listening,
+      connections: () => sockets.size,
+      passed: () => passed,
+      cutOnReply: (text, times = 1) => {
+        cut = { text, times }
+      },
+      blackholeOnRequest: (text) => {
+        blackhole = text
+      },
+      behave: () => {
+        cut = undefined
+        blackhole = undefined
+      }
+    }
+  })
+
+/** `url` with the port of a proxy. */
+export const throughProxy = (url: string, proxy: Proxy): string => {
+  const parsed = new URL(url)
+  parsed.port = String(proxy.port)
+  return parsed.href
+}
