@@ -1,7 +1,7 @@
 /**
  * The demo: everything a sync needs, made up on the spot, and the sync itself exactly as production runs it.
  */
-import { Clock, Duration, Effect, FileSystem, Layer, Redacted } from "effect"
+import { Clock, Duration, Effect, Fiber, FileSystem, Layer, Redacted } from "effect"
 import * as say from "../domain/display/demoText.ts"
 import { layerFrom } from "../layers/Config.ts"
 import { layer as embeddedPostgres } from "../layers/EmbeddedPostgres.ts"
@@ -45,11 +45,15 @@ export const demo = Effect.fn("demo")(function*(options: DemoOptions) {
   const screen = yield* makeScreen
   yield* screen.print(...say.title)
   yield* screen.show([say.startingPostgres])
-  yield* play(screen, options).pipe(
+  const playing = yield* play(screen, options).pipe(
     Effect.scoped,
     Effect.provide(embeddedPostgres),
     Effect.provide(screen.logging),
-    Effect.onInterrupt(() => screen.leave)
+    Effect.forkChild
+  )
+  yield* Fiber.join(playing).pipe(
+    // What ends the demo may print as well: the screen is given up before anything is stopped.
+    Effect.onInterrupt(() => Effect.andThen(screen.leave, Fiber.interrupt(playing)))
   )
 }, Effect.scoped)
 

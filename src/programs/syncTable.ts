@@ -131,7 +131,7 @@ const announce = Effect.fnUntraced(function*(
   const columns = schema.fields.map((field) => field.name)
   const all = /^select\s+\*\s+from\s/i.test(table.query.sql)
   yield* Effect.logInfo(all ? log.selectsAll(table.name, columns.length) : log.selectsColumns(table.name, columns))
-  for (const note of writer.notes) yield* Effect.logInfo(`Table '${table.name}': ${note}`)
+  for (const note of [...table.query.notes, ...writer.notes]) yield* Effect.logInfo(`Table '${table.name}': ${note}`)
   yield* Effect.logInfo(
     cursor === undefined ? log.fromTheBeginning(table.name) : log.resuming(table.name, cursor.block)
   )

@@ -20,8 +20,8 @@ export const startingPostgres: Line = dim("Starting PostgreSQL ...")
 /** A query whose answer stays the same however often it is repeated, until a new block or a reorg is complete. */
 const query = [
   "SELECT _block_num, count(*) AS logs, count(DISTINCT tx_hash) AS transactions",
-  "FROM logs",
-  "WHERE _block_num <= (SELECT max_block_num FROM _ampsync_checkpoints WHERE table_name = 'logs')",
+  "FROM logs WHERE _block_num",
+  "<= (SELECT max_block_num FROM _ampsync_checkpoints WHERE table_name = 'logs')",
   "GROUP BY _block_num ORDER BY _block_num DESC LIMIT 5;"
 ]
 

@@ -112,9 +112,9 @@ const lists = (type: Extract<ArrowType, { kind: "list" }>, values: ReadonlyArray
   const bytes = type.offsets === "view32" ? 4 : 8
   const starts: Array<bigint> = []
   const items: Array<Value> = []
-  for (const [index, value] of [...values.entries()].reverse()) {
+  for (let index = values.length - 1; index >= 0; index--) {
     starts[index] = BigInt(items.length)
-    items.push(...listOf(value))
+    items.push(...listOf(values[index]!))
   }
   return { ...plain(words(bytes, starts), words(bytes, sizes.map(BigInt))), children: [columnOf(type.item, items)] }
 }

@@ -74,6 +74,14 @@ const bytesOf = (fields: ReadonlyArray<readonly [ArrowField, ReadonlyArray<Value
   return Buffer.from(Result.getOrThrow(encodedRows(batch, 0, batch.rows))).toString("hex")
 }
 
+const range = (row: number) => Array.from({ length: row % 6 }, (_, index) => BigInt(index))
+
+const decoded = (name: string): ReadonlyArray<string> =>
+  Result.getOrThrow(decodeStream(stream(name))).batches
+    .map((batch) => Buffer.from(Result.getOrThrow(encodedRows(batch, 0, batch.rows))).toString("hex"))
+
+const words = (...values: ReadonlyArray<string | null>) => bytesOf([[field("value", utf8), values]])
+
 describe(`Arrow IPC of ${fixture.writer}`, () => {
   for (const [name, [type, values]] of Object.entries(columns)) {
     it(`reads ${formatArrowType(type)} at even and at odd addresses`, () => {
@@ -90,7 +98,6 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
     const { batches } = Result.getOrThrow(decodeStream(stream("slices"), 1))
     assert.deepStrictEqual(batches.map(({ rows }) => rows), [0, 11, 23])
     const rows = Array.from({ length: 40 }, (_, row) => row)
-    const range = (row: number) => Array.from({ length: row % 6 }, (_, index) => BigInt(index))
     const expected = (from: number, to: number) => {
       const some = (step: number, value: (row: number) => Value) =>
         rows.slice(from, to).map((row) => row % step === 0 ? null : value(row))
@@ -109,11 +116,6 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
     )
     assert.deepStrictEqual(bytes, ["", expected(3, 14), expected(17, 40)])
   })
-
-  const decoded = (name: string): ReadonlyArray<string> =>
-    Result.getOrThrow(decodeStream(stream(name))).batches
-      .map((batch) => Buffer.from(Result.getOrThrow(encodedRows(batch, 0, batch.rows))).toString("hex"))
-  const words = (...values: ReadonlyArray<string | null>) => bytesOf([[field("value", utf8), values]])
 
   it("continues a dictionary by its deltas", () => {
     assert.deepStrictEqual(decoded("dictionary_delta"), [words("a", "b", null), words("c", "a"), words("d", "c", "b")])

@@ -19,6 +19,10 @@ const nested = (name: string, type: unknown) => ({
 
 const int = (bits: 8 | 16 | 32 | 64, signed = true): ArrowType => ({ kind: "int", bits, signed })
 
+const column = (
+  type: unknown
+) => [{ name: "ok", type: "Utf8", nullable: true }, { name: "bad", type, nullable: true }]
+
 describe("Arrow types of the Admin API", () => {
   it("reads every type that is a name", () => {
     const names =
@@ -105,9 +109,6 @@ describe("Arrow types of the Admin API", () => {
   })
 
   it("names the field whose type it does not know", () => {
-    const column = (
-      type: unknown
-    ) => [{ name: "ok", type: "Utf8", nullable: true }, { name: "bad", type, nullable: true }]
     assert.include(problemOf(column("Uint64")), "the column \"bad\"")
     assert.include(problemOf(column("Uint64")), "there is no Arrow type \"Uint64\"")
     assert.include(problemOf(column({ List: nested("item", "Text") })), "the column \"bad.item\"")

@@ -12,7 +12,7 @@ const MAX_SEARCH = 40
 
 /** One table's sync without I/O: what the programs do, step by step, so that a schedule can stop it anywhere. */
 export class ModelSync {
-  parked: string | undefined
+  parked: { readonly reason: string; readonly oldestIsCanonical: boolean } | undefined
   private approach: Approach = resume
   private state!: FollowState
   private chunk!: Chunk
@@ -75,7 +75,7 @@ export class ModelSync {
         if (this.searched > MAX_SEARCH) throw new Error(`it searches for ever: ${step.reason}`)
         return this.connect()
       case "AnotherChain":
-        this.parked = step.reason
+        this.parked = { reason: step.reason, oldestIsCanonical: this.oldestIsCanonical() }
         return
       default:
         throw new Error(step._tag === "Breach" ? step.reason : "a verdict was asked for twice")
@@ -109,6 +109,11 @@ export class ModelSync {
     if (part._tag === "Rewind") this.rewinds.push(part.rewind)
     this.chunk = addPart(this.chunk, part)
     if (this.chunk.rows >= rows) this.commitIfWorth()
+  }
+
+  private oldestIsCanonical(): boolean {
+    const [oldest] = this.table.known.history
+    return oldest !== undefined && this.server.chain.at(oldest.block)?.hash === oldest.hash
   }
 
   private commitIfWorth(): void {

@@ -87,9 +87,8 @@ const run = (
     tally.unverified += table.known.unverifiedFrom === undefined ? 0 : 1
   }
   if (sync.parked !== undefined) {
-    const oldest = table.known.history[0]
-    const justified = odd.lost || odd.exchanged || (oldest !== undefined && chain.at(oldest.block)?.hash !== oldest.hash)
-    if (!justified) throw new Error(`it was parked although its oldest block is canonical: ${sync.parked}`)
+    const justified = odd.lost || odd.exchanged || !sync.parked.oldestIsCanonical
+    if (!justified) throw new Error(`it was parked although its oldest block is canonical: ${sync.parked.reason}`)
     return true
   }
   return converges && checkEnd(chain, table, dialect)

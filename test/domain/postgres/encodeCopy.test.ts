@@ -140,26 +140,26 @@ describe("_row_index", () => {
   })
 })
 
-describe("positions", () => {
-  const refused = (numbers: ReadonlyArray<bigint | null>, options: Parameters<typeof encode>[1] = {}) => {
-    const { column, kind, message, position, row } = errorOf(encode(batchOf([blocks(numbers)]), options))
-    assert.strictEqual(kind, "position")
-    return { column, message, position, row }
-  }
+const misplaced = (numbers: ReadonlyArray<bigint | null>, options: Parameters<typeof encode>[1] = {}) => {
+  const { column, kind, message, position, row } = errorOf(encode(batchOf([blocks(numbers)]), options))
+  assert.strictEqual(kind, "position")
+  return { column, message, position, row }
+}
 
+describe("positions", () => {
   it("I2 refuses a row below or above the range that delivered it", () => {
-    assert.deepStrictEqual(refused([10n, 9n], { start: 10n, end: 20n }), {
+    assert.deepStrictEqual(misplaced([10n, 9n], { start: 10n, end: 20n }), {
       column: "_block_num",
       message: "column \"_block_num\", block 9: a row lies outside the blocks 10 to 20 that delivered it",
       position: 9n,
       row: 1
     })
-    assert.strictEqual(refused([10n, 21n], { start: 10n, end: 20n }).position, 21n)
-    assert.strictEqual(refused([2n ** 64n - 1n], { start: 10n, end: 20n }).position, 2n ** 64n - 1n)
+    assert.strictEqual(misplaced([10n, 21n], { start: 10n, end: 20n }).position, 21n)
+    assert.strictEqual(misplaced([2n ** 64n - 1n], { start: 10n, end: 20n }).position, 2n ** 64n - 1n)
   })
 
   it("refuses a position that is absent, also right after one that is there", () => {
-    assert.deepStrictEqual(refused([10n, 10n, null], { start: 10n, end: 20n }), {
+    assert.deepStrictEqual(misplaced([10n, 10n, null], { start: 10n, end: 20n }), {
       column: "_block_num",
       message: "column \"_block_num\", blocks 10 to 20: a row has no block number, which is its position in the chain",
       position: undefined,
@@ -168,9 +168,9 @@ describe("positions", () => {
   })
 
   it("refuses a position that goes backwards, within a batch and across batches", () => {
-    assert.include(refused([11n, 12n, 11n]).message, "a row follows one of block 12 in the same range")
+    assert.include(misplaced([11n, 12n, 11n]).message, "a row follows one of block 12 in the same range")
     const cursor = { position: 12n, nextRowIndex: 3 }
-    assert.include(refused([11n], { cursor }).message, "a row follows one of block 12 in the same range")
+    assert.include(misplaced([11n], { cursor }).message, "a row follows one of block 12 in the same range")
   })
 
   it("looks only at the rows of the slice", () => {
@@ -179,15 +179,16 @@ describe("positions", () => {
   })
 })
 
-describe("values PostgreSQL cannot hold", () => {
-  const refused = (value: Parameters<typeof columnOf>[1], type: Parameters<typeof field>[1], name = "c") => {
-    const batch = batchOf([blocks(value.map(() => 5n)), columnOf(field(name, type, true), value)])
-    const error = errorOf(encode(batch))
-    assert.deepStrictEqual([error.kind, error.position], ["value", 5n])
-    return { column: error.column, row: error.row, reason: error.reason, message: error.message }
-  }
-  const timestamp = (unit: "second" | "microsecond") => ({ kind: "timestamp", unit, timezone: undefined }) as const
+const refused = (value: Parameters<typeof columnOf>[1], type: Parameters<typeof field>[1], name = "c") => {
+  const batch = batchOf([blocks(value.map(() => 5n)), columnOf(field(name, type, true), value)])
+  const error = errorOf(encode(batch))
+  assert.deepStrictEqual([error.kind, error.position], ["value", 5n])
+  return { column: error.column, row: error.row, reason: error.reason, message: error.message }
+}
 
+const timestamp = (unit: "second" | "microsecond") => ({ kind: "timestamp", unit, timezone: undefined }) as const
+
+describe("values PostgreSQL cannot hold", () => {
   it("refuses a block number above 2^63-1 that is not the position, and never wraps it", () => {
     const { column, message, row } = refused([1n, 2n ** 63n], uint64, "block_num")
     assert.deepStrictEqual([column, row], ["block_num", 1])
