@@ -57,11 +57,18 @@ const make = Effect.gen(function*() {
       ([row]) => row
     )
 
-  const mayTake = Effect.fnUntraced(function*(identity: TableIdentity, held: Row | undefined) {
+  const insert = (identity: TableIdentity) =>
+    run(
+      `INSERT INTO ${schema}._ampsync_checkpoints (table_name, dataset, position_column, query_fingerprint)
+       VALUES ($1, $2, $3, $4) ON CONFLICT (table_name) DO NOTHING RETURNING table_name`,
+      [identity.table, identity.dataset, identity.positionColumn, identity.fingerprint]
+    )
+
+  const mayTake = Effect.fnUntraced(function*(identity: TableIdentity, held: Row) {
     const { table } = identity
     // Who dropped the data table gave up what its checkpoint says: the claim goes on, and the table starts again.
-    const isOurs = held?.["dataset"] === identity.dataset || held?.["exists"] === false
-    if (!isOurs) return yield* refuseOwner(identity, held?.["dataset"] ?? null)
+    const isOurs = held["dataset"] === identity.dataset || held["exists"] === false
+    if (!isOurs) return yield* refuseOwner(identity, held["dataset"])
     if (held["alive"] === true && held["writer"] !== writer) {
       return yield* new TableHeld({ table, writer: String(held["writer"]) })
     }
@@ -69,14 +76,12 @@ const make = Effect.gen(function*() {
 
   const claim = Effect.fn("Checkpoints.claim")(function*(identity: TableIdentity) {
     yield* run("SET LOCAL lock_timeout TO '5s'")
-    const created = yield* run(
-      `INSERT INTO ${schema}._ampsync_checkpoints (table_name, dataset, position_column, query_fingerprint)
-       VALUES ($1, $2, $3, $4) ON CONFLICT (table_name) DO NOTHING RETURNING table_name`,
-      [identity.table, identity.dataset, identity.positionColumn, identity.fingerprint]
-    )
     // A look without a lock: whoever only stands by must not queue behind the transactions of the writer, nor it behind us.
-    yield* mayTake(identity, yield* holder(identity.table, ""))
-    const held = yield* holder(identity.table, "FOR UPDATE OF c")
+    const seen = yield* holder(identity.table, "")
+    if (seen !== undefined) yield* mayTake(identity, seen)
+    // Even an INSERT that does nothing waits for a transaction that changes the row, so there is none where a row is.
+    const created = seen === undefined ? yield* insert(identity) : []
+    const held = (yield* holder(identity.table, "FOR UPDATE OF c"))!
     yield* mayTake(identity, held)
     const [row] = yield* run(
       `UPDATE ${schema}._ampsync_checkpoints
@@ -88,22 +93,25 @@ const make = Effect.gen(function*() {
       `SELECT block_num, hash FROM ${schema}._ampsync_watermarks WHERE table_name = $1 ORDER BY block_num`,
       [identity.table]
     )
-    const earlier = held?.["query_fingerprint"]
+    const earlier = held["query_fingerprint"]
     return claimOf(identity.table, row!, history, created.length > 0, earlier === identity.fingerprint ? undefined : earlier)
   })
 
   const evictStale = Effect.fn("Checkpoints.evictStale")(function*(table: string) {
-    const [holder] = yield* run(
-      `SELECT c.writer FROM ${schema}._ampsync_checkpoints c LEFT JOIN ${schema}._ampsync_writers w USING (writer)
-       WHERE c.table_name = $1 AND (c.writer = $2 OR w.heartbeat_at IS NULL OR w.heartbeat_at < clock_timestamp() - ${STALE})`,
-      [table, writer]
+    // Whoever hangs need not be the recorded holder: a claim that hangs has not recorded itself yet.
+    const silent = yield* run(
+      `SELECT writer FROM ${schema}._ampsync_writers
+       WHERE writer = $1 OR heartbeat_at < clock_timestamp() - ${STALE}
+       UNION SELECT c.writer FROM ${schema}._ampsync_checkpoints c
+       WHERE c.table_name = $2 AND NOT EXISTS (SELECT FROM ${schema}._ampsync_writers w WHERE w.writer = c.writer)`,
+      [writer, table]
     )
-    const holderId = /\(([0-9a-f]{8})\)$/.exec(String(holder?.["writer"] ?? ""))?.[1]
-    if (holderId === undefined) return 0
+    const ids = silent.flatMap((row) => /\(([0-9a-f]{8})\)$/.exec(String(row["writer"]))?.[1] ?? [])
     const ended = yield* run(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE application_name = $1 AND datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()`,
-      [activityOf(holderId, table)]
+       WHERE application_name = ANY($1) AND datname = current_database() AND xact_start IS NOT NULL
+         AND pid <> pg_backend_pid()`,
+      [ids.map((id) => activityOf(id, table))]
     )
     return ended.length
   })

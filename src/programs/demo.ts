@@ -53,7 +53,13 @@ export const demo = Effect.fn("demo")(function*(options: DemoOptions) {
   )
   yield* Fiber.join(playing).pipe(
     // What ends the demo may print as well: the screen is given up before anything is stopped.
-    Effect.onInterrupt(() => Effect.andThen(screen.leave, Fiber.interrupt(playing)))
+    Effect.onInterrupt(() =>
+      screen.leave.pipe(
+        Effect.andThen(screen.print(say.stopping)),
+        Effect.andThen(Fiber.interrupt(playing)),
+        Effect.andThen(screen.print(say.stopped))
+      )
+    )
   )
 }, Effect.scoped)
 

@@ -125,7 +125,7 @@ describe("a transaction of the pool", () => {
     Effect.gen(function*() {
       const it = yield* bench()
       const long = it.pool.transaction("long", Effect.andThen(it.pool.sql.unsafe("SELECT 1"), Effect.never))
-      const fibers = yield* Effect.forEach([1, 2, 3, 4], () => Effect.forkChild(long))
+      const fibers = yield* Effect.forEach([1, 2, 3, 4], () => Effect.forkScoped(long))
       yield* eventually(
         "two transactions run",
         Effect.map(
@@ -182,7 +182,7 @@ describe("a COPY", () => {
   it.live("I6 that is interrupted while the server waits ends soon, keeps nothing, and the pool recovers", () =>
     Effect.gen(function*() {
       const it = yield* bench()
-      const locked = yield* Effect.forkChild(
+      const locked = yield* Effect.forkScoped(
         it.pool.transaction("holder", Effect.andThen(it.pool.sql.unsafe(`LOCK TABLE ${it.table}`), Effect.never))
       )
       const waits = (name: string) =>
@@ -194,7 +194,7 @@ describe("a COPY", () => {
           (rows) => rows.length === 1
         )
       yield* eventually("the table is locked", waits("holder"))
-      const copying = yield* Effect.forkChild(it.pool.transaction("copier", copyInto(it, copyOf(tuple(1n, "a")))))
+      const copying = yield* Effect.forkScoped(it.pool.transaction("copier", copyInto(it, copyOf(tuple(1n, "a")))))
       yield* eventually("the COPY waits", waits("copier"))
       const began = Date.now()
       yield* Fiber.interrupt(copying)
@@ -371,7 +371,7 @@ describe("connecting", () => {
       const target = Number(new URL(database.url).port)
       const reserved = yield* Effect.scoped(startProxy(target))
       const settings = testSettings(database, { DATABASE_URL: throughProxy(database.url, reserved) })
-      const building = yield* Effect.forkChild(Effect.scoped(Layer.build(layerWith({}).pipe(Layer.provide(settings)))))
+      const building = yield* Effect.forkScoped(Effect.scoped(Layer.build(layerWith({}).pipe(Layer.provide(settings)))))
       yield* Effect.sleep(600)
       assert.isUndefined(building.pollUnsafe(), "it waits")
       yield* startProxy(target, reserved.port)

@@ -1,7 +1,8 @@
 import type { Data as ArrowData, DataType, RecordBatch } from "apache-arrow"
-import { Type } from "apache-arrow"
+import { RecordBatchReader, Type } from "apache-arrow"
 import { commandDescriptor, FlightClient } from "arrow-flight-client"
 import { Effect, type Scope } from "effect"
+import { Metadata } from "nice-grpc-common"
 import { encodeStatementQuery } from "../../src/domain/flight/messages.ts"
 import type { PlainValue } from "../../src/simulator/columns.ts"
 
@@ -46,35 +47,63 @@ export class ArrowFlightReader {
     return info.endpoints[0]!.ticket!
   }
 
+  /**
+   * Opens a stream below the client's own reader: that one hands out a batch only when the next message has arrived, which at
+   * the tip of a chain is too late. Messages and batches are still decoded by others than us.
+   */
   async open(sql: string, headers: Headers = {}): Promise<OpenStream> {
-    const { authorization } = headers
-    const metadata = authorization === undefined ? {} : { authorization }
-    const reader = await this.client.doGet(await this.ticket(sql, headers), { metadata })
-    const chunks = reader[Symbol.asyncIterator]()
+    const ticket = Buffer.from(await this.ticket(sql, headers))
+    const closing = new AbortController()
+    const metadata = Metadata(authorizationOf(headers))
+    const messages = this.client.raw.doGet({ ticket }, { metadata, signal: closing.signal })[Symbol.asyncIterator]()
+    let schema: Uint8Array = new Uint8Array(0)
     return {
       next: async () => {
         for (;;) {
-          const { done, value } = await chunks.next()
+          const { done, value } = await messages.next()
           if (done === true) return undefined
-          if (value.data === null) continue
-          const json = JSON.parse(Buffer.from(value.appMetadata ?? "").toString()) as {
-            ranges: ReadonlyArray<RangeMetadata>
-            ranges_complete?: boolean
+          const message = encapsulated(value.dataHeader, value.dataBody)
+          if (value.appMetadata.length > 0) {
+            const batch = RecordBatchReader.from(Buffer.concat([schema, message])).next().value as RecordBatch
+            return readBatch(batch, value.appMetadata)
           }
-          return { batch: value.data, rows: value.data.numRows, ranges: json.ranges, complete: json.ranges_complete }
+          schema = message
         }
       },
-      close: () => reader.cancel().catch(() => undefined)
+      close: async () => closing.abort()
     }
   }
 
   /** Every batch of a query that ends. */
   async batches(sql: string, headers: Headers = {}): Promise<ReadonlyArray<ReadBatch>> {
-    const stream = await this.open(sql, headers)
+    const reader = await this.client.doGet(await this.ticket(sql, headers), { metadata: authorizationOf(headers) })
     const batches: Array<ReadBatch> = []
-    for (let batch = await stream.next(); batch !== undefined; batch = await stream.next()) batches.push(batch)
+    for await (const { appMetadata, data } of reader) {
+      if (data !== null) batches.push(readBatch(data, appMetadata ?? new Uint8Array(0)))
+    }
     return batches
   }
+}
+
+const authorizationOf = ({ authorization }: Headers): Headers => authorization === undefined ? {} : { authorization }
+
+/** One message of an IPC stream: marker, length, metadata padded to 8 bytes, body. */
+const encapsulated = (header: Uint8Array, body: Uint8Array): Uint8Array => {
+  const padded = (header.length + 7) & ~7
+  const message = Buffer.alloc(8 + padded + body.length)
+  message.writeInt32LE(-1, 0)
+  message.writeInt32LE(padded, 4)
+  message.set(header, 8)
+  message.set(body, 8 + padded)
+  return message
+}
+
+const readBatch = (batch: RecordBatch, appMetadata: Uint8Array): ReadBatch => {
+  const json = JSON.parse(Buffer.from(appMetadata).toString()) as {
+    ranges: ReadonlyArray<RangeMetadata>
+    ranges_complete?: boolean
+  }
+  return { batch, rows: batch.numRows, ranges: json.ranges, complete: json.ranges_complete }
 }
 
 /** A reader of `url` that is closed with the scope. */

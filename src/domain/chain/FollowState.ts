@@ -102,8 +102,9 @@ export const begin = (state: FollowState, range: BlockRange, events: ReadonlyArr
 /** Goes back to `target`, below `range`: everything above it is replaced, beginning with `range`. */
 export const rewindTo = (state: FollowState, range: BlockRange, target: Watermark): Step => {
   const history = append(upTo(state.history, target.block), target, state.options.retentionBlocks)
-  const doubtful = state.unverifiedFrom !== undefined && state.unverifiedFrom < target.block
-  const unverifiedFrom = doubtful ? state.unverifiedFrom : undefined
+  // A mark at the target stays: it may be the end of a range that was split there, with rows that nobody compared.
+  const marked = state.unverifiedFrom !== undefined && state.unverifiedFrom <= target.block
+  const unverifiedFrom = marked ? state.unverifiedFrom : undefined
   return begin({ ...state, history, unverifiedFrom }, range, [rewind(state, target.block + 1n, target, range)])
 }
 

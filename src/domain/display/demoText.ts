@@ -68,6 +68,10 @@ export const liveTipBegins = (pace: Pace, asked: number): Line => [
 
 export const stopHint: Line = dim("Ctrl-C ends the demo.")
 
+export const stopping: Line = dim("Stopping the sync, the simulator and PostgreSQL ...")
+
+export const stopped: Line = ["Stopped. Nothing is left running, and the data are gone."]
+
 export const chainReorged = (first: bigint, last: bigint): Line => [
   { text: "Reorg: ", style: "yellow" },
   first === last

@@ -1,5 +1,5 @@
 import * as Result from "effect/Result"
-import type { ColumnBatch } from "../arrow/ColumnBatch.ts"
+import type { Column, ColumnBatch } from "../arrow/ColumnBatch.ts"
 import { sameField } from "../arrow/sameField.ts"
 import { EncodeError } from "./EncodeError.ts"
 import { type FieldWriter, type Output, RefusedValue, withoutNulls, type WriteOptions } from "./FieldWriter.ts"
@@ -79,8 +79,9 @@ export const encodeRows = (plan: CopyPlan, input: EncodeInput): Result.Result<En
   }
   return Result.flatMap(numberRows(plan, input), ({ cursor, indices }) => {
     const writers = plan.columns.map((column, index) => {
-      const writer = column.writer(batch.columns[index]!, plan)
-      return column.nullable ? writer : withoutNulls(writer)
+      const data = batch.columns[index]!
+      const writer = column.writer(data, plan)
+      return column.nullable || !mayHoldNulls(data) ? writer : withoutNulls(writer)
     })
     const tupleBytes = plan.position.kind === "rangeEnd" ? 2 + 8 + 12 : 2 + 8
     const bound = writers.reduce((sum, writer) => sum + writer.bound(from, to), tupleBytes * (to - from))
@@ -90,6 +91,10 @@ export const encodeRows = (plan: CopyPlan, input: EncodeInput): Result.Result<En
     return Result.map(writeTuples(plan, input, writers, indices, bound), (bytes) => ({ bytes, cursor }))
   })
 }
+
+/** A bitmap is not the only place where a null can hide: dictionaries and runs have them among their values. */
+const mayHoldNulls = ({ field, validity }: Column): boolean =>
+  validity !== undefined || field.type.kind === "dictionary" || field.type.kind === "runEndEncoded"
 
 const numberRows = (plan: CopyPlan, input: EncodeInput): Result.Result<IndexedRows, EncodeError> => {
   const { position } = plan

@@ -32,8 +32,24 @@ export const integerWriter = (type: IntType): MakeWriter => (column) => {
 }
 
 /** Writes any integer as `int8`; refuses what lies above 2^63-1. Source: PostgreSQL, utils/adt/int8.c, `int8recv`. */
-export const bigintWriter = (type: IntType): MakeWriter =>
-  type.bits === 64 ? wideWriter(type.signed) : widenedWriter(type)
+export const bigintWriter = (type: IntType): MakeWriter => {
+  if (type.bits === 64) return wideWriter(type.signed)
+  return type.bits === 32 && !type.signed ? unsignedWriter : widenedWriter(type)
+}
+
+/** Two columns of every log row are of this kind, hence a writer of their own. */
+const unsignedWriter: MakeWriter = (column) => {
+  const source = viewOf(column.buffers[0]!)
+  return withNulls(column, {
+    bound: boundOf(12),
+    write: (out, at, row) => {
+      out.view.setInt32(at, 8)
+      out.view.setInt32(at + 4, 0)
+      out.view.setInt32(at + 8, source.getInt32(4 * row, true))
+      return at + 12
+    }
+  })
+}
 
 const wideWriter = (signed: boolean): MakeWriter => (column) => {
   const source = viewOf(column.buffers[0]!)

@@ -9,7 +9,7 @@ export interface Screen {
   readonly print: (...lines: ReadonlyArray<Line>) => Effect.Effect<void>
   /** Replaces the lines at the bottom of a terminal; elsewhere it does nothing. */
   readonly show: (lines: ReadonlyArray<Line>) => Effect.Effect<void>
-  /** Leaves what is shown where it is: others are about to write below it. */
+  /** Leaves what is shown where it is, for good: others write below it from now on. */
   readonly leave: Effect.Effect<void>
   /** Takes the warnings of whatever runs, to be printed between two redraws. */
   readonly logging: Layer.Layer<never>
@@ -17,6 +17,9 @@ export interface Screen {
 
 /** To the start of the line `rows` above, and clear from there on. Source: ECMA-48, CUU and ED. */
 const clearAbove = (rows: number): string => rows === 0 ? "" : `\u001b[${rows}A\r\u001b[J`
+
+/** A terminal that does not tell how wide it is says 0. */
+const USUAL_COLUMNS = 80
 
 const text = (name: string) => Effect.orElseSucceed(Config.option(Config.String(name)), () => Option.none<string>())
 
@@ -30,13 +33,14 @@ export const makeScreen = Effect.gen(function*() {
   const turn = yield* Semaphore.make(1)
   let bottom: ReadonlyArray<Line> = []
   let drawn = 0
+  let left = false
 
   const render = coloured ? paint : plain
   // A reader of our output that went away is no reason to fail.
   const write = (output: string) => Effect.ignore(terminal.display(output))
   const draw = Effect.fnUntraced(function*(above: ReadonlyArray<Line>) {
-    const width = yield* terminal.columns
-    const status = interactive ? bottom.map((line) => fit(line, Math.max(20, width - 1))) : []
+    const width = (yield* terminal.columns) || USUAL_COLUMNS
+    const status = bottom.map((line) => fit(line, Math.max(1, width - 1)))
     const output = clearAbove(drawn) + [...above, ...status].map((line) => `${render(line)}\n`).join("")
     drawn = status.length
     if (output !== "") yield* write(output)
@@ -44,11 +48,13 @@ export const makeScreen = Effect.gen(function*() {
 
   const print: Screen["print"] = (...lines) => draw(lines)
   const show: Screen["show"] = (lines) => {
+    if (!interactive || left) return Effect.void
     bottom = lines
-    return interactive ? draw([]) : Effect.void
+    return draw([])
   }
 
   const leave = Effect.sync(() => {
+    left = true
     bottom = []
     drawn = 0
   })

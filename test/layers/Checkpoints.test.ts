@@ -1,0 +1,431 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Fiber, Layer } from "effect"
+import type { Watermark } from "../../src/domain/chain/watermarks.ts"
+import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
+import { activityOf } from "../../src/layers/checkpoints/activity.ts"
+import { layer as poolLayer } from "../../src/layers/PgPool.ts"
+import type { Advance, Claim, TableIdentity } from "../../src/services/Checkpoints.ts"
+import { Checkpoints } from "../../src/services/Checkpoints.ts"
+import { PgPool } from "../../src/services/PgPool.ts"
+import { eventually } from "../support/eventually.ts"
+import { type TestDatabase, testDatabase } from "../support/postgres.ts"
+import { testSettings } from "../support/testSettings.ts"
+
+/** One process's view of the bookkeeping. */
+interface Writer {
+  readonly checkpoints: Checkpoints["Service"]
+  readonly pool: PgPool["Service"]
+}
+
+const newWriter = (database: TestDatabase) =>
+  Effect.map(
+    Layer.build(checkpointsLayer.pipe(Layer.provideMerge(poolLayer), Layer.provide(Layer.fresh(testSettings(database))))),
+    (services): Writer => ({
+      checkpoints: Context.get(services, Checkpoints),
+      pool: Context.get(services, PgPool)
+    })
+  )
+
+const preparedWriter = (database: TestDatabase) =>
+  Effect.tap(newWriter(database), ({ checkpoints }) => checkpoints.ensure)
+
+const identity = (table: string, dataset = "_/example"): TableIdentity => ({
+  table,
+  dataset,
+  version: "0.1.0",
+  fingerprint: "f1",
+  positionColumn: "_block_num"
+})
+
+const claimed = ({ checkpoints, pool }: Writer, table: string, dataset?: string) =>
+  pool.transaction(checkpoints.activity(table), checkpoints.claim(identity(table, dataset)))
+
+const hashOf = (block: bigint, fork = 0): string => `0x${fork}${block.toString(16).padStart(63, "0")}`
+const at = (block: bigint, fork = 0): Watermark => ({ block, hash: hashOf(block, fork) })
+
+const change = (history: ReadonlyArray<Watermark>, more: Partial<Advance> = {}): Advance => ({
+  known: { network: "anvil", origin: 0n, history, unverifiedFrom: undefined },
+  reorgs: [],
+  rowsAdded: 10,
+  provisionalRows: 0n,
+  blockTimestamp: 1_700_000_000,
+  ...more
+})
+
+const advanced = ({ checkpoints, pool }: Writer, claim: Claim, what: Advance) =>
+  pool.transaction(checkpoints.activity(claim.table), checkpoints.advance(claim, what))
+
+const stored = (database: TestDatabase, table: string) =>
+  Effect.map(
+    database.query<Record<string, string | null>>(
+      `SELECT c.max_block_num, c.watermark_hash, c.rows, c.provisional_rows, c.commit_seq, c.writer_epoch, c.writer,
+         (SELECT string_agg(w.block_num::text, ' ' ORDER BY block_num) FROM _ampsync_watermarks w USING (table_name)) AS history
+       FROM _ampsync_checkpoints c WHERE table_name = $1`.replace("w USING (table_name)", "w WHERE w.table_name = c.table_name"),
+      [table]
+    ),
+    ([row]) => row
+  )
+
+/** Makes every writer but the newest look as if it had said nothing for ten seconds. */
+const silence = (database: TestDatabase, { checkpoints }: Writer) =>
+  Effect.andThen(
+    database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at - interval '10 seconds'"),
+    checkpoints.heartbeat
+  )
+
+describe("the bookkeeping tables", () => {
+  it.live("are made by many processes that start at once, and once more without harm", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      yield* database.query(`DROP SCHEMA ${database.schema}`)
+      const writers = yield* Effect.forEach([1, 2, 3, 4, 5], () => newWriter(database), { concurrency: "unbounded" })
+      yield* Effect.forEach(writers, ({ checkpoints }) => checkpoints.ensure, { concurrency: "unbounded", discard: true })
+      yield* writers[0]!.checkpoints.ensure
+      const tables = yield* database.query<{ name: string }>(
+        "SELECT relname AS name FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'v') ORDER BY 1",
+        [database.schema]
+      )
+      assert.deepStrictEqual(tables.map(({ name }) => name), [
+        "_ampsync_checkpoints",
+        "_ampsync_progress",
+        "_ampsync_reorgs",
+        "_ampsync_watermarks",
+        "_ampsync_writers"
+      ])
+      assert.lengthOf(yield* database.query("SELECT 1 FROM _ampsync_writers"), 5)
+    }))
+
+  it.live("of the first ampsync are recognised and extended; what they say stays, and their data tables are refused", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      yield* database.query(
+        "CREATE TABLE _ampsync_checkpoints (table_name TEXT PRIMARY KEY, max_block_num BIGINT NOT NULL, updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW())"
+      )
+      yield* database.query("INSERT INTO _ampsync_checkpoints VALUES ('logs', 41, '2025-10-04T00:00:00Z')")
+      yield* database.query("CREATE TABLE logs (block_num numeric PRIMARY KEY)")
+      const writer = yield* preparedWriter(database)
+      const error = yield* Effect.flip(claimed(writer, "logs"))
+      assert.strictEqual(error._tag, "TableRefused")
+      assert.include(error.message, "earlier ampsync")
+      assert.include(error.message, "DATABASE_SCHEMA")
+      const [row] = yield* database.query("SELECT max_block_num, writer, updated_at FROM _ampsync_checkpoints")
+      assert.deepStrictEqual(row, { max_block_num: "41", writer: null, updated_at: new Date("2025-10-04T00:00:00Z") })
+      // Another table is synced beside it.
+      const claim = yield* claimed(writer, "blocks")
+      assert.isTrue(claim.isNew)
+    }))
+
+  it.live("of a program we do not know are refused with a sentence and left alone", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      yield* database.query(
+        "CREATE TABLE _ampsync_checkpoints (table_name TEXT, network TEXT, incremental_block_num BIGINT, PRIMARY KEY (table_name, network))"
+      )
+      const writer = yield* newWriter(database)
+      const error = yield* Effect.flip(writer.checkpoints.ensure)
+      assert.isFalse(error.isRetryable)
+      assert.include(error.message, "DATABASE_SCHEMA")
+      assert.lengthOf(yield* database.query("SELECT 1 FROM pg_tables WHERE schemaname = $1", [database.schema]), 1)
+    }))
+
+  it.live("name the GRANT to run where the role lacks a right", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const role = `role_${database.schema}`
+      yield* Effect.acquireRelease(
+        database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'p@ss/w:rd #1'`),
+        () => Effect.andThen(database.query(`DROP OWNED BY ${role} CASCADE`), database.query(`DROP ROLE ${role}`))
+      )
+      const url = new URL(database.url)
+      url.username = role
+      url.password = encodeURIComponent("p@ss/w:rd #1")
+      const as = (schema: string) => newWriter({ ...database, url: url.href, schema })
+      const use = yield* Effect.flip((yield* as(database.schema)).checkpoints.ensure)
+      assert.include(use.message, `GRANT USAGE, CREATE ON SCHEMA "${database.schema}" TO "${role}"`)
+      const create = yield* Effect.flip((yield* as(`${database.schema}_x`)).checkpoints.ensure)
+      assert.include(create.message, `CREATE SCHEMA "${database.schema}_x" AUTHORIZATION "${role}"`)
+      assert.isFalse(use.isRetryable || create.isRetryable)
+      // What the sentence says is enough.
+      yield* database.query(`GRANT USAGE, CREATE ON SCHEMA "${database.schema}" TO "${role}"`)
+      yield* (yield* as(database.schema)).checkpoints.ensure
+    }))
+})
+
+describe("a claim", () => {
+  it.live("of a new table holds nothing, and the next one holds what was recorded", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const claim = yield* claimed(writer, "logs")
+      assert.deepInclude(claim, { isNew: true, epoch: 1n, commitSeq: 0n, rows: 0n, history: [], positionColumn: "_block_num" })
+      yield* database.query("CREATE TABLE logs ()")
+      const after = yield* advanced(writer, claim, change([at(9n)], { provisionalRows: 3n }))
+      const again = yield* claimed(writer, "logs")
+      assert.deepInclude(again, {
+        isNew: false,
+        epoch: 2n,
+        commitSeq: 1n,
+        rows: 10n,
+        provisionalRows: 3n,
+        network: "anvil",
+        origin: 0n,
+        history: [at(9n)]
+      })
+      assert.strictEqual(after.commitSeq, 1n)
+    }))
+
+  it.live("I3 is refused while its holder is alive, and given when it released the table or fell silent", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      const claim = yield* claimed(first, "logs")
+      const held = yield* Effect.flip(claimed(second, "logs"))
+      assert.strictEqual(held._tag, "TableHeld")
+      yield* first.checkpoints.release("logs")
+      const taken = yield* claimed(second, "logs")
+      assert.strictEqual(taken.epoch, claim.epoch + 1n)
+      assert.strictEqual((yield* Effect.flip(claimed(first, "logs")))._tag, "TableHeld")
+      yield* silence(database, first)
+      assert.strictEqual((yield* claimed(first, "logs")).epoch, claim.epoch + 2n)
+      // Who is not the holder cannot release it.
+      yield* second.checkpoints.release("logs")
+      assert.isNotNull((yield* stored(database, "logs"))?.["writer"])
+    }))
+
+  it.live("I3 is refused without waiting while its living holder is in a long transaction", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      const claim = yield* claimed(first, "logs")
+      const long = yield* Effect.forkScoped(first.pool.transaction(
+        first.checkpoints.activity("logs"),
+        Effect.andThen(first.checkpoints.advance(claim, change([at(1n)])), Effect.never)
+      ))
+      yield* eventually("the transaction runs", isInTransaction(database, first.checkpoints.activity("logs")))
+      const began = Date.now()
+      assert.strictEqual((yield* Effect.flip(claimed(second, "logs")))._tag, "TableHeld")
+      assert.isBelow(Date.now() - began, 3_000, "it did not wait for the lock")
+      yield* Fiber.interrupt(long)
+    }))
+
+  it.live("of a table that another dataset fills is refused, unless that table was dropped", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      yield* claimed(writer, "logs", "_/theirs")
+      yield* database.query("CREATE TABLE logs ()")
+      const error = yield* Effect.flip(claimed(writer, "logs"))
+      assert.strictEqual(error._tag, "TableRefused")
+      assert.include(error.message, "_/theirs")
+      yield* database.query("DROP TABLE logs")
+      const claim = yield* claimed(writer, "logs")
+      assert.isFalse(claim.isNew, "what the checkpoint says of the old table is still to be forgotten")
+      const forgotten = yield* writer.pool.transaction("test", writer.checkpoints.forget({ ...claim, positionColumn: "block_num" }))
+      assert.deepInclude(forgotten, { isNew: true, history: [], positionColumn: "block_num" })
+      assert.strictEqual((yield* claimed(writer, "logs")).positionColumn, "block_num")
+    }))
+})
+
+const isInTransaction = (database: TestDatabase, activity: string) =>
+  Effect.map(
+    database.query("SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND backend_xid IS NOT NULL", [activity]),
+    (rows) => rows.length > 0
+  )
+
+describe("an advance", () => {
+  it.live("I3 of a writer whose epoch has passed is fenced and records nothing", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      const old = yield* claimed(first, "logs")
+      yield* silence(database, second)
+      const current = yield* claimed(second, "logs")
+      yield* advanced(second, current, change([at(5n)]))
+      const before = yield* stored(database, "logs")
+      assert.strictEqual((yield* Effect.flip(advanced(first, old, change([at(7n)]))))._tag, "Fenced")
+      assert.deepStrictEqual(yield* stored(database, "logs"), before)
+    }))
+
+  it.live("I1 that was sent before cannot be applied a second time", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const claim = yield* claimed(writer, "logs")
+      yield* advanced(writer, claim, change([at(5n)]))
+      assert.strictEqual((yield* Effect.flip(advanced(writer, claim, change([at(5n)]))))._tag, "Fenced")
+      assert.deepInclude(yield* stored(database, "logs"), { rows: "10", commit_seq: "1" })
+    }))
+
+  it.live("I1 leaves no trace when its transaction fails", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const claim = yield* claimed(writer, "logs")
+      const current = yield* advanced(writer, claim, change([at(5n)]))
+      const before = yield* stored(database, "logs")
+      const reorg = { firstBlock: 4n, replaced: at(5n), newHash: hashOf(6n, 1) }
+      yield* Effect.flip(writer.pool.transaction(
+        "test",
+        Effect.andThen(
+          writer.checkpoints.advance(current, change([at(3n), at(6n, 1)], { reorgs: [reorg] })),
+          Effect.fail("afterwards")
+        )
+      ))
+      assert.deepStrictEqual(yield* stored(database, "logs"), before)
+      assert.lengthOf(yield* database.query("SELECT 1 FROM _ampsync_reorgs"), 0)
+      // The claim from before still holds: nothing happened.
+      yield* advanced(writer, current, change([at(3n), at(6n, 1)], { reorgs: [reorg] }))
+      assert.deepInclude(yield* stored(database, "logs"), { max_block_num: "6", history: "3 6" })
+    }))
+
+  it.live("keeps the stored history equal to the one it is given, whatever was added, replaced or thinned", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      let claim = yield* claimed(writer, "logs")
+      const histories = [[1n, 2n, 3n], [1n, 3n, 4n, 5n], [1n], [], [1n, 9n], [2n]]
+      for (const [fork, blocks] of histories.entries()) {
+        const history = blocks.map((block) => at(block, fork))
+        claim = yield* advanced(writer, claim, change(history))
+        assert.deepStrictEqual(claim.history, history)
+        const rows = yield* database.query<{ block: string; hash: string }>(
+          "SELECT block_num AS block, hash FROM _ampsync_watermarks WHERE table_name = 'logs' ORDER BY block_num"
+        )
+        assert.deepStrictEqual(rows.map(({ block, hash }) => ({ block: BigInt(block), hash })), history)
+        const newest = history.at(-1)
+        assert.deepInclude(yield* stored(database, "logs"), {
+          max_block_num: newest?.block.toString() ?? null,
+          watermark_hash: newest?.hash ?? null
+        })
+      }
+      // What another process reads is what this one holds.
+      assert.deepStrictEqual((yield* claimed(writer, "logs")).history, claim.history)
+    }))
+
+  it.live("records each reorg, and a recount corrects its rows and those of no other transaction", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      let claim = yield* claimed(writer, "logs")
+      const { checkpoints, pool } = writer
+      claim = yield* advanced(writer, claim, change([at(9n)], { rowsAdded: 100 }))
+      for (const rowsRemoved of [7, 4]) {
+        const reorg = { firstBlock: 8n, replaced: at(9n), newHash: hashOf(10n, 1) }
+        claim = yield* pool.transaction(
+          "test",
+          Effect.flatMap(
+            checkpoints.advance(claim, change([at(7n)], { reorgs: [reorg], rowsAdded: 0 })),
+            (advanced) => checkpoints.recount(advanced, { rowsRemoved, provisionalRows: 2n })
+          )
+        )
+      }
+      // The deletion of provisional rows without a reorg belongs to no reorg.
+      claim = yield* pool.transaction(
+        "test",
+        Effect.flatMap(
+          checkpoints.advance(claim, change([at(7n)], { rowsAdded: 0 })),
+          (advanced) => checkpoints.recount(advanced, { rowsRemoved: 2, provisionalRows: 0n })
+        )
+      )
+      const reorgs = yield* database.query("SELECT first_block, depth, rows_removed FROM _ampsync_reorgs ORDER BY id")
+      assert.deepStrictEqual(reorgs, [
+        { first_block: "8", depth: "2", rows_removed: "7" },
+        { first_block: "8", depth: "2", rows_removed: "4" }
+      ])
+      assert.deepInclude(yield* stored(database, "logs"), { rows: "87", provisional_rows: "0" })
+      assert.strictEqual(claim.rows, 87n)
+    }))
+
+  it.live("is told to people by the view _ampsync_progress", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const claim = yield* claimed(writer, "logs")
+      yield* advanced(writer, claim, {
+        ...change([at(9n)], { provisionalRows: 4n, reorgs: [{ firstBlock: 8n, replaced: at(9n), newHash: hashOf(10n) }] }),
+        known: { network: "anvil", origin: 0n, history: [at(9n)], unverifiedFrom: 3n }
+      })
+      const [row] = yield* database.query<Record<string, unknown>>("SELECT * FROM _ampsync_progress")
+      assert.deepInclude(row, {
+        table_name: "logs",
+        dataset: "_/example",
+        dataset_version: "0.1.0",
+        network: "anvil",
+        watermark: "9",
+        watermark_hash: hashOf(9n),
+        block_at: new Date(1_700_000_000_000),
+        rows: "10",
+        provisional_rows: "4",
+        unverified: true,
+        last_reorg_block: "8",
+        last_reorg_depth: "2"
+      })
+      assert.isNotNull(row?.["writer_seen_at"])
+    }))
+})
+
+describe("a session that hangs in a transaction", () => {
+  it.live("I3 is ended when its writer is stale; that of another table or of a living writer is not", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      const names = ["logs", "blocks"]
+      const hanging = yield* Effect.forEach(names, (name) =>
+        Effect.gen(function*() {
+          const claim = yield* claimed(first, name)
+          const fiber = yield* Effect.forkScoped(Effect.exit(first.pool.transaction(
+            first.checkpoints.activity(name),
+            Effect.andThen(first.checkpoints.advance(claim, change([at(1n)])), Effect.never)
+          )))
+          yield* eventually("it hangs", isInTransaction(database, first.checkpoints.activity(name)))
+          return fiber
+        }))
+      assert.strictEqual(yield* second.checkpoints.evictStale("logs"), 0, "its writer is alive")
+      assert.isTrue(yield* isInTransaction(database, first.checkpoints.activity("logs")))
+      yield* silence(database, second)
+      assert.strictEqual(yield* second.checkpoints.evictStale("logs"), 1)
+      yield* eventually(
+        "the session is gone",
+        Effect.map(isInTransaction(database, first.checkpoints.activity("logs")), (there) => !there)
+      )
+      assert.isTrue(yield* isInTransaction(database, first.checkpoints.activity("blocks")))
+      assert.strictEqual((yield* claimed(second, "logs")).epoch, 2n)
+      yield* Effect.forEach(hanging, (fiber) => Fiber.interrupt(fiber))
+    }), 40_000)
+
+  it.live("I3 is ended too when its writer hangs while it takes the right to write", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      yield* claimed(first, "logs")
+      yield* first.checkpoints.release("logs")
+      const { checkpoints, pool } = first
+      yield* Effect.forkScoped(Effect.exit(
+        pool.transaction(checkpoints.activity("logs"), Effect.andThen(checkpoints.claim(identity("logs")), Effect.never))
+      ))
+      yield* eventually("the claim hangs", isInTransaction(database, checkpoints.activity("logs")))
+      yield* silence(database, second)
+      assert.strictEqual(yield* second.checkpoints.evictStale("logs"), 1)
+      assert.strictEqual((yield* claimed(second, "logs")).epoch, 2n)
+    }))
+
+  it.live("I3 is found under the longest and the strangest names of tables, and never under another's", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const prefix = "x".repeat(60)
+      const names = [`${prefix}aaa`, `${prefix}aab`, "журнал событий", "журнал переводов", "a\"b'c\\d", "ünïcödé"]
+      assert.strictEqual(new Set(names.map((name) => writer.checkpoints.activity(name))).size, names.length)
+      for (const name of names) {
+        const seen = yield* writer.pool.transaction(
+          writer.checkpoints.activity(name),
+          Effect.andThen(
+            writer.pool.sql.unsafe("SELECT pg_current_xact_id()"),
+            isInTransaction(database, writer.checkpoints.activity(name))
+          )
+        )
+        assert.isTrue(seen, name)
+      }
+      assert.strictEqual(activityOf("0badcafe", "logs"), "ampsync 0badcafe logs")
+    }))
+})
