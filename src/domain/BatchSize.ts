@@ -20,9 +20,12 @@ export const MAX_CHUNK_BYTES = 16 * 1024 * 1024
 // Below about 3,000 rows a COPY costs PostgreSQL twice as much per row: begin where that is over.
 export const initialBatchSize: BatchSize = { rows: 10_000, recentMillis: [] }
 
-/** After a commit of about as many rows as asked for; smaller ones say nothing of the size. */
+/**
+ * After a commit of about as many rows as asked for. A smaller one says nothing of the size, unless even that took too long:
+ * wide rows end a chunk by its bytes, and must not keep a size that was learnt from narrow ones.
+ */
 export const afterCommit = (size: BatchSize, rows: number, elapsedMillis: number): BatchSize => {
-  if (rows < size.rows / 2) return size
+  if (rows < size.rows / 2 && elapsedMillis <= TARGET_MILLIS) return size
   const recentMillis = [...size.recentMillis.slice(1 - SAMPLES), elapsedMillis]
   if (recentMillis.length < 3) return { ...size, recentMillis }
   const average = recentMillis.reduce((sum, millis) => sum + millis, 0) / recentMillis.length

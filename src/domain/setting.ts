@@ -1,6 +1,7 @@
 /** Parsers of single settings: a text in, a value out, or what was found and what is allowed. */
 import { Result } from "effect"
-import { maxIdentifierBytes } from "./TableSpec.ts"
+import { type DatasetReference, parseDatasetReference } from "./Dataset.ts"
+import { maxIdentifierBytes, tableNameProblem } from "./TableSpec.ts"
 
 export interface InvalidSetting {
   /** Reads on after the name of the setting. */
@@ -69,3 +70,16 @@ export const bearerToken = (text: string): Parsed<string> =>
       "holds a blank or a character outside of ASCII",
       "a token without the word Bearer, in visible ASCII characters"
     )
+
+export const datasetReference = (text: string): Parsed<DatasetReference> =>
+  Result.mapError(parseDatasetReference(text), ({ expected }) => ({ found: `is ${quoted(text)}`, allowed: expected }))
+
+/** Names separated by commas, blanks around them tolerated; each once. */
+export const tableNames = (text: string): Parsed<ReadonlyArray<string>> => {
+  const names = text.split(",").map((name) => name.trim())
+  const allowed = "different names of tables, separated by commas"
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined && twice !== "") return fail(`names ${quoted(twice)} twice`, allowed)
+  const problem = names.map(tableNameProblem).find((found) => found !== undefined)
+  return problem === undefined ? Result.succeed(names) : fail(`is ${quoted(text)} and ${problem}`, allowed)
+}

@@ -3,7 +3,7 @@
  *
  * Whatever the source, the same rules hold, and all problems are told in one error.
  */
-import { Effect, Layer, Redacted, Result } from "effect"
+import { Duration, Effect, Layer, Redacted, Result } from "effect"
 import {
   type DatabaseTarget,
   databaseTargetFromParts,
@@ -13,15 +13,17 @@ import {
 import { defaultLogFilter, logLevels, parseLogFilter } from "../domain/logFilter.ts"
 import {
   bearerToken,
+  datasetReference,
   httpAddress,
   integerBetween,
   oneOf,
   type Parsed,
   quoted,
   schemaName,
+  tableNames,
   trueOrFalse
 } from "../domain/setting.ts"
-import { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem } from "../services/Config.ts"
+import { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem, type ManifestOrigin } from "../services/Config.ts"
 import { checkManifestPath } from "./config/manifestPath.ts"
 import {
   fromProvider,
@@ -68,12 +70,35 @@ class Reader {
   }
 }
 
-const readManifestPath = Effect.fnUntraced(function*(reader: Reader) {
-  const text = reader.texts.DATASET_MANIFEST
-  if (text !== undefined) return reader.take("DATASET_MANIFEST", yield* checkManifestPath(text)) ?? ""
-  reader.report("DATASET_MANIFEST", "is not set", "the path of the config file (ts, js, mts, mjs or json)")
-  return ""
+/** A config file, or a dataset with the names of its tables: exactly one of the two. */
+const readOrigin = Effect.fnUntraced(function*(reader: Reader): Effect.fn.Return<ManifestOrigin | undefined> {
+  const { DATASET, DATASET_MANIFEST: file, TABLES } = reader.texts
+  if (file !== undefined) {
+    for (const variable of ["DATASET", "TABLES"] as const) {
+      if (reader.texts[variable] === undefined) continue
+      reader.report(variable, "is set together with DATASET_MANIFEST", "DATASET_MANIFEST, or DATASET together with TABLES")
+    }
+    const path = reader.take("DATASET_MANIFEST", yield* checkManifestPath(file))
+    return path === undefined ? undefined : { _tag: "File", path }
+  }
+  if (DATASET === undefined && TABLES === undefined) {
+    reader.report(
+      "DATASET_MANIFEST",
+      "is not set",
+      "the path of the config file (ts, js, mts, mjs or json), or DATASET together with TABLES"
+    )
+    return undefined
+  }
+  return readDataset(reader, DATASET, TABLES)
 })
+
+const readDataset = (reader: Reader, dataset?: string, list?: string): ManifestOrigin | undefined => {
+  if (dataset === undefined) reader.report("DATASET", "is not set", "[namespace/]name[@revision], beside TABLES")
+  if (list === undefined) reader.report("TABLES", "is not set", "names of tables, separated by commas, beside DATASET")
+  const reference = dataset === undefined ? undefined : reader.take("DATASET", datasetReference(dataset))
+  const tables = list === undefined ? undefined : reader.take("TABLES", tableNames(list))
+  return reference === undefined || tables === undefined ? undefined : { _tag: "Dataset", reference, tables }
+}
 
 const readDatabase = (reader: Reader): DatabaseTarget | undefined => {
   const { DATABASE_PASSWORD, DATABASE_URL, DATABASE_URL_FILE } = reader.texts
@@ -116,13 +141,14 @@ const logFilter = (text: string) =>
 
 const settingsFrom = Effect.fnUntraced(function*(gathered: Gathered) {
   const reader = new Reader(yield* readSecretFiles(gathered))
-  const manifestPath = yield* readManifestPath(reader)
+  const manifest = yield* readOrigin(reader)
   const database = readDatabase(reader)
   const token = reader.texts.AMP_AUTH_TOKEN
   const tokenSource = reader.source("AMP_AUTH_TOKEN")
   const authToken = token === undefined ? undefined : reader.take(tokenSource, bearerToken(token))
-  const settings: Omit<AmpsyncSettings, "database"> = {
-    manifestPath,
+  const pollSeconds = reader.read<number | undefined>("VERSION_POLL_INTERVAL_SECS", integerBetween(1, 86_400), undefined)
+  const settings: Omit<AmpsyncSettings, "database" | "manifest"> = {
+    versionPollInterval: pollSeconds === undefined ? undefined : Duration.seconds(pollSeconds),
     databaseSchema: reader.read("DATABASE_SCHEMA", schemaName, "public"),
     flightAddr: reader.read("AMP_FLIGHT_ADDR", httpAddress, new URL("http://localhost:1602")),
     adminAddr: reader.read("AMP_ADMIN_API_ADDR", httpAddress, new URL("http://localhost:1610")),
@@ -136,8 +162,10 @@ const settingsFrom = Effect.fnUntraced(function*(gathered: Gathered) {
     textNul: reader.read("TEXT_NUL", oneOf("refuse", "replace"), "refuse"),
     log: reader.read("RUST_LOG", logFilter, defaultLogFilter)
   }
-  if (database === undefined || reader.problems.length > 0) return yield* new ConfigError({ problems: reader.problems })
-  return AmpsyncConfig.of({ ...settings, database })
+  if (manifest === undefined || database === undefined || reader.problems.length > 0) {
+    return yield* new ConfigError({ problems: reader.problems })
+  }
+  return AmpsyncConfig.of({ ...settings, manifest, database })
 })
 
 /** Reads the ConfigProvider in force, which is the environment of the process unless a program gives another one. */

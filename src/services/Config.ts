@@ -4,13 +4,22 @@
  * Owns settings only: the dataset and its tables stand in the config file (`ManifestSource`). Invariant I7: a secret is
  * `Redacted` here, and no problem that is reported repeats one.
  */
-import { Context, type Redacted, Schema } from "effect"
+import { Context, type Duration, type Redacted, Schema } from "effect"
 import type { DatabaseTarget } from "../domain/DatabaseTarget.ts"
+import type { DatasetReference } from "../domain/Dataset.ts"
 import type { LogFilter } from "../domain/logFilter.ts"
 
+/** Where it is written which tables to fill. */
+export type ManifestOrigin =
+  /** A config file; the path is absolute, and the file existed when the settings were read. */
+  | { readonly _tag: "File"; readonly path: string }
+  /** Nowhere but in the settings: tables of a dataset as they are. Never without a table. */
+  | { readonly _tag: "Dataset"; readonly reference: DatasetReference; readonly tables: ReadonlyArray<string> }
+
 export interface AmpsyncSettings {
-  /** Absolute path of the config file; it existed when the settings were read. */
-  readonly manifestPath: string
+  readonly manifest: ManifestOrigin
+  /** How often to look for a newly published version of a dataset that is named without one; never where absent. */
+  readonly versionPollInterval: Duration.Duration | undefined
   readonly database: DatabaseTarget
   /** The schema all tables live in; created when it is missing. */
   readonly databaseSchema: string

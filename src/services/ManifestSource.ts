@@ -1,11 +1,12 @@
 /**
- * Gives the manifest that the config file describes now.
+ * Gives the manifest that the config file, or the settings in its place, describe now.
  *
- * Owns reading, evaluating and validating the file; it does not know who uses the result. Invariant I7: an error says where
- * and why, never what values the file holds.
+ * Owns reading, evaluating, validating and watching the file; it does not know who uses the result. Invariant I7: an error
+ * says where and why, never what values the file holds.
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, type Result, Schema, type Stream } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
+import type { AdminApiError } from "./AdminApi.ts"
 
 export class ManifestError extends Schema.TaggedError<ManifestError>()("ManifestError", {
   /** How far it came: the file could not be read, its code failed, or its content is not a manifest. */
@@ -31,7 +32,16 @@ export class ManifestError extends Schema.TaggedError<ManifestError>()("Manifest
   }
 }
 
+/** Settings that name a dataset in place of a file need the server's word on how its tables are called. */
+export type LoadError = ManifestError | AdminApiError
+
 export class ManifestSource extends Context.Service<ManifestSource, {
-  /** Reads and evaluates the file anew, with every module it imports from beside it. */
-  readonly load: Effect.Effect<Manifest, ManifestError>
+  /** Reads and evaluates the file anew, with every module it imports from beside it. Code has ten seconds to come to an end. */
+  readonly load: Effect.Effect<Manifest, LoadError>
+  /**
+   * What the file comes to, each time that its content or that of a file it imports is not what was loaded last. A change is
+   * taken when it has rested for half a second, in whichever way the file was replaced; one that is taken back by then is
+   * none. A file that is gone is said once, and so is its return. Never ends; for one consumer.
+   */
+  readonly changes: Stream.Stream<Result.Result<Manifest, LoadError>>
 }>()("ampsync/services/ManifestSource") {}

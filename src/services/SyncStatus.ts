@@ -30,9 +30,28 @@ export interface TableStatus {
   readonly reason: string | undefined
 }
 
+/** How the last change of the config, or of the dataset's version, was taken. */
+export interface ReloadStatus {
+  /** `failed`: everything goes on as it was. */
+  readonly outcome: "applied" | "failed"
+  /** Unix milliseconds. */
+  readonly atMillis: number
+  /** Why it failed. */
+  readonly reason: string | undefined
+  /** Since the start of the process. */
+  readonly applied: number
+  readonly failed: number
+}
+
 export class SyncStatus extends Context.Service<SyncStatus, {
   readonly get: Effect.Effect<ReadonlyMap<string, TableStatus>>
   /** The current state and every later one. */
   readonly changes: Stream.Stream<ReadonlyMap<string, TableStatus>>
   readonly update: (table: string, change: (status: TableStatus) => Partial<TableStatus>) => Effect.Effect<void>
+  /** The table is not synced any more. */
+  readonly remove: (table: string) => Effect.Effect<void>
+  /** Undefined before the first change. */
+  readonly reload: Effect.Effect<ReloadStatus | undefined>
+  /** A change was applied, or refused for `reason`. */
+  readonly reloaded: (reason: string | undefined) => Effect.Effect<void>
 }>()("ampsync/services/SyncStatus") {}

@@ -21,6 +21,26 @@ export interface TableRequest {
   readonly schema: ArrowSchema
 }
 
+/** What `prepare` would do to a table now. */
+export interface TablePlan {
+  readonly table: string
+  readonly kind: "none" | "create" | "alter"
+  /** In the order in which they would run. */
+  readonly statements: ReadonlyArray<string>
+  /** What operators should know before, one sentence each. */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** A table whose rows are all owed their deletion: it holds none that anybody was promised. */
+export interface Emptying {
+  /** The last block that was promised before. */
+  readonly watermark: bigint | undefined
+  /** Rows that are left to delete, as far as is known. */
+  readonly rows: bigint
+  /** Deletes some rows in a transaction of its own and gives their number; zero when none is left. */
+  readonly deleteSome: Effect.Effect<number, SqlError.SqlError | Fenced>
+}
+
 export interface Committed {
   readonly rowsRemoved: number
 }
@@ -43,4 +63,13 @@ export class TableSink extends Context.Service<TableSink, {
   readonly prepare: (
     request: TableRequest
   ) => Effect.Effect<TableWriter, SqlError.SqlError | TableHeld | TableRefused>
+  /** What `prepare` would do; fails with what it would fail with, except that a table that is held is no failure. */
+  readonly plan: (request: TableRequest) => Effect.Effect<TablePlan, SqlError.SqlError | TableRefused>
+  /** Takes the right to write and deletes the provisional rows; what is complete stays. Gives the rows removed. */
+  readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRefused | Fenced>
+  /**
+   * Takes the right to write, and forgets in one transaction what was durable: every row is owed its deletion from then on,
+   * by `deleteSome` or by the next start, and the table is filled from the first block.
+   */
+  readonly empty: (table: string) => Effect.Effect<Emptying, SqlError.SqlError | TableHeld | TableRefused>
 }>()("ampsync/services/TableSink") {}

@@ -232,6 +232,6 @@ export class Chain {
   }
 
   private notify(): void {
-    for (const listener of [...this.listeners]) listener()
+    for (const listener of this.listeners) listener()
   }
 }

@@ -12,8 +12,8 @@ export const canonicalJson = (text: string): string => {
     at += 1
     return token
   }
-  const members = (end: string, member: () => string): ReadonlyArray<string> => {
-    const found: Array<string> = []
+  const members = <A>(end: string, member: () => A): ReadonlyArray<A> => {
+    const found: Array<A> = []
     if (tokens[at] === end) return at += 1, found
     do found.push(member())
     while (take() === ",")
@@ -24,11 +24,12 @@ export const canonicalJson = (text: string): string => {
     if (token === "[") return `[${members("]", value).join(",")}]`
     if (token === "{") {
       const pairs = members("}", () => {
-        const key = take()
+        const key = JSON.parse(take()) as string
         if (take() !== ":") throw new SyntaxError("a key of the JSON text has no value")
-        return `${key}:${value()}`
+        return [key, value()] as const
       })
-      return `{${pairs.toSorted().join(",")}}`
+      const sorted = pairs.toSorted(([a], [b]) => a < b ? -1 : 1)
+      return `{${sorted.map(([key, member]) => `${JSON.stringify(key)}:${member}`).join(",")}}`
     }
     return token.startsWith(`"`) ? JSON.stringify(JSON.parse(token)) : token
   }

@@ -105,7 +105,7 @@ export class Faults {
 
   /** Ends every stream that is open now with OK. */
   endStreams(): void {
-    for (const stream of [...this.streams]) stream.end()
+    for (const stream of this.streams) stream.end()
   }
 
   /** The next `ranges` ranges carry a `prev_hash` that belongs to no block. */
@@ -120,7 +120,7 @@ export class Faults {
 
   resume(): void {
     this.silent = false
-    for (const wake of [...this.waiting]) wake()
+    for (const wake of this.waiting) wake()
     this.waiting.clear()
   }
 

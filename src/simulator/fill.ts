@@ -39,7 +39,7 @@ export const givenBytes = (width: number, of: (block: BlockSource) => Uint8Array
 
 export const randomBytes = (width: number): Fill => (column, _, rows, random) => {
   const { at, values: { bytes } } = grow(column, rows, width)
-  random.fill(bytes, at, at + rows * width)
+  random.write(bytes, at, at + rows * width)
 }
 
 export const uint64 = (draw: Draw<bigint>): Fill => (column, block, rows, random) => {
@@ -75,7 +75,7 @@ export const binary = (lengthBytes: Draw<number>): Fill => (column, block, rows,
   for (let row = 0; row < rows; row += 1) {
     const length = lengthBytes(random, row, block)
     const at = column.values.reserve(length)
-    random.fill(column.values.bytes, at, at + length)
+    random.write(column.values.bytes, at, at + length)
     column.offsets.push(length)
   }
 }

@@ -2,7 +2,8 @@ import { status } from "@grpc/grpc-js"
 import { Data, Result } from "effect"
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
 import type { Dataset } from "./datasets.ts"
-import { type BlockCondition, parseSql, type Query, type SelectItem, SqlProblem } from "./sql.ts"
+import type { BlockCondition, Query, SelectItem, SqlProblem } from "./query.ts"
+import { parseSql } from "./sql.ts"
 import { type Dialect, fieldsOf, type Table, type TableColumn } from "./tables.ts"
 
 /** The status a call ends with, in the words of the dialect's server. */

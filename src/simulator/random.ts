@@ -62,7 +62,7 @@ export class Random {
   }
 
   /** Random bytes from `start` to `end - 1` of `target`. */
-  fill(target: Uint8Array, start: number, end: number): void {
+  write(target: Uint8Array, start: number, end: number): void {
     let at = start
     for (; at + 4 <= end; at += 4) {
       const word = this.next()
@@ -77,7 +77,7 @@ export class Random {
   /** Freshly allocated random bytes. */
   bytes(count: number): Uint8Array {
     const bytes = new Uint8Array(count)
-    this.fill(bytes, 0, count)
+    this.write(bytes, 0, count)
     return bytes
   }
 }

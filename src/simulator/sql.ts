@@ -1,4 +1,12 @@
-import { Data, Result } from "effect"
+import { Result } from "effect"
+import {
+  type BlockCondition,
+  type Projection,
+  type Query,
+  type SelectItem,
+  SqlProblem,
+  type Statement
+} from "./query.ts"
 import { type Token, tokenize } from "./sqlTokens.ts"
 
 /**
@@ -8,62 +16,11 @@ import { type Token, tokenize } from "./sqlTokens.ts"
  * Operations that a server knows but cannot stream are recognised and named, because the server names them too.
  */
 
-/** `syntax`: no server reads this. `unsupported`: a real server would, the simulator does not. */
-export class SqlProblem extends Data.TaggedError("SqlProblem")<{
-  readonly kind: "syntax" | "unsupported"
-  readonly message: string
-}> {}
-
-/** Is a block with this number part of the result? */
-export type BlockCondition = (block: bigint) => boolean
-
-export interface SelectItem {
-  readonly column: string
-  /** Name in the result. */
-  readonly name: string
-}
-
-export type Projection =
-  | { readonly kind: "all" }
-  | { readonly kind: "columns"; readonly items: ReadonlyArray<SelectItem> }
-  | { readonly kind: "count"; readonly name: string }
-
-export interface Query {
-  readonly projection: Projection
-  readonly from: { readonly kind: "table"; readonly parts: ReadonlyArray<string> } | {
-    readonly kind: "query"
-    readonly query: Query
-  }
-  readonly conditions: ReadonlyArray<BlockCondition>
-  readonly limit: number | undefined
-  /** The first operation that cannot be streamed, as the server prints it. */
-  readonly nonIncremental: string | undefined
-}
-
-export interface Statement {
-  readonly query: Query
-  /** `SETTINGS stream = true` stands at the end. */
-  readonly streaming: boolean
-}
-
-const CLAUSE_WORDS = new Set([
-  ...[
-    "select",
-    "from",
-    "where",
-    "and",
-    "settings",
-    "limit",
-    "order",
-    "group",
-    "having",
-    "join",
-    "inner",
-    "left",
-    "right"
-  ],
-  ...["full", "cross", "union", "on", "as", "by", "between", "distinct"]
-])
+/** Words that end a name: where one of them stands, no alias is meant. */
+const CLAUSE_WORDS = new Set(
+  "select from where and settings limit order group having join inner left right full cross union on as by between distinct"
+    .split(" ")
+)
 const BLOCK_COLUMNS = new Set(["_block_num", "block_num"])
 
 /** Parses one statement. Fails: `SqlProblem`. */

@@ -2,7 +2,6 @@ import type { Data as ArrowData, DataType, RecordBatch } from "apache-arrow"
 import { RecordBatchReader, Type } from "apache-arrow"
 import { commandDescriptor, FlightClient } from "arrow-flight-client"
 import { Effect, type Scope } from "effect"
-import { Metadata } from "nice-grpc-common"
 import { encodeStatementQuery } from "../../src/domain/flight/messages.ts"
 import type { PlainValue } from "../../src/simulator/columns.ts"
 
@@ -38,8 +37,9 @@ export interface OpenStream {
 export class ArrowFlightReader {
   readonly client: FlightClient
 
-  constructor(url: string) {
-    this.client = new FlightClient(new URL(url).host, { maxReceiveMessageLength: 64 * 1024 * 1024 })
+  /** `headers` go with every call, those of a single query only with GetFlightInfo. */
+  constructor(url: string, headers: Headers = {}) {
+    this.client = new FlightClient(new URL(url).host, { maxReceiveMessageLength: 64 * 1024 * 1024, metadata: headers })
   }
 
   async ticket(sql: string, headers: Headers = {}): Promise<Uint8Array> {
@@ -54,8 +54,7 @@ export class ArrowFlightReader {
   async open(sql: string, headers: Headers = {}): Promise<OpenStream> {
     const ticket = Buffer.from(await this.ticket(sql, headers))
     const closing = new AbortController()
-    const metadata = Metadata(authorizationOf(headers))
-    const messages = this.client.raw.doGet({ ticket }, { metadata, signal: closing.signal })[Symbol.asyncIterator]()
+    const messages = this.client.raw.doGet({ ticket }, { signal: closing.signal })[Symbol.asyncIterator]()
     let schema: Uint8Array = new Uint8Array(0)
     return {
       next: async () => {
@@ -76,7 +75,7 @@ export class ArrowFlightReader {
 
   /** Every batch of a query that ends. */
   async batches(sql: string, headers: Headers = {}): Promise<ReadonlyArray<ReadBatch>> {
-    const reader = await this.client.doGet(await this.ticket(sql, headers), { metadata: authorizationOf(headers) })
+    const reader = await this.client.doGet(await this.ticket(sql, headers))
     const batches: Array<ReadBatch> = []
     for await (const { appMetadata, data } of reader) {
       if (data !== null) batches.push(readBatch(data, appMetadata ?? new Uint8Array(0)))
@@ -84,8 +83,6 @@ export class ArrowFlightReader {
     return batches
   }
 }
-
-const authorizationOf = ({ authorization }: Headers): Headers => authorization === undefined ? {} : { authorization }
 
 /** One message of an IPC stream: marker, length, metadata padded to 8 bytes, body. */
 const encapsulated = (header: Uint8Array, body: Uint8Array): Uint8Array => {
@@ -107,9 +104,12 @@ const readBatch = (batch: RecordBatch, appMetadata: Uint8Array): ReadBatch => {
 }
 
 /** A reader of `url` that is closed with the scope. */
-export const arrowFlightReader = (url: string): Effect.Effect<ArrowFlightReader, never, Scope.Scope> =>
+export const arrowFlightReader = (
+  url: string,
+  headers: Headers = {}
+): Effect.Effect<ArrowFlightReader, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => new ArrowFlightReader(url)),
+    Effect.sync(() => new ArrowFlightReader(url, headers)),
     (reader) => Effect.promise(() => reader.client.close())
   )
 

@@ -33,7 +33,7 @@ describe("the simulator read by arrow-flight-client", () => {
     Effect.gen(function*() {
       const simulator = yield* startSimulator({ dialect: "nozzle", blocks: 2500, seed: 5 })
       const reader = yield* arrowFlightReader(simulator.flightUrl)
-      const batches = yield* Effect.promise(() => reader.batches("SELECT * FROM anvil.transactions"))
+      const batches = yield* Effect.promise(() => reader.batches("SELECT tx_hash, input FROM anvil.transactions"))
       assert.isAbove(batches.length, 2)
       for (const { batch, rows } of batches) {
         assert.isAtMost(rows, 8192)

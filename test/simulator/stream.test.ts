@@ -36,7 +36,7 @@ describe("a stream of the simulator", () => {
         )
         const kinds = yield* Effect.promise(async () => {
           const kinds: Array<string> = []
-          for await (const message of reader.client.raw.doGet({ ticket })) {
+          for await (const message of reader.client.raw.doGet({ ticket: Buffer.from(ticket) })) {
             const isSchema = Message.decode(message.dataHeader).headerType === MessageHeader.Schema
             kinds.push(`${isSchema ? "schema" : "batch"} ${message.appMetadata.length > 0}`)
             if (kinds.length === 9) break
@@ -91,17 +91,12 @@ describe("a stream of the simulator", () => {
     it.live(`${dialect}: tables without data end the stream at once, and say so in their own way`, () =>
       Effect.gen(function*() {
         const { stream } = yield* desk({ dialect, blocks: 0 })
-        const opened = yield* stream("logs").pipe(Effect.option)
-        if (dialect === "nozzle") {
-          // An empty OK stream has no schema, which this reader refuses to open.
-          assert.strictEqual(opened._tag, "None")
-          return
+        const opened = yield* stream("logs")
+        if (dialect === "amp") {
+          const only = yield* next(opened)
+          assert.deepStrictEqual([only?.rows, only?.ranges, only?.complete], [0, [], true])
         }
-        assert.strictEqual(opened._tag, "Some")
-        if (opened._tag === "None") return
-        const only = yield* next(opened.value)
-        assert.deepStrictEqual([only?.rows, only?.ranges, only?.complete], [0, [], true])
-        assert.isUndefined(yield* next(opened.value))
+        assert.isUndefined(yield* next(opened))
       }))
   }
 

@@ -66,7 +66,7 @@ export const ranges = (
   stream: OpenStream,
   isLast: (delivered: ReadonlyArray<ReadBatch>) => boolean,
   count = 1
-): Effect.Effect<ReadonlyArray<DeliveredRange>> =>
+): Effect.Effect<Array<DeliveredRange>> =>
   Effect.gen(function*() {
     const delivered: Array<DeliveredRange> = []
     while (delivered.length < count) {

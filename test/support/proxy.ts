@@ -8,6 +8,8 @@ export interface Proxy {
   readonly connections: () => number
   /** Bytes of the client that were passed on so far. */
   readonly passed: () => number
+  /** Connections that were reset by `cutOnReply` so far. */
+  readonly cuts: () => number
   /** Resets a connection when the server's bytes contain `text`, which the client never sees; `times` often. */
   readonly cutOnReply: (text: string, times?: number) => void
   /** Passes nothing on any more, in neither direction, on every connection that has sent `text` since; none hears why. */
@@ -21,6 +23,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
   Effect.gen(function*() {
     const sockets = new Set<Socket>()
     let passed = 0
+    let cuts = 0
     let cut: { readonly text: string; times: number } | undefined
     let blackhole: string | undefined
     const server = createServer({ noDelay: true }, (client) => {
@@ -43,6 +46,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         if (deaf) return
         if (cut !== undefined && bytes.includes(cut.text)) {
           cut.times -= 1
+          cuts += 1
           if (cut.times === 0) cut = undefined
           client.resetAndDestroy()
           return end()
@@ -64,6 +68,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       port: listening,
       connections: () => sockets.size,
       passed: () => passed,
+      cuts: () => cuts,
       cutOnReply: (text, times = 1) => {
         cut = { text, times }
       },

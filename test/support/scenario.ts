@@ -72,9 +72,12 @@ export const noData: Message = { says: "complete", end: undefined, rows: 0 }
 /** A schema or dictionary message. */
 export const schema: Message = { says: "nothing", rows: 0 }
 
-/** Any message with other numbers of rows or ranges than servers send. */
-export const odd = (message: Partial<Message> & Pick<Message, "says">): Message =>
-  ({ ranges: [], end: undefined, rows: 0, ...message }) as Message
+/** A message such as no server should send. */
+export const odd = (message: {
+  readonly says: "range" | "nothing"
+  readonly ranges?: ReadonlyArray<BlockRange>
+  readonly rows?: number
+}): Message => ({ ranges: [], rows: 0, ...message })
 
 export interface Teller {
   readonly dialect: "nozzle" | "amp"

@@ -4,6 +4,7 @@ import type { BlockId } from "../../src/simulator/BlockSource.ts"
 import type { Chain } from "../../src/simulator/Chain.ts"
 import { blockAt, type ChainView } from "../../src/simulator/forks.ts"
 import { TABLE_NAMES, type TableName, TABLES } from "../../src/simulator/tables.ts"
+import { eventually } from "./eventually.ts"
 import type { World } from "./world.ts"
 
 /** Every chain the server ever served, so that a watermark of an orphaned block can still be judged. */
@@ -140,3 +141,26 @@ export const holdsCanonicalChain = Effect.fnUntraced(function*(
   }
   return true
 })
+
+/** Waits until every table holds the canonical chain. */
+export const awaitCanonicalChain = (world: World, tables?: ReadonlyArray<TableName>, patience?: number) =>
+  eventually("the tables hold the canonical chain", holdsCanonicalChain(world, tables), patience)
+
+/** Waits until `table` has a watermark of at least `block`. */
+export const awaitWatermark = ({ database }: World, table: string, block: bigint, patience?: number) =>
+  eventually(
+    `${table} has a watermark of ${block}`,
+    Effect.gen(function*() {
+      const present = yield* database.query(
+        "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = '_ampsync_checkpoints'",
+        [database.schema]
+      )
+      if (present.length === 0) return false
+      const rows = yield* database.query(
+        "SELECT 1 FROM _ampsync_checkpoints WHERE table_name = $1 AND max_block_num >= $2",
+        [table, block]
+      )
+      return rows.length > 0
+    }),
+    patience
+  )

@@ -85,7 +85,12 @@ export const addPart = (chunk: Chunk, part: Part): Chunk => {
         sizeBytes: chunk.sizeBytes + part.bytes.length
       }
     case "Range":
-      return { ...chunk, known: part.known, firstBlock: chunk.firstBlock ?? part.range.start, lastBlock: part.range.end }
+      return {
+        ...chunk,
+        known: part.known,
+        firstBlock: chunk.firstBlock ?? part.range.start,
+        lastBlock: part.range.end
+      }
     case "Watermark":
       return {
         ...chunk,
@@ -100,6 +105,8 @@ export const addPart = (chunk: Chunk, part: Part): Chunk => {
         ...chunk,
         known: part.known,
         completed: undefined,
+        firstBlock: undefined,
+        lastBlock: undefined,
         deleteFrom: lower(chunk.deleteFrom, part.rewind.deleteFrom ?? "all"),
         reorgs: [...chunk.reorgs, reorgOf(part.rewind)]
       }

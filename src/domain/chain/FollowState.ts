@@ -139,7 +139,10 @@ export const passedUnverified = <State extends Known>(state: State, block: bigin
 
 export const verify = (watermark: Watermark): Step => ({ _tag: "Verify", watermark })
 export const reconnect = (approach: Approach, reason: string): Step => ({ _tag: "Reconnect", approach, reason })
-export const breach = (reason: string): Step => ({ _tag: "Breach", reason: `the server breaks the protocol: ${reason}` })
+export const breach = (reason: string): Step => ({
+  _tag: "Breach",
+  reason: `the server breaks the protocol: ${reason}`
+})
 
 export const wrongParent = (range: BlockRange, parent: Watermark): Step =>
   breach(

@@ -49,7 +49,12 @@ export const cursorOf = (approach: Approach, history: History): Watermark | unde
  * `refuted` and what is newer is not canonical: the older entry to ask next, or none is left. `near`: the entry before it is
  * likely to be the one, so no distance is taken.
  */
-export const refute = (approach: Approach, history: History, refuted: Watermark, near: boolean): Approach | undefined => {
+export const refute = (
+  approach: Approach,
+  history: History,
+  refuted: Watermark,
+  near: boolean
+): Approach | undefined => {
   if (approach.kind === "restart") return undefined
   const at = indexOf(history, refuted)
   const earlier = approach.kind === "probe" ? indexOf(history, approach.proved) : -1

@@ -45,7 +45,10 @@ const replacing = (state: FollowState, range: BlockRange, cursor: Watermark, dia
   }
   if (!knew) return doubt(state, range, cursor)
   if (dialect === "amp") {
-    return reconnect(restart(state.history), `it replaced blocks of our first range from ${range.start} on; asking for all of it`)
+    return reconnect(
+      restart(state.history),
+      `it replaced blocks of our first range from ${range.start} on; asking for all of it`
+    )
   }
   if (state.options.rangeMode || range.prevHash === undefined) {
     return reset(state, `it replaced blocks of our first range, from ${range.start} on`)

@@ -29,7 +29,7 @@ const query = [
 export const connection = (url: string): ReadonlyArray<Line> => [
   bold("Connect with any client, such as psql:"),
   [`  ${url}`],
-  dim("  A throw-away server: only this machine reaches it, and it is gone with the demo."),
+  dim("  A throw-away server: this machine alone reaches it, and it goes with the demo."),
   dim("  Therefore, and only here, a password is shown."),
   blank,
   bold("A query to try, with the clause that makes a read consistent:"),

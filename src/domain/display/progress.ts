@@ -32,10 +32,16 @@ const styleOf = (state: string): Style | undefined => {
   return state === "retrying" || state === "standby" ? "yellow" : undefined
 }
 
+/** On one line: what a server or a database says may hold anything. */
+// oxlint-disable-next-line eslint/no-control-regex
+const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ")
+
+const stateOf = ({ reason, state }: TableProgress): string =>
+  reason === undefined ? state : `${state}: ${oneLine(reason)}`
+
 const cells = (progress: TableProgress): ReadonlyArray<Cell> => {
-  const { reason, state } = progress
-  const style = styleOf(state)
-  const text = reason === undefined ? state : `${state}: ${reason}`
+  const style = styleOf(progress.state)
+  const text = stateOf(progress)
   return [
     { text: progress.table, style: "bold" },
     { text: formatCount(progress.rows) },
@@ -54,8 +60,7 @@ export const progressTable = (tables: ReadonlyArray<TableProgress>): ReadonlyArr
 /** The same of one table as a sentence for a log. */
 export const progressSentence = (progress: TableProgress): string => {
   const watermark = progress.watermark === undefined ? "none yet" : formatCount(progress.watermark)
-  const reason = progress.reason === undefined ? "" : `: ${progress.reason}`
   return `${progress.table}: ${counted(progress.rows, "row")}, ${counted(progress.blocks, "block")}, `
     + `${formatCount(progress.rowsPerSecond)} rows/s, watermark ${watermark}, `
-    + `${counted(progress.reorgs, "reorg")}, ${progress.state}${reason}`
+    + `${counted(progress.reorgs, "reorg")}, ${stateOf(progress)}`
 }

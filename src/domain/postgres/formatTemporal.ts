@@ -8,7 +8,9 @@ const resolution = {
   nanosecond: { perSecond: 1_000_000_000n, digits: 9 }
 } as const
 
-const DAY_SECONDS = 86_400n
+export const DAY_SECONDS = 86_400n
+
+export const ticksPerSecond = (unit: TimeUnit): bigint => resolution[unit].perSecond
 
 /** Days since 1970 as `2024-02-29`; years outside 0 to 9999 with a sign and six digits or more, as ISO 8601 has it. */
 export const formatDate = (days: bigint): string => {

@@ -4,7 +4,15 @@ import { readIndex } from "../arrow/readIndex.ts"
 import { byteValues } from "./byteValues.ts"
 import { checkText } from "./checkText.ts"
 import { boundOf, type FieldWriter, type MakeWriter, refuseValue } from "./FieldWriter.ts"
-import { formatDate, formatDuration, formatInterval, formatTime, formatTimestamp } from "./formatTemporal.ts"
+import {
+  DAY_SECONDS,
+  formatDate,
+  formatDuration,
+  formatInterval,
+  formatTime,
+  formatTimestamp,
+  ticksPerSecond
+} from "./formatTemporal.ts"
 import { halfToNumber } from "./halfToNumber.ts"
 import { ESCAPED_BYTES, withJsonNulls, writeAscii, writeHex, writeJsonNull, writeString } from "./jsonText.ts"
 
@@ -133,7 +141,7 @@ export const jsonTimeWriter = (bits: 32 | 64, unit: TimeUnit): MakeWriter =>
     const ticks = bits === 32 ? int32Of(column) : int64Of(column)
     return (row) => {
       const value = BigInt(ticks(row))
-      if (value < 0n) refuseValue("it is no time of day")
+      if (value < 0n || value > DAY_SECONDS * ticksPerSecond(unit)) refuseValue("it is no time of day")
       return `"${formatTime(value, unit)}"`
     }
   })

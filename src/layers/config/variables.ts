@@ -8,6 +8,9 @@ const secrets = ["DATABASE_URL", "DATABASE_PASSWORD", "AMP_AUTH_TOKEN"] as const
 
 export const variables = [
   "DATASET_MANIFEST",
+  "DATASET",
+  "TABLES",
+  "VERSION_POLL_INTERVAL_SECS",
   ...secrets,
   "DATABASE_URL_FILE",
   "DATABASE_PASSWORD_FILE",

@@ -74,3 +74,40 @@ export const outcome = (frames: ReadonlyArray<FlightData>, neighbour: number): R
   }
   return seen
 }
+
+export interface Failure {
+  readonly what: string
+}
+
+/** The longest a few thousand rows may take; what takes longer counts as a hang. */
+const HANG_MILLIS = 5000
+
+/** What must not become of a stream, if it does. */
+export const failureOf = (frames: ReadonlyArray<FlightData>): Failure | undefined => {
+  const started = performance.now()
+  try {
+    const [one, other] = [outcome(frames, 0x00), outcome(frames, 0xa5)]
+    if (JSON.stringify(one) !== JSON.stringify(other)) return { what: "the outcome depends on neighbouring memory" }
+  } catch (cause) {
+    return { what: `threw ${cause instanceof Error ? cause.stack : String(cause)}` }
+  }
+  const millis = performance.now() - started
+  return millis > HANG_MILLIS ? { what: `took ${millis.toFixed(0)} ms` } : undefined
+}
+
+/** A stream as a file of test/fixtures/fuzz holds it. */
+export const savedCase = (frames: ReadonlyArray<FlightData>, { what }: Failure): string => {
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64")
+  const saved = frames.map(({ dataBody, dataHeader }) => ({ header: base64(dataHeader), body: base64(dataBody) }))
+  return `${JSON.stringify({ what: what.split("\n")[0], frames: saved }, undefined, 1)}\n`
+}
+
+export const loadCase = (text: string): ReadonlyArray<FlightData> => {
+  const { frames }: { frames: ReadonlyArray<{ header: string; body: string }> } = JSON.parse(text)
+  const bytes = (base64: string) => Uint8Array.from(Buffer.from(base64, "base64"))
+  return frames.map(({ body, header }) => ({
+    dataHeader: bytes(header),
+    dataBody: bytes(body),
+    appMetadata: new Uint8Array(0)
+  }))
+}

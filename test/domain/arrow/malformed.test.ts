@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateDay, Table, vectorFromArray } from "apache-arrow"
 import { Result } from "effect"
-import { readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { decodeFrame, noSchema } from "../../../src/domain/arrow/decodeFrame.ts"
 import { decodeSchema } from "../../../src/domain/arrow/decodeSchema.ts"
 import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
 import { randomFrom } from "../postgres/randomColumns.ts"
 import { decodeFrames } from "./decodeStream.ts"
-import { damage, outcome } from "./fuzzDecoder.ts"
+import { damage, failureOf, loadCase, outcome } from "./fuzzDecoder.ts"
 import { encapsulatedSchemaOf, framesOf, framesOfStream } from "./ipcFrames.ts"
 
 const fixture: { readonly streams: Readonly<Record<string, string>> } = JSON.parse(
@@ -131,6 +131,14 @@ describe("malformed Arrow data", () => {
     assert.strictEqual(state.dictionaries.get(0n), before)
     assert.strictEqual(noSchema.schema, undefined)
   })
+
+  // A directory that scripts/fuzz.ts makes when it finds something.
+  const kept = new URL("../../fixtures/fuzz/", import.meta.url)
+  for (const file of existsSync(kept) ? readdirSync(kept) : []) {
+    it(`reads what once went wrong: ${file}`, () => {
+      assert.isUndefined(failureOf(loadCase(readFileSync(new URL(file, kept), "utf8"))))
+    })
+  }
 
   it("ends in rows or in a sentence whatever is damaged, and never shows neighbouring memory", () => {
     const random = randomFrom(20_261_122)

@@ -37,7 +37,7 @@ export class ModelTable {
 
   /** Delete, copy, record: as the sink does, all or nothing. */
   commit(chunk: Chunk, rewinds: ReadonlyArray<Rewind>, { judgesDeletions }: Strictness): void {
-    if (judgesDeletions) for (const rewind of rewinds) this.checkDeletion(chunk, rewind)
+    if (judgesDeletions) { for (const rewind of rewinds) this.checkDeletion(chunk, rewind) }
     const { deleteFrom } = chunk
     const kept = deleteFrom === "all"
       ? []

@@ -31,7 +31,10 @@ describe("follow", () => {
       hear({ ...nozzle, stored: ["5a"] }, odd({ says: "range", ranges: [polygon] })).lines[0]!,
       /network polygon, this table is on anvil/
     )
-    assert.match(hear(nozzle, data(0, 5), odd({ says: "range", ranges: [polygon] })).lines.at(-1)!, /this table is on anvil/)
+    assert.match(
+      hear(nozzle, data(0, 5), odd({ says: "range", ranges: [polygon] })).lines.at(-1)!,
+      /this table is on anvil/
+    )
   })
 
   it("forgets how a connection was opened once its first range is accepted", () => {

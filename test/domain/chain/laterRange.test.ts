@@ -49,7 +49,8 @@ describe("ranges of an amp server, one after the other", () => {
 
   it("I2 do not split where rows say only the end of their range", () => {
     const options = { rangeMode: true }
-    const lines = (from: number) => hear({ ...amp, options }, data(0, 5), watermark(5), data(6, 9), watermark(9), reorg(from, 12)).lines
+    const lines = (from: number) =>
+      hear({ ...amp, options }, data(0, 5), watermark(5), data(6, 9), watermark(9), reorg(from, 12)).lines
     assert.deepStrictEqual(lines(6).slice(4), ["delete from 6", "go on from 5a", "rows 6..12"])
     assert.deepStrictEqual(lines(5).slice(4), ["ask again"])
   })
@@ -59,7 +60,15 @@ describe("ranges of an amp server, one after the other", () => {
   })
 
   it("can be replaced twice in a row", () => {
-    const { lines } = hear(amp, data(0, 9), watermark(9), reorg(8, 10), watermark(10), reorg(9, 11, "c", "b"), watermark(11))
+    const { lines } = hear(
+      amp,
+      data(0, 9),
+      watermark(9),
+      reorg(8, 10),
+      watermark(10),
+      reorg(9, 11, "c", "b"),
+      watermark(11)
+    )
     assert.deepStrictEqual(lines.slice(2), [
       "delete from 8",
       "go on from 7a",
@@ -101,7 +110,8 @@ describe("ranges of a nozzle server, one after the other", () => {
   })
 
   it("I2 rewind below the watermark only to a stored block that is named as the parent", () => {
-    const lines = (from: number) => hear(nozzle, data(0, 5), data(6, 8), data(9, 9), data(10, 10), reorg(from, 12)).lines.slice(7)
+    const lines = (from: number) =>
+      hear(nozzle, data(0, 5), data(6, 8), data(9, 9), data(10, 10), reorg(from, 12)).lines.slice(7)
     assert.deepStrictEqual(lines(9), ["delete from 9", "go on from 8a", "rows 9..12"])
     assert.deepStrictEqual(lines(6), ["delete from 6", "go on from 5a", "rows 6..12"])
     assert.deepStrictEqual(lines(7), ["ask again"])

@@ -1,0 +1,46 @@
+/**
+ * An Effect app with a sync inside: Ampsync's layer beside a layer of the app's own, which prints how far each table is.
+ *
+ * Settings are the environment variables of Ampsync's README.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { layer as ampsync, SyncStatus, type TableStatus } from "ampsync"
+import { Console, Context, Effect, Layer, Stream } from "effect"
+
+/** The app's own service: what it does with the news. */
+class Announcer extends Context.Service<Announcer, {
+  readonly announce: (sentence: string) => Effect.Effect<void>
+}>()("embed-in-effect-app/Announcer") {
+  static readonly layer = Layer.succeed(Announcer, { announce: (sentence) => Console.log(sentence) })
+}
+
+/** Blocks that readers of the table may see already but that are not known to be complete yet. */
+const lag = ({ head, watermark }: TableStatus): bigint => head === undefined ? 0n : head - (watermark ?? -1n)
+
+/** A layer that needs a service of Ampsync and one of the app, and runs for as long as both live. */
+const reporter = Layer.effectDiscard(
+  Effect.gen(function*() {
+    const announcer = yield* Announcer
+    const status = yield* SyncStatus
+    yield* status.changes.pipe(
+      // Every commit is a change; twice a second is enough to read.
+      Stream.throttle({ cost: () => 1, units: 1, duration: "500 millis", strategy: "enforce" }),
+      Stream.runForEach((tables) =>
+        Effect.forEach(
+          tables.values(),
+          (table) =>
+            announcer.announce(
+              `${table.table}: ${table.rows} rows up to block ${table.head ?? "-"}, lag ${lag(table)}, ${table.phase}`
+            ),
+          { discard: true }
+        )
+      ),
+      Effect.forkScoped
+    )
+  })
+)
+
+const app = reporter.pipe(Layer.provide(Layer.merge(Announcer.layer, ampsync)))
+
+// A stop closes the layers in reverse order: the reporter first, then the sync, which finishes the commit in flight.
+NodeRuntime.runMain(Layer.launch(app))

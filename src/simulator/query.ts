@@ -1,0 +1,41 @@
+import { Data } from "effect"
+
+/** What a query says, once it is read. */
+
+/** `syntax`: no server reads this. `unsupported`: a real server would, the simulator does not. */
+export class SqlProblem extends Data.TaggedError("SqlProblem")<{
+  readonly kind: "syntax" | "unsupported"
+  readonly message: string
+}> {}
+
+/** Is a block with this number part of the result? */
+export type BlockCondition = (block: bigint) => boolean
+
+export interface SelectItem {
+  readonly column: string
+  /** Name in the result. */
+  readonly name: string
+}
+
+export type Projection =
+  | { readonly kind: "all" }
+  | { readonly kind: "columns"; readonly items: ReadonlyArray<SelectItem> }
+  | { readonly kind: "count"; readonly name: string }
+
+export interface Query {
+  readonly projection: Projection
+  readonly from: { readonly kind: "table"; readonly parts: ReadonlyArray<string> } | {
+    readonly kind: "query"
+    readonly query: Query
+  }
+  readonly conditions: ReadonlyArray<BlockCondition>
+  readonly limit: number | undefined
+  /** The first operation that cannot be streamed, as the server prints it. */
+  readonly nonIncremental: string | undefined
+}
+
+export interface Statement {
+  readonly query: Query
+  /** `SETTINGS stream = true` stands at the end. */
+  readonly streaming: boolean
+}

@@ -1,0 +1,104 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { readFileSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { type Installed, installed, run } from "./installed.ts"
+
+class Package extends Context.Service<Package, Installed>()("test/Package") {
+  static readonly layer = Layer.effect(Package, installed)
+}
+
+const repository = join(import.meta.dirname, "..", "..")
+const { version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as { version: string }
+
+describe("the packed package", () => {
+  layer(Package.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+    it.effect("holds the program, the library with its types, and nothing of the workshop", () =>
+      Effect.gen(function*() {
+        const { files } = yield* Package
+        for (const file of ["dist/main.js", "dist/lib/index.js", "dist/lib/index.d.ts", "package.json", "README.md"]) {
+          assert.include(files, file)
+        }
+        const strange = files.filter((file) =>
+          !/^(dist\/.+|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(file) || file.includes("test")
+        )
+        assert.deepStrictEqual(strange, [])
+      }))
+
+    it.effect("is imported by its name in another folder, and gives the layers and tags", () =>
+      Effect.gen(function*() {
+        const { folder } = yield* Package
+        yield* Effect.promise(() =>
+          writeFile(
+            join(folder, "import.js"),
+            `import * as ampsync from "ampsync"
+             import { Layer } from "effect"
+             const { layer, layerWithPool, defineDataset, ...rest } = ampsync
+             console.log(JSON.stringify({
+               layers: [layer, layerWithPool].map((value) => Layer.isLayer(value)),
+               defineDataset: typeof defineDataset,
+               names: Object.keys(rest)
+             }))`
+          )
+        )
+        const { status, stderr, stdout } = yield* run(folder, process.execPath, ["import.js"])
+        assert.strictEqual(status, 0, stderr)
+        const found = JSON.parse(stdout) as { layers: unknown; defineDataset: unknown; names: ReadonlyArray<string> }
+        assert.deepStrictEqual(found.layers, [true, true])
+        assert.strictEqual(found.defineDataset, "function")
+        assert.includeMembers([...found.names], ["AmpsyncConfig", "ConfigError", "PgPool", "SyncStatus"])
+      }))
+
+    it.effect(
+      "type-checks in a strict project that has no types of its own dependencies",
+      () =>
+        Effect.gen(function*() {
+          const { folder } = yield* Package
+          yield* Effect.promise(async () => {
+            await writeFile(
+              join(folder, "check.ts"),
+              `import { layer, layerWithPool, AmpsyncConfig, PgPool, SyncStatus } from "ampsync"
+             import { Effect, Layer } from "effect"
+             export const all = Effect.provide(Effect.flatMap(SyncStatus, (status) => status.get), layer)
+             export const mine: Layer.Layer<SyncStatus, unknown, AmpsyncConfig | PgPool> = layerWithPool`
+            )
+            const compilerOptions = {
+              module: "NodeNext",
+              target: "ES2022",
+              // What effect's own declarations need.
+            lib: ["ES2023", "DOM"],
+              strict: true,
+              exactOptionalPropertyTypes: true,
+              noEmit: true,
+              types: [],
+              skipLibCheck: false
+            }
+            await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["check.ts"] }))
+          })
+          const tsc = join(repository, "node_modules", "typescript", "bin", "tsc")
+          const { status, stdout } = yield* run(folder, process.execPath, [tsc, "-p", "."])
+          assert.strictEqual(status, 0, stdout)
+        }),
+      60_000
+    )
+
+    it.effect("runs its command from another folder", () =>
+      Effect.gen(function*() {
+        const { bin, folder } = yield* Package
+        const { status, stderr, stdout } = yield* run(folder, bin, ["--version"])
+        assert.strictEqual(status, 0, stderr)
+        assert.include(stdout, version)
+      }))
+
+    it.effect("lists every missing setting and exits with 2 when it is started without any", () =>
+      Effect.gen(function*() {
+        const { bin, folder } = yield* Package
+        const { status, stderr, stdout } = yield* run(folder, bin, [])
+        assert.strictEqual(status, 2, stdout)
+        assert.match(stderr, /^Invalid configuration:$/m)
+        assert.match(stderr, /^ {2}- DATASET_MANIFEST is not set; allowed: /m)
+        assert.match(stderr, /^ {2}- DATABASE_URL is not set; allowed: /m)
+      }))
+  })
+})
