@@ -13,6 +13,7 @@ import {
   parseDatasetReference,
   revisionPattern
 } from "./Dataset.ts"
+import { settingsFields, settingsOf } from "./TableSettings.ts"
 import { makeTableSpec, type TableSpec } from "./TableSpec.ts"
 
 export interface Manifest {
@@ -48,7 +49,7 @@ const ConfigFile = Schema.Struct({
   tables: Entries
 })
 const DependencyObject = Schema.Struct({ owner: Schema.String, name: datasetName, version: Schema.String })
-const TableEntry = Schema.Struct({ sql: Schema.String })
+const TableEntry = Schema.Struct({ sql: Schema.String, ...settingsFields })
 
 /** Decodes what a config file evaluates to, and vets its table names and queries. */
 export const decodeManifest = (input: unknown): Result.Result<Manifest, InvalidManifest> => {
@@ -80,7 +81,7 @@ const decodeTables = (
     const path = ["tables", name]
     const entry = decode(TableEntry, value, path, problems)
     if (entry === undefined) return []
-    const table = makeTableSpec(name, entry.sql)
+    const table = makeTableSpec(name, entry.sql, settingsOf(entry))
     if (Result.isSuccess(table)) return [table.success]
     problems.push(`${keyPath(table.failure.part === "sql" ? [...path, "sql"] : path)}: ${table.failure.reason}`)
     return []

@@ -1,13 +1,19 @@
 /** One table to keep equal to the chain. */
 import { Result } from "effect"
 import { fingerprint } from "./fingerprint.ts"
+import { type ColumnOverride, formatOverrideType } from "./postgres/columnOverride.ts"
 import { type StreamingQuery, streamingQuery } from "./streamingQuery.ts"
+import { noSettings, type TableSettings } from "./TableSettings.ts"
 
 export interface TableSpec {
   /** The name of the table in PostgreSQL, exactly as the config writes it. */
   readonly name: string
   readonly query: StreamingQuery
-  /** Changes when the query does, not when its layout, its comments or the case of its words do. */
+  readonly settings: TableSettings
+  /**
+   * Changes when what is stored does: with the query, not with its layout, its comments or the case of its words, and with
+   * the types that the settings give columns.
+   */
   readonly fingerprint: string
 }
 
@@ -19,14 +25,26 @@ export interface InvalidTable {
 }
 
 /** Fails on a name PostgreSQL would cut or that our bookkeeping uses, and on a query that cannot be followed. */
-export const makeTableSpec = (name: string, sql: string): Result.Result<TableSpec, InvalidTable> => {
+export const makeTableSpec = (
+  name: string,
+  sql: string,
+  settings: TableSettings = noSettings
+): Result.Result<TableSpec, InvalidTable> => {
   const problem = tableNameProblem(name)
   if (problem !== undefined) return Result.fail({ _tag: "InvalidTable", part: "name", reason: problem })
   return Result.mapBoth(streamingQuery(sql), {
     onFailure: ({ reason }): InvalidTable => ({ _tag: "InvalidTable", part: "sql", reason }),
-    onSuccess: (query): TableSpec => ({ name, query, fingerprint: fingerprint(query.normalized) })
+    onSuccess: (query): TableSpec => ({
+      name,
+      query,
+      settings,
+      fingerprint: fingerprint(query.normalized + settings.columns.map(storedAs).join(""))
+    })
   })
 }
+
+/** Begins with what no query holds between its words. */
+const storedAs = ({ column, type }: ColumnOverride): string => `\n${JSON.stringify(column)} ${formatOverrideType(type)}`
 
 /** PostgreSQL cuts identifiers at NAMEDATALEN - 1 bytes, silently, so two tables could become one. */
 export const maxIdentifierBytes = 63

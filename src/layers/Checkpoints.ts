@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import { isSameWatermark } from "../domain/chain/watermarks.ts"
@@ -116,14 +116,56 @@ const make = Effect.gen(function*() {
     return ended.length
   })
 
-  const forget = Effect.fn("Checkpoints.forget")(function*(held: Claim) {
+  const look = Effect.fn("Checkpoints.look")(function*(identity: TableIdentity) {
+    // Before the first start there is nothing to look at, and an earlier version may have fewer columns.
+    const row = yield* rowOf(identity.table)
+    if (row === undefined) {
+      const { positionColumn } = identity
+      return { history: [], positionColumn, isNew: true, earlierFingerprint: undefined }
+    }
+    if (row["dataset"] !== identity.dataset && row["exists"] === true) return yield* refuseOwner(identity, row["dataset"] ?? null)
+    const { max_block_num: block, position_column: positionColumn, query_fingerprint: earlier, watermark_hash: hash } = row
+    return {
+      history: block === null ? [] : [{ block: BigInt(block as string), hash: String(hash) }],
+      positionColumn: String(positionColumn),
+      isNew: false,
+      earlierFingerprint: typeof earlier === "string" && earlier !== identity.fingerprint ? earlier : undefined
+    }
+  })
+
+  const rowOf = Effect.fnUntraced(function*(table: string) {
+    const [bookkeeping] = yield* run("SELECT to_regclass($1) IS NOT NULL AS exists", [`${schema}._ampsync_checkpoints`])
+    if (bookkeeping?.["exists"] !== true) return undefined
+    const [found] = yield* run(
+      `SELECT to_jsonb(c) || jsonb_build_object(
+         'max_block_num', c.max_block_num::text,
+         'exists', to_regclass(format('%I.%I', $2::text, c.table_name)) IS NOT NULL
+       ) AS row FROM ${schema}._ampsync_checkpoints c WHERE c.table_name = $1`,
+      [table, databaseSchema]
+    )
+    return found?.["row"] as Row | undefined
+  })
+
+  const recorded = Effect.fn("Checkpoints.recorded")(function*(table: string) {
+    const row = yield* rowOf(table)
+    if (row === undefined || typeof row["dataset"] !== "string") return Option.none<TableIdentity>()
+    return Option.some({
+      table,
+      dataset: row["dataset"],
+      version: typeof row["dataset_version"] === "string" ? row["dataset_version"] : undefined,
+      fingerprint: String(row["query_fingerprint"]),
+      positionColumn: String(row["position_column"])
+    })
+  })
+
+  const forget = Effect.fn("Checkpoints.forget")(function*(held: Claim, rows: bigint) {
     yield* run(`DELETE FROM ${schema}._ampsync_watermarks WHERE table_name = $1`, [held.table])
     const [row] = yield* run(
       `UPDATE ${schema}._ampsync_checkpoints
        SET max_block_num = NULL, watermark_hash = NULL, watermark_at = NULL, block_at = NULL, origin_block = NULL,
-         network = NULL, unverified_from = NULL, rows = 0, provisional_rows = 0, position_column = $2
+         network = NULL, unverified_from = NULL, rows = $3, provisional_rows = $3, position_column = $2
        WHERE table_name = $1 RETURNING *`,
-      [held.table, held.positionColumn]
+      [held.table, held.positionColumn, rows]
     )
     return claimOf(held.table, row!, [], true, undefined)
   })
@@ -219,7 +261,19 @@ const make = Effect.gen(function*() {
     ])
   })
 
-  return Checkpoints.of({ ensure, activity, claim, evictStale, forget, advance, recount, heartbeat, release })
+  return Checkpoints.of({
+    ensure,
+    activity,
+    claim,
+    look,
+    recorded,
+    evictStale,
+    forget,
+    advance,
+    recount,
+    heartbeat,
+    release
+  })
 })
 
 export const layer: Layer.Layer<Checkpoints, never, PgPool | AmpsyncConfig> = Layer.effect(Checkpoints, make)

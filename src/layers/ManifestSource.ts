@@ -1,58 +1,129 @@
-/** `ManifestSource` from the config file that the settings name: JSON is parsed, TypeScript and JavaScript are run. */
-import { Effect, Layer, Result } from "effect"
+/**
+ * `ManifestSource` from the config file that the settings name: JSON is parsed, TypeScript and JavaScript are run. Settings
+ * that name a dataset instead are asked for its tables as they are.
+ */
+import { Duration, Effect, Fiber, Layer, Ref, Result, Stream } from "effect"
 import { readFile } from "node:fs/promises"
 import { extname } from "node:path"
-import { decodeManifest } from "../domain/Manifest.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
-import { ManifestError, ManifestSource } from "../services/ManifestSource.ts"
-import { evaluateConfig } from "./manifest-source/evaluateConfig.ts"
-import { EvaluationFailure, failureFromThrown, parseJson } from "./manifest-source/evaluationFailure.ts"
+import { datasetManifest } from "../domain/datasetManifest.ts"
+import { formatDatasetReference } from "../domain/Dataset.ts"
+import { decodeManifest, type Manifest } from "../domain/Manifest.ts"
+import { AdminApi } from "../services/AdminApi.ts"
+import { AmpsyncConfig, type ManifestOrigin } from "../services/Config.ts"
+import { type LoadError, ManifestError, ManifestSource } from "../services/ManifestSource.ts"
+import { changeWatcher } from "./manifest-source/awaitChange.ts"
+import { ABSENT, type Digests, digestOf, digestsNow, sameDigests } from "./manifest-source/contentDigest.ts"
+import { failureFromThrown, parseJson } from "./manifest-source/evaluationFailure.ts"
+import { evaluateInWorker } from "./manifest-source/evaluateInWorker.ts"
 
-const make = Effect.gen(function*() {
-  const { manifestPath } = yield* AmpsyncConfig
-  const load = Effect.fn("ManifestSource.load")(function*() {
-    const content = yield* readText(manifestPath)
-    const value = yield* evaluate(manifestPath, content)
-    return yield* decode(manifestPath, value)
+export interface ManifestSourceOptions {
+  /** How long a config file that is code may run. */
+  readonly evaluationTimeout?: Duration.Duration
+}
+
+/** What a file came to, and of which files. */
+interface Loaded {
+  readonly manifest: Result.Result<Manifest, ManifestError>
+  readonly digests: Digests
+}
+
+const make = Effect.fnUntraced(function*({ evaluationTimeout = Duration.seconds(10) }: ManifestSourceOptions) {
+  const { manifest } = yield* AmpsyncConfig
+  return manifest._tag === "File"
+    ? yield* fromFile(manifest.path, evaluationTimeout)
+    : fromDataset(manifest, yield* AdminApi)
+})
+
+const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Duration) {
+  const loadNow = loadFile(path, timeout)
+  const last = yield* Ref.make<Digests>(new Map())
+  // A config that is code takes its time to get going: it does so while others connect to the database.
+  const early = yield* Ref.make<Fiber.Fiber<Loaded> | undefined>(yield* Effect.forkScoped(loadNow))
+
+  const takeEarly = Effect.gen(function*() {
+    const fiber = yield* Ref.getAndSet(early, undefined)
+    if (fiber === undefined) return undefined
+    const loaded = yield* Fiber.join(fiber)
+    return sameDigests(yield* Effect.promise(() => digestsNow(loaded.digests.keys())), loaded.digests) ? loaded : undefined
   })
-  return ManifestSource.of({ load: load() })
+  const load = Effect.gen(function*() {
+    const loaded = (yield* takeEarly) ?? (yield* loadNow)
+    yield* Ref.set(last, loaded.digests)
+    return loaded.manifest
+  }).pipe(Effect.withSpan("ManifestSource.load"))
+
+  const changes = Stream.unwrap(Effect.map(changeWatcher, (awaitChange) =>
+    Stream.fromEffectRepeat(Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(load)))))
+  return ManifestSource.of({ load: Effect.flatMap(load, Effect.fromResult), changes })
+})
+
+/** A dataset changes by its version, which is the business of whoever knows the one in use. */
+const fromDataset = (
+  { reference, tables }: Extract<ManifestOrigin, { readonly _tag: "Dataset" }>,
+  admin: AdminApi["Service"]
+): ManifestSource["Service"] => {
+  const load = Effect.gen(function*(): Effect.fn.Return<Manifest, LoadError> {
+    const info = yield* admin.dataset(reference)
+    const unknown = tables.filter((name) => !info.tables.some((table) => table.name === name))
+    const manifest = datasetManifest(reference, info.dialect, tables)
+    if (unknown.length === 0 && Result.isSuccess(manifest)) return manifest.success
+    const offered = info.tables.map(({ name }) => name).join(", ")
+    return yield* failed("validate", formatDatasetReference(reference), [
+      ...unknown.map((name) => `there is no table ${JSON.stringify(name)} in version ${info.version}; it has ${offered}`),
+      ...(Result.isFailure(manifest) ? manifest.failure : [])
+    ])
+  })
+  return ManifestSource.of({ load, changes: Stream.never })
+}
+
+const loadFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Duration): Effect.fn.Return<Loaded> {
+  const digests = new Map<string, string>()
+  const read = yield* Effect.result(readContent(path))
+  if (Result.isFailure(read)) {
+    return { manifest: Result.fail(read.failure.error), digests: digests.set(path, read.failure.digest) }
+  }
+  digests.set(path, digestOf(read.success))
+  const value = extname(path) === ".json"
+    ? Effect.try({
+      try: () => parseJson(read.success.toString("utf8"), path),
+      catch: (thrown) => {
+        const { file, line, message } = failureFromThrown(thrown, () => false)
+        return failed("evaluate", path, [message], { file, line })
+      }
+    })
+    : evaluateInWorker(path, timeout, (file, digest) => digests.set(file, digest)).pipe(
+      Effect.flatMap((ended) =>
+        ended.kind === "exported"
+          ? Effect.succeed(ended.value)
+          : Effect.fail(failed(ended.operation, path, [ended.reason], ended))
+      )
+    )
+  const manifest = yield* Effect.result(Effect.flatMap(value, (decoded) =>
+    Effect.fromResult(Result.mapError(decodeManifest(decoded), ({ problems }) => failed("validate", path, problems)))))
+  return { manifest, digests }
 })
 
 /** Read first, so that a file that is gone or closed to us is not taken for a mistake in its code. */
-const readText = (path: string): Effect.Effect<string, ManifestError> =>
+const readContent = (path: string) =>
   Effect.tryPromise({
-    try: () => readFile(path, "utf8"),
+    try: () => readFile(path),
     catch: (cause) => {
       const code = (cause as NodeJS.ErrnoException).code ?? "unknown error"
-      return failed("read", path, [code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code})`])
+      const missing = code === "ENOENT" || code === "ENOTDIR"
+      const reason = missing ? "the file does not exist" : `the file cannot be read (${code})`
+      return { error: failed("read", path, [reason]), digest: missing ? ABSENT : code }
     }
   })
-
-const evaluate = (path: string, content: string): Effect.Effect<unknown, ManifestError> =>
-  Effect.tryPromise({
-    try: async () => extname(path) === ".json" ? parseJson(content, path) : evaluateConfig(path),
-    catch: (thrown) => {
-      const failure = failureFromThrown(thrown, () => false)
-      return failed("evaluate", path, [failure.message], failure)
-    }
-  })
-
-const decode = (path: string, value: unknown) =>
-  Effect.try({
-    try: () => decodeManifest(value),
-    // A getter or a proxy of the user's code may throw while it is looked at.
-    catch: (thrown) => failed("validate", path, [failureFromThrown(thrown, () => false).message])
-  }).pipe(
-    Effect.flatMap((decoded) =>
-      Effect.fromResult(Result.mapError(decoded, ({ problems }) => failed("validate", path, problems)))
-    )
-  )
 
 const failed = (
   operation: ManifestError["operation"],
   path: string,
   problems: ReadonlyArray<string>,
-  place?: EvaluationFailure
+  place?: { readonly file: string | undefined; readonly line: number | undefined }
 ): ManifestError => new ManifestError({ operation, path, file: place?.file, line: place?.line, problems })
 
-export const layer: Layer.Layer<ManifestSource, never, AmpsyncConfig> = Layer.effect(ManifestSource, make)
+export const layerWith = (
+  options: ManifestSourceOptions
+): Layer.Layer<ManifestSource, never, AmpsyncConfig | AdminApi> => Layer.effect(ManifestSource, make(options))
+
+export const layer: Layer.Layer<ManifestSource, never, AmpsyncConfig | AdminApi> = layerWith({})

@@ -1,30 +1,20 @@
 import { Effect, Layer, Ref } from "effect"
+import { SqlError } from "effect/sql"
 import type { Chunk } from "../domain/chain/Chunk.ts"
 import { copyColumns, copyHeader, copyTrailer, makeCopyPlan } from "../domain/postgres/encodeCopy.ts"
 import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
 import { planColumns } from "../domain/postgres/PgType.ts"
-import type { PgColumn } from "../domain/postgres/PgType.ts"
 import { choosePosition } from "../domain/postgres/position.ts"
 import type { TableDefinition } from "../domain/postgres/tableDdl.ts"
-import { alterTable, compareTable, createTable, qualifiedName, RANGE_END } from "../domain/postgres/tableDdl.ts"
-import type { Claim } from "../services/Checkpoints.ts"
+import { qualifiedName, RANGE_END } from "../domain/postgres/tableDdl.ts"
+import type { Claim, Fenced } from "../services/Checkpoints.ts"
 import { Checkpoints, TableRefused } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 import type { TableRequest } from "../services/TableSink.ts"
 import { TableSink } from "../services/TableSink.ts"
-
-const EXISTING_COLUMNS = `
-  SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable
-  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`
-
-/** What is in the way of a table of this name, of whatever kind: views and indexes share its namespace. */
-const RELATION = `
-  SELECT c.relkind AS kind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1 AND c.relname = $2`
-
-const HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) AS lz4 FROM pg_settings WHERE name = 'default_toast_compression'"
+import { examineTable } from "./table-sink/examineTable.ts"
+import { makeRemoval } from "./table-sink/removeRows.ts"
 
 /** `TableSink` by binary COPY straight into the table. */
 const make = Effect.gen(function*() {
@@ -33,9 +23,9 @@ const make = Effect.gen(function*() {
   const checkpoints = yield* Checkpoints
   const run = <Row extends object>(statement: string, params: ReadonlyArray<unknown> = []) =>
     pool.sql.unsafe<Row>(statement, [...params])
-  const hasLz4 = run<{ lz4: boolean }>(HAS_LZ4).pipe(Effect.map(([row]) => row?.lz4 === true))
 
-  const prepare = Effect.fn("TableSink.prepare")(function*(request: TableRequest) {
+  /** What the query's columns make of the table. */
+  const design = Effect.fnUntraced(function*(request: TableRequest) {
     const columns = yield* Effect.fromResult(planColumns(request.schema)).pipe(
       Effect.mapError((error) => new TableRefused({ table: request.table, reason: error.message }))
     )
@@ -43,10 +33,21 @@ const make = Effect.gen(function*() {
       Effect.mapError((reason) => new TableRefused({ table: request.table, reason }))
     )
     const definition = { schema: databaseSchema, table: request.table, columns, positionColumn: position.column }
+    return { columns, position, definition, identity: { ...request, positionColumn: position.column } }
+  })
+
+  const plan = Effect.fn("TableSink.plan")(function*(request: TableRequest) {
+    const { definition, identity } = yield* design(request)
+    const { startsAgain: _, ...plan } = yield* examineTable(run, definition, yield* checkpoints.look(identity))
+    return plan
+  })
+
+  const prepare = Effect.fn("TableSink.prepare")(function*(request: TableRequest) {
+    const { columns, definition, identity, position } = yield* design(request)
     const taken = yield* pool.transaction(
       checkpoints.activity(request.table),
       Effect.gen(function*() {
-        const claim = yield* checkpoints.claim({ ...request, positionColumn: position.column })
+        const claim = yield* checkpoints.claim(identity)
         return yield* fit(definition, claim)
       })
     ).pipe(
@@ -67,38 +68,18 @@ const make = Effect.gen(function*() {
   })
 
   /** Creates the table, or checks that the one that is there is ours and fits. */
-  const fit = Effect.fnUntraced(function*(definition: TableDefinition & { columns: ReadonlyArray<PgColumn> }, claim: Claim) {
-    const { positionColumn, schema, table } = definition
-    const refuse = (reason: string) => new TableRefused({ table, reason })
-    const [relation] = yield* run<{ kind: string }>(RELATION, [schema, table])
-    if (relation === undefined) {
-      const statements = createTable(definition, yield* hasLz4)
-      yield* Effect.forEach(statements, (statement) => run(statement), { discard: true })
-      if (claim.isNew) return { claim, notes: [`created with columns ${definition.columns.map((_) => _.name).join(", ")}`] }
-      return {
-        claim: yield* checkpoints.forget({ ...claim, positionColumn }),
-        notes: ["the table was gone although it had a checkpoint; created again, it starts from the first block"]
-      }
-    }
-    if (claim.isNew || !/^[rp]$/.test(relation.kind)) {
-      return yield* refuse("something of this name exists that ampsync did not create; it is left alone")
-    }
-    if (claim.positionColumn !== positionColumn) {
-      return yield* refuse(`its rows are placed by column "${claim.positionColumn}", which the query no longer yields`)
-    }
-    const existing = yield* run<{ name: string; type: string; nullable: boolean }>(EXISTING_COLUMNS, [schema, table])
-    const difference = compareTable(definition, existing)
-    const { added, conflicts } = difference
-    if (conflicts.length > 0) return yield* refuse(`the query no longer fits it: ${conflicts.join("; ")}`)
-    const statement = alterTable(definition, difference, yield* hasLz4)
-    if (statement !== undefined) yield* run(statement)
-    return { claim, notes: evolutionNotes(added.map((_) => _.name), claim) }
+  const fit = Effect.fnUntraced(function*(definition: TableDefinition, claim: Claim) {
+    const { notes, startsAgain, statements } = yield* examineTable(run, definition, claim)
+    yield* Effect.forEach(statements, (statement) => run(statement), { discard: true })
+    const { positionColumn } = definition
+    return { claim: startsAgain ? yield* checkpoints.forget({ ...claim, positionColumn }, 0n) : claim, notes }
   })
 
   const commit = (definition: TableDefinition, copy: string, held: Ref.Ref<Claim>, chunk: Chunk) =>
     pool.transaction(checkpoints.activity(definition.table), applyChunk(definition, copy, held, chunk)).pipe(
       Effect.tap(({ claim }) => Ref.set(held, claim)),
-      Effect.map(({ rowsRemoved }) => ({ rowsRemoved }))
+      Effect.map(({ rowsRemoved }) => ({ rowsRemoved })),
+      Effect.mapError(changedSince)
     )
 
   /** Invariant I1: all of it in the one transaction that surrounds it. */
@@ -143,21 +124,28 @@ const make = Effect.gen(function*() {
     return BigInt(row?.n ?? 0)
   })
 
-  return TableSink.of({ prepare })
+  return TableSink.of({ prepare, plan, ...makeRemoval(run, pool, checkpoints, databaseSchema) })
 })
 
 export const layer: Layer.Layer<TableSink, never, Checkpoints | PgPool | AmpsyncConfig> = Layer.effect(TableSink, make)
 
+/**
+ * The statements of a commit were right when the table was prepared. If they no longer are, somebody changed or dropped it:
+ * preparing it again makes it anew, or refuses it with all reasons.
+ */
+const changedSince = (error: SqlError.SqlError | Fenced): SqlError.SqlError | Fenced =>
+  error._tag === "SqlError" && error.reason._tag === "SqlSyntaxError"
+    ? new SqlError.SqlError({
+      reason: new SqlError.ConnectionError({
+        message: `the table was changed or dropped while it was synced: ${error.reason.message ?? ""}`,
+        operation: "COPY",
+        cause: error.reason.cause
+      })
+    })
+    : error
+
 const copyStatement = (definition: TableDefinition, columns: ReadonlyArray<string>): string =>
   `COPY ${qualifiedName(definition)} (${columns.map(quoteIdentifier).join(", ")}) FROM STDIN (FORMAT BINARY)`
-
-const evolutionNotes = (added: ReadonlyArray<string>, claim: Claim): ReadonlyArray<string> => {
-  const columns = added.length === 0 ? [] : [`added columns ${added.join(", ")}, empty in rows of earlier blocks`]
-  const query = claim.earlierFingerprint === undefined || claim.history.length === 0
-    ? []
-    : [`its query changed: rows up to block ${claim.history.at(-1)?.block} were made by the earlier one`]
-  return [...columns, ...query]
-}
 
 /** Shape: `{"table","kind":"rows"|"watermark"|"reorg","from","to","rows","removed"}`; blocks as decimal numbers. */
 const notification = (table: string, chunk: Chunk, removed: number): string => {

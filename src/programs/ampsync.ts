@@ -16,7 +16,7 @@ import type { AdminApi } from "../services/AdminApi.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
 import type { AmpsyncConfig, ConfigError } from "../services/Config.ts"
 import type { FlightClient } from "../services/FlightClient.ts"
-import type { ManifestError, ManifestSource } from "../services/ManifestSource.ts"
+import type { LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
 import type { SyncStatus } from "../services/SyncStatus.ts"
 import type { TableSink } from "../services/TableSink.ts"
@@ -31,18 +31,25 @@ export type Services =
   | SyncStatus
   | TableSink
 
-/** Everything but settings and connections to the database, which a host may have already. */
-const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, never, AmpsyncConfig | PgPool> = Layer.mergeAll(
-  adminApi.pipe(Layer.provide(NodeHttpClient.layerNodeHttp)),
+/** What needs no database: a config that is code is evaluated while the pool connects. */
+const servicesWithoutPool = Layer.mergeAll(
+  manifestSource.pipe(Layer.provideMerge(adminApi), Layer.provide(NodeHttpClient.layerNodeHttp)),
   flightClient,
-  manifestSource,
-  syncStatus,
-  tableSink.pipe(Layer.provideMerge(checkpoints))
+  syncStatus
+)
+
+const sink = tableSink.pipe(Layer.provideMerge(checkpoints))
+
+/** Everything but settings and connections to the database, which a host may have already. */
+const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, never, AmpsyncConfig | PgPool> = Layer.merge(
+  servicesWithoutPool,
+  sink
 )
 
 /** All services on settings that come from elsewhere. */
-export const services: Layer.Layer<Services, SqlError.SqlError, AmpsyncConfig> = servicesWithPool.pipe(
-  Layer.provideMerge(pgPool)
+export const services: Layer.Layer<Services, SqlError.SqlError, AmpsyncConfig> = Layer.merge(
+  servicesWithoutPool,
+  sink.pipe(Layer.provideMerge(pgPool))
 )
 
 const background = Layer.effectDiscard(Effect.flatMap(prepare, (manifest) => Effect.forkScoped(run(manifest))))
@@ -54,12 +61,12 @@ const background = Layer.effectDiscard(Effect.flatMap(prepare, (manifest) => Eff
  */
 export const layer: Layer.Layer<
   Services | AmpsyncConfig,
-  ConfigError | ManifestError | SqlError.SqlError
+  ConfigError | LoadError | SqlError.SqlError
 > = background.pipe(Layer.provideMerge(services), Layer.provideMerge(configFromEnvironment))
 
 /** As `layer`, with settings and database connections of the app. */
 export const layerWithPool: Layer.Layer<
   Exclude<Services, PgPool>,
-  ManifestError | SqlError.SqlError,
+  LoadError | SqlError.SqlError,
   AmpsyncConfig | PgPool
 > = background.pipe(Layer.provideMerge(servicesWithPool))

@@ -46,6 +46,22 @@ export const reorgFailed = (table: string, reason: string) =>
 export const parked = (table: string, reason: string) =>
   `Table '${table}' is parked until the config changes: ${reason}`
 export const standingBy = (table: string, reason: string) => `Standing by for table '${table}': ${reason}`
+export const watching = (path: string) => `File watcher initialized for '${path}'`
+export const manifestChanged = "Manifest file changed, initiating hot-reload..."
+export const newVersion = (dataset: string, version: string) =>
+  `Version ${version} of dataset ${dataset} is published, initiating hot-reload...`
+export const reloaded = (name: string, version: string | undefined) =>
+  `Successfully loaded new manifest: ${name} v${version ?? "latest"}`
+export const reloadFailed = (reason: string) => `Failed to reload manifest: ${reason}`
+export const keepingPrevious = "Keeping previous configuration active"
+export const keepingPreviousForNow = `${keepingPrevious}; trying the new one again until it works or changes`
+export const tablesAfterReload = (counts: Readonly<Record<"unchanged" | "changed" | "started" | "removed" | "retried", number>>) =>
+  `Tables: ${Object.entries(counts).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`).join(", ")}`
+export const tableRemoved = (table: string) =>
+  `Table '${table}' is no longer in the config and is not synced any more; its complete rows and its checkpoint stay`
+export const trimmed = (table: string, rows: number) => `Deleted ${rows} provisional rows from table '${table}'`
+export const notTrimmed = (table: string, reason: string) => `Table '${table}' keeps its provisional rows: ${reason}`
+export const crashed = (table: string, reason: string) => `Table '${table}' ended by a mistake of ampsync: ${reason}`
 export const signalReceived = (signal: string) => `Received ${signal}, shutting down gracefully...`
 export const shuttingDown = (tables: number) => `Shutting down ${tables} stream processing tasks...`
 export const tasksEnded = "All stream tasks shut down gracefully"

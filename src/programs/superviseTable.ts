@@ -1,4 +1,4 @@
-import { Duration, Effect, Ref, Schedule } from "effect"
+import { Clock, Duration, Effect, Ref, Schedule } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Fenced, TableHeld } from "../services/Checkpoints.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
@@ -14,6 +14,9 @@ const MAX_QUIET_ATTEMPTS = 5
 const MAX_BREACHES = 5
 /** A search for the newest canonical block takes a connection per step; beyond so many it is a failure like others. */
 const MAX_SEARCH_STEPS = 40
+
+/** A stream that was open and at the tip for so long was a good one, even if the chain gave it nothing to commit. */
+const GOOD_STREAM_MILLIS = 30_000
 
 const RECONNECT = Duration.seconds(1)
 const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("60 seconds")]).pipe(Schedule.jittered)
@@ -42,6 +45,8 @@ export const superviseTable = Effect.fn("superviseTable")(function*(session: Tab
       Effect.gen(function*() {
         yield* Effect.logError(log.parked(name, error.message))
         yield* status.update(name, () => ({ phase: "parked", reason: error.message }))
+        // Another process may have the config that this one lacks.
+        yield* Effect.ignore(checkpoints.release(name))
         return yield* Effect.never
       })
     ),
@@ -61,17 +66,20 @@ const noAttempts: Quiet = { attempts: 0, breaches: 0, searches: 0 }
 const attempt = Effect.fnUntraced(function*(session: TableSession, quiet: Ref.Ref<Quiet>) {
   const status = yield* SyncStatus
   const { name } = session.table
-  const before = yield* Ref.get(session.commits)
+  const madeProgress = yield* watchProgress(session)
+  let progressed = false
   yield* syncTable(session).pipe(
+    Effect.ensuring(Effect.gen(function*() {
+      progressed = yield* madeProgress
+      if (progressed) yield* Ref.set(quiet, noAttempts)
+    })),
     Effect.andThen(Effect.logWarning(log.streamEnded(name))),
     // An end without a word is the server's right; coming back at once would make it a storm.
-    Effect.andThen(Effect.sleep("1 second")),
+    Effect.andThen(Effect.sleep(RECONNECT)),
     Effect.catchTag(["TableHeld", "Fenced"], (error) => standBy(status, name, error)),
     Effect.catchTag("OtherApproach", (other) => approachOtherwise(session, quiet, other)),
     Effect.catch((error) =>
       Effect.gen(function*() {
-        const progressed = (yield* Ref.get(session.commits)) !== before
-        if (progressed) yield* Ref.set(quiet, noAttempts)
         if (isBreach(error)) yield* Ref.update(quiet, (_) => ({ ..._, breaches: _.breaches + 1 }))
         if (!progressed || !mayHeal(error, 0)) return yield* error
         // Progress was made: the schedule of delays begins anew with the next attempt.
@@ -80,6 +88,17 @@ const attempt = Effect.fnUntraced(function*(session: TableSession, quiet: Ref.Re
       })
     )
   )
+})
+
+/** From now on: whether something was committed, or the stream at least stood at the tip for long. */
+const watchProgress = Effect.fnUntraced(function*({ commits, table }: TableSession) {
+  const status = yield* SyncStatus
+  const [before, began] = [yield* Ref.get(commits), yield* Clock.currentTimeMillis]
+  return Effect.gen(function*() {
+    if ((yield* Ref.get(commits)) !== before) return true
+    const phase = (yield* status.get).get(table.name)?.phase
+    return phase === "caught up" && (yield* Clock.currentTimeMillis) - began >= GOOD_STREAM_MILLIS
+  })
 })
 
 const standBy = Effect.fnUntraced(function*(status: SyncStatus["Service"], name: string, error: TableHeld | Fenced) {

@@ -1,7 +1,7 @@
 import { Effect, Schedule } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
-import { ManifestSource } from "../services/ManifestSource.ts"
+import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import * as log from "./logLines.ts"
 import { syncDataset } from "./syncDataset.ts"
 
@@ -12,12 +12,18 @@ const patience = Schedule.min([Schedule.exponential("500 millis"), Schedule.spac
   Schedule.jittered
 )
 
+/** A config file is right or wrong; only the server that settings without one are checked against may be down. */
+const mayHeal = (error: LoadError): boolean => error._tag === "AdminApiError" && error.retryable
+
 /** Loads the config file and prepares the database; fails with what an operator must put right, and waits for what heals. */
 export const prepare = Effect.gen(function*() {
   const manifests = yield* ManifestSource
   const checkpoints = yield* Checkpoints
   yield* Effect.logInfo(log.starting)
-  const manifest = yield* manifests.load
+  const manifest = yield* manifests.load.pipe(
+    Effect.tapError((error) => mayHeal(error) ? Effect.logWarning(`${error.message}; trying again`) : Effect.void),
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => mayHeal(input))))
+  )
   yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
   yield* checkpoints.ensure.pipe(
     Effect.tapError((error) => Effect.logWarning(`The bookkeeping tables could not be prepared: ${error.message}`)),

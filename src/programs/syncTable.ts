@@ -1,15 +1,13 @@
-import { Effect, Ref, Schema, Stream } from "effect"
+import { Effect, Ref, Stream } from "effect"
 import type { Semaphore } from "effect"
 import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
-import { decodeSchema } from "../domain/arrow/decodeSchema.ts"
+import { differences } from "../domain/arrow/differences.ts"
 import type { BatchSize } from "../domain/BatchSize.ts"
 import type { Approach } from "../domain/chain/approach.ts"
 import { cursorOf, resume } from "../domain/chain/approach.ts"
 import type { Chunk, Part } from "../domain/chain/Chunk.ts"
 import type { Verdict } from "../domain/chain/follow.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
-import { datasetId } from "../domain/Dataset.ts"
-import type { Manifest } from "../domain/Manifest.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import type { AdminApi } from "../services/AdminApi.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
@@ -18,31 +16,22 @@ import { SyncStatus } from "../services/SyncStatus.ts"
 import type { TableWriter } from "../services/TableSink.ts"
 import { TableSink } from "../services/TableSink.ts"
 import { commitChunks } from "./commitChunks.ts"
+import { describeTable } from "./describeTable.ts"
 import { followTable } from "./followTable.ts"
+import { type Generation, requestOf } from "./Generation.ts"
 import * as log from "./logLines.ts"
 import { verifyBlock } from "./verifyBlock.ts"
 
 /** What the attempts at one table share; nothing here must survive the process. */
 export interface TableSession {
   readonly table: TableSpec
-  readonly manifest: Manifest
-  readonly version: string | undefined
+  /** Of the config in force: one that leaves this table as it is may replace it between two attempts. */
+  readonly generation: Ref.Ref<Generation>
   readonly permits: Semaphore.Semaphore
   readonly size: Ref.Ref<BatchSize>
   readonly approach: Ref.Ref<Approach>
   /** Counts commits: an attempt that moved it made progress. */
   readonly commits: Ref.Ref<number>
-  /** What the Admin API says of this table's columns otherwise than the query does. */
-  readonly contradictions: (schema: ArrowSchema) => ReadonlyArray<string>
-}
-
-/** The server described a query that no table can hold: nothing but a change of the query helps. */
-export class UnreadableSchema extends Schema.TaggedError<UnreadableSchema>()("UnreadableSchema", {
-  reason: Schema.String
-}) {
-  override get message() {
-    return `the server's description of the query cannot be read: ${this.reason}`
-  }
 }
 
 /**
@@ -51,25 +40,20 @@ export class UnreadableSchema extends Schema.TaggedError<UnreadableSchema>()("Un
  * Every attempt begins from what is durable, so none needs to know how the one before ended.
  */
 export const syncTable = Effect.fn("syncTable")(function*(session: TableSession) {
-  const { manifest, table } = session
+  const { table } = session
+  const generation = yield* Ref.get(session.generation)
   const [flight, sink, config, status] = [
     yield* FlightClient,
     yield* TableSink,
     yield* AmpsyncConfig,
     yield* SyncStatus
   ]
-  const schema = yield* describe(table)
+  const schema = yield* describeTable(table)
   yield* Effect.logInfo(log.connected(config.flightAddr))
-  const writer = yield* sink.prepare({
-    table: table.name,
-    dataset: datasetId(manifest.dataset),
-    version: session.version,
-    fingerprint: table.fingerprint,
-    schema
-  })
+  const writer = yield* sink.prepare(requestOf(generation, table, schema))
   const approach = yield* Ref.get(session.approach)
   const cursor = cursorOf(approach, writer.known.history)
-  for (const sentence of session.contradictions(schema)) yield* Effect.logWarning(`Table '${table.name}': ${sentence}`)
+  for (const sentence of contradictions(generation, table, schema)) yield* Effect.logWarning(`Table '${table.name}': ${sentence}`)
   yield* announce(table, schema, writer, cursor)
   yield* status.update(table.name, () => ({
     phase: "catching up",
@@ -92,7 +76,7 @@ export const syncTable = Effect.fn("syncTable")(function*(session: TableSession)
   }
   const services = yield* Effect.context<AdminApi | FlightClient>()
   const verify = (network: string, block: Watermark): Effect.Effect<Verdict> =>
-    Effect.provideContext(verifyBlock(manifest, network, block), services)
+    Effect.provideContext(verifyBlock(generation.manifest, network, block), services)
   const parts = followTable(frames, { known: writer.known, options, approach, plan: writer.plan, verify }).pipe(
     Stream.tap((part) => notePart(session, part))
   )
@@ -112,15 +96,11 @@ export const syncTable = Effect.fn("syncTable")(function*(session: TableSession)
   })
 }, Effect.scoped, (effect, session) => Effect.annotateLogs(effect, { table: session.table.name }))
 
-/** The columns of the query as the server plans it. */
-const describe = Effect.fnUntraced(function*(table: TableSpec) {
-  const flight = yield* FlightClient
-  const bytes = yield* flight.schema(table.query.batch)
-  return yield* Effect.mapError(
-    Effect.fromResult(decodeSchema(bytes)),
-    (error) => new UnreadableSchema({ reason: error.message })
-  )
-})
+/** What the Admin API says of this table's columns otherwise than the query does. */
+const contradictions = ({ info }: Generation, table: TableSpec, schema: ArrowSchema): ReadonlyArray<string> => {
+  const published = info.tables.find(({ name }) => name === table.name)
+  return published?.schema === undefined ? [] : differences(published.schema, schema)
+}
 
 const announce = Effect.fnUntraced(function*(
   table: TableSpec,

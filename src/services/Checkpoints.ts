@@ -4,7 +4,7 @@
  * Owns the bookkeeping tables only: it never reads or writes user rows. Invariant I1: `advance` joins the transaction of
  * the rows it describes. Invariant I3: whoever does not hold the current epoch writes nothing.
  */
-import type { Effect } from "effect"
+import type { Effect, Option } from "effect"
 import { Context, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Reorg } from "../domain/chain/Chunk.ts"
@@ -36,6 +36,9 @@ export interface Claim extends Known {
   /** Fingerprint of the query that filled the table so far, where it is another one. */
   readonly earlierFingerprint: string | undefined
 }
+
+/** What a claim would find, for whoever only looks. */
+export type Standing = Pick<Claim, "history" | "positionColumn" | "isNew" | "earlierFingerprint">
 
 /** What one commit changes. */
 export interface Advance {
@@ -84,8 +87,15 @@ export class Checkpoints extends Context.Service<Checkpoints, {
   readonly claim: (identity: TableIdentity) => Effect.Effect<Claim, SqlError.SqlError | TableHeld | TableRefused>
   /** Ends sessions that hang in a transaction on `table`: those of a writer no longer alive, and our own abandoned ones. */
   readonly evictStale: (table: string) => Effect.Effect<number, SqlError.SqlError>
-  /** Forgets what was durable, in the current transaction: the data table is gone and starts again. */
-  readonly forget: (claim: Claim) => Effect.Effect<Claim, SqlError.SqlError>
+  /** What `claim` would find; whether another process writes the table makes no difference here. */
+  readonly look: (identity: TableIdentity) => Effect.Effect<Standing, SqlError.SqlError | TableRefused>
+  /** What a table was claimed as last; none where it has no checkpoint of ours. */
+  readonly recorded: (table: string) => Effect.Effect<Option.Option<TableIdentity>, SqlError.SqlError>
+  /**
+   * Forgets what was durable, in the current transaction: the table starts again from the first block, and the `rows` that
+   * are still in it are provisional.
+   */
+  readonly forget: (claim: Claim, rows: bigint) => Effect.Effect<Claim, SqlError.SqlError>
   /**
    * Records what the current transaction changes; the first statement of its transaction. The claim it returns holds once
    * that transaction commits.

@@ -104,9 +104,17 @@ export class Chain {
     this.notify()
   }
 
-  /** Makes the server forget every orphaned block, as if its files had been collected. */
-  forgetOrphans(): void {
-    this.orphans = []
+  /**
+   * Makes the server forget orphaned blocks, as if their files had been collected: all of them, or those before block `below`.
+   *
+   * After the latter the server walks back from an orphaned cursor only as far as it remembers.
+   */
+  forgetOrphans(below?: bigint): void {
+    this.orphans = below === undefined
+      ? []
+      : this.orphans.flatMap((segment) =>
+        segment.end < below ? [] : [{ ...segment, start: segment.start < below ? below : segment.start }]
+      )
   }
 
   /** Calls `listener` whenever the visible chain has changed; the answer ends that. */

@@ -112,8 +112,8 @@ describe("AmpsyncConfig", () => {
 
   it.effect("finds a bare file name in the working directory", () =>
     Effect.gen(function*() {
-      const { manifestPath } = yield* given({ DATASET_MANIFEST: "package.json" })
-      assert.strictEqual(manifestPath, join(process.cwd(), "package.json"))
+      const { manifest } = yield* given({ DATASET_MANIFEST: "package.json" })
+      assert.deepStrictEqual(manifest, { _tag: "File", path: join(process.cwd(), "package.json") })
     }))
 })
 

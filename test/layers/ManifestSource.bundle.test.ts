@@ -11,13 +11,17 @@ import { promisify } from "node:util"
 const repository = fileURLToPath(new URL("../..", import.meta.url))
 
 const entry = `
+import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
+import { layer as adminApi } from "./src/layers/AdminApi.ts"
 import { layerFrom } from "./src/layers/Config.ts"
 import { layer } from "./src/layers/ManifestSource.ts"
 import { ManifestSource } from "./src/services/ManifestSource.ts"
 const settings = layerFrom({ DATASET_MANIFEST: process.argv[2], DATABASE_URL: "postgresql://me@h/db" })
 Effect.runPromise(
-  Effect.flatMap(ManifestSource, (source) => source.load).pipe(Effect.provide(layer.pipe(Layer.provide(settings))))
+  Effect.flatMap(ManifestSource, (source) => source.load).pipe(Effect.provide(
+    layer.pipe(Layer.provide(adminApi), Layer.provide(NodeHttpClient.layerNodeHttp), Layer.provide(settings))
+  ))
 ).then(({ dataset, network }) => console.log(dataset.name, network), (error) => console.log("failed:", error.message))
 `
 

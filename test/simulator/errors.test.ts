@@ -131,7 +131,7 @@ describe("errors of the simulator", () => {
         assert.include(yield* failureOf(client.getTable(Buffer.from("junk"))), "INVALID_ARGUMENT")
         assert.include(yield* failureOf(client.getSchema(pathDescriptor("a"))), "UNIMPLEMENTED: get_schema")
         // The handler of the real server panics here, and the connection is gone.
-        const hello = [{ protocolVersion: "0", payload: Buffer.from("") }]
+        const hello = [{ protocolVersion: 0, payload: Buffer.from("") }]
         const shaken = client.raw.handshake((async function*() {
           yield* hello
         })())[Symbol.asyncIterator]()

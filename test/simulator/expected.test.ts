@@ -28,6 +28,10 @@ const storedAs = (type: ArrowType, value: PlainValue): readonly [expression: str
   return ["$1::numeric", value === null ? null : String(value)]
 }
 
+/** As text, whatever time zone the session has. */
+const textOf = (expression: string): string =>
+  expression.includes("timestamptz") ? `(${expression} AT TIME ZONE 'UTC')::text || '+00'` : `(${expression})::text`
+
 describe("what the simulator expects in PostgreSQL", () => {
   for (const dialect of ["nozzle", "amp"] as const) {
     it.live(`${dialect}: every column of every table is rendered as PostgreSQL prints it`, () =>
@@ -36,18 +40,18 @@ describe("what the simulator expects in PostgreSQL", () => {
         const chain = new Chain({ seed: 4, dialect, blocks: 8 })
         for (const table of TABLE_NAMES) {
           for (const row of [...chain.rows(table)].slice(0, 12)) {
-            for (const { name, type } of fieldsOf(TABLES[dialect][table])) {
-              const value = row[name] ?? null
-              const [expression, parameter] = storedAs(type, value)
-              const text = expression.includes("timestamptz")
-                ? `(${expression} AT TIME ZONE 'UTC')::text || '+00'`
-                : `(${expression})::text`
-              const [stored] = yield* query<{ text: string | null }>(`SELECT ${text} AS text`, [parameter])
-              const printed = expression.includes("jsonb") && stored!.text !== null
-                ? canonicalJson(stored!.text)
-                : stored!.text
-              assert.strictEqual(renderValue(type, value), printed, `${table}.${name}`)
-            }
+            const columns = fieldsOf(TABLES[dialect][table]).map((field) => ({
+              ...field,
+              value: row[field.name] ?? null
+            }))
+            const stored = columns.map(({ type, value }) => storedAs(type, value))
+            const texts = stored.map(([expression], i) => `${textOf(expression).replace("$1", `$${i + 1}`)} AS c${i}`)
+            const [printed] = yield* query(`SELECT ${texts.join(", ")}`, stored.map(([, parameter]) => parameter))
+            columns.forEach(({ name, type, value }, i) => {
+              const text = printed![`c${i}`] as string | null
+              const isJson = stored[i]![0].includes("jsonb") && text !== null
+              assert.strictEqual(renderValue(type, value), isJson ? canonicalJson(text) : text, `${table}.${name}`)
+            })
           }
         }
       }))

@@ -73,6 +73,16 @@ describe("reorgs and cursors of the simulator", () => {
         }
       }))
 
+    it.live(`${dialect}: from an orphaned cursor the server walks back only as far as it remembers`, () =>
+      Effect.gen(function*() {
+        const { cursor, simulator, stream } = yield* desk({ dialect, blocks: 50 })
+        const orphaned = cursor(48n)
+        simulator.reorg(30)
+        simulator.chain.forgetOrphans(35n)
+        const [range] = yield* ranges(yield* stream("blocks", orphaned), isLast)
+        assert.deepStrictEqual([span(range!), range!.range.prev_hash], [[35, 50], simulator.chain.hashAt(34n)!])
+      }))
+
     it.live(`${dialect}: beyond a chain that was replaced by a shorter one there is silence, until it has grown`, () =>
       Effect.gen(function*() {
         const { cursor, simulator, stream } = yield* desk({ dialect, blocks: 20 })

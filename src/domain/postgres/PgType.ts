@@ -2,6 +2,7 @@ import { Data } from "effect"
 import * as Result from "effect/Result"
 import type { ArrowField, ArrowSchema, ArrowType } from "../arrow/ArrowSchema.ts"
 import { formatArrowType } from "../arrow/formatArrowType.ts"
+import { type ColumnOverride, formatOverrideType, type OverrideType, overrideWriter } from "./columnOverride.ts"
 import { arrayWriter } from "./encodeArray.ts"
 import { byteaWriter, fixedByteaWriter, textWriter } from "./encodeBytes.ts"
 import { bigintWriter, integerWriter, smallintWriter } from "./encodeInteger.ts"
@@ -131,30 +132,60 @@ export interface UnsupportedColumn {
   readonly reason: string
 }
 
-/** Columns of a query that have no faithful home, all of them at once. */
+/** A column whose type the config asks for, and why it cannot be had. */
+export interface RefusedOverride {
+  readonly column: string
+  /** Absent where the query does not yield the column. */
+  readonly arrowType: string | undefined
+  readonly wanted: string
+  readonly reason: string
+}
+
+/** Columns of a query that have no faithful home, or not the one the config asks for, all of them at once. */
 export class UnsupportedColumns extends Data.TaggedError("UnsupportedColumns")<{
   readonly columns: ReadonlyArray<UnsupportedColumn>
+  readonly overrides: ReadonlyArray<RefusedOverride>
 }> {
   override get message() {
-    const lines = this.columns.map(({ arrowType, column, reason }) =>
+    const columns = this.columns.map(({ arrowType, column, reason }) =>
       `column ${JSON.stringify(column)} (${arrowType}): ${reason}`
     )
-    return `the query has columns that PostgreSQL cannot hold as they are: ${lines.join("; ")}`
+    const overrides = this.overrides.map(({ arrowType, column, reason, wanted }) =>
+      `column ${JSON.stringify(column)}${arrowType === undefined ? "" : ` (${arrowType})`} as ${wanted}: ${reason}`
+    )
+    return [
+      ...(columns.length === 0
+        ? []
+        : [`the query has columns that PostgreSQL cannot hold as they are: ${columns.join("; ")}`]),
+      ...(overrides.length === 0 ? [] : [`the config asks for types that cannot be had: ${overrides.join("; ")}`])
+    ].join(". Also ")
   }
 }
 
-/** Gives every column of a query its home. Fails with every column that has none, by type or by name. */
+/**
+ * Gives every column of a query its home, or the one that `overrides` asks for. Fails with every column that has none, by
+ * type or by name, and every override that cannot be followed.
+ */
 export const planColumns = (
-  schema: ArrowSchema
+  schema: ArrowSchema,
+  overrides: ReadonlyArray<ColumnOverride> = []
 ): Result.Result<ReadonlyArray<PgColumn>, UnsupportedColumns> => {
   const planned: Array<PgColumn> = []
   const refused: Array<UnsupportedColumn> = []
+  const refusedOverrides: Array<RefusedOverride> = []
   const names = new Set<string>()
+  const wanted = new Map(overrides.map(({ column, type }) => [column, type]))
   for (const field of schema.fields) {
-    const home = Result.flatMap(checkName(field.name, names), () => homeOf(field))
+    const override = wanted.get(field.name)
+    const home = Result.flatMap(
+      checkName(field.name, names),
+      () => override === undefined ? homeOf(field) : overriddenHome(field, override)
+    )
     names.add(field.name)
     if (Result.isFailure(home)) {
-      refused.push({ column: field.name, arrowType: formatArrowType(field.type), reason: home.failure })
+      const problem = { column: field.name, arrowType: formatArrowType(field.type), reason: home.failure }
+      if (override === undefined) refused.push(problem)
+      else refusedOverrides.push({ ...problem, wanted: formatOverrideType(override) })
     } else {
       const { name: type, writer } = home.success
       planned.push({ name: field.name, type, nullable: isNullable(field), arrow: field, writer })
@@ -165,17 +196,33 @@ export const planColumns = (
     const last = schema.fields[MAX_COLUMNS]!
     refused.push({ column: last.name, arrowType: formatArrowType(last.type), reason })
   }
-  return refused.length === 0 ? Result.succeed(planned) : Result.fail(new UnsupportedColumns({ columns: refused }))
+  for (const { column, type } of overrides) {
+    if (names.has(column)) continue
+    const reason = "the query does not yield this column"
+    refusedOverrides.push({ column, arrowType: undefined, wanted: formatOverrideType(type), reason })
+  }
+  return refused.length === 0 && refusedOverrides.length === 0
+    ? Result.succeed(planned)
+    : Result.fail(new UnsupportedColumns({ columns: refused, overrides: refusedOverrides }))
 }
 
 /** PostgreSQL allows 1600 columns in a table; two are ours. Source: PostgreSQL, access/htup_details.h, `MaxHeapAttributeNumber`. */
 const MAX_COLUMNS = 1598
 
 /** Columns that say where in the chain a row stands, best first. */
-const positionNames: ReadonlyArray<string> = ["_block_num", "block_num"]
+export const positionNames: ReadonlyArray<string> = ["_block_num", "block_num"]
 
 const homeOf = (field: ArrowField): Home =>
   positionNames.includes(field.name) && field.type.kind === "int" ? bigint(field.type) : pgType(field.type)
+
+/** A column that is of the wanted type anyway keeps its own encoder. */
+const overriddenHome = (field: ArrowField, wanted: OverrideType): Home => {
+  if (positionNames.includes(field.name)) return Result.fail("block numbers are always bigint")
+  const [home, name] = [pgType(field.type), formatOverrideType(wanted)]
+  return Result.isSuccess(home) && home.success.name === name
+    ? home
+    : Result.map(overrideWriter(field.type, wanted), (writer) => ({ name, elementOid: undefined, writer }))
+}
 
 const checkName = (name: string, taken: ReadonlySet<string>): Result.Result<string, string> => {
   if (name === ROW_INDEX || name === RANGE_END) return Result.fail("this name belongs to Ampsync; choose another alias")

@@ -19,6 +19,9 @@ export class BadIdentifier extends Data.TaggedError("BadIdentifier")<{
 /** Quotes a name so that PostgreSQL takes it exactly as it is: case, spaces and reserved words included. */
 export const quoteIdentifier = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`
 
+/** Quotes a text as a value. The E form means the same under every `standard_conforming_strings`. */
+export const quoteLiteral = (text: string): string => `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`
+
 /** Accepts `name` when PostgreSQL can hold it unchanged. Fails: empty, more than 63 bytes of UTF-8, a NUL or half a surrogate pair inside. */
 export const checkIdentifier = (name: string): Result.Result<string, BadIdentifier> => {
   const reason = identifierProblem(name)
@@ -33,7 +36,8 @@ export const checkColumnName = (name: string): Result.Result<string, BadIdentifi
     )
     : checkIdentifier(name)
 
-const identifierProblem = (name: string): string | undefined => {
+/** Why PostgreSQL cannot hold `name` unchanged; none where it can. */
+export const identifierProblem = (name: string): string | undefined => {
   if (name.length === 0) return "it is empty"
   if (name.includes("\u0000")) return "it contains a NUL character"
   const bytes = new TextEncoder().encode(name)

@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import type { Position } from "./encodeCopy.ts"
-import type { PgColumn } from "./PgType.ts"
+import { type PgColumn, positionNames } from "./PgType.ts"
 import { RANGE_END, ROW_INDEX } from "./tableDdl.ts"
 
 export interface ChosenPosition {
@@ -17,7 +17,7 @@ export const choosePosition = (columns: ReadonlyArray<PgColumn>): Result.Result<
   if (clash !== undefined) {
     return Result.fail(`column "${clash.name}" is one that ampsync adds itself; choose another alias`)
   }
-  for (const name of ["_block_num", "block_num"]) {
+  for (const name of positionNames) {
     const index = columns.findIndex((column) => column.name === name)
     if (index < 0) continue
     if (columns[index]!.type === "bigint") {

@@ -6,12 +6,12 @@
  * node_modules and built-in modules do not change under a running service, and go to Node.
  */
 import type { Jiti } from "jiti"
-import { readFileSync } from "node:fs"
 import { createRequire, isBuiltin } from "node:module"
-import { dirname, extname, sep } from "node:path"
+import { dirname, extname, resolve, sep } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { Script } from "node:vm"
 import { failureInTransformed, missingModule, parseJson } from "./evaluationFailure.ts"
+import type { SourceFiles } from "./SourceFiles.ts"
 
 interface LoadedModule {
   exports: unknown
@@ -31,14 +31,17 @@ type Compiled = (
 
 const moduleExtensions = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"])
 
+
 export class ModuleLoader {
   readonly #jiti: Jiti
   readonly #virtual: Readonly<Record<string, unknown>>
+  readonly #sources: SourceFiles
   readonly #modules = new Map<string, LoadedModule>()
 
-  constructor(jiti: Jiti, virtual: Readonly<Record<string, unknown>>) {
+  constructor(jiti: Jiti, virtual: Readonly<Record<string, unknown>>, sources: SourceFiles) {
     this.#jiti = jiti
     this.#virtual = virtual
+    this.#sources = sources
   }
 
   /** True for a file that was evaluated here. */
@@ -87,13 +90,13 @@ export class ModuleLoader {
   }
 
   #json(file: string): unknown {
-    const value = parseJson(readFileSync(file, "utf8"), file)
+    const value = parseJson(this.#sources.read(file), file)
     this.#modules.set(file, { exports: value, done: Promise.resolve() })
     return value
   }
 
   #compile(file: string, async: boolean): Compiled {
-    const source = readFileSync(file, "utf8")
+    const source = this.#sources.read(file)
     const code = this.#jiti.transform({ source, filename: file, ts: /\.[cm]?ts$/.test(file), async, retainLines: true })
     const failure = failureInTransformed(code)
     if (failure !== undefined) throw failure
@@ -122,7 +125,10 @@ export class ModuleLoader {
 
   #resolve(specifier: string, parent: string): string {
     const url = this.#jiti.esmResolve(specifier, { parentURL: pathToFileURL(parent), try: true })
-    if (url === undefined) throw missingModule(specifier, parent)
+    if (url === undefined) {
+      if (isPath(specifier)) this.#sources.missing(candidates(specifier, parent))
+      throw missingModule(specifier, parent)
+    }
     return url.startsWith("file:") ? fileURLToPath(url) : url
   }
 
@@ -130,7 +136,15 @@ export class ModuleLoader {
   #isOwn(specifier: string, file: string): boolean {
     const extension = extname(file)
     if (!moduleExtensions.has(extension) && extension !== ".json") return false
-    const isPath = /^\.{0,2}\//.test(specifier) || specifier.startsWith("file:")
-    return isPath || !file.split(sep).includes("node_modules")
+    return isPath(specifier) || !file.split(sep).includes("node_modules")
   }
+}
+
+const isPath = (specifier: string): boolean => /^\.{0,2}\//.test(specifier) || specifier.startsWith("file:")
+
+/** Where a module that was not found would be looked for. */
+const candidates = (specifier: string, parent: string): ReadonlyArray<string> => {
+  const path = specifier.startsWith("file:") ? fileURLToPath(specifier) : resolve(dirname(parent), specifier)
+  const endings = ["", ...moduleExtensions, ".json"]
+  return [...endings.map((ending) => path + ending), ...[...moduleExtensions].map((ending) => `${path}${sep}index${ending}`)]
 }

@@ -1,10 +1,10 @@
 /** Runs a config file that is code, and gives what its default export comes to. */
-import { readFileSync } from "node:fs"
 import { dirname, isAbsolute, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { defineDataset, type DefinitionContext } from "../../domain/defineDataset.ts"
 import { EvaluationFailure, failureFromThrown } from "./evaluationFailure.ts"
 import { ModuleLoader } from "./ModuleLoader.ts"
+import type { SourceFiles } from "./SourceFiles.ts"
 
 /** The packages config files of both eras import `defineDataset` from. */
 const packages = ["nozzl", "nozzle", "@edgeandnode/amp"]
@@ -26,14 +26,14 @@ const packageOf = (name: string): object =>
 const virtualModules = Object.fromEntries(packages.map((name) => [name, packageOf(name)]))
 
 /** Rejects with an `EvaluationFailure`, whatever the module does. */
-export const evaluateConfig = async (path: string): Promise<unknown> => {
+export const evaluateConfig = async (path: string, sources: SourceFiles): Promise<unknown> => {
   // 2 MB of compiler that a JSON config never needs.
   const { createJiti } = await import("jiti/static")
   const jiti = createJiti(pathToFileURL(path).href, { fsCache: false, interopDefault: true, virtualModules })
-  const loader = new ModuleLoader(jiti, virtualModules)
+  const loader = new ModuleLoader(jiti, virtualModules, sources)
   try {
     const exported = defaultExport(await loader.load(path), path)
-    return typeof exported === "function" ? await exported(contextOf(path)) : await exported
+    return typeof exported === "function" ? await exported(contextOf(path, sources)) : await exported
   } catch (thrown) {
     throw failureFromThrown(thrown, loader.isOwnFile)
   }
@@ -46,13 +46,12 @@ const defaultExport = (namespace: unknown, path: string): unknown => {
   return namespace
 }
 
-const contextOf = (path: string): DefinitionContext => ({
+const contextOf = (path: string, sources: SourceFiles): DefinitionContext => ({
   definitionPath: path,
   functionSource: (relativePath) => {
     if (isAbsolute(relativePath) || relativePath.split(/[\\/]/).includes("..")) {
       throw new EvaluationFailure("functionSource reads files beside the config file only", path)
     }
-    const file = join(dirname(path), relativePath)
-    return { source: readFileSync(file, "utf8"), filename: relativePath }
+    return { source: sources.read(join(dirname(path), relativePath)), filename: relativePath }
   }
 })

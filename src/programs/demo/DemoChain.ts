@@ -22,9 +22,9 @@ const replaceLast = (chain: DemoChain, { reorgDepth }: Pace, onReorg: OnReorg): 
     return Effect.andThen(onReorg(last - BigInt(depth) + 1n, last), Effect.sync(() => chain.reorg(depth)))
   })
 
-/** Mines one block after the other for ever; every `reorgEvery`-th step is a reorg. */
-export const liveTip = Effect.fnUntraced(function*(chain: DemoChain, pace: Pace, onReorg: OnReorg) {
-  for (let step = 1;; step += 1) {
+/** Mines one block after the other, for ever or for so many steps; every `reorgEvery`-th step is a reorg. */
+export const liveTip = Effect.fnUntraced(function*(chain: DemoChain, pace: Pace, onReorg: OnReorg, steps = Infinity) {
+  for (let step = 1; step <= steps; step += 1) {
     yield* Effect.sleep(Duration.millis(pace.blockTimeMillis))
     if (pace.reorgEvery > 0 && step % pace.reorgEvery === 0) yield* replaceLast(chain, pace, onReorg)
     else chain.mine(1)
@@ -34,11 +34,10 @@ export const liveTip = Effect.fnUntraced(function*(chain: DemoChain, pace: Pace,
 /** A live tip that ends: after two reorgs or `atMost`, whichever is first, and not without one. */
 export const shortLiveTip = Effect.fnUntraced(
   function*(chain: DemoChain, pace: Pace, onReorg: OnReorg, atMost: Duration.Duration) {
-    const { blockTimeMillis, reorgEvery } = pace
+    const { reorgEvery } = pace
     const before = chain.reorgs
-    const steps = 2 * reorgEvery + 1
-    const enough = reorgEvery === 0 ? atMost : Duration.min(atMost, Duration.millis((steps + 0.5) * blockTimeMillis))
-    yield* Effect.timeoutOption(liveTip(chain, pace, onReorg), enough)
+    const steps = reorgEvery === 0 ? Infinity : 2 * reorgEvery + 1
+    yield* Effect.timeoutOption(liveTip(chain, pace, onReorg, steps), atMost)
     if (reorgEvery > 0 && chain.reorgs === before) yield* replaceLast(chain, pace, onReorg)
   }
 )

@@ -2,10 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateDay, Table, vectorFromArray } from "apache-arrow"
 import { Result } from "effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
+import type { ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
 import { decodeFrame, noSchema } from "../../../src/domain/arrow/decodeFrame.ts"
 import { decodeSchema } from "../../../src/domain/arrow/decodeSchema.ts"
+import { dictionaryFields } from "../../../src/domain/arrow/dictionaryFields.ts"
+import { attempt } from "../../../src/domain/arrow/MalformedArrow.ts"
 import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
 import { randomFrom } from "../postgres/randomColumns.ts"
+import { field } from "./columns.ts"
 import { decodeFrames } from "./decodeStream.ts"
 import { damage, failureOf, loadCase, outcome } from "./fuzzDecoder.ts"
 import { encapsulatedSchemaOf, framesOf, framesOfStream } from "./ipcFrames.ts"
@@ -32,6 +36,21 @@ const withBodyInt = (frames: ReadonlyArray<FlightData>, at: number, value: numbe
     new DataView(dataBody.buffer).setInt32(at, value, true)
     return { ...frame, dataBody }
   })
+
+/** Two neighbouring int64 of the last header, where they first occur, replaced: a field node or a buffer. */
+const withPair = (
+  frames: ReadonlyArray<FlightData>,
+  from: readonly [bigint, bigint],
+  to: readonly [bigint, bigint]
+): ReadonlyArray<FlightData> => {
+  const last = frames.at(-1)!
+  const dataHeader = last.dataHeader.slice()
+  const view = new DataView(dataHeader.buffer)
+  let at = 0
+  while (view.getBigInt64(at, true) !== from[0] || view.getBigInt64(at + 8, true) !== from[1]) at += 4
+  to.forEach((value, index) => view.setBigInt64(at + 8 * index, value, true))
+  return [...frames.slice(0, -1), { ...last, dataHeader }]
+}
 
 describe("malformed Arrow data", () => {
   it("refuses a batch before the schema", () => {
@@ -80,6 +99,49 @@ describe("malformed Arrow data", () => {
         assert.isTrue(Result.isFailure(decodeFrames(cut)))
       }
     }
+  })
+
+  it("refuses columns whose length is not that of the batch, whose children are shorter, or which have too many nulls", () => {
+    const reason = (name: string, from: readonly [bigint, bigint], to: readonly [bigint, bigint]) =>
+      reasonOf(withPair(framesOfCase(name), from, to))
+    assert.include(reason("timestamp", [3n, 1n], [2n, 1n]), "column \"value\" has 2 rows where 3 are needed")
+    assert.include(reason("timestamp", [3n, 1n], [4n, 1n]), "column \"value\" has 4 rows where 3 are needed")
+    assert.include(reason("timestamp", [3n, 1n], [3n, 4n]), "more nulls than rows")
+    assert.include(reason("timestamp", [3n, 1n], [3n, -1n]), "negative or absurd")
+    assert.include(reason("fixed_size_list", [6n, 3n], [5n, 3n]), "column \"value.item\" has 5 rows where 6 are needed")
+  })
+
+  it("refuses a column that claims nulls but has no bitmap, and ignores a bitmap when it claims none", () => {
+    const frames = framesOfCase("timestamp")
+    const [batch] = Result.getOrThrow(decodeFrames(withPair(frames, [3n, 1n], [3n, 0n]))).batches
+    assert.isUndefined(batch!.columns[0]!.validity)
+    // The first buffer becomes empty.
+    const bitmap = withPair(frames, [0n, 1n], [0n, 0n])
+    assert.include(reasonOf(bitmap), "claims nulls but has no complete validity bitmap")
+  })
+
+  it("refuses buffers outside the body", () => {
+    const frames = framesOfCase("timestamp")
+    const last = frames.at(-1)!.dataBody.length
+    const inside = withPair(frames, [8n, 24n], [BigInt(last - 24), 24n])
+    assert.isTrue(Result.isSuccess(decodeFrames(inside)))
+    for (const buffer of [[BigInt(last - 23), 24n], [8n, 2n ** 40n], [-8n, 24n], [2n ** 62n, 24n]] as const) {
+      assert.match(reasonOf(withPair(frames, [8n, 24n], buffer)), /outside the body|negative or absurd/)
+    }
+  })
+
+  it("refuses two columns that share the id of a dictionary but not its type", () => {
+    const type = (value: ArrowType): ArrowType => ({
+      kind: "dictionary",
+      id: 4n,
+      index: { kind: "int", bits: 8, signed: true },
+      value
+    })
+    const utf8 = { kind: "utf8", offsets: 32 } as const
+    const fields = (other: ArrowType) => ({ fields: [field("a", type(utf8)), field("b", type(other))] })
+    assert.strictEqual(dictionaryFields(fields(utf8)).size, 1)
+    const refused = attempt(() => dictionaryFields(fields({ kind: "bool" })))
+    assert.include(Result.getOrThrow(Result.flip(refused)).reason, "two columns share the dictionary 4")
   })
 
   it("refuses a big-endian schema", () => {

@@ -75,12 +75,10 @@ export class ModelTable {
     if (difference !== undefined) throw new Error(`up to the watermark ${watermark.block} ${difference}`)
   }
 
-  /** Invariant I2: what is canonical below the range that replaces, as far as it was ever recorded, stays. */
+  /** Invariant I2: what was recorded and is canonical on the chain that replaces stays. */
   private checkDeletion(chunk: Chunk, { range }: Rewind): void {
-    const told = ancestry(this.chain.byHash(range.hash))
-    const canonical = this.known.history.findLast((entry) =>
-      entry.block < range.start && told.some((block) => block.hash === entry.hash)
-    )
+    const told = new Set(ancestry(this.chain.byHash(range.hash)).map((block) => block.hash))
+    const canonical = this.known.history.findLast((entry) => told.has(entry.hash))
     if (canonical === undefined) return
     if (chunk.deleteFrom === "all" || (chunk.deleteFrom !== undefined && chunk.deleteFrom <= canonical.block)) {
       throw new Error(`I2: rows from ${chunk.deleteFrom} on were deleted, block ${canonical.block} is canonical`)

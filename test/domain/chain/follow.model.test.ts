@@ -25,59 +25,78 @@ interface World {
   readonly verifiable: boolean
 }
 
-const run = (
-  { dialect, rangeMode, verifiable }: World,
-  setup: typeof Setup.Type,
-  schedule: typeof Schedule.Type
-): boolean => {
+/** What happened that changes what may be expected. */
+interface Oddities {
+  /** Orphans became canonical again. */
+  back: boolean
+  /** A cursor was lost on the way. */
+  lost: boolean
+  /** The chain was replaced to its first block. */
+  exchanged: boolean
+}
+
+const run = (world: World, setup: typeof Setup.Type, schedule: typeof Schedule.Type): boolean => {
   const rowsOf = (born: number) => {
     const dice = ((born + 1) * 2_654_435_761 + setup.salt * 40_503) >>> 16
     return dice % 4 < setup.emptyBlocks ? 0 : 1 + (dice % 3)
   }
   const chain = new ModelChain(setup.startsAbove ? 100n : 0n, rowsOf)
-  const server = new ModelServer(chain, dialect, verifiable, setup.maxBlocks + 2)
+  const server = new ModelServer(chain, world.dialect, world.verifiable, setup.maxBlocks + 2)
   const table = new ModelTable(chain)
   const options = {
-    rangeMode,
+    rangeMode: world.rangeMode,
     retentionBlocks: setup.retentionBlocks,
     onChainReset: setup.resync ? "resync" as const : "park" as const
   }
-  const odd = { back: false, lost: false, exchanged: false }
+  const odd: Oddities = { back: false, lost: false, exchanged: false }
   const sync = new ModelSync(server, table, options, () => ({
-    judgesDeletions: !odd.back && !odd.lost && !odd.exchanged
+    judgesDeletions: world.verifiable && !odd.back && !odd.lost && !odd.exchanged
   }))
   let highest = 0n
-  for (const { a, b, kind } of schedule) {
-    if (kind < 35) sync.pull(1 + a, 1 + b)
-    else if (kind < 52) chain.mine(1 + a)
-    else if (kind < 68) chain.reorg(1 + (b > 9 ? 2 * a : a % 4), 1 + b % 3)
-    else if (kind < 76) sync.cut()
-    else if (kind < 84) sync.crash()
-    else if (kind < 90) {
-      // A stream that is open follows a reorg long before its orphans are collected, so it is none across that.
-      chain.forget(a, b)
-      sync.cut()
-    } else if (kind < 93) odd.back = chain.back(a) || odd.back
-    else if (kind < 95) server.maxBlocks = 2 + a
-    else if (kind < 97) {
-      server.ignoring = 1 + a % 3
-      odd.lost = true
-    } else if (kind < 98) {
-      chain.reset(1 + a, b > 6)
-      odd.exchanged = true
-      sync.cut()
-    }
+  for (const event of schedule) {
+    happen(server, sync, odd, event)
     const tip = chain.tip?.number ?? 0n
     if (tip > highest) highest = tip
   }
   server.ignoring = 0
   settle(chain, sync, highest)
-  if (sync.parked !== undefined) {
-    const justified = odd.lost || odd.exchanged || !sync.parked.oldestIsCanonical
-    if (!justified) throw new Error(`it was parked although its oldest block is canonical: ${sync.parked.reason}`)
-    return true
+  if (sync.parked === undefined) return checkEnd(chain, table, world.dialect)
+  const justified = odd.lost || odd.exchanged || !sync.parked.oldestIsCanonical
+  if (!justified) throw new Error(`it was parked although its oldest block is canonical: ${sync.parked.reason}`)
+  return true
+}
+
+const happen = (server: ModelServer, sync: ModelSync, odd: Oddities, { a, b, kind }: typeof Event.Type): void => {
+  const { chain } = server
+  if (kind < 32) return sync.pull(1 + a, 1 + b)
+  if (kind < 44) return chain.mine(1 + a)
+  if (kind < 52) return followTip(chain, sync, 1 + a)
+  if (kind < 64) return chain.reorg(1 + (b > 9 ? 2 * a : a % 4), 1 + b % 3)
+  if (kind < 70) return sync.cut()
+  if (kind < 76) return sync.crash()
+  // A stream that is open follows a reorg long before its orphans are collected, so none is open across that.
+  if (kind < 82) chain.forget(a, b)
+  else if (kind < 90) {
+    chain.reorg(2 + 2 * a, 1)
+    chain.forget(b > 6 ? a : 0, b > 6 ? b : 0)
+  } else if (kind < 93) odd.back = chain.back(a) || odd.back
+  else if (kind < 95) server.maxBlocks = 2 + a
+  else if (kind < 98) {
+    server.ignoring = 1 + a % 3
+    odd.lost = true
+  } else {
+    chain.reset(1 + a, b > 6)
+    odd.exchanged = true
   }
-  return checkEnd(chain, table, dialect)
+  if (kind < 90 || kind >= 98) sync.cut()
+}
+
+/** Every block becomes a range of its own, as at the tip. */
+const followTip = (chain: ModelChain, sync: ModelSync, blocks: number): void => {
+  for (let i = 0; i < blocks; i++) {
+    chain.mine(1)
+    sync.pull(20, 5)
+  }
 }
 
 /** Blocks with rows, one after the other, until the chain is longer than it ever was and by some more. */

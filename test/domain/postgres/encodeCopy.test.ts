@@ -293,6 +293,21 @@ describe("values PostgreSQL cannot hold", () => {
     }
   })
 
+  it("refuses a NULL that hides among the values of a dictionary or of runs", () => {
+    const index = { kind: "int", bits: 8, signed: true } as const
+    const dictionary = columnOf(field("c", { kind: "dictionary", id: 0n, index, value: utf8 }, false), ["a", "b"])
+    const hidden = { ...dictionary, dictionary: [columnOf(field("values", utf8), ["a", null])] }
+    const runEnds = field("r", { kind: "int", bits: 16, signed: true }, false)
+    const runs = columnOf(field("c", { kind: "runEndEncoded", runEnds, values: field("v", utf8, false) }, false), [
+      "a",
+      null
+    ])
+    for (const column of [hidden, runs]) {
+      const error = errorOf(encode(batchOf([blocks([5n, 5n]), column])))
+      assert.deepStrictEqual([error.column, error.row], ["c", 1])
+    }
+  })
+
   it("refuses a batch whose columns are not those of the plan", () => {
     const planned = batchOf([blocks([5n]), columnOf(field("c", utf8), ["x"])])
     const input = { from: 0, to: 1, range: { start: 0n, end: 9n }, cursor: undefined }

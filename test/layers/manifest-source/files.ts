@@ -1,11 +1,13 @@
 /** Config files in a directory of their own, and what becomes of them. */
+import { NodeHttpClient } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { layer as adminApi } from "../../../src/layers/AdminApi.ts"
 import { layerFrom } from "../../../src/layers/Config.ts"
-import { layer } from "../../../src/layers/ManifestSource.ts"
+import { layerWith, type ManifestSourceOptions } from "../../../src/layers/ManifestSource.ts"
 import { ManifestError, ManifestSource } from "../../../src/services/ManifestSource.ts"
 
 export type Files = Readonly<Record<string, string>>
@@ -28,8 +30,12 @@ export const write = async (root: string, files: Files) => {
   }
 }
 
-export const sourceOf = (path: string) =>
-  layer.pipe(Layer.provide(layerFrom({ DATASET_MANIFEST: path, DATABASE_URL: "postgresql://me@h/db" })))
+export const sourceOf = (path: string, options: ManifestSourceOptions = {}) =>
+  layerWith(options).pipe(
+    Layer.provide(adminApi),
+    Layer.provide(NodeHttpClient.layerNodeHttp),
+    Layer.provide(layerFrom({ DATASET_MANIFEST: path, DATABASE_URL: "postgresql://me@h/db" }))
+  )
 
 export const loadFile = (path: string) =>
   Effect.flatMap(ManifestSource, (source) => source.load).pipe(Effect.provide(sourceOf(path)))

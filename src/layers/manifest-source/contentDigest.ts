@@ -1,0 +1,26 @@
+/** What tells one state of some files from another: their content, not when it was written. */
+import { createHash } from "node:crypto"
+import { readFile } from "node:fs/promises"
+
+/** By absolute path. */
+export type Digests = ReadonlyMap<string, string>
+
+export const ABSENT = "absent"
+
+export const digestOf = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex")
+
+/** The state of `files` now; one that cannot be read is told by why. */
+export const digestsNow = async (files: Iterable<string>): Promise<Digests> =>
+  new Map(
+    await Promise.all(Array.from(files, async (file) => {
+      try {
+        return [file, digestOf(await readFile(file))] as const
+      } catch (cause) {
+        const code = (cause as NodeJS.ErrnoException).code
+        return [file, code === "ENOENT" || code === "ENOTDIR" ? ABSENT : String(code)] as const
+      }
+    }))
+  )
+
+export const sameDigests = (a: Digests, b: Digests): boolean =>
+  a.size === b.size && [...a].every(([file, digest]) => b.get(file) === digest)

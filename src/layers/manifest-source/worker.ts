@@ -1,0 +1,64 @@
+/**
+ * The thread in which config files that are code run, so that one without an end can be ended.
+ *
+ * Imported elsewhere it does nothing, and says with `workerUrl` which file to start a thread with.
+ */
+import { isMainThread, parentPort, workerData } from "node:worker_threads"
+import { evaluateConfig } from "./evaluateConfig.ts"
+import { failureFromThrown } from "./evaluationFailure.ts"
+import { plainValue } from "./plainValue.ts"
+import { SourceFiles } from "./SourceFiles.ts"
+
+/** Marks `workerData` as ours: the app of a host may have threads of its own. */
+export const TASK = "ampsync evaluates a config file"
+
+export interface Task {
+  readonly task: typeof TASK
+  readonly path: string
+}
+
+/** How an evaluation ended. */
+export type Ended =
+  | { readonly kind: "exported"; readonly value: unknown }
+  | {
+    readonly kind: "failed"
+    readonly operation: "evaluate" | "validate"
+    readonly reason: string
+    readonly file: string | undefined
+    readonly line: number | undefined
+  }
+
+/** What the thread says: each file it reads, then how it ended. */
+export type Report = { readonly kind: "file"; readonly file: string; readonly digest: string } | Ended
+
+export type OnFile = (file: string, digest: string) => void
+
+export const workerUrl = import.meta.url
+
+const failed = (operation: "evaluate" | "validate", thrown: unknown): Ended => {
+  const { file, line, message } = failureFromThrown(thrown, () => false)
+  return { kind: "failed", operation, reason: message, file, line }
+}
+
+/** Gives plain values only, whatever the module exports. Never rejects. */
+export const evaluate = async (path: string, onFile: OnFile): Promise<Ended> => {
+  let exported: unknown
+  try {
+    exported = await evaluateConfig(path, new SourceFiles(onFile))
+  } catch (thrown) {
+    return failed("evaluate", thrown)
+  }
+  try {
+    return { kind: "exported", value: plainValue(exported) }
+  } catch (thrown) {
+    return failed("validate", thrown)
+  }
+}
+
+const isTask = (data: unknown): data is Task =>
+  typeof data === "object" && data !== null && "task" in data && data.task === TASK
+
+if (!isMainThread && isTask(workerData)) {
+  const say = (report: Report): void => parentPort?.postMessage(report)
+  void evaluate(workerData.path, (file, digest) => say({ kind: "file", file, digest })).then(say)
+}

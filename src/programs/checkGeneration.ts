@@ -1,0 +1,60 @@
+import { Effect, Result, Schema } from "effect"
+import type { Manifest } from "../domain/Manifest.ts"
+import type { TableSpec } from "../domain/TableSpec.ts"
+import { AdminApi } from "../services/AdminApi.ts"
+import { TableSink } from "../services/TableSink.ts"
+import { describeTable } from "./describeTable.ts"
+import { compareGenerations, type Generation, requestOf } from "./Generation.ts"
+
+/** A server or a database that does not answer for so long is taken for one that is down. */
+const PATIENCE = "45 seconds"
+
+/** A manifest that cannot be put into force. */
+export class ReloadRefused extends Schema.TaggedError<ReloadRefused>()("ReloadRefused", {
+  problems: Schema.Array(Schema.String),
+  /** Nothing of it is the manifest's fault: the same one may be good later. */
+  retryable: Schema.Boolean
+}) {
+  override get message() {
+    return this.problems.length === 1 ? this.problems[0]! : this.problems.map((problem) => `\n  - ${problem}`).join("")
+  }
+}
+
+/**
+ * Asks the server and the database whether a manifest can be put into force, and changes nothing: its dataset is there, the
+ * server plans every query that is new or changed, and every table can be what its query yields.
+ */
+export const checkGeneration = Effect.fn("checkGeneration")(function*(current: Generation, manifest: Manifest) {
+  const admin = yield* AdminApi
+  const info = yield* admin.dataset(manifest.dataset).pipe(
+    Effect.mapError((error) => new ReloadRefused({ problems: [error.message], retryable: error.retryable }))
+  )
+  const next: Generation = { manifest, info }
+  const { changed, started } = compareGenerations(current, next)
+  const results = yield* Effect.forEach([...changed, ...started], (table) => Effect.result(planTable(next, table)), {
+    concurrency: 4
+  })
+  const failures = results.filter(Result.isFailure).map(({ failure }) => failure)
+  if (failures.length === 0) return next
+  return yield* new ReloadRefused({
+    problems: failures.map(({ problem }) => problem),
+    retryable: failures.every(({ retryable }) => retryable)
+  })
+}, (check) =>
+  Effect.timeoutOrElse(check, {
+    duration: PATIENCE,
+    orElse: () => Effect.fail(new ReloadRefused({ problems: [`it could not be checked within ${PATIENCE}`], retryable: true }))
+  }))
+
+const planTable = Effect.fnUntraced(
+  function*(next: Generation, table: TableSpec) {
+    const sink = yield* TableSink
+    const schema = yield* describeTable(table)
+    return yield* sink.plan(requestOf(next, table, schema))
+  },
+  (plan, _, { name }) =>
+    Effect.mapError(plan, (error) => ({
+      problem: error._tag === "TableRefused" ? error.message : `table "${name}": ${error.message}`,
+      retryable: error._tag === "FlightError" ? error.retryable : error._tag === "SqlError" && error.isRetryable
+    }))
+)

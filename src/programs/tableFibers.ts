@@ -1,0 +1,99 @@
+import { Cause, Effect, FiberMap, Ref, Schedule, Semaphore } from "effect"
+import { initialBatchSize } from "../domain/BatchSize.ts"
+import { resume } from "../domain/chain/approach.ts"
+import type { TableSpec } from "../domain/TableSpec.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
+import { SyncStatus } from "../services/SyncStatus.ts"
+import { TableSink } from "../services/TableSink.ts"
+import { compareGenerations, type Generation } from "./Generation.ts"
+import * as log from "./logLines.ts"
+import { superviseTable } from "./superviseTable.ts"
+
+/** A database that is down is waited for, at most this long between two looks. */
+const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+
+/**
+ * One fiber per table of the generation in force, all of them in the scope this runs in. What fails in one stays in it (I4);
+ * the permits they share bound what all of them hold in memory together (I8).
+ */
+export const makeTableFibers = Effect.gen(function*() {
+  const { maxConcurrentBatches } = yield* AmpsyncConfig
+  const status = yield* SyncStatus
+  const fibers = yield* FiberMap.make<string>()
+  const permits = yield* Semaphore.make(maxConcurrentBatches)
+  const current = yield* Ref.make<Ref.Ref<Generation> | undefined>(undefined)
+
+  const generation = Effect.flatMap(Ref.get(current), (inForce) => (inForce === undefined ? Effect.undefined : Ref.get(inForce)))
+
+  /** Invariant I3: the fiber that was there has come to its end, whatever it waited for, before another one may begin. */
+  const stop = (name: string) => FiberMap.remove(fibers, name)
+
+  const start = Effect.fnUntraced(function*(table: TableSpec, inForce: Ref.Ref<Generation>) {
+    yield* status.update(table.name, () => ({ phase: "starting", reason: undefined }))
+    const session = {
+      table,
+      generation: inForce,
+      permits,
+      size: yield* Ref.make(initialBatchSize),
+      approach: yield* Ref.make(resume),
+      commits: yield* Ref.make(0)
+    }
+    yield* FiberMap.run(fibers, table.name, Effect.catchCause(superviseTable(session), (cause) => reportCrash(table.name, cause)))
+  })
+
+  /**
+   * Puts a generation into force that is known to be good: tables that are the same go on in the middle of what they do,
+   * the others come to their end before any new one begins. A parked table is tried again, whatever has changed: the reason
+   * may be gone, and whoever saved the config wants to know.
+   */
+  const apply = Effect.fn("applyGeneration")(function*(next: Generation) {
+    const before = yield* generation
+    const { changed, removed, started, unchanged } = compareGenerations(before, next)
+    const phases = yield* status.get
+    const retried = unchanged.filter(({ name }) => phases.get(name)?.phase === "parked")
+    const ending = [...removed, ...changed.map(({ name }) => name), ...retried.map(({ name }) => name)]
+    yield* Effect.forEach(ending, stop, { concurrency: "unbounded", discard: true })
+    // Only now: an attempt that was still at work must not write for the dataset of the next generation.
+    const inForce = (yield* Ref.get(current)) ?? (yield* Ref.make(next))
+    yield* Ref.set(inForce, next)
+    yield* Ref.set(current, inForce)
+    for (const name of removed) {
+      yield* Effect.logWarning(log.tableRemoved(name))
+      yield* status.remove(name)
+      yield* FiberMap.run(fibers, name, retire(name))
+    }
+    for (const table of [...changed, ...retried, ...started]) {
+      // A table that comes back may still be losing its provisional rows.
+      yield* stop(table.name)
+      yield* start(table, inForce)
+    }
+    return {
+      unchanged: unchanged.length - retried.length,
+      changed: changed.length,
+      started: started.length,
+      removed: removed.length,
+      retried: retried.length
+    }
+  })
+
+  return { apply, generation }
+})
+
+/** What nobody promised goes with the table; the rest stays for whoever reads it. */
+const retire = Effect.fnUntraced(function*(name: string) {
+  const sink = yield* TableSink
+  yield* sink.trim(name).pipe(
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input._tag === "SqlError" && input.isRetryable))),
+    Effect.flatMap((rows) => (rows > 0 ? Effect.logInfo(log.trimmed(name, rows)) : Effect.void)),
+    Effect.catch((error) => Effect.logInfo(log.notTrimmed(name, error.message)))
+  )
+})
+
+/** Invariant I4: even a mistake of ours ends one table only, and is seen. */
+const reportCrash = Effect.fnUntraced(function*(name: string, cause: Cause.Cause<never>) {
+  if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(cause)
+  const status = yield* SyncStatus
+  const reason = Cause.pretty(cause).split("\n")[0] ?? "unknown"
+  yield* Effect.logError(log.crashed(name, Cause.pretty(cause)))
+  yield* status.update(name, () => ({ phase: "parked", reason }))
+})
