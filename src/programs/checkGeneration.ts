@@ -43,7 +43,8 @@ export const checkGeneration = Effect.fn("checkGeneration")(function*(current: G
 }, (check) =>
   Effect.timeoutOrElse(check, {
     duration: PATIENCE,
-    orElse: () => Effect.fail(new ReloadRefused({ problems: [`it could not be checked within ${PATIENCE}`], retryable: true }))
+    orElse: () =>
+      Effect.fail(new ReloadRefused({ problems: [`it could not be checked within ${PATIENCE}`], retryable: true }))
   }))
 
 const planTable = Effect.fnUntraced(

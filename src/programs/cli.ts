@@ -27,8 +27,7 @@ const dialect = Flag.Literals("dialect", ["nozzle", "amp"]).pipe(
   Flag.withDefault("amp"),
   Flag.withDescription("Server generation to play")
 )
-const count = (name: string) =>
-  Flag.Int(name).pipe(Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))))
+const count = (name: string) => Flag.Int(name).pipe(Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))))
 const chain = {
   dialect,
   seed: Flag.Int("seed").pipe(Flag.withDefault(7), Flag.withDescription("The same seed gives the same chain")),
@@ -74,7 +73,9 @@ const syncCommand = Command.make("ampsync", {}, () =>
     Effect.provide(logging),
     Effect.provide(configFromEnvironment)
   )).pipe(
-    Command.withDescription("Stream the tables of a Nozzle / Amp dataset into PostgreSQL; settings are in the environment"),
+    Command.withDescription(
+      "Stream the tables of a Nozzle / Amp dataset into PostgreSQL; settings are in the environment"
+    ),
     Command.withSubcommands([simulateCommand, demoCommand])
   )
 

@@ -45,7 +45,10 @@ export const commitChunks = Effect.fnUntraced(function*<E>(
     const first = Option.isSome(next) ? Exit.succeed(next.value) : yield* Effect.exit(takeNext(queue, committing))
     next = Option.none()
     if (Exit.isFailure(first)) {
-      return yield* Effect.failCause(first.cause).pipe(Effect.catchIf(isDone, () => Effect.void)) as Effect.Effect<void, E>
+      return yield* Effect.failCause(first.cause).pipe(Effect.catchIf(isDone, () => Effect.void)) as Effect.Effect<
+        void,
+        E
+      >
     }
     const filled = yield* fill(queue, chunk, first.value, committing).pipe(committing.permits.withPermit)
     chunk = filled.chunk
@@ -117,9 +120,12 @@ const lettingFinish = <A, E, R>(transaction: Effect.Effect<A, E, R>): Effect.Eff
       const fiber = yield* Effect.forkChild(Effect.interruptible(transaction))
       return yield* restore(Fiber.join(fiber)).pipe(
         Effect.onInterrupt(() =>
-          Fiber.await(fiber).pipe(Effect.interruptible, Effect.timeoutOption(LAST_COMMIT), Effect.andThen(Fiber.interrupt(fiber)))
+          Fiber.await(fiber).pipe(
+            Effect.interruptible,
+            Effect.timeoutOption(LAST_COMMIT),
+            Effect.andThen(Fiber.interrupt(fiber))
+          )
         )
       )
     })
   )
-

@@ -2,6 +2,7 @@ import { Effect, Result, Schema, Stream } from "effect"
 import type { ColumnBatch } from "../domain/arrow/ColumnBatch.ts"
 import type { DecoderState } from "../domain/arrow/decodeFrame.ts"
 import { decodeFrame, noSchema } from "../domain/arrow/decodeFrame.ts"
+import { decompress } from "../domain/arrow/decompress.ts"
 import type { MalformedArrow } from "../domain/arrow/MalformedArrow.ts"
 import type { Approach } from "../domain/chain/approach.ts"
 import type { BlockRange } from "../domain/chain/BlockRange.ts"
@@ -39,7 +40,13 @@ export class AnotherChain extends Schema.TaggedError<AnotherChain>()("AnotherCha
   }
 }
 
-export type FollowError = OtherApproach | ProtocolBreach | AnotherChain | MalformedArrow | MalformedMetadata | EncodeError
+export type FollowError =
+  | OtherApproach
+  | ProtocolBreach
+  | AnotherChain
+  | MalformedArrow
+  | MalformedMetadata
+  | EncodeError
 
 export interface Following {
   readonly known: Known
@@ -76,7 +83,7 @@ interface State {
 }
 
 const takeFrame = Effect.fnUntraced(function*(following: Following, state: State, frame: FlightData) {
-  const { batch, state: decoder } = yield* Effect.fromResult(decodeFrame(state.decoder, frame))
+  const { batch, state: decoder } = yield* Effect.fromResult(decodeFrame(state.decoder, frame, { decompress }))
   const metadata = yield* Effect.fromResult(parseStreamMetadata(frame.appMetadata))
   const step = yield* judge(following, state.chain, metadata, batch?.rows ?? 0)
   const begins = step.events.some((event) => event._tag === "Range")

@@ -17,8 +17,7 @@ export const selectsColumns = (table: string, columns: ReadonlyArray<string>) =>
   `Table '${table}' selects ${columns.length} specific columns: ${columns.join(", ")}`
 export const resuming = (table: string, block: bigint) =>
   `Resuming table '${table}' from checkpoint: block_num > ${block}`
-export const fromTheBeginning = (table: string) =>
-  `No checkpoint found for table '${table}', starting from beginning`
+export const fromTheBeginning = (table: string) => `No checkpoint found for table '${table}', starting from beginning`
 export const streamStarted = (table: string) => `Started reorg stream for table: ${table}`
 export const received = (table: string, rows: number, ranges: string) =>
   `Received data batch for table '${table}': ${rows} rows, block ranges: ${ranges}`
@@ -36,11 +35,13 @@ export const reorgHandled = (table: string) => `Successfully handled reorg for t
 export const streamEnded = (table: string) => `Stream ended for table '${table}'. Attempting reconnection...`
 export const streamFailed = (table: string, attempt: number, of: number, reason: string) =>
   `Failed to create stream for table '${table}' (attempt ${attempt}/${of}): ${reason}`
-export const retrying = (table: string, seconds: number) => `Retrying stream for table '${table}' in ${seconds} seconds...`
+export const retrying = (table: string, seconds: number) =>
+  `Retrying stream for table '${table}' in ${seconds} seconds...`
 /** The first ampsync gave up here; this one goes on, and says so after the words that are watched for. */
 export const stalled = (table: string, attempts: number) =>
   `Max retries (${attempts}) reached for table '${table}'. It is stalled and keeps being retried.`
-export const insertFailed = (table: string, reason: string) => `CRITICAL: Failed to insert rows into table '${table}': ${reason}`
+export const insertFailed = (table: string, reason: string) =>
+  `CRITICAL: Failed to insert rows into table '${table}': ${reason}`
 export const reorgFailed = (table: string, reason: string) =>
   `CRITICAL: Failed to handle reorg for table '${table}': ${reason}`
 export const parked = (table: string, reason: string) =>
@@ -55,8 +56,12 @@ export const reloaded = (name: string, version: string | undefined) =>
 export const reloadFailed = (reason: string) => `Failed to reload manifest: ${reason}`
 export const keepingPrevious = "Keeping previous configuration active"
 export const keepingPreviousForNow = `${keepingPrevious}; trying the new one again until it works or changes`
-export const tablesAfterReload = (counts: Readonly<Record<"unchanged" | "changed" | "started" | "removed" | "retried", number>>) =>
-  `Tables: ${Object.entries(counts).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`).join(", ")}`
+export const tablesAfterReload = (
+  counts: Readonly<Record<"unchanged" | "changed" | "started" | "removed" | "retried", number>>
+) =>
+  `Tables: ${
+    Object.entries(counts).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`).join(", ")
+  }`
 export const tableRemoved = (table: string) =>
   `Table '${table}' is no longer in the config and is not synced any more; its complete rows and its checkpoint stay`
 export const trimmed = (table: string, rows: number) => `Deleted ${rows} provisional rows from table '${table}'`

@@ -1,5 +1,6 @@
 import { Clock, Duration, Effect, Ref, Schedule } from "effect"
 import type { SqlError } from "effect/sql"
+import { resume } from "../domain/chain/approach.ts"
 import type { Fenced, TableHeld } from "../services/Checkpoints.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
@@ -19,6 +20,7 @@ const MAX_SEARCH_STEPS = 40
 const GOOD_STREAM_MILLIS = 30_000
 
 const RECONNECT = Duration.seconds(1)
+const SECOND_LOOK = Duration.seconds(2)
 const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("60 seconds")]).pipe(Schedule.jittered)
 
 type TableFailure = Exclude<Effect.Error<ReturnType<typeof syncTable>>, TableHeld | Fenced | OtherApproach>
@@ -76,7 +78,7 @@ const attempt = Effect.fnUntraced(function*(session: TableSession, quiet: Ref.Re
     Effect.andThen(Effect.logWarning(log.streamEnded(name))),
     // An end without a word is the server's right; coming back at once would make it a storm.
     Effect.andThen(Effect.sleep(RECONNECT)),
-    Effect.catchTag(["TableHeld", "Fenced"], (error) => standBy(status, name, error)),
+    Effect.catchTag(["TableHeld", "Fenced"], (error) => standBy(session, status, error)),
     Effect.catchTag("OtherApproach", (other) => approachOtherwise(session, quiet, other)),
     Effect.catch((error) =>
       Effect.gen(function*() {
@@ -101,7 +103,13 @@ const watchProgress = Effect.fnUntraced(function*({ commits, table }: TableSessi
   })
 })
 
-const standBy = Effect.fnUntraced(function*(status: SyncStatus["Service"], name: string, error: TableHeld | Fenced) {
+const standBy = Effect.fnUntraced(function*(
+  { approach, table: { name } }: TableSession,
+  status: SyncStatus["Service"],
+  error: TableHeld | Fenced
+) {
+  // What was found out of the chain is the other process's business now.
+  yield* Ref.set(approach, resume)
   const was = (yield* status.get).get(name)
   if (was?.phase !== "standby") yield* Effect.logWarning(log.standingBy(name, error.message))
   yield* status.update(name, () => ({ phase: "standby", reason: error.message }))
@@ -117,6 +125,8 @@ const approachOtherwise = Effect.fnUntraced(function*(
   yield* Ref.set(approach, other.approach)
   const { searches } = yield* Ref.updateAndGet(quiet, (_) => ({ ..._, searches: _.searches + 1 }))
   if (searches > MAX_SEARCH_STEPS) yield* Effect.sleep("60 seconds")
+  // A server that seems to have lost its chain may be about to find it: the second look must not follow on the first.
+  if (other.approach.kind !== "restart" && other.approach.resets > 0) yield* Effect.sleep(SECOND_LOOK)
 })
 
 const isBreach = (error: { readonly _tag: string }): boolean =>
@@ -144,7 +154,9 @@ const reportFailure = Effect.fnUntraced(function*(
   const { name } = session.table
   const { attempts } = yield* Ref.updateAndGet(quiet, (_) => ({ ..._, attempts: _.attempts + 1 }))
   const phase = attempts < MAX_QUIET_ATTEMPTS ? "retrying" as const : "stalled" as const
-  yield* Effect.logError(log.streamFailed(name, Math.min(attempts, MAX_QUIET_ATTEMPTS), MAX_QUIET_ATTEMPTS, error.message))
+  yield* Effect.logError(
+    log.streamFailed(name, Math.min(attempts, MAX_QUIET_ATTEMPTS), MAX_QUIET_ATTEMPTS, error.message)
+  )
   if (attempts === MAX_QUIET_ATTEMPTS) yield* Effect.logError(log.stalled(name, MAX_QUIET_ATTEMPTS))
   yield* Effect.logWarning(log.retrying(name, Math.max(1, Math.round(Duration.toSeconds(delay)))))
   yield* status.update(name, () => ({ phase, reason: error.message }))

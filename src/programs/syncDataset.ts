@@ -12,14 +12,18 @@ import { makeTableFibers } from "./tableFibers.ts"
 const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
 
 /** Syncs what a manifest says, and from then on what the config says, until it is interrupted. */
-export const syncDataset = Effect.fn("syncDataset")(function*(manifest: Manifest) {
-  const tables = yield* makeTableFibers
-  const announceStop = Effect.gen(function*() {
-    const generation = yield* tables.generation
-    yield* Effect.logInfo(log.shuttingDown(generation?.manifest.tables.length ?? 0))
-  })
-  return yield* reloadOnChange(tables, manifest, beginGeneration).pipe(Effect.onInterrupt(() => announceStop))
-}, Effect.scoped, Effect.onInterrupt(() => Effect.logInfo(log.tasksEnded)))
+export const syncDataset = Effect.fn("syncDataset")(
+  function*(manifest: Manifest) {
+    const tables = yield* makeTableFibers
+    const announceStop = Effect.gen(function*() {
+      const generation = yield* tables.generation
+      yield* Effect.logInfo(log.shuttingDown(generation?.manifest.tables.length ?? 0))
+    })
+    return yield* reloadOnChange(tables, manifest, beginGeneration).pipe(Effect.onInterrupt(() => announceStop))
+  },
+  Effect.scoped,
+  Effect.onInterrupt(() => Effect.logInfo(log.tasksEnded))
+)
 
 /** The first generation begins without a check of its tables: nothing runs that it could harm, and each table has its own fate. */
 const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {

@@ -39,62 +39,71 @@ export interface TableSession {
  *
  * Every attempt begins from what is durable, so none needs to know how the one before ended.
  */
-export const syncTable = Effect.fn("syncTable")(function*(session: TableSession) {
-  const { table } = session
-  const generation = yield* Ref.get(session.generation)
-  const [flight, sink, config, status] = [
-    yield* FlightClient,
-    yield* TableSink,
-    yield* AmpsyncConfig,
-    yield* SyncStatus
-  ]
-  const schema = yield* describeTable(table)
-  yield* Effect.logInfo(log.connected(config.flightAddr))
-  const writer = yield* sink.prepare(requestOf(generation, table, schema))
-  const approach = yield* Ref.get(session.approach)
-  const cursor = cursorOf(approach, writer.known.history)
-  for (const sentence of contradictions(generation, table, schema)) yield* Effect.logWarning(`Table '${table.name}': ${sentence}`)
-  yield* announce(table, schema, writer, cursor)
-  yield* status.update(table.name, () => ({
-    phase: "catching up",
-    reason: undefined,
-    rows: writer.rows,
-    watermark: writer.known.history.at(-1)?.block,
-    unverified: writer.known.unverifiedFrom !== undefined
-  }))
-  const frames = yield* flight.open({
-    sql: table.query.streaming,
-    cursor: cursor === undefined || writer.known.network === undefined
-      ? undefined
-      : { network: writer.known.network, number: cursor.block, hash: cursor.hash }
-  })
-  yield* Effect.logInfo(log.streamStarted(table.name))
-  const options = {
-    rangeMode: writer.rangeMode,
-    retentionBlocks: config.retentionBlocks,
-    onChainReset: config.onChainReset
-  }
-  const services = yield* Effect.context<AdminApi | FlightClient>()
-  const verify = (network: string, block: Watermark): Effect.Effect<Verdict> =>
-    Effect.provideContext(verifyBlock(generation.manifest, network, block), services)
-  const parts = followTable(frames, { known: writer.known, options, approach, plan: writer.plan, verify }).pipe(
-    Stream.tap((part) => notePart(session, part))
-  )
-  yield* commitChunks(parts, {
-    writer,
-    permits: session.permits,
-    size: session.size,
-    onCommit: (chunk, { rowsRemoved }, elapsedMillis) => noteCommit(session, status, chunk, rowsRemoved, elapsedMillis),
-    onFailure: (chunk, error) =>
-      Effect.gen(function*() {
-        if (error._tag === "Fenced") return
-        const sentence = chunk.reorgs.length > 0 ? log.reorgFailed : log.insertFailed
-        yield* Effect.logError(sentence(table.name, error.message))
-        yield* Effect.logWarning(log.batchReduced((yield* Ref.get(session.size)).rows))
-      }),
-    onIdle: status.update(table.name, () => ({ phase: "caught up" }))
-  })
-}, Effect.scoped, (effect, session) => Effect.annotateLogs(effect, { table: session.table.name }))
+export const syncTable = Effect.fn("syncTable")(
+  function*(session: TableSession) {
+    const { table } = session
+    const generation = yield* Ref.get(session.generation)
+    const [flight, sink, config, status] = [
+      yield* FlightClient,
+      yield* TableSink,
+      yield* AmpsyncConfig,
+      yield* SyncStatus
+    ]
+    const schema = yield* describeTable(table)
+    yield* Effect.logInfo(log.connected(config.flightAddr))
+    const writer = yield* sink.prepare(requestOf(generation, table, schema))
+    const approach = yield* Ref.get(session.approach)
+    const cursor = cursorOf(approach, writer.known.history)
+    for (const sentence of contradictions(generation, table, schema)) {
+      yield* Effect.logWarning(
+        `Table '${table.name}': ${sentence}`
+      )
+    }
+    yield* announce(table, schema, writer, cursor)
+    yield* status.update(table.name, () => ({
+      phase: "catching up",
+      reason: undefined,
+      rows: writer.rows,
+      watermark: writer.known.history.at(-1)?.block,
+      unverified: writer.known.unverifiedFrom !== undefined
+    }))
+    const frames = yield* flight.open({
+      sql: table.query.streaming,
+      cursor: cursor === undefined || writer.known.network === undefined
+        ? undefined
+        : { network: writer.known.network, number: cursor.block, hash: cursor.hash }
+    })
+    yield* Effect.logInfo(log.streamStarted(table.name))
+    const options = {
+      rangeMode: writer.rangeMode,
+      retentionBlocks: config.retentionBlocks,
+      onChainReset: config.onChainReset
+    }
+    const services = yield* Effect.context<AdminApi | FlightClient>()
+    const verify = (network: string, block: Watermark): Effect.Effect<Verdict> =>
+      Effect.provideContext(verifyBlock(generation.manifest, network, block), services)
+    const parts = followTable(frames, { known: writer.known, options, approach, plan: writer.plan, verify }).pipe(
+      Stream.tap((part) => notePart(session, part))
+    )
+    yield* commitChunks(parts, {
+      writer,
+      permits: session.permits,
+      size: session.size,
+      onCommit: (chunk, { rowsRemoved }, elapsedMillis) =>
+        noteCommit(session, status, chunk, rowsRemoved, elapsedMillis),
+      onFailure: (chunk, error) =>
+        Effect.gen(function*() {
+          if (error._tag === "Fenced") return
+          const sentence = chunk.reorgs.length > 0 ? log.reorgFailed : log.insertFailed
+          yield* Effect.logError(sentence(table.name, error.message))
+          yield* Effect.logWarning(log.batchReduced((yield* Ref.get(session.size)).rows))
+        }),
+      onIdle: status.update(table.name, () => ({ phase: "caught up" }))
+    })
+  },
+  Effect.scoped,
+  (effect, session) => Effect.annotateLogs(effect, { table: session.table.name })
+)
 
 /** What the Admin API says of this table's columns otherwise than the query does. */
 const contradictions = ({ info }: Generation, table: TableSpec, schema: ArrowSchema): ReadonlyArray<string> => {

@@ -23,7 +23,10 @@ export const makeTableFibers = Effect.gen(function*() {
   const permits = yield* Semaphore.make(maxConcurrentBatches)
   const current = yield* Ref.make<Ref.Ref<Generation> | undefined>(undefined)
 
-  const generation = Effect.flatMap(Ref.get(current), (inForce) => (inForce === undefined ? Effect.undefined : Ref.get(inForce)))
+  const generation = Effect.flatMap(
+    Ref.get(current),
+    (inForce) => (inForce === undefined ? Effect.undefined : Ref.get(inForce))
+  )
 
   /** Invariant I3: the fiber that was there has come to its end, whatever it waited for, before another one may begin. */
   const stop = (name: string) => FiberMap.remove(fibers, name)
@@ -38,7 +41,11 @@ export const makeTableFibers = Effect.gen(function*() {
       approach: yield* Ref.make(resume),
       commits: yield* Ref.make(0)
     }
-    yield* FiberMap.run(fibers, table.name, Effect.catchCause(superviseTable(session), (cause) => reportCrash(table.name, cause)))
+    yield* FiberMap.run(
+      fibers,
+      table.name,
+      Effect.catchCause(superviseTable(session), (cause) => reportCrash(table.name, cause))
+    )
   })
 
   /**
@@ -83,7 +90,9 @@ export const makeTableFibers = Effect.gen(function*() {
 const retire = Effect.fnUntraced(function*(name: string) {
   const sink = yield* TableSink
   yield* sink.trim(name).pipe(
-    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input._tag === "SqlError" && input.isRetryable))),
+    Effect.retry(($) =>
+      $(patience).pipe(Schedule.while(({ input }) => input._tag === "SqlError" && input.isRetryable))
+    ),
     Effect.flatMap((rows) => (rows > 0 ? Effect.logInfo(log.trimmed(name, rows)) : Effect.void)),
     Effect.catch((error) => Effect.logInfo(log.notTrimmed(name, error.message)))
   )

@@ -1,14 +1,15 @@
 import { Effect, Option, Result, Schedule, Stream } from "effect"
 import { blockHashes } from "../domain/arrow/blockHashes.ts"
 import { decodeFrame, noSchema } from "../domain/arrow/decodeFrame.ts"
+import { decompress } from "../domain/arrow/decompress.ts"
 import type { Verdict } from "../domain/chain/follow.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { AdminApi } from "../services/AdminApi.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 
-/** A server that hiccups is asked again for a few seconds; then the answer is "unknown", which harms nobody but is shown. */
-const patience = Schedule.exponential("200 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
+/** A server that hiccups is asked again for about a minute: an "unknown" marks the table for good. */
+const patience = Schedule.exponential("200 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 8 }))
 
 /**
  * Whether a block is in the server's canonical chain, read from the `blocks` table of its network.
@@ -22,9 +23,14 @@ export const verifyBlock = Effect.fn("verifyBlock")(function*(manifest: Manifest
     if (Option.isNone(table)) return []
     const query = `SELECT hash FROM ${table.value} WHERE block_num = ${block.block}`
     return yield* flight.query(query).pipe(
-      Stream.mapAccumEffect(() => noSchema, (state, frame) =>
-        Effect.fromResult(Result.map(decodeFrame(state, frame), ({ batch, state }) =>
-          [state, batch === undefined ? [] : blockHashes(batch)] as const))),
+      Stream.mapAccumEffect(
+        () => noSchema,
+        (state, frame) =>
+          Effect.fromResult(
+            Result.map(decodeFrame(state, frame, { decompress }), ({ batch, state }) =>
+              [state, batch === undefined ? [] : blockHashes(batch)] as const)
+          )
+      ),
       Stream.runCollect
     )
   })

@@ -220,7 +220,7 @@ describe("a claim", () => {
       yield* database.query("DROP TABLE logs")
       const claim = yield* claimed(writer, "logs")
       assert.isFalse(claim.isNew, "what the checkpoint says of the old table is still to be forgotten")
-      const forgotten = yield* writer.pool.transaction("test", writer.checkpoints.forget({ ...claim, positionColumn: "block_num" }))
+      const forgotten = yield* writer.pool.transaction("test", writer.checkpoints.forget({ ...claim, positionColumn: "block_num" }, 0n))
       assert.deepInclude(forgotten, { isNew: true, history: [], positionColumn: "block_num" })
       assert.strictEqual((yield* claimed(writer, "logs")).positionColumn, "block_num")
     }))

@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import type { Position } from "./encodeCopy.ts"
 import { type PgColumn, positionNames } from "./PgType.ts"
-import { RANGE_END, ROW_INDEX } from "./tableDdl.ts"
+import { RANGE_END } from "./tableDdl.ts"
 
 export interface ChosenPosition {
   readonly position: Position

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { readFileSync } from "node:fs"
 import type { ArrowField, ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
+import { decompress } from "../../../src/domain/arrow/decompress.ts"
 import { formatArrowType } from "../../../src/domain/arrow/formatArrowType.ts"
 import { encodedRows } from "../postgres/encodedField.ts"
 import { batchOf, columnOf, field, type Value } from "./columns.ts"
@@ -131,6 +132,29 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
       "the server's Arrow data cannot be read: its body is compressed with ZSTD, which is not supported",
       "the server's Arrow data cannot be read: its body is compressed with LZ4, which is not supported"
     ])
+  })
+
+  it("reads the values of bodies that pyarrow compressed with ZSTD and LZ4", () => {
+    const plain = batchOf([columnOf(field("value", int(64)), Array.from({ length: 1000 }, (_, row) => BigInt(row)))])
+    for (const codec of ["zstd", "lz4"]) {
+      const [batch] = Result.getOrThrow(decodeStream(stream(codec), 1, { decompress })).batches
+      assert.deepStrictEqual(encodedRows(batch!, 0, 1000), encodedRows(plain, 0, 1000))
+    }
+  })
+
+  it("refuses damaged compressed buffers without hanging", () => {
+    const packed = Uint8Array.of(0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 0xff, 0xff, 0xff, 0xff, 1, 2, 3)
+    const zstd = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x05, 1, 2)
+    const began = Date.now()
+    for (let cut = 0; cut <= packed.length; cut++) {
+      assert.throws(() => decompress("lz4Frame", packed.subarray(0, cut), 64))
+    }
+    for (let cut = 0; cut < zstd.length; cut++) {
+      assert.throws(() => {
+        if (decompress("zstd", zstd.subarray(0, cut), 64).length !== 64) throw new Error("another size")
+      })
+    }
+    assert.isBelow(Date.now() - began, 1000)
   })
 
   it("unpacks a compressed body with the decompressor it is given", () => {
