@@ -55,7 +55,8 @@ export const demo = Effect.fn("demo")(function*(options: DemoOptions) {
     // What ends the demo may print as well: the screen is given up before anything is stopped.
     Effect.onInterrupt(() =>
       screen.leave.pipe(
-        Effect.andThen(screen.print(say.stopping)),
+        // A terminal has echoed the Ctrl-C at the beginning of the line.
+        Effect.andThen(screen.print(...(screen.interactive ? [[]] : []), say.stopping)),
         Effect.andThen(Fiber.interrupt(playing)),
         Effect.andThen(screen.print(say.stopped))
       )

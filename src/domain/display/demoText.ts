@@ -63,7 +63,7 @@ export const liveTipBegins = (pace: Pace, asked: number): Line => [
   pace.blockTimeMillis === asked ? "" : ` (${formatMillis(asked)} would take long)`,
   pace.reorgEvery === 0 || pace.reorgDepth === 0
     ? ", no reorgs"
-    : `, every ${formatCount(pace.reorgEvery)} blocks the last ${formatCount(pace.reorgDepth)} are replaced`
+    : `, a reorg of ${counted(pace.reorgDepth, "block")} every ${formatCount(pace.reorgEvery)}`
 ]
 
 export const stopHint: Line = dim("Ctrl-C ends the demo.")

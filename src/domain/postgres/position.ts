@@ -10,13 +10,10 @@ export interface ChosenPosition {
 
 /**
  * Chooses the column that says where in the chain a row stands: `_block_num`, else `block_num`, else one of our own that
- * holds the end of the range (range mode). Fails with a sentence where the query's columns collide with ours.
+ * holds the end of the range (range mode). Fails with a sentence where a column
+ * of the reserved name is no block number.
  */
 export const choosePosition = (columns: ReadonlyArray<PgColumn>): Result.Result<ChosenPosition, string> => {
-  const clash = columns.find(({ name }) => name === ROW_INDEX || name === RANGE_END)
-  if (clash !== undefined) {
-    return Result.fail(`column "${clash.name}" is one that ampsync adds itself; choose another alias`)
-  }
   for (const name of positionNames) {
     const index = columns.findIndex((column) => column.name === name)
     if (index < 0) continue
