@@ -10,7 +10,7 @@
 import { build } from "esbuild"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { dirname, join, resolve } from "node:path"
@@ -22,12 +22,16 @@ const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.u
 /** A reason to stop that needs no stack trace. */
 class BuildError extends Error {}
 
+/** In a process group of its own: `tsc` is a script that starts the compiler proper, and both must end. */
+let compiler
+
 const buildLibrary = async (outDir) => {
   const require = createRequire(join(root, "package.json"))
   const manifest = require.resolve("typescript/package.json")
   const tsc = join(dirname(manifest), require(manifest).bin.tsc)
   const args = [tsc, "-p", "tsconfig.build.json", "--outDir", outDir]
-  const [code] = await once(spawn(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] }), "exit")
+  compiler = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2], detached: true })
+  const [code] = await once(compiler, "exit")
   if (code !== 0) throw new BuildError("tsc found errors")
 }
 
@@ -91,6 +95,14 @@ const moveIntoPlace = async (built, dist, aside) => {
 
 const started = performance.now()
 const workshop = mkdtempSync(join(root, ".build-"))
+// A stop leaves no half-built directory, and no compiler that would write it anew.
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) {
+  process.once(signal, () => {
+    if (compiler?.exitCode === null) process.kill(-compiler.pid, "SIGKILL")
+    rmSync(workshop, { recursive: true, force: true, maxRetries: 5 })
+    process.exit(code)
+  })
+}
 try {
   const built = join(workshop, "dist")
   await mkdir(built)

@@ -54,7 +54,9 @@ export const settingsFields = {
 
 const SettingsEntry = Schema.Struct(settingsFields)
 
-export const settingsOf = ({ columns = {}, comment, indexes = [], primaryKey }: typeof SettingsEntry.Type): TableSettings => ({
+export const settingsOf = (
+  { columns = {}, comment, indexes = [], primaryKey }: typeof SettingsEntry.Type
+): TableSettings => ({
   columns: Object.entries(columns)
     .map(([column, { type }]) => ({ column, type: parseOverrideType(type)! }))
     .toSorted((a, b) => a.column < b.column ? -1 : 1),

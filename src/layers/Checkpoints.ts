@@ -30,11 +30,19 @@ const make = Effect.gen(function*() {
       Effect.gen(function*() {
         // Two processes that start together must not create the same tables at once.
         yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`ampsync ${databaseSchema}`])
-        yield* Effect.forEach(yield* bookkeepingDdl(run, databaseSchema), (statement) => run(statement), { discard: true })
+        yield* Effect.forEach(yield* bookkeepingDdl(run, databaseSchema), (statement) => run(statement), {
+          discard: true
+        })
       })
     )
     yield* run(`DELETE FROM ${schema}._ampsync_writers WHERE heartbeat_at < clock_timestamp() - interval '1 day'`)
     yield* heartbeat
+  })
+
+  const pending = Effect.gen(function*() {
+    const rights = yield* missingRights(run, databaseSchema)
+    if (rights !== undefined) return yield* rights
+    return yield* bookkeepingDdl(run, databaseSchema)
   })
 
   const heartbeat = Effect.asVoid(run(
@@ -48,7 +56,7 @@ const make = Effect.gen(function*() {
   const holder = (table: string, lock: string) =>
     Effect.map(
       run(
-        `SELECT c.dataset, c.writer, c.query_fingerprint, w.heartbeat_at > clock_timestamp() - ${STALE} AS alive,
+        `SELECT c.dataset, c.writer, c.query_fingerprint, c.column_names, w.heartbeat_at > clock_timestamp() - ${STALE} AS alive,
            to_regclass(format('%I.%I', $2::text, c.table_name)) IS NOT NULL AS exists
          FROM ${schema}._ampsync_checkpoints c LEFT JOIN ${schema}._ampsync_writers w USING (writer)
          WHERE c.table_name = $1 ${lock}`,
@@ -85,16 +93,31 @@ const make = Effect.gen(function*() {
     yield* mayTake(identity, held)
     const [row] = yield* run(
       `UPDATE ${schema}._ampsync_checkpoints
-       SET writer_epoch = writer_epoch + 1, writer = $2, dataset_version = $3, query_fingerprint = $4, dataset = $5
+       SET writer_epoch = writer_epoch + 1, writer = $2, dataset_version = $3, query_fingerprint = $4, dataset = $5,
+         column_names = coalesce($6, column_names)
        WHERE table_name = $1 RETURNING *`,
-      [identity.table, writer, identity.version ?? null, identity.fingerprint, identity.dataset]
+      [
+        identity.table,
+        writer,
+        identity.version ?? null,
+        identity.fingerprint,
+        identity.dataset,
+        identity.columns ?? null
+      ]
     )
     const history = yield* run(
       `SELECT block_num, hash FROM ${schema}._ampsync_watermarks WHERE table_name = $1 ORDER BY block_num`,
       [identity.table]
     )
     const earlier = held["query_fingerprint"]
-    return claimOf(identity.table, row!, history, created.length > 0, earlier === identity.fingerprint ? undefined : earlier)
+    return claimOf(
+      identity.table,
+      row!,
+      history,
+      created.length > 0,
+      earlier === identity.fingerprint ? undefined : earlier,
+      held["column_names"]
+    )
   })
 
   const evictStale = Effect.fn("Checkpoints.evictStale")(function*(table: string) {
@@ -121,15 +144,19 @@ const make = Effect.gen(function*() {
     const row = yield* rowOf(identity.table)
     if (row === undefined) {
       const { positionColumn } = identity
-      return { history: [], positionColumn, isNew: true, earlierFingerprint: undefined }
+      return { history: [], positionColumn, isNew: true, earlierFingerprint: undefined, earlierColumns: undefined }
     }
-    if (row["dataset"] !== identity.dataset && row["exists"] === true) return yield* refuseOwner(identity, row["dataset"] ?? null)
-    const { max_block_num: block, position_column: positionColumn, query_fingerprint: earlier, watermark_hash: hash } = row
+    if (row["dataset"] !== identity.dataset && row["exists"] === true) {
+      return yield* refuseOwner(identity, row["dataset"] ?? null)
+    }
+    const { max_block_num: block, position_column: positionColumn, query_fingerprint: earlier, watermark_hash: hash } =
+      row
     return {
       history: block === null ? [] : [{ block: BigInt(block as string), hash: String(hash) }],
       positionColumn: String(positionColumn),
       isNew: false,
-      earlierFingerprint: typeof earlier === "string" && earlier !== identity.fingerprint ? earlier : undefined
+      earlierFingerprint: typeof earlier === "string" && earlier !== identity.fingerprint ? earlier : undefined,
+      earlierColumns: columnsOf(row["column_names"])
     }
   })
 
@@ -167,7 +194,7 @@ const make = Effect.gen(function*() {
        WHERE table_name = $1 RETURNING *`,
       [held.table, held.positionColumn, rows]
     )
-    return claimOf(held.table, row!, [], true, undefined)
+    return claimOf(held.table, row!, [], true, undefined, undefined)
   })
 
   const advance = Effect.fn("Checkpoints.advance")(function*(held: Claim, change: Advance) {
@@ -263,6 +290,7 @@ const make = Effect.gen(function*() {
 
   return Checkpoints.of({
     ensure,
+    pending,
     activity,
     claim,
     look,
@@ -285,7 +313,8 @@ const claimOf = (
   row: Row,
   history: ReadonlyArray<Row>,
   isNew: boolean,
-  earlierFingerprint: unknown
+  earlierFingerprint: unknown,
+  earlierColumns: unknown
 ): Claim => ({
   table,
   epoch: BigInt(row["writer_epoch"] as string),
@@ -295,11 +324,14 @@ const claimOf = (
   positionColumn: row["position_column"] as string,
   isNew,
   earlierFingerprint: typeof earlierFingerprint === "string" ? earlierFingerprint : undefined,
+  earlierColumns: columnsOf(earlierColumns),
   network: (row["network"] as string | null) ?? undefined,
   origin: optionalBlock(row["origin_block"]),
   unverifiedFrom: optionalBlock(row["unverified_from"]),
   history: history.map((entry) => ({ block: BigInt(entry["block_num"] as string), hash: entry["hash"] as string }))
 })
+
+const columnsOf = (names: unknown): ReadonlyArray<string> | undefined => Array.isArray(names) ? names : undefined
 
 const optionalBlock = (value: unknown): bigint | undefined => (value === null ? undefined : BigInt(value as string))
 

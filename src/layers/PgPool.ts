@@ -24,7 +24,7 @@ export interface PgPoolOptions {
 /** `PgPool` over the `pg` driver: effect's own driver refuses COPY. */
 const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolOptions) {
   const { database, maxDbConnections } = yield* AmpsyncConfig
-  const pool = yield* connectedPool(database, maxDbConnections)
+  const { pool, ssl } = yield* connectedPool(database, maxDbConnections)
   // One connection stays free of transactions, so that a long one never keeps this process from saying it is alive.
   const transactions = yield* Semaphore.make(Math.max(1, maxDbConnections - 1))
 
@@ -49,7 +49,14 @@ const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolO
       transactions.withPermit
     )
 
-  return PgPool.of({ sql, transaction, copyIn })
+  const apart: PgPool["Service"]["apart"] = (activity, use) =>
+    Effect.scoped(Effect.gen(function*() {
+      const connection = yield* Effect.flatMap(newPool(database, 1, ssl), (pool) => lease(pool, stallMillis))
+      yield* connection.execute(`SET application_name TO ${activityLiteral(activity)}; ${NO_TIMEOUTS}`, [], undefined)
+      return yield* use((statement, params = []) => connection.execute(statement, params, undefined))
+    }))
+
+  return PgPool.of({ sql, transaction, copyIn, apart })
 })
 
 export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> =>
@@ -60,10 +67,13 @@ export const layer: Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> = laye
 /** NAMEDATALEN - 1: longer names are cut by the server, with a notice. */
 const MAX_ACTIVITY_BYTES = 63
 
-const beginAs = (activity: string): string => {
-  const name = Buffer.from(activity).subarray(0, MAX_ACTIVITY_BYTES).toString()
-  return `BEGIN; SET LOCAL application_name TO ${pg.escapeLiteral(name)}; SET LOCAL statement_timeout TO 0`
-}
+const activityLiteral = (activity: string): string =>
+  pg.escapeLiteral(Buffer.from(activity).subarray(0, MAX_ACTIVITY_BYTES).toString())
+
+const beginAs = (activity: string): string =>
+  `BEGIN; SET LOCAL application_name TO ${activityLiteral(activity)}; SET LOCAL statement_timeout TO 0`
+
+const NO_TIMEOUTS = "SET statement_timeout TO 0; SET lock_timeout TO 0"
 
 /**
  * A pool that has proved it can connect, in the first way of TLS or plain text that `sslmode` allows and that works.
@@ -74,7 +84,7 @@ const beginAs = (activity: string): string => {
 const connectedPool = (
   target: DatabaseTarget,
   max: number
-): Effect.Effect<pg.Pool, SqlError.SqlError, Scope.Scope> => {
+): Effect.Effect<{ readonly pool: pg.Pool; readonly ssl: Ssl }, SqlError.SqlError, Scope.Scope> => {
   const tryOut = (ssl: Ssl) =>
     Effect.scoped(Effect.as(Effect.flatMap(newPool(target, 1, ssl), (pool) => lease(pool, STALL_MILLIS)), ssl))
   const firstThatWorks = ([first, second]: ReturnType<typeof tlsAttempts>) =>
@@ -90,7 +100,7 @@ const connectedPool = (
         Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => mayHeal(input))))
       )
     ),
-    Effect.flatMap((ssl) => newPool(target, max, ssl))
+    Effect.flatMap((ssl) => Effect.map(newPool(target, max, ssl), (pool) => ({ pool, ssl })))
   )
 }
 

@@ -1,12 +1,14 @@
 import { Effect, Layer, Ref } from "effect"
 import { SqlError } from "effect/sql"
 import type { Chunk } from "../domain/chain/Chunk.ts"
+import { keyProblems, sameColumns } from "../domain/postgres/compareTable.ts"
 import { copyColumns, copyHeader, copyTrailer, makeCopyPlan } from "../domain/postgres/encodeCopy.ts"
 import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
 import { planColumns } from "../domain/postgres/PgType.ts"
 import { choosePosition } from "../domain/postgres/position.ts"
 import type { TableDefinition } from "../domain/postgres/tableDdl.ts"
-import { qualifiedName, RANGE_END } from "../domain/postgres/tableDdl.ts"
+import { columnList, qualifiedName, RANGE_END, rowKey, systemColumns } from "../domain/postgres/tableDdl.ts"
+import { noSettings } from "../domain/TableSettings.ts"
 import type { Claim, Fenced } from "../services/Checkpoints.ts"
 import { Checkpoints, TableRefused } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
@@ -26,14 +28,22 @@ const make = Effect.gen(function*() {
 
   /** What the query's columns make of the table. */
   const design = Effect.fnUntraced(function*(request: TableRequest) {
-    const columns = yield* Effect.fromResult(planColumns(request.schema)).pipe(
-      Effect.mapError((error) => new TableRefused({ table: request.table, reason: error.message }))
+    const { settings = noSettings, table } = request
+    const columns = yield* Effect.fromResult(planColumns(request.schema, settings.columns)).pipe(
+      Effect.mapError((error) => new TableRefused({ table, reason: error.message }))
     )
     const position = yield* Effect.fromResult(choosePosition(columns)).pipe(
-      Effect.mapError((reason) => new TableRefused({ table: request.table, reason }))
+      Effect.mapError((reason) => new TableRefused({ table, reason }))
     )
-    const definition = { schema: databaseSchema, table: request.table, columns, positionColumn: position.column }
-    return { columns, position, definition, identity: { ...request, positionColumn: position.column } }
+    const { column: positionColumn } = position
+    const problems = keyProblems(columns, positionColumn, settings)
+    if (problems.length > 0) return yield* new TableRefused({ table, reason: problems.join("; ") })
+    const { comment } = settings
+    const isOwnKey = settings.primaryKey !== undefined && !sameColumns(settings.primaryKey, rowKey(positionColumn))
+    const primaryKey = isOwnKey ? settings.primaryKey : undefined
+    const definition = { schema: databaseSchema, table, columns, positionColumn, primaryKey, comment }
+    const made = [...columns, ...systemColumns(positionColumn)].map(({ name }) => name)
+    return { columns, position, definition, identity: { ...request, positionColumn, columns: made } }
   })
 
   const plan = Effect.fn("TableSink.plan")(function*(request: TableRequest) {
@@ -52,8 +62,11 @@ const make = Effect.gen(function*() {
       })
     ).pipe(
       // Somebody holds the checkpoint's row: end it if it is a session that hangs, and come back either way.
-      Effect.tapErrorTag("SqlError", (error) =>
-        error.reason._tag === "LockTimeoutError" ? Effect.ignore(checkpoints.evictStale(request.table)) : Effect.void)
+      Effect.tapErrorTag(
+        "SqlError",
+        (error) =>
+          error.reason._tag === "LockTimeoutError" ? Effect.ignore(checkpoints.evictStale(request.table)) : Effect.void
+      )
     )
     const plan = makeCopyPlan({ columns, position: position.position, textNul })
     const claim = yield* Ref.make(taken.claim)
@@ -79,7 +92,7 @@ const make = Effect.gen(function*() {
     pool.transaction(checkpoints.activity(definition.table), applyChunk(definition, copy, held, chunk)).pipe(
       Effect.tap(({ claim }) => Ref.set(held, claim)),
       Effect.map(({ rowsRemoved }) => ({ rowsRemoved })),
-      Effect.mapError(changedSince)
+      Effect.mapError((error) => duplicateKey(definition, chunk, error) ?? changedSince(error))
     )
 
   /** Invariant I1: all of it in the one transaction that surrounds it. */
@@ -108,7 +121,9 @@ const make = Effect.gen(function*() {
       const provisionalRows = yield* countAbove(definition, watermark?.block)
       claim = yield* checkpoints.recount(claim, { rowsRemoved, provisionalRows })
     }
-    if (notifyOnCommit) yield* run("SELECT pg_notify('ampsync', $1)", [notification(definition.table, chunk, rowsRemoved)])
+    if (notifyOnCommit) {
+      yield* run("SELECT pg_notify('ampsync', $1)", [notification(definition.table, chunk, rowsRemoved)])
+    }
     return { claim, rowsRemoved }
   })
 
@@ -143,6 +158,24 @@ const changedSince = (error: SqlError.SqlError | Fenced): SqlError.SqlError | Fe
       })
     })
     : error
+
+/**
+ * A row that has the primary key of another one, where the config gave the table that key. No retry changes it; the chunk's
+ * deletion, which precedes its rows, has had its chance.
+ */
+const duplicateKey = (
+  { positionColumn, primaryKey, table }: TableDefinition,
+  { firstBlock, lastBlock }: Chunk,
+  error: SqlError.SqlError | Fenced
+): TableRefused | undefined => {
+  if (primaryKey === undefined || error._tag !== "SqlError" || error.reason._tag !== "UniqueViolation") return undefined
+  const blocks = `${positionColumn === RANGE_END ? "the range of " : ""}blocks ${firstBlock} to ${lastBlock}`
+  return new TableRefused({
+    table,
+    reason: `in ${blocks} a row has a key that another row has already (${error.reason.constraint}); ` +
+      `the config makes ${columnList(primaryKey)} its primary key`
+  })
+}
 
 const copyStatement = (definition: TableDefinition, columns: ReadonlyArray<string>): string =>
   `COPY ${qualifiedName(definition)} (${columns.map(quoteIdentifier).join(", ")}) FROM STDIN (FORMAT BINARY)`

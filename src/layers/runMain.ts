@@ -4,7 +4,7 @@ import { Cause, Effect, Exit, Runtime } from "effect"
 const BAD_INPUT = 2
 
 /**
- * Runs the program of this process and exits with its code: 0, 2 for bad input, 1 for everything else. The reason goes to
+ * Runs the program of this process and exits with its code: 0, 2 for bad input, what the failure names, 1 for everything else. The reason goes to
  * standard error, without a stack where it is written for operators. Signals are the program's own business.
  */
 export const runMain = (program: Effect.Effect<void, { readonly _tag: string; readonly message: string }>): void =>
@@ -24,12 +24,20 @@ const report = (cause: Cause.Cause<{ readonly _tag: string; readonly message: st
   Effect.sync(() => {
     for (const reason of cause.reasons) {
       // The command line's own errors were printed with the help they belong to.
-      if (Cause.isFailReason(reason) && reason.error._tag !== "ShowHelp") console.error(reason.error.message)
+      const said = Cause.isFailReason(reason) && reason.error._tag !== "ShowHelp" ? reason.error.message : ""
+      if (said !== "") console.error(said)
       if (Cause.isDieReason(reason)) console.error(Cause.pretty(cause))
     }
   })
 
+/** A failure that is an answer brings the exit code that says so. */
+interface Failure {
+  readonly _tag?: string
+  readonly exitCode?: number
+}
+
 const exitCode = (cause: Cause.Cause<unknown>): number => {
-  const failure = cause.reasons.find(Cause.isFailReason)?.error as { readonly _tag?: string } | undefined
+  const failure = cause.reasons.find(Cause.isFailReason)?.error as Failure | undefined
+  if (failure?.exitCode !== undefined) return failure.exitCode
   return ["ConfigError", "ManifestError", "ShowHelp"].includes(failure?._tag ?? "") ? BAD_INPUT : 1
 }

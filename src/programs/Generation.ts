@@ -53,5 +53,6 @@ export const requestOf = ({ info, manifest }: Generation, table: TableSpec, sche
   dataset: datasetId(manifest.dataset),
   version: info.version,
   fingerprint: table.fingerprint,
-  schema
+  schema,
+  settings: table.settings
 })

@@ -11,6 +11,7 @@ import { layer as flightClient } from "../layers/FlightClient.ts"
 import { layer as manifestSource } from "../layers/ManifestSource.ts"
 import { layer as pgPool } from "../layers/PgPool.ts"
 import { layer as syncStatus } from "../layers/SyncStatus.ts"
+import { layer as tableIndexes } from "../layers/TableIndexes.ts"
 import { layer as tableSink } from "../layers/TableSink.ts"
 import type { AdminApi } from "../services/AdminApi.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
@@ -19,8 +20,12 @@ import type { FlightClient } from "../services/FlightClient.ts"
 import type { LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
 import type { SyncStatus } from "../services/SyncStatus.ts"
+import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableSink } from "../services/TableSink.ts"
 import { prepare, run } from "./sync.ts"
+
+/** Settings from values, under the names and rules of the environment. */
+export { layerFrom as settingsFrom, type SettingValues } from "../layers/Config.ts"
 
 export type Services =
   | AdminApi
@@ -29,6 +34,7 @@ export type Services =
   | ManifestSource
   | PgPool
   | SyncStatus
+  | TableIndexes
   | TableSink
 
 /** What needs no database: a config that is code is evaluated while the pool connects. */
@@ -38,7 +44,7 @@ const servicesWithoutPool = Layer.mergeAll(
   syncStatus
 )
 
-const sink = tableSink.pipe(Layer.provideMerge(checkpoints))
+const sink = Layer.merge(tableSink, tableIndexes).pipe(Layer.provideMerge(checkpoints))
 
 /** Everything but settings and connections to the database, which a host may have already. */
 const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, never, AmpsyncConfig | PgPool> = Layer.merge(
@@ -54,6 +60,11 @@ export const services: Layer.Layer<Services, SqlError.SqlError, AmpsyncConfig> =
 
 const background = Layer.effectDiscard(Effect.flatMap(prepare, (manifest) => Effect.forkScoped(run(manifest))))
 
+/** As `layer`, with settings of the app: `settingsFrom` makes them. */
+export const layerWithSettings: Layer.Layer<Services, LoadError | SqlError.SqlError, AmpsyncConfig> = background.pipe(
+  Layer.provideMerge(services)
+)
+
 /**
  * The sync as a part of a larger app: it runs for as long as the layer lives, and `SyncStatus` tells what it does.
  *
@@ -62,7 +73,7 @@ const background = Layer.effectDiscard(Effect.flatMap(prepare, (manifest) => Eff
 export const layer: Layer.Layer<
   Services | AmpsyncConfig,
   ConfigError | LoadError | SqlError.SqlError
-> = background.pipe(Layer.provideMerge(services), Layer.provideMerge(configFromEnvironment))
+> = layerWithSettings.pipe(Layer.provideMerge(configFromEnvironment))
 
 /** As `layer`, with settings and database connections of the app. */
 export const layerWithPool: Layer.Layer<

@@ -2,7 +2,7 @@
  * The verbs of the command line and their options. Without a verb it syncs, as the first ampsync did.
  */
 import { NodeServices } from "@effect/platform-node"
-import { Duration, Effect, Schema } from "effect"
+import { Duration, Effect, Layer, Logger, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { VERSION } from "../domain/version.ts"
 import { layer as configFromEnvironment } from "../layers/Config.ts"
@@ -11,6 +11,7 @@ import { runMain } from "../layers/runMain.ts"
 import { awaitSignal } from "../layers/Signals.ts"
 import { services } from "./ampsync.ts"
 import { demo } from "./demo.ts"
+import { inTime, plan } from "./plan.ts"
 import { simulate } from "./simulate.ts"
 import { sync } from "./sync.ts"
 import { untilStopped } from "./untilStopped.ts"
@@ -62,11 +63,30 @@ const demoCommand = Command.make(
   {
     ...chain,
     untilSynced: Flag.Boolean("until-synced").pipe(
+      Flag.withDefault(false),
       Flag.withDescription("End when everything has arrived, after comparing every row; exit code 1 where they differ")
     )
   },
-  (options) => untilStopped(demo(options), awaitSignal)
+  // The demo says itself what it does; lines of ours between its own would be erased by the next redraw.
+  (options) => untilStopped(demo(options), awaitSignal).pipe(Effect.provide(layerAt("warn")))
 ).pipe(Command.withDescription("Watch a simulated chain arrive in a PostgreSQL that comes with the package"))
+
+const planCommand = Command.make(
+  "plan",
+  {
+    json: Flag.Boolean("json").pipe(
+      Flag.withDefault(false),
+      Flag.withDescription("One JSON document instead of text")
+    )
+  },
+  (options) =>
+    inTime(Effect.provide(plan(options), services)).pipe(
+      Effect.provide(Layer.merge(logging, Layer.succeed(Logger.LogToStderr, true))),
+      Effect.provide(configFromEnvironment)
+    )
+).pipe(Command.withDescription(
+  "Print what a start would do to the database, without doing it; exit code 0 nothing, 3 changes, 4 a table is refused"
+))
 
 const syncCommand = Command.make("ampsync", {}, () =>
   untilStopped(Effect.provide(sync, services), awaitSignal).pipe(
@@ -76,7 +96,7 @@ const syncCommand = Command.make("ampsync", {}, () =>
     Command.withDescription(
       "Stream the tables of a Nozzle / Amp dataset into PostgreSQL; settings are in the environment"
     ),
-    Command.withSubcommands([simulateCommand, demoCommand])
+    Command.withSubcommands([simulateCommand, demoCommand, planCommand])
   )
 
 /** Runs the verb that the command line names, and ends the process. */

@@ -5,7 +5,7 @@ import type { BatchSize } from "../domain/BatchSize.ts"
 import { afterCommit, afterFailure, MAX_CHUNK_BYTES } from "../domain/BatchSize.ts"
 import type { Chunk, Part } from "../domain/chain/Chunk.ts"
 import { addPart, closesGroup, emptyChunk, firstChunk, isWorthCommitting } from "../domain/chain/Chunk.ts"
-import type { Fenced } from "../services/Checkpoints.ts"
+import type { Fenced, TableRefused } from "../services/Checkpoints.ts"
 import type { Committed, TableWriter } from "../services/TableSink.ts"
 
 export interface Committing {
@@ -14,7 +14,7 @@ export interface Committing {
   readonly permits: Semaphore.Semaphore
   readonly size: Ref.Ref<BatchSize>
   readonly onCommit: (chunk: Chunk, committed: Committed, elapsedMillis: number) => Effect.Effect<void>
-  readonly onFailure: (chunk: Chunk, error: SqlError.SqlError | Fenced) => Effect.Effect<void>
+  readonly onFailure: (chunk: Chunk, error: SqlError.SqlError | Fenced | TableRefused) => Effect.Effect<void>
   /** The newest range is committed and nothing has come for a moment. */
   readonly onIdle: Effect.Effect<void>
 }
@@ -35,7 +35,7 @@ const LAST_COMMIT = "2 seconds"
 export const commitChunks = Effect.fnUntraced(function*<E>(
   parts: Stream.Stream<Part, E>,
   committing: Committing
-): Effect.fn.Return<void, E | SqlError.SqlError | Fenced, Scope.Scope> {
+): Effect.fn.Return<void, E | SqlError.SqlError | Fenced | TableRefused, Scope.Scope> {
   const queue = yield* Queue.bounded<Part, E | Cause.Done>(PIECES_AHEAD)
   yield* Effect.forkScoped(Stream.runIntoQueue(parts, queue))
   const { known } = committing.writer

@@ -67,6 +67,18 @@ export const tableRemoved = (table: string) =>
 export const trimmed = (table: string, rows: number) => `Deleted ${rows} provisional rows from table '${table}'`
 export const notTrimmed = (table: string, reason: string) => `Table '${table}' keeps its provisional rows: ${reason}`
 export const crashed = (table: string, reason: string) => `Table '${table}' ended by a mistake of ampsync: ${reason}`
+export const indexEvent = {
+  building: (table: string, index: string, _elapsedMillis: number) =>
+    `Table '${table}' has caught up, building index ${index} in the background`,
+  built: (table: string, index: string, elapsedMillis: number) =>
+    `Table '${table}' has index ${index}, ${Math.round(elapsedMillis / 1000)} s after the first build began`,
+  "dropped broken": (table: string, index: string, _elapsedMillis: number) =>
+    `Table '${table}': dropped index ${index}, which an interrupted build had left behind`
+}
+export const indexFailed = (table: string, reason: string, again: boolean) =>
+  `Table '${table}' is synced, but an index could not be built${again ? ", trying again" : ""}: ${reason}`
+export const indexNotConfigured = (table: string, index: string) =>
+  `Table '${table}' keeps index ${index}, which the config no longer names; drop it if nobody needs it`
 export const signalReceived = (signal: string) => `Received ${signal}, shutting down gracefully...`
 export const shuttingDown = (tables: number) => `Shutting down ${tables} stream processing tasks...`
 export const tasksEnded = "All stream tasks shut down gracefully"

@@ -5,6 +5,7 @@ import type { TableSpec } from "../domain/TableSpec.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { TableSink } from "../services/TableSink.ts"
+import { buildIndexes } from "./buildIndexes.ts"
 import { compareGenerations, type Generation } from "./Generation.ts"
 import * as log from "./logLines.ts"
 import { superviseTable } from "./superviseTable.ts"
@@ -44,7 +45,10 @@ export const makeTableFibers = Effect.gen(function*() {
     yield* FiberMap.run(
       fibers,
       table.name,
-      Effect.catchCause(superviseTable(session), (cause) => reportCrash(table.name, cause))
+      // The indexes are a child of the table's fiber: they end with it, and nothing that befalls them reaches it.
+      Effect.andThen(Effect.forkChild(buildIndexes(table)), superviseTable(session)).pipe(
+        Effect.catchCause((cause) => reportCrash(table.name, cause))
+      )
     )
   })
 

@@ -20,6 +20,8 @@ export interface TableIdentity {
   readonly fingerprint: string
   /** The column that says where in the chain a row stands. */
   readonly positionColumn: string
+  /** Every column of the table that we made; absent where that is not known, which changes nothing that is recorded. */
+  readonly columns?: ReadonlyArray<string>
 }
 
 /** The right to write one table, and what it held when the right was taken. */
@@ -35,10 +37,12 @@ export interface Claim extends Known {
   readonly isNew: boolean
   /** Fingerprint of the query that filled the table so far, where it is another one. */
   readonly earlierFingerprint: string | undefined
+  /** The columns that were recorded as made by us before; undefined where none were. */
+  readonly earlierColumns: ReadonlyArray<string> | undefined
 }
 
 /** What a claim would find, for whoever only looks. */
-export type Standing = Pick<Claim, "history" | "positionColumn" | "isNew" | "earlierFingerprint">
+export type Standing = Pick<Claim, "history" | "positionColumn" | "isNew" | "earlierFingerprint" | "earlierColumns">
 
 /** What one commit changes. */
 export interface Advance {
@@ -81,6 +85,8 @@ export class TableRefused extends Schema.TaggedError<TableRefused>()("TableRefus
 export class Checkpoints extends Context.Service<Checkpoints, {
   /** Creates what is missing of the schema and its bookkeeping tables; extends those of earlier versions. */
   readonly ensure: Effect.Effect<void, SqlError.SqlError>
+  /** The statements that `ensure` would run now; none where the bookkeeping is as it should be. */
+  readonly pending: Effect.Effect<ReadonlyArray<string>, SqlError.SqlError>
   /** The name under which transactions on `table` show in `pg_stat_activity`. */
   readonly activity: (table: string) => string
   /** Takes the right to write a table, in the current transaction; the data table itself is the caller's to check. */

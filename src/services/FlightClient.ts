@@ -37,7 +37,9 @@ export class FlightClient extends Context.Service<FlightClient, {
    * Opens a streaming query: the call is made when the effect runs, and cancelled when the scope closes. The stream ends
    * when the server ends it. At most a few messages are read ahead.
    */
-  readonly open: (request: StreamRequest) => Effect.Effect<Stream.Stream<FlightData, FlightError>, FlightError, Scope.Scope>
+  readonly open: (
+    request: StreamRequest
+  ) => Effect.Effect<Stream.Stream<FlightData, FlightError>, FlightError, Scope.Scope>
   /** Runs a query once over what the server has now. */
   readonly query: (sql: string) => Stream.Stream<FlightData, FlightError>
 }>()("ampsync/services/FlightClient") {}

@@ -8,6 +8,11 @@ import type { Effect } from "effect"
 import { Context } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 
+export type RunStatement = <Row extends object>(
+  statement: string,
+  params?: ReadonlyArray<unknown>
+) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+
 export class PgPool extends Context.Service<PgPool, {
   /** Statements run on the connection of the transaction they are in, or on any. `bigint` columns arrive as text. */
   readonly sql: SqlClient.SqlClient
@@ -27,4 +32,13 @@ export class PgPool extends Context.Service<PgPool, {
     statement: string,
     pieces: ReadonlyArray<Uint8Array>
   ) => Effect.Effect<void, SqlError.SqlError>
+  /**
+   * Lends a connection that is opened for it and closed after, outside of the pool: what lasts for hours there keeps nobody
+   * waiting. No transaction surrounds its statements, and no timeout of the server ends them; what it is doing when it is
+   * closed, the server does to the end. `activity` is its `application_name`.
+   */
+  readonly apart: <A, E, R>(
+    activity: string,
+    use: (run: RunStatement) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | SqlError.SqlError, R>
 }>()("ampsync/services/PgPool") {}

@@ -11,6 +11,7 @@ import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
 import type { Chunk } from "../domain/chain/Chunk.ts"
 import type { Known } from "../domain/chain/follow.ts"
 import type { CopyPlan } from "../domain/postgres/encodeCopy.ts"
+import type { TableSettings } from "../domain/TableSettings.ts"
 import type { Fenced, TableHeld, TableRefused } from "./Checkpoints.ts"
 
 export interface TableRequest {
@@ -19,6 +20,8 @@ export interface TableRequest {
   readonly version: string | undefined
   readonly fingerprint: string
   readonly schema: ArrowSchema
+  /** What the config says of the table; nothing where absent. */
+  readonly settings?: TableSettings
 }
 
 /** What `prepare` would do to a table now. */
@@ -54,8 +57,11 @@ export interface TableWriter {
   readonly rows: bigint
   /** What `prepare` did or found that operators should hear of. */
   readonly notes: ReadonlyArray<string>
-  /** Commits one chunk. After any failure the outcome is unknown: this writer must not be used again. */
-  readonly commit: (chunk: Chunk) => Effect.Effect<Committed, SqlError.SqlError | Fenced>
+  /**
+   * Commits one chunk. After any failure the outcome is unknown: this writer must not be used again. It refuses rows that
+   * repeat the primary key that the config gives the table.
+   */
+  readonly commit: (chunk: Chunk) => Effect.Effect<Committed, SqlError.SqlError | Fenced | TableRefused>
 }
 
 export class TableSink extends Context.Service<TableSink, {

@@ -21,48 +21,56 @@ const killSessions = ({ database }: World) =>
     (rows) => rows.length
   )
 
-describe.each(dialects)("with a server of the %s dialect", (dialect) => {
-  it.live("I1 sessions that are ended in the middle of chunks cost no row and double none", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect, blocks: 500, maxRangeBlocks: 60, maxBatchRows: 400 })
-      const snapshots = yield* watchSnapshots(world)
-      const process = yield* startAmpsync(world.environment)
-      let killed = 0
-      yield* eventually(
-        () => `three sessions are ended (${killed} so far)`,
-        Effect.map(killSessions(world), (n) => (killed += n) >= 3)
-      )
-      yield* awaitCanonicalChain(world, undefined, 60_000)
-      world.simulator.mine(2)
-      yield* awaitCanonicalChain(world)
-      assert.deepStrictEqual(yield* snapshots.violations, [])
-      assert.deepStrictEqual(yield* allDifferences(world), [])
-      assert.notInclude(process.output(), "is parked")
-    }), 120_000)
-
-  it.live("I1 commits whose answer is lost on the way are neither repeated nor forgotten", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect, blocks: 150, maxRangeBlocks: 15 })
-      const proxy = yield* startProxy(Number(new URL(world.database.url).port))
-      const process = yield* startAmpsync({
-        ...world.environment,
-        DATABASE_URL: throughProxy(world.database.url, proxy)
-      })
-      const snapshots = yield* watchSnapshots(world)
-      yield* awaitWatermark(world, "logs", 29n)
-      // The tag of a CommandComplete message, with the zero byte that ends it: nothing else looks like it.
-      for (let round = 0; round < 3; round += 1) {
-        proxy.cutOnReply("COMMIT\0", 2)
-        world.simulator.mine(1)
-        yield* eventually("commits were cut", Effect.sync(() => proxy.cuts() >= 2 * (round + 1)))
-        world.simulator.reorg(2)
+describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) => {
+  it.live(
+    "I1 sessions that are ended in the middle of chunks cost no row and double none",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect, blocks: 500, maxRangeBlocks: 60, maxBatchRows: 400 })
+        const snapshots = yield* watchSnapshots(world)
+        const process = yield* startAmpsync(world.environment)
+        let killed = 0
+        yield* eventually(
+          () => `three sessions are ended (${killed} so far)`,
+          Effect.map(killSessions(world), (n) => (killed += n) >= 3)
+        )
+        yield* awaitCanonicalChain(world, undefined, 60_000)
+        world.simulator.mine(2)
         yield* awaitCanonicalChain(world)
-      }
-      assert.deepStrictEqual(yield* snapshots.violations, [])
-      assert.deepStrictEqual(yield* allDifferences(world), [])
-      assert.include(process.output(), "Retrying stream")
-      assert.notInclude(process.output(), "is parked")
-    }), 120_000)
+        assert.deepStrictEqual(yield* snapshots.violations, [])
+        assert.deepStrictEqual(yield* allDifferences(world), [])
+        assert.notInclude(process.output(), "is parked")
+      }),
+    120_000
+  )
+
+  it.live(
+    "I1 commits whose answer is lost on the way are neither repeated nor forgotten",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect, blocks: 150, maxRangeBlocks: 15 })
+        const proxy = yield* startProxy(Number(new URL(world.database.url).port))
+        const process = yield* startAmpsync({
+          ...world.environment,
+          DATABASE_URL: throughProxy(world.database.url, proxy)
+        })
+        const snapshots = yield* watchSnapshots(world)
+        yield* awaitWatermark(world, "logs", 29n)
+        // The tag of a CommandComplete message, with the zero byte that ends it: nothing else looks like it.
+        for (let round = 0; round < 3; round += 1) {
+          proxy.cutOnReply("COMMIT\0", 2)
+          world.simulator.mine(1)
+          yield* eventually("commits were cut", Effect.sync(() => proxy.cuts() >= 2 * (round + 1)))
+          world.simulator.reorg(2)
+          yield* awaitCanonicalChain(world)
+        }
+        assert.deepStrictEqual(yield* snapshots.violations, [])
+        assert.deepStrictEqual(yield* allDifferences(world), [])
+        assert.include(process.output(), "Retrying stream")
+        assert.notInclude(process.output(), "is parked")
+      }),
+    120_000
+  )
 })
 
 describe("a database that goes away", () => {
@@ -111,62 +119,72 @@ describe("two processes on the same tables", () => {
   const isWrittenBy = (world: World, pid: number) =>
     Effect.map(writers(world), (found) => found.length === 1 && found[0]?.includes(` pid ${pid} `) === true)
 
-  it.live("I3 one writes and the other stands by; it takes over when the first is killed", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 80, maxRangeBlocks: 20 })
-      const snapshots = yield* watchSnapshots(world)
-      const first = yield* startAmpsync(world.environment)
-      yield* awaitCanonicalChain(world)
-      const second = yield* startAmpsync(world.environment)
-      for (const table of ["blocks", "transactions", "logs"]) yield* second.says(`Standing by for table '${table}'`)
-      // However long it lasts, nobody takes anything from a living writer.
-      for (let i = 0; i < 8; i += 1) {
-        world.simulator.mine(1)
-        yield* Effect.sleep(400)
-        assert.isTrue(yield* isWrittenBy(world, first.pid))
-      }
-      yield* awaitCanonicalChain(world)
-      assert.notMatch(second.output(), /CRITICAL|Failed to create stream/, "standing by is no failure")
-      yield* first.kill("SIGKILL")
-      world.simulator.reorg(3)
-      yield* awaitCanonicalChain(world)
-      assert.isTrue(yield* isWrittenBy(world, second.pid))
-      assert.deepStrictEqual(yield* snapshots.violations, [])
-      assert.deepStrictEqual(yield* allDifferences(world), [])
-    }), 90_000)
+  it.live(
+    "I3 one writes and the other stands by; it takes over when the first is killed",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 80, maxRangeBlocks: 20 })
+        const snapshots = yield* watchSnapshots(world)
+        const first = yield* startAmpsync(world.environment)
+        yield* awaitCanonicalChain(world)
+        const second = yield* startAmpsync(world.environment)
+        for (const table of ["blocks", "transactions", "logs"]) yield* second.says(`Standing by for table '${table}'`)
+        // However long it lasts, nobody takes anything from a living writer.
+        for (let i = 0; i < 8; i += 1) {
+          world.simulator.mine(1)
+          yield* Effect.sleep(400)
+          assert.isTrue(yield* isWrittenBy(world, first.pid))
+        }
+        yield* awaitCanonicalChain(world)
+        assert.notMatch(second.output(), /CRITICAL|Failed to create stream/, "standing by is no failure")
+        yield* first.kill("SIGKILL")
+        world.simulator.reorg(3)
+        yield* awaitCanonicalChain(world)
+        assert.isTrue(yield* isWrittenBy(world, second.pid))
+        assert.deepStrictEqual(yield* snapshots.violations, [])
+        assert.deepStrictEqual(yield* allDifferences(world), [])
+      }),
+    90_000
+  )
 
-  it.live("I3 a process that was stopped in the middle of a chunk commits nothing when it goes on, and stands by", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 300, maxRangeBlocks: 1000, maxBatchRows: 100 })
-      const snapshots = yield* watchSnapshots(world)
-      world.simulator.faults.delayMillis = 40
-      const first = yield* startAmpsync(world.environment)
-      yield* eventually(
-        "it is in the middle of a transaction",
-        Effect.gen(function*() {
-          yield* first.kill("SIGSTOP")
-          const open = yield* world.database.query(
-            "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'ampsync ________ logs' AND backend_xid IS NOT NULL"
-          )
-          if (open.length > 0) return true
-          yield* first.kill("SIGCONT")
-          return false
-        })
-      )
-      world.simulator.faults.delayMillis = 0
-      const second = yield* startAmpsync(world.environment)
-      yield* awaitCanonicalChain(world, undefined, 45_000)
-      assert.isTrue(yield* isWrittenBy(world, second.pid))
-      const epochs = world.database.query("SELECT table_name, writer_epoch, commit_seq FROM _ampsync_checkpoints ORDER BY 1")
-      const before = yield* epochs
-      yield* first.kill("SIGCONT")
-      for (const table of ["blocks", "transactions", "logs"]) yield* first.says(`Standing by for table '${table}'`)
-      yield* Effect.sleep(2_500)
-      assert.deepStrictEqual(yield* epochs, before, "the first process changed nothing")
-      world.simulator.reorg(5)
-      yield* awaitCanonicalChain(world)
-      assert.isTrue(yield* isWrittenBy(world, second.pid))
-      assert.deepStrictEqual(yield* snapshots.violations, [])
-      assert.deepStrictEqual(yield* allDifferences(world), [])
-    }), 120_000)
+  it.live(
+    "I3 a process that was stopped in the middle of a chunk commits nothing when it goes on, and stands by",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 300, maxRangeBlocks: 1000, maxBatchRows: 100 })
+        const snapshots = yield* watchSnapshots(world)
+        world.simulator.faults.delayMillis = 40
+        const first = yield* startAmpsync(world.environment)
+        yield* eventually(
+          "it is in the middle of a transaction",
+          Effect.gen(function*() {
+            yield* first.kill("SIGSTOP")
+            const open = yield* world.database.query(
+              "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'ampsync ________ logs' AND backend_xid IS NOT NULL"
+            )
+            if (open.length > 0) return true
+            yield* first.kill("SIGCONT")
+            return false
+          })
+        )
+        world.simulator.faults.delayMillis = 0
+        const second = yield* startAmpsync(world.environment)
+        yield* awaitCanonicalChain(world, undefined, 45_000)
+        assert.isTrue(yield* isWrittenBy(world, second.pid))
+        const epochs = world.database.query(
+          "SELECT table_name, writer_epoch, commit_seq FROM _ampsync_checkpoints ORDER BY 1"
+        )
+        const before = yield* epochs
+        yield* first.kill("SIGCONT")
+        for (const table of ["blocks", "transactions", "logs"]) yield* first.says(`Standing by for table '${table}'`)
+        yield* Effect.sleep(2_500)
+        assert.deepStrictEqual(yield* epochs, before, "the first process changed nothing")
+        world.simulator.reorg(5)
+        yield* awaitCanonicalChain(world)
+        assert.isTrue(yield* isWrittenBy(world, second.pid))
+        assert.deepStrictEqual(yield* snapshots.violations, [])
+        assert.deepStrictEqual(yield* allDifferences(world), [])
+      }),
+    120_000
+  )
 })

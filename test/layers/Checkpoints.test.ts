@@ -19,7 +19,9 @@ interface Writer {
 
 const newWriter = (database: TestDatabase) =>
   Effect.map(
-    Layer.build(checkpointsLayer.pipe(Layer.provideMerge(poolLayer), Layer.provide(Layer.fresh(testSettings(database))))),
+    Layer.build(
+      checkpointsLayer.pipe(Layer.provideMerge(poolLayer), Layer.provide(Layer.fresh(testSettings(database))))
+    ),
     (services): Writer => ({
       checkpoints: Context.get(services, Checkpoints),
       pool: Context.get(services, PgPool)
@@ -60,7 +62,10 @@ const stored = (database: TestDatabase, table: string) =>
     database.query<Record<string, string | null>>(
       `SELECT c.max_block_num, c.watermark_hash, c.rows, c.provisional_rows, c.commit_seq, c.writer_epoch, c.writer,
          (SELECT string_agg(w.block_num::text, ' ' ORDER BY block_num) FROM _ampsync_watermarks w USING (table_name)) AS history
-       FROM _ampsync_checkpoints c WHERE table_name = $1`.replace("w USING (table_name)", "w WHERE w.table_name = c.table_name"),
+       FROM _ampsync_checkpoints c WHERE table_name = $1`.replace(
+        "w USING (table_name)",
+        "w WHERE w.table_name = c.table_name"
+      ),
       [table]
     ),
     ([row]) => row
@@ -79,7 +84,10 @@ describe("the bookkeeping tables", () => {
       const database = yield* testDatabase
       yield* database.query(`DROP SCHEMA ${database.schema}`)
       const writers = yield* Effect.forEach([1, 2, 3, 4, 5], () => newWriter(database), { concurrency: "unbounded" })
-      yield* Effect.forEach(writers, ({ checkpoints }) => checkpoints.ensure, { concurrency: "unbounded", discard: true })
+      yield* Effect.forEach(writers, ({ checkpoints }) => checkpoints.ensure, {
+        concurrency: "unbounded",
+        discard: true
+      })
       yield* writers[0]!.checkpoints.ensure
       const tables = yield* database.query<{ name: string }>(
         "SELECT relname AS name FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'v') ORDER BY 1",
@@ -157,7 +165,14 @@ describe("a claim", () => {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
       const claim = yield* claimed(writer, "logs")
-      assert.deepInclude(claim, { isNew: true, epoch: 1n, commitSeq: 0n, rows: 0n, history: [], positionColumn: "_block_num" })
+      assert.deepInclude(claim, {
+        isNew: true,
+        epoch: 1n,
+        commitSeq: 0n,
+        rows: 0n,
+        history: [],
+        positionColumn: "_block_num"
+      })
       yield* database.query("CREATE TABLE logs ()")
       const after = yield* advanced(writer, claim, change([at(9n)], { provisionalRows: 3n }))
       const again = yield* claimed(writer, "logs")
@@ -220,7 +235,10 @@ describe("a claim", () => {
       yield* database.query("DROP TABLE logs")
       const claim = yield* claimed(writer, "logs")
       assert.isFalse(claim.isNew, "what the checkpoint says of the old table is still to be forgotten")
-      const forgotten = yield* writer.pool.transaction("test", writer.checkpoints.forget({ ...claim, positionColumn: "block_num" }, 0n))
+      const forgotten = yield* writer.pool.transaction(
+        "test",
+        writer.checkpoints.forget({ ...claim, positionColumn: "block_num" }, 0n)
+      )
       assert.deepInclude(forgotten, { isNew: true, history: [], positionColumn: "block_num" })
       assert.strictEqual((yield* claimed(writer, "logs")).positionColumn, "block_num")
     }))
@@ -228,7 +246,9 @@ describe("a claim", () => {
 
 const isInTransaction = (database: TestDatabase, activity: string) =>
   Effect.map(
-    database.query("SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND backend_xid IS NOT NULL", [activity]),
+    database.query("SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND backend_xid IS NOT NULL", [
+      activity
+    ]),
     (rows) => rows.length > 0
   )
 
@@ -342,7 +362,10 @@ describe("an advance", () => {
       const writer = yield* preparedWriter(database)
       const claim = yield* claimed(writer, "logs")
       yield* advanced(writer, claim, {
-        ...change([at(9n)], { provisionalRows: 4n, reorgs: [{ firstBlock: 8n, replaced: at(9n), newHash: hashOf(10n) }] }),
+        ...change([at(9n)], {
+          provisionalRows: 4n,
+          reorgs: [{ firstBlock: 8n, replaced: at(9n), newHash: hashOf(10n) }]
+        }),
         known: { network: "anvil", origin: 0n, history: [at(9n)], unverifiedFrom: 3n }
       })
       const [row] = yield* database.query<Record<string, unknown>>("SELECT * FROM _ampsync_progress")
@@ -365,33 +388,37 @@ describe("an advance", () => {
 })
 
 describe("a session that hangs in a transaction", () => {
-  it.live("I3 is ended when its writer is stale; that of another table or of a living writer is not", () =>
-    Effect.gen(function*() {
-      const database = yield* testDatabase
-      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
-      const names = ["logs", "blocks"]
-      const hanging = yield* Effect.forEach(names, (name) =>
-        Effect.gen(function*() {
-          const claim = yield* claimed(first, name)
-          const fiber = yield* Effect.forkScoped(Effect.exit(first.pool.transaction(
-            first.checkpoints.activity(name),
-            Effect.andThen(first.checkpoints.advance(claim, change([at(1n)])), Effect.never)
-          )))
-          yield* eventually("it hangs", isInTransaction(database, first.checkpoints.activity(name)))
-          return fiber
-        }))
-      assert.strictEqual(yield* second.checkpoints.evictStale("logs"), 0, "its writer is alive")
-      assert.isTrue(yield* isInTransaction(database, first.checkpoints.activity("logs")))
-      yield* silence(database, second)
-      assert.strictEqual(yield* second.checkpoints.evictStale("logs"), 1)
-      yield* eventually(
-        "the session is gone",
-        Effect.map(isInTransaction(database, first.checkpoints.activity("logs")), (there) => !there)
-      )
-      assert.isTrue(yield* isInTransaction(database, first.checkpoints.activity("blocks")))
-      assert.strictEqual((yield* claimed(second, "logs")).epoch, 2n)
-      yield* Effect.forEach(hanging, (fiber) => Fiber.interrupt(fiber))
-    }), 40_000)
+  it.live(
+    "I3 is ended when its writer is stale; that of another table or of a living writer is not",
+    () =>
+      Effect.gen(function*() {
+        const database = yield* testDatabase
+        const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+        const names = ["logs", "blocks"]
+        const hanging = yield* Effect.forEach(names, (name) =>
+          Effect.gen(function*() {
+            const claim = yield* claimed(first, name)
+            const fiber = yield* Effect.forkScoped(Effect.exit(first.pool.transaction(
+              first.checkpoints.activity(name),
+              Effect.andThen(first.checkpoints.advance(claim, change([at(1n)])), Effect.never)
+            )))
+            yield* eventually("it hangs", isInTransaction(database, first.checkpoints.activity(name)))
+            return fiber
+          }))
+        assert.strictEqual(yield* second.checkpoints.evictStale("logs"), 0, "its writer is alive")
+        assert.isTrue(yield* isInTransaction(database, first.checkpoints.activity("logs")))
+        yield* silence(database, second)
+        assert.strictEqual(yield* second.checkpoints.evictStale("logs"), 1)
+        yield* eventually(
+          "the session is gone",
+          Effect.map(isInTransaction(database, first.checkpoints.activity("logs")), (there) => !there)
+        )
+        assert.isTrue(yield* isInTransaction(database, first.checkpoints.activity("blocks")))
+        assert.strictEqual((yield* claimed(second, "logs")).epoch, 2n)
+        yield* Effect.forEach(hanging, (fiber) => Fiber.interrupt(fiber))
+      }),
+    40_000
+  )
 
   it.live("I3 is ended too when its writer hangs while it takes the right to write", () =>
     Effect.gen(function*() {
@@ -401,7 +428,10 @@ describe("a session that hangs in a transaction", () => {
       yield* first.checkpoints.release("logs")
       const { checkpoints, pool } = first
       yield* Effect.forkScoped(Effect.exit(
-        pool.transaction(checkpoints.activity("logs"), Effect.andThen(checkpoints.claim(identity("logs")), Effect.never))
+        pool.transaction(
+          checkpoints.activity("logs"),
+          Effect.andThen(checkpoints.claim(identity("logs")), Effect.never)
+        )
       ))
       yield* eventually("the claim hangs", isInTransaction(database, checkpoints.activity("logs")))
       yield* silence(database, second)

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Result } from "effect"
 import type { Scope } from "effect"
 import type { SqlError } from "effect/sql"
-import { layerWith, type PgPoolOptions } from "../../src/layers/PgPool.ts"
 import { copyHeader, copyTrailer } from "../../src/domain/postgres/encodeCopy.ts"
+import { layerWith, type PgPoolOptions } from "../../src/layers/PgPool.ts"
 import { PgPool } from "../../src/services/PgPool.ts"
 import { eventually } from "../support/eventually.ts"
 import { type TestDatabase, testDatabase } from "../support/postgres.ts"
@@ -56,7 +56,8 @@ const assertHealthy = ({ pool }: Bench) =>
   Effect.gen(function*() {
     const answers = yield* Effect.forEach(
       Array.from({ length: 12 }, (_, i) => i),
-      (i) => pool.transaction("check", Effect.map(pool.sql.unsafe<{ i: number }>(`SELECT ${i} AS i`), ([row]) => row?.i)),
+      (i) =>
+        pool.transaction("check", Effect.map(pool.sql.unsafe<{ i: number }>(`SELECT ${i} AS i`), ([row]) => row?.i)),
       { concurrency: "unbounded" }
     )
     assert.deepStrictEqual(answers, Array.from({ length: 12 }, (_, i) => i))
@@ -94,7 +95,10 @@ describe("a transaction of the pool", () => {
       const it = yield* bench()
       const exit = yield* Effect.exit(it.pool.transaction(
         "test",
-        insert(it, 1).pipe(Effect.andThen(copyInto(it, copyOf(tuple(2n, "a")))), Effect.andThen(Effect.fail("changed my mind")))
+        insert(it, 1).pipe(
+          Effect.andThen(copyInto(it, copyOf(tuple(2n, "a")))),
+          Effect.andThen(Effect.fail("changed my mind"))
+        )
       ))
       assert.strictEqual(failureOf(exit), "changed my mind")
       assert.deepStrictEqual(yield* numbers(it), [])
@@ -116,7 +120,10 @@ describe("a transaction of the pool", () => {
       const seen = it.database.query<{ name: string }>(
         "SELECT application_name AS name FROM pg_stat_activity WHERE application_name = 'ampsync ''quoted'' test'"
       )
-      const during = yield* it.pool.transaction("ampsync 'quoted' test", Effect.andThen(it.pool.sql.unsafe("SELECT 1"), seen))
+      const during = yield* it.pool.transaction(
+        "ampsync 'quoted' test",
+        Effect.andThen(it.pool.sql.unsafe("SELECT 1"), seen)
+      )
       assert.lengthOf(during, 1)
       assert.lengthOf(yield* seen, 0)
     }))
@@ -147,8 +154,11 @@ describe("a COPY", () => {
       const bad = Buffer.from(tuple(2n, "a"))
       bad.writeInt16BE(7, 0)
       // Several pieces after the bad one: what is still to be sent must not go into a dead stream.
-      const filler = Array.from({ length: 40 }, (_, i) => Buffer.concat(Array.from({ length: 2000 }, (__, k) =>
-        tuple(BigInt(1000 + i * 2000 + k), "x".repeat(30)))))
+      const filler = Array.from(
+        { length: 40 },
+        (_, i) =>
+          Buffer.concat(Array.from({ length: 2000 }, (__, k) => tuple(BigInt(1000 + i * 2000 + k), "x".repeat(30))))
+      )
       const exit = yield* Effect.exit(
         it.pool.transaction("test", Effect.andThen(insert(it, 1), copyInto(it, copyOf(tuple(5n, "a"), bad, ...filler))))
       )
@@ -263,7 +273,8 @@ describe("a lost connection", () => {
               `SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
                WHERE application_name = 'copier' AND query LIKE 'COPY%'`
             ),
-            (rows) => rows.length > 0
+            (rows) =>
+              rows.length > 0
           )
         )
       })
@@ -324,22 +335,25 @@ describe("a lost connection", () => {
       yield* assertHealthy(it)
     }))
 
-  it.live.each(["BEGIN", "COMMIT", "ROLLBACK"])("that swallows a %s without a word ends after the time allowed for it", (word) =>
-    Effect.gen(function*() {
-      const { it, proxy } = yield* viaProxy({ stallMillis: 700 })
-      const arm = Effect.sync(() => proxy.blackholeOnRequest(word))
-      if (word === "BEGIN") yield* arm
-      const body = Effect.gen(function*() {
-        yield* insert(it, 1)
-        yield* arm
-        if (word === "ROLLBACK") yield* Effect.fail("no")
+  it.live.each(["BEGIN", "COMMIT", "ROLLBACK"])(
+    "that swallows a %s without a word ends after the time allowed for it",
+    (word) =>
+      Effect.gen(function*() {
+        const { it, proxy } = yield* viaProxy({ stallMillis: 700 })
+        const arm = Effect.sync(() => proxy.blackholeOnRequest(word))
+        if (word === "BEGIN") yield* arm
+        const body = Effect.gen(function*() {
+          yield* insert(it, 1)
+          yield* arm
+          if (word === "ROLLBACK") yield* Effect.fail("no")
+        })
+        const exit = yield* Effect.exit(it.pool.transaction("test", body)).pipe(Effect.timeout("15 seconds"))
+        const error = failureOf(exit)
+        if (word !== "ROLLBACK") assert.isTrue(isSqlError(error) && error.isRetryable, String(error))
+        proxy.behave()
+        yield* assertHealthy(it)
       })
-      const exit = yield* Effect.exit(it.pool.transaction("test", body)).pipe(Effect.timeout("15 seconds"))
-      const error = failureOf(exit)
-      if (word !== "ROLLBACK") assert.isTrue(isSqlError(error) && error.isRetryable, String(error))
-      proxy.behave()
-      yield* assertHealthy(it)
-    }))
+  )
 })
 
 describe("connecting", () => {
@@ -387,7 +401,11 @@ describe("I7 an error of the database carries no row value", () => {
     ["of a duplicate key", "23505", `INSERT INTO t VALUES (1, '${secret}'), (1, '${secret}')`],
     ["that a check rejects", "23514", `INSERT INTO checked VALUES ('${secret}')`],
     ["that a trigger quotes", "P0001", `DO $$ BEGIN RAISE EXCEPTION 'bad ${secret}'; END $$`],
-    ["that a trigger quotes under a code of its own", "ZZ001", `DO $$ BEGIN RAISE EXCEPTION 'bad ${secret}' USING ERRCODE = 'ZZ001'; END $$`]
+    [
+      "that a trigger quotes under a code of its own",
+      "ZZ001",
+      `DO $$ BEGIN RAISE EXCEPTION 'bad ${secret}' USING ERRCODE = 'ZZ001'; END $$`
+    ]
   ]
   it.live.each(cases)("%s (%s)", ([, code, sql]) =>
     Effect.gen(function*() {
@@ -398,7 +416,9 @@ describe("I7 an error of the database carries no row value", () => {
         Effect.andThen(it.pool.sql.unsafe(`SET LOCAL search_path TO ${it.database.schema}`), it.pool.sql.unsafe(sql))
       ))
       const error = failureOf(exit) as SqlError.SqlError
-      const everything = [error.message, String(error), JSON.stringify(error), Cause.pretty(Cause.fail(error))].join("\n")
+      const everything = [error.message, String(error), JSON.stringify(error), Cause.pretty(Cause.fail(error))].join(
+        "\n"
+      )
       assert.include(everything, code)
       assert.notInclude(everything, secret)
       assert.notInclude(everything, "98765432109876543210")

@@ -9,7 +9,7 @@ import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"
 import { layer as sinkLayer } from "../../src/layers/TableSink.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
-import { TableSink, type TableRequest, type TableWriter } from "../../src/services/TableSink.ts"
+import { type TableRequest, TableSink, type TableWriter } from "../../src/services/TableSink.ts"
 import { eventually } from "../support/eventually.ts"
 import { type TestDatabase, testDatabase } from "../support/postgres.ts"
 import { testSettings } from "../support/testSettings.ts"
@@ -157,7 +157,9 @@ describe("a commit", () => {
         "5:new0,new1"
       ])
       assert.deepInclude(yield* checkpoint(database), { max_block_num: "5", rows: "12", provisional_rows: "0" })
-      const reorgs = yield* database.query("SELECT table_name, first_block, depth, old_hash, new_hash, rows_removed FROM _ampsync_reorgs")
+      const reorgs = yield* database.query(
+        "SELECT table_name, first_block, depth, old_hash, new_hash, rows_removed FROM _ampsync_reorgs"
+      )
       assert.deepStrictEqual(reorgs, [{
         table_name: "t",
         first_block: "3",
@@ -244,7 +246,9 @@ describe("a commit", () => {
       const current = yield* sink.prepare(request("t"))
       yield* current.commit(withRange(firstChunk(current.known), rangeOf(0n, 1n), "a", knownOf([1n, 0])))
       const before = yield* everything(database)
-      const error = yield* Effect.flip(old.commit(withRange(firstChunk(old.known), rangeOf(0n, 1n), "b", knownOf([1n, 0]))))
+      const error = yield* Effect.flip(
+        old.commit(withRange(firstChunk(old.known), rangeOf(0n, 1n), "b", knownOf([1n, 0])))
+      )
       assert.strictEqual(error._tag, "Fenced")
       assert.deepStrictEqual(yield* everything(database), before)
     }))
@@ -344,7 +348,9 @@ describe("preparing a table", () => {
   it.live("makes it with a key of block and row index, and an index on block_num where that is another column", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
-      yield* sink.prepare(request("t", [field("_block_num", UINT64), field("block_num", UINT64), field("note", UTF8, true)]))
+      yield* sink.prepare(
+        request("t", [field("_block_num", UINT64), field("block_num", UINT64), field("note", UTF8, true)])
+      )
       assert.deepStrictEqual(yield* columnsOf(database, "t"), [
         "_block_num bigint NOT NULL",
         "block_num bigint NOT NULL",
@@ -406,7 +412,13 @@ describe("preparing a table", () => {
       const { database, sink } = yield* bench()
       yield* sink.prepare(request("t", [field("_block_num", UINT64), field("a"), field("b"), field("c"), field("d")]))
       const before = yield* columnsOf(database, "t")
-      const changed = [field("_block_num", UINT64), field("a", UINT64), field("b", { kind: "bool" }), field("c"), field("e")]
+      const changed = [
+        field("_block_num", UINT64),
+        field("a", UINT64),
+        field("b", { kind: "bool" }),
+        field("c"),
+        field("e")
+      ]
       const error = yield* Effect.flip(sink.prepare(request("t", changed)))
       assert.strictEqual(error._tag, "TableRefused")
       assert.include(error.message, `column "a" is text, the query yields numeric(20,0)`)

@@ -67,7 +67,7 @@ describe("the packed package", () => {
               module: "NodeNext",
               target: "ES2022",
               // What effect's own declarations need.
-            lib: ["ES2023", "DOM"],
+              lib: ["ES2023", "DOM"],
               strict: true,
               exactOptionalPropertyTypes: true,
               noEmit: true,

@@ -51,7 +51,13 @@ export const startAmpsync = (
           Deferred.doneUnsafe(exited, Effect.succeed({ code, signal, afterMillis: Date.now() - started })))
         return child
       }),
-      (child) => Effect.andThen(Effect.sync(() => child.kill("SIGKILL")), Deferred.await(exited))
+      (child) =>
+        Effect.andThen(
+          Effect.sync(() =>
+            child.kill("SIGKILL")
+          ),
+          Deferred.await(exited)
+        )
     )
     return {
       pid: child.pid!,

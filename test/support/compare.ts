@@ -80,8 +80,10 @@ export const allDifferences = Effect.fnUntraced(function*(
   world: World,
   tables: ReadonlyArray<TableName> = TABLE_NAMES
 ) {
-  const found = yield* Effect.forEach(tables, (table) =>
-    Effect.zipWith(differences(world, table), bookkeepingDifferences(world, table), (a, b) => [...a, ...b]))
+  const found = yield* Effect.forEach(
+    tables,
+    (table) => Effect.zipWith(differences(world, table), bookkeepingDifferences(world, table), (a, b) => [...a, ...b])
+  )
   return found.flat()
 })
 

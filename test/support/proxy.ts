@@ -8,6 +8,8 @@ export interface Proxy {
   readonly connections: () => number
   /** Bytes of the client that were passed on so far. */
   readonly passed: () => number
+  /** Bytes of the server that were passed on so far. */
+  readonly returned: () => number
   /** Connections that were reset by `cutOnReply` so far. */
   readonly cuts: () => number
   /** Resets a connection when the server's bytes contain `text`, which the client never sees; `times` often. */
@@ -23,6 +25,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
   Effect.gen(function*() {
     const sockets = new Set<Socket>()
     let passed = 0
+    let returned = 0
     let cuts = 0
     let cut: { readonly text: string; times: number } | undefined
     let blackhole: string | undefined
@@ -51,7 +54,12 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
           client.resetAndDestroy()
           return end()
         }
-        client.write(bytes)
+        returned += bytes.length
+        // A client that does not read holds the server back, as without us.
+        if (!client.write(bytes)) {
+          upstream.pause()
+          client.once("drain", () => upstream.resume())
+        }
       })
     })
     const listening = yield* Effect.acquireRelease(
@@ -68,6 +76,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       port: listening,
       connections: () => sockets.size,
       passed: () => passed,
+      returned: () => returned,
       cuts: () => cuts,
       cutOnReply: (text, times = 1) => {
         cut = { text, times }

@@ -38,7 +38,8 @@ export const overrideSyntax = "bigint, text, numeric or numeric(precision, scale
 export const parseOverrideType = (text: string): OverrideType | undefined => {
   const words = text.trim().toLowerCase()
   if (words === "bigint" || words === "text") return { kind: words }
-  const [all, precisionText, scaleText = "0"] = /^numeric(?:\s*\(\s*(\d{1,4})\s*(?:,\s*(\d{1,4})\s*)?\))?$/.exec(words) ?? []
+  const [all, precisionText, scaleText = "0"] =
+    /^numeric(?:\s*\(\s*(\d{1,4})\s*(?:,\s*(\d{1,4})\s*)?\))?$/.exec(words) ?? []
   if (all === undefined) return undefined
   if (precisionText === undefined) return { kind: "numeric", digits: undefined }
   const [precision, scale] = [Number(precisionText), Number(scaleText)]
@@ -96,7 +97,9 @@ const rescaled = (unscaled: Parameters<typeof numericWriter>[0], digits: Numeric
 
 /** The way of a type into an overridden column; through dictionaries and runs, whose values are stored in their place. */
 export const overrideWriter = (type: ArrowType, target: OverrideType): Way => {
-  if (type.kind === "dictionary") return Result.map(overrideWriter(type.value, target), (writer) => dictionaryWriter(writer))
+  if (type.kind === "dictionary") {
+    return Result.map(overrideWriter(type.value, target), (writer) => dictionaryWriter(writer))
+  }
   if (type.kind === "runEndEncoded") return Result.map(overrideWriter(type.values.type, target), runEndEncodedWriter)
   const known = ways[type.kind] as Ways<ArrowType> | undefined
   const way = known?.[target.kind] as ((type: ArrowType, target: OverrideType) => Way) | undefined

@@ -74,7 +74,9 @@ export const decimalTextWriter =
         const { end, first, negative, point, written } = scanned
         const [whole, fraction] = [point - first, end > point ? end - point - 1 : 0]
         if (whole > before) refuseValue(`it has more than the ${before} digits before the point that its type allows`)
-        if (fraction > behind) refuseValue(`it has more than the ${behind} digits behind the point that its type allows`)
+        if (fraction > behind) {
+          refuseValue(`it has more than the ${behind} digits behind the point that its type allows`)
+        }
         let next = at + 12
         let weight = 0
         let started = false
@@ -105,7 +107,9 @@ export const decimalTextWriter =
 /** Four digits from `start` on; those outside of `from` to `to` are zeros that nobody wrote. */
 const groupOf = (source: DataView, start: number, from: number, to: number): number => {
   let group = 0
-  for (let at = start; at < start + 4; at++) group = group * 10 + (at < from || at >= to ? 0 : source.getUint8(at) - ZERO)
+  for (let at = start; at < start + 4; at++) {
+    group = group * 10 + (at < from || at >= to ? 0 : source.getUint8(at) - ZERO)
+  }
   return group
 }
 
@@ -123,7 +127,9 @@ export const integerTextWriter: MakeWriter = (column) => {
       const { end, first, negative, point } = scanned
       if (end > point || point - first > 19) refuseValue(NOT_BIGINT)
       let magnitude = 0n
-      for (let digit = first; digit < point; digit++) magnitude = magnitude * 10n + BigInt(source.getUint8(digit) - ZERO)
+      for (let digit = first; digit < point; digit++) {
+        magnitude = magnitude * 10n + BigInt(source.getUint8(digit) - ZERO)
+      }
       const value = negative ? -magnitude : magnitude
       if (BigInt.asIntN(64, value) !== value) refuseValue(NOT_BIGINT)
       out.view.setInt32(at, 8)

@@ -1,4 +1,4 @@
-import { quoteIdentifier } from "./identifiers.ts"
+import { quoteIdentifier, quoteLiteral } from "./identifiers.ts"
 
 /** A column as PostgreSQL has it; `type` as `format_type` prints it. */
 export interface TableColumn {
@@ -13,6 +13,10 @@ export interface TableDefinition {
   readonly columns: ReadonlyArray<TableColumn>
   /** The column that says where in the chain a row stands. */
   readonly positionColumn: string
+  /** The primary key, where the config gives the table one of its own. */
+  readonly primaryKey: ReadonlyArray<string> | undefined
+  /** The comment of the table; undefined leaves it to others. */
+  readonly comment: string | undefined
 }
 
 /** Counts the rows of one position: makes the primary key of a table with many rows per block. */
@@ -29,19 +33,39 @@ export const systemColumns = (positionColumn: string): ReadonlyArray<TableColumn
 export const qualifiedName = (table: { readonly schema: string; readonly table: string }): string =>
   `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.table)}`
 
-/** Statements that create the table and what its readers and our rewinds need. */
+/** Where in the chain a row stands, and which of the rows that stand there it is: unique in every table. */
+export const rowKey = (positionColumn: string): ReadonlyArray<string> => [positionColumn, ROW_INDEX]
+
+/** As it stands in DDL: `("_block_num", "_row_index")`. */
+export const columnList = (columns: ReadonlyArray<string>): string => `(${columns.map(quoteIdentifier).join(", ")})`
+
+/**
+ * Statements that create the table and what its readers and our rewinds need.
+ *
+ * `rowKey` always is an index: it makes a rewind O(depth). It is the primary key unless the config names another one, which
+ * then is what readers know a row by and what a published table tells subscribers of a DELETE (REPLICA IDENTITY).
+ */
 export const createTable = (definition: TableDefinition, lz4: boolean): ReadonlyArray<string> => {
-  const all = [...definition.columns, ...systemColumns(definition.positionColumn)]
+  const { comment, positionColumn, primaryKey } = definition
+  const all = [...definition.columns, ...systemColumns(positionColumn)]
   const columns = all.map((column) => `${columnDdl(column, lz4)}${column.nullable ? "" : " NOT NULL"}`)
-  // The key also is the index that makes a rewind O(depth), and the identity without which a published table rejects DELETE.
-  const key = `PRIMARY KEY (${quoteIdentifier(definition.positionColumn)}, ${ROW_INDEX})`
+  const own = columnList(rowKey(positionColumn))
+  const keys = primaryKey === undefined
+    ? [`PRIMARY KEY ${own}`]
+    : [`PRIMARY KEY ${columnList(primaryKey)}`, `UNIQUE ${own}`]
+  const isLedByBlock = [primaryKey?.[0], positionColumn].includes("block_num")
   return [
-    `CREATE TABLE ${qualifiedName(definition)} (${[...columns, key].join(", ")})`,
-    ...(definition.positionColumn !== "block_num" && all.some((column) => column.name === "block_num")
+    `CREATE TABLE ${qualifiedName(definition)} (${[...columns, ...keys].join(", ")})`,
+    ...(!isLedByBlock && all.some((column) => column.name === "block_num")
       ? [`CREATE INDEX ON ${qualifiedName(definition)} (block_num)`]
-      : [])
+      : []),
+    ...(comment === undefined || comment === "" ? [] : [commentOn(definition, comment)])
   ]
 }
+
+/** Gives the table its comment; an empty one takes the comment away. */
+export const commentOn = (table: { readonly schema: string; readonly table: string }, comment: string): string =>
+  `COMMENT ON TABLE ${qualifiedName(table)} IS ${comment === "" ? "NULL" : quoteLiteral(comment)}`
 
 /**
  * One statement that brings a table to what the query yields: new columns, nullable because rows of earlier blocks have no
@@ -49,7 +73,7 @@ export const createTable = (definition: TableDefinition, lz4: boolean): Readonly
  */
 export const alterTable = (
   definition: TableDefinition,
-  { added, relaxed }: TableDifference,
+  { added, relaxed }: { readonly added: ReadonlyArray<TableColumn>; readonly relaxed: ReadonlyArray<TableColumn> },
   lz4: boolean
 ): string | undefined => {
   const changes = [
@@ -62,31 +86,3 @@ export const alterTable = (
 // pglz, the default, costs ten times the CPU of lz4 on values over 2 KB and saves no more space.
 const columnDdl = (column: TableColumn, lz4: boolean): string =>
   `${quoteIdentifier(column.name)} ${column.type}${lz4 && /^(bytea|text)$/.test(column.type) ? " COMPRESSION lz4" : ""}`
-
-export interface TableDifference {
-  readonly added: ReadonlyArray<TableColumn>
-  /** Columns that allow no null although the query may yield one; never the position, which is checked row by row. */
-  readonly relaxed: ReadonlyArray<TableColumn>
-  /** One sentence for each difference that cannot be bridged. */
-  readonly conflicts: ReadonlyArray<string>
-}
-
-/** Compares the columns a query yields with those a table has. */
-export const compareTable = (definition: TableDefinition, existing: ReadonlyArray<TableColumn>): TableDifference => {
-  const wanted = [...definition.columns, ...systemColumns(definition.positionColumn)]
-  const have = new Map(existing.map((column) => [column.name, column]))
-  const want = new Set(wanted.map((column) => column.name))
-  const conflicts = wanted.flatMap((column) => {
-    const found = have.get(column.name)
-    return found === undefined || found.type === column.type
-      ? []
-      : [`column "${column.name}" is ${found.type}, the query yields ${column.type}`]
-  })
-  const dropped = existing.filter((column) => !want.has(column.name)).map((column) =>
-    `column "${column.name}" is not among those the query yields`
-  )
-  const relaxed = definition.columns.filter((column) =>
-    column.nullable && column.name !== definition.positionColumn && have.get(column.name)?.nullable === false
-  )
-  return { added: wanted.filter((column) => !have.has(column.name)), relaxed, conflicts: [...conflicts, ...dropped] }
-}

@@ -89,6 +89,7 @@ const checkpointColumns: ReadonlyArray<readonly [name: string, type: string]> = 
   ["writer_epoch", "bigint NOT NULL DEFAULT 0"],
   ["writer", "text"],
   ["query_fingerprint", "text"],
+  ["column_names", "text[]"],
   ["rows", "bigint NOT NULL DEFAULT 0"],
   ["provisional_rows", "bigint NOT NULL DEFAULT 0"],
   ["unverified_from", "bigint"]

@@ -75,7 +75,11 @@ export class PooledConnection implements SqlConnection.Connection {
     return this.executeValues(sql, params)
   }
 
-  executeStream(sql: string, params: ReadonlyArray<unknown>, transform: Transform): Stream.Stream<any, SqlError.SqlError> {
+  executeStream(
+    sql: string,
+    params: ReadonlyArray<unknown>,
+    transform: Transform
+  ): Stream.Stream<any, SqlError.SqlError> {
     return Stream.fromIterableEffect(this.execute(sql, params, transform))
   }
 

@@ -14,7 +14,9 @@ export const classify = (cause: unknown, operation: string): SqlError.SqlError =
 
 /** A failure of our own, such as a deadline, told like one of the connection. */
 export const connectionLost = (text: string, operation: string): SqlError.SqlError =>
-  new SqlError.SqlError({ reason: new SqlError.ConnectionError({ message: `PostgreSQL: ${text}`, operation, cause: text }) })
+  new SqlError.SqlError({
+    reason: new SqlError.ConnectionError({ message: `PostgreSQL: ${text}`, operation, cause: text })
+  })
 
 /** The server ended this session, or the connection to it is gone. */
 export const endsSession = (cause: unknown): boolean => {

@@ -4,9 +4,8 @@ import type { Known } from "../../domain/chain/follow.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/tableDdl.ts"
 import { type Checkpoints, type Claim, TableRefused } from "../../services/Checkpoints.ts"
-import type { PgPool } from "../../services/PgPool.ts"
+import type { PgPool, RunStatement } from "../../services/PgPool.ts"
 import type { Emptying, TableSink } from "../../services/TableSink.ts"
-import type { Run } from "./examineTable.ts"
 
 /** Small enough that a transaction lasts a second or so, and that little is lost when it is interrupted. */
 const STEP_ROWS = 50_000
@@ -14,7 +13,7 @@ const STEP_ROWS = 50_000
 const NOTHING: Known = { network: undefined, origin: undefined, history: [], unverifiedFrom: undefined }
 
 export const makeRemoval = (
-  run: Run,
+  run: RunStatement,
   pool: PgPool["Service"],
   checkpoints: Checkpoints["Service"],
   schema: string
@@ -24,7 +23,10 @@ export const makeRemoval = (
     Effect.gen(function*() {
       const identity = yield* checkpoints.recorded(table)
       if (Option.isNone(identity)) {
-        return yield* new TableRefused({ table, reason: `schema "${schema}" has no checkpoint of it, so nothing syncs it` })
+        return yield* new TableRefused({
+          table,
+          reason: `schema "${schema}" has no checkpoint of it, so nothing syncs it`
+        })
       }
       return yield* pool.transaction(
         checkpoints.activity(table),
@@ -51,8 +53,10 @@ export const makeRemoval = (
   })
 
   const empty = Effect.fn("TableSink.empty")(function*(table: string) {
-    const { before, claim } = yield* claiming(table, (before) =>
-      Effect.map(checkpoints.forget(before, before.rows), (claim) => ({ before, claim })))
+    const { before, claim } = yield* claiming(
+      table,
+      (before) => Effect.map(checkpoints.forget(before, before.rows), (claim) => ({ before, claim }))
+    )
     const held = yield* Ref.make(claim)
     const last = yield* Ref.make<bigint | undefined>(undefined)
     const emptying: Emptying = {

@@ -1,0 +1,72 @@
+import { Effect, Layer } from "effect"
+import {
+  createIndex,
+  dropIndex,
+  type ExistingIndex,
+  type IndexPlan,
+  planIndexes
+} from "../domain/postgres/tableIndexes.ts"
+import { Checkpoints } from "../services/Checkpoints.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
+import { PgPool, type RunStatement } from "../services/PgPool.ts"
+import { type IndexEvent, TableIndexes, type WantedIndexes } from "../services/TableIndexes.ts"
+
+const EXISTING = `
+  SELECT c.relname AS name, i.indisvalid AND i.indisready AS "isValid",
+    m.amname = 'btree' AND i.indpred IS NULL AND i.indexprs IS NULL AS "isPlain", ARRAY(
+      SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+      WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS columns
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+    JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+  WHERE n.nspname = $1 AND t.relname = $2 ORDER BY c.relname`
+
+/**
+ * Held by the session, so that a build that outlives its process is not mistaken for what an interrupted one left behind.
+ * Never waited for: a session that waits holds up every concurrent build, also the one it waits for.
+ */
+const LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked"
+
+/** `TableIndexes` by CREATE INDEX CONCURRENTLY on a connection outside of the pool. */
+const make = Effect.gen(function*() {
+  const { databaseSchema: schema } = yield* AmpsyncConfig
+  const pool = yield* PgPool
+  const checkpoints = yield* Checkpoints
+
+  const planOn = (run: RunStatement, table: string, wanted: WantedIndexes): Effect.Effect<IndexPlan, IndexFailure> =>
+    Effect.map(run<ExistingIndex>(EXISTING, [schema, table]), (existing) => planIndexes(table, wanted, existing))
+
+  const plan = Effect.fn("TableIndexes.plan")((table: string, wanted: WantedIndexes) =>
+    planOn((statement, params = []) => pool.sql.unsafe(statement, [...params]), table, wanted)
+  )
+
+  const build = Effect.fn("TableIndexes.build")(
+    (table: string, wanted: WantedIndexes, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
+      // Under the name of the table's transactions: where a build is in the way of an ALTER, whoever alters may end it.
+      pool.apart(checkpoints.activity(table), (run) =>
+        Effect.gen(function*() {
+          const [lock] = yield* run<{ locked: boolean }>(LOCK, [`ampsync indexes ${JSON.stringify([schema, table])}`])
+          if (lock?.locked !== true) return false
+          const { broken, missing } = yield* planOn(run, table, wanted)
+          for (const name of broken) {
+            yield* run(dropIndex({ schema, table }, name))
+            yield* onEvent({ kind: "dropped broken", name })
+          }
+          for (const { columns, name } of missing) {
+            yield* onEvent({ kind: "building", name })
+            yield* run(createIndex({ schema, table }, name, columns))
+            yield* onEvent({ kind: "built", name })
+          }
+          return true
+        }))
+  )
+
+  return TableIndexes.of({ plan, build })
+})
+
+type IndexFailure = Effect.Error<ReturnType<RunStatement>>
+
+export const layer: Layer.Layer<TableIndexes, never, AmpsyncConfig | Checkpoints | PgPool> = Layer.effect(
+  TableIndexes,
+  make
+)

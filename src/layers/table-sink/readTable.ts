@@ -1,0 +1,56 @@
+import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
+import type { ExistingColumn, ExistingTable } from "../../domain/postgres/compareTable.ts"
+import type { RunStatement } from "../../services/PgPool.ts"
+
+/** What stands under the name of a table. */
+export interface FoundRelation extends ExistingTable {
+  /** Plain or partitioned; views, indexes and sequences share the namespace of tables. */
+  readonly isTable: boolean
+  /** Its rows survive a crash of the server. */
+  readonly isLogged: boolean
+  /** Empty where there is none. */
+  readonly comment: string
+}
+
+const RELATION = `
+  SELECT c.oid::text AS id, c.relkind IN ('r', 'p') AS "isTable", c.relpersistence = 'p' AS "isLogged",
+    coalesce(obj_description(c.oid, 'pg_class'), '') AS comment
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`
+
+const COLUMNS = `
+  SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, NOT (a.attnotnull OR t.typnotnull) AS nullable,
+    (a.atthasdef AND a.attgenerated = '') OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS "hasDefault",
+    a.attgenerated <> '' AS generated
+  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+  WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`
+
+/** Keys that hold for all rows at all times: an index on expressions or of a part of the rows is none. */
+const KEYS = `
+  SELECT i.indisprimary AS "isPrimary", ARRAY(
+    SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS columns
+  FROM pg_index i
+  WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL`
+
+/** What the catalog says of a name in a schema, whatever the search path is; undefined where there is nothing. */
+export const readTable = Effect.fnUntraced(function*(
+  run: RunStatement,
+  { schema, table }: { readonly schema: string; readonly table: string }
+): Effect.fn.Return<FoundRelation | undefined, SqlError.SqlError> {
+  const [relation] = yield* run<Omit<FoundRelation, keyof ExistingTable> & { readonly id: string }>(RELATION, [
+    schema,
+    table
+  ])
+  if (relation === undefined) return undefined
+  const { id, ...facts } = relation
+  const columns = yield* run<ExistingColumn>(COLUMNS, [id])
+  const keys = yield* run<{ readonly isPrimary: boolean; readonly columns: ReadonlyArray<string> }>(KEYS, [id])
+  return {
+    ...facts,
+    columns,
+    primaryKey: keys.find((key) => key.isPrimary)?.columns,
+    uniqueKeys: keys.map((key) => key.columns)
+  }
+})

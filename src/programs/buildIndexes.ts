@@ -1,0 +1,42 @@
+import { Clock, Effect, Ref, Schedule, Stream } from "effect"
+import type { TableSpec } from "../domain/TableSpec.ts"
+import { SyncStatus } from "../services/SyncStatus.ts"
+import { type IndexEvent, TableIndexes } from "../services/TableIndexes.ts"
+import * as log from "./logLines.ts"
+
+/** Another builder of the same table, or a build that outlived its process, is waited for. */
+const BUSY = "10 seconds"
+
+const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("60 seconds")]).pipe(Schedule.jittered)
+
+/**
+ * Gives a table its indexes once it has caught up: before, every row would pay for them, and their build for every row.
+ *
+ * It runs beside the sync and cannot disturb it: what fails here is said, and tried again where that may help.
+ */
+export const buildIndexes = Effect.fn("buildIndexes")(function*({ name, settings }: TableSpec) {
+  const [indexes, status] = [yield* TableIndexes, yield* SyncStatus]
+  yield* status.changes.pipe(
+    Stream.filter((tables) => tables.get(name)?.phase === "caught up"),
+    Stream.take(1),
+    Stream.runDrain
+  )
+  const told = yield* Ref.make(false)
+  const work = Effect.gen(function*() {
+    const { broken, missing, superfluous } = yield* indexes.plan(name, settings.indexes)
+    if (!(yield* Ref.getAndSet(told, true))) {
+      for (const index of superfluous) yield* Effect.logInfo(log.indexNotConfigured(name, index.name))
+    }
+    if (broken.length === 0 && missing.length === 0) return
+    const began = yield* Clock.currentTimeMillis
+    const report = ({ kind, name: index }: IndexEvent) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.logInfo(log.indexEvent[kind](name, index, now - began)))
+    const built = indexes.build(name, settings.indexes, report)
+    yield* Effect.repeat(built, { until: (done) => done, schedule: Schedule.spaced(BUSY) })
+  })
+  yield* work.pipe(
+    Effect.tapError((error) => Effect.logWarning(log.indexFailed(name, error.message, error.isRetryable))),
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.isRetryable))),
+    Effect.ignore
+  )
+}, (effect, { name }) => Effect.annotateLogs(effect, { table: name }))

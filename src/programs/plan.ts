@@ -1,0 +1,139 @@
+/** What a start would do to the database, found out without doing any of it. */
+import { Console, Data, Effect, Schema } from "effect"
+import type { SqlError } from "effect/sql"
+import { createIndex } from "../domain/postgres/tableIndexes.ts"
+import type { TableSpec } from "../domain/TableSpec.ts"
+import { AdminApi } from "../services/AdminApi.ts"
+import { Checkpoints, type TableRefused } from "../services/Checkpoints.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
+import { FlightError } from "../services/FlightClient.ts"
+import { ManifestSource } from "../services/ManifestSource.ts"
+import { TableIndexes } from "../services/TableIndexes.ts"
+import { type TablePlan, TableSink } from "../services/TableSink.ts"
+import { describeTable, type UnreadableSchema } from "./describeTable.ts"
+import { type Generation, requestOf } from "./Generation.ts"
+
+/** A server or a database that does not answer for so long is taken for one that is down. */
+const PATIENCE = "45 seconds"
+
+/** What a start would do with one table. */
+export interface PlannedTable extends Omit<TablePlan, "kind"> {
+  readonly kind: TablePlan["kind"] | "refuse"
+  /** Why it would be parked. */
+  readonly reason: string | undefined
+  /** What would follow in the background, once the table has caught up. */
+  readonly indexes: ReadonlyArray<string>
+}
+
+export interface DatasetPlan {
+  /** `namespace/name`. */
+  readonly dataset: string
+  readonly version: string
+  readonly schema: string
+  readonly outcome: "nothing" | "changes" | "refused"
+  /** Statements that bring our own tables into being, or up to date. */
+  readonly bookkeeping: ReadonlyArray<string>
+  readonly tables: ReadonlyArray<PlannedTable>
+}
+
+/** The plan was made and printed: what it found is the exit code of the process. */
+export class PlanOutcome extends Data.TaggedError("PlanOutcome")<{ readonly exitCode: 3 | 4 }> {
+  override get message() {
+    return ""
+  }
+}
+
+/** It could not be found out. */
+export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", { reason: Schema.String }) {
+  override get message() {
+    return `no plan could be made: ${this.reason}`
+  }
+}
+
+export const planDataset = Effect.gen(function*() {
+  const [admin, checkpoints, manifests] = [yield* AdminApi, yield* Checkpoints, yield* ManifestSource]
+  const { databaseSchema: schema } = yield* AmpsyncConfig
+  const manifest = yield* manifests.load
+  const info = yield* admin.dataset(manifest.dataset)
+  const bookkeeping = yield* checkpoints.pending
+  const generation: Generation = { manifest, info }
+  const tables = yield* Effect.forEach(manifest.tables, (table) => planTable(schema, generation, table), {
+    concurrency: 4
+  })
+  const changes = bookkeeping.length > 0 || tables.some(({ indexes, kind }) => kind !== "none" || indexes.length > 0)
+  const outcome = tables.some(({ kind }) => kind === "refuse") ? "refused" : changes ? "changes" : "nothing"
+  const plan: DatasetPlan = {
+    dataset: `${info.namespace}/${info.name}`,
+    version: info.version,
+    schema,
+    outcome,
+    bookkeeping,
+    tables
+  }
+  return plan
+})
+
+const planTable = (schema: string, generation: Generation, table: TableSpec) =>
+  Effect.gen(function*() {
+    const [indexes, sink] = [yield* TableIndexes, yield* TableSink]
+    const { name, settings } = table
+    const plan: TablePlan = yield* sink.plan(requestOf(generation, table, yield* describeTable(table)))
+    const { missing } = yield* indexes.plan(name, settings.indexes)
+    return {
+      ...plan,
+      reason: undefined,
+      // The indexes of a key come with the table.
+      indexes: missing.map((index) => createIndex({ schema, table: name }, index.name, index.columns))
+    }
+  }).pipe(
+    Effect.catchIf(isRefusal, (error) => Effect.succeed(refused(table, error)))
+  )
+
+/** What would park the table, and no retry would change. */
+const isRefusal = (
+  error: FlightError | SqlError.SqlError | TableRefused | UnreadableSchema
+): error is FlightError | TableRefused | UnreadableSchema =>
+  error._tag !== "SqlError" && !(error._tag === "FlightError" && error.retryable)
+
+const refused = ({ name }: TableSpec, error: FlightError | TableRefused | UnreadableSchema): PlannedTable => ({
+  table: name,
+  kind: "refuse",
+  statements: [],
+  notes: [],
+  indexes: [],
+  reason: error._tag === "TableRefused" ? error.reason : error.message
+})
+
+/** Prints the plan: for people, or as one JSON document. Fails with `PlanOutcome` where there is something to do. */
+export const plan = Effect.fn("plan")(function*({ json }: { readonly json: boolean }) {
+  const found = yield* planDataset
+  yield* Console.log(json ? JSON.stringify(found, undefined, 2) : formatPlan(found))
+  if (found.outcome === "refused") return yield* new PlanOutcome({ exitCode: 4 })
+  if (found.outcome === "changes") return yield* new PlanOutcome({ exitCode: 3 })
+})
+
+/** As `timeoutOrElse` of everything a plan needs, connecting included: what is down for long is a failure here. */
+export const inTime = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E | PlanFailed, R> =>
+  Effect.timeoutOrElse(work, {
+    duration: PATIENCE,
+    orElse: () =>
+      Effect.fail(new PlanFailed({ reason: `the server or the database did not answer within ${PATIENCE}` }))
+  })
+
+const formatPlan = ({ bookkeeping, dataset, schema, tables, version }: DatasetPlan): string =>
+  [
+    `Dataset ${dataset} ${version}, schema "${schema}"`,
+    ...(bookkeeping.length === 0 ? [] : ["bookkeeping: CREATE or extend", ...bookkeeping.map(indented)]),
+    ...tables.flatMap(formatTable)
+  ].join("\n")
+
+const formatTable = ({ indexes, kind, notes, reason, statements, table }: PlannedTable): ReadonlyArray<string> => [
+  `${table}: ${headings[kind]}${reason === undefined ? "" : `: ${reason}`}`,
+  ...statements.map(indented),
+  ...notes.map((note) => indented(`-- ${note}`)),
+  ...(indexes.length === 0 ? [] : [indented("-- once it has caught up:"), ...indexes.map(indented)])
+]
+
+const headings = { none: "nothing to do", create: "CREATE", alter: "ALTER", refuse: "refused" } as const
+
+const indented = (statement: string): string => `  ${statement.replaceAll(/\s*\n\s*/g, " ")}`

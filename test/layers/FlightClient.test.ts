@@ -1,0 +1,205 @@
+import { assert, describe, it } from "@effect/vitest"
+import { status } from "@grpc/grpc-js"
+import { Context, Effect, Fiber, Layer, Result, Schedule, Stream } from "effect"
+import { decodeSchema } from "../../src/domain/arrow/decodeSchema.ts"
+import { parseStreamMetadata } from "../../src/domain/chain/StreamMetadata.ts"
+import type { FlightData } from "../../src/domain/flight/FlightData.ts"
+import { layer } from "../../src/layers/FlightClient.ts"
+import { FlightClient, type FlightError } from "../../src/services/FlightClient.ts"
+import { type SimulatorOptions, startSimulator } from "../../src/simulator/Simulator.ts"
+import type { Dialect } from "../../src/simulator/tables.ts"
+import { eventually } from "../support/eventually.ts"
+import { startProxy } from "../support/proxy.ts"
+import { testSettings } from "../support/testSettings.ts"
+
+const nowhere = { url: "postgresql://u:p@127.0.0.1:1/d", schema: "s", query: () => Effect.die("no database") }
+
+const clientOf = (flightUrl: string, more: Parameters<typeof testSettings>[1] = {}) =>
+  Effect.map(
+    Layer.build(layer.pipe(Layer.provide(testSettings(nowhere, { AMP_FLIGHT_ADDR: flightUrl, ...more })))),
+    (services) => Context.get(services, FlightClient)
+  )
+
+const bench = (options: Partial<SimulatorOptions> = {}, more: Parameters<typeof testSettings>[1] = {}) =>
+  Effect.gen(function*() {
+    const simulator = yield* Effect.orDie(startSimulator({ dialect: "amp", seed: 3, blocks: 40, ...options }))
+    return { simulator, client: yield* clientOf(simulator.flightUrl, more) }
+  })
+
+const SQL = "SELECT * FROM anvil.logs"
+const STREAM = `${SQL} SETTINGS stream = true`
+
+const open = (client: FlightClient["Service"], sql = STREAM) => Stream.unwrap(client.open({ sql, cursor: undefined }))
+
+const rangesOf = (messages: ReadonlyArray<FlightData>) =>
+  messages.flatMap(({ appMetadata }) => Result.getOrThrow(parseStreamMetadata(appMetadata))?.ranges ?? [])
+
+const failureOf = <A>(exit: Effect.Effect<A, FlightError>) => Effect.flip(exit)
+
+describe("the Flight client", () => {
+  it.live.each<Dialect>(["amp", "nozzle"])(
+    "sends the credential and both names of every header, on both calls, to a %s server",
+    (dialect) =>
+      Effect.gen(function*() {
+        const { client, simulator } = yield* bench({ dialect, token: "t0ken", maxRangeBlocks: 10 }, {
+          AMP_AUTH_TOKEN: "t0ken"
+        })
+        const hash = simulator.chain.hashAt(19n)!
+        const messages = yield* Stream.unwrap(
+          client.open({ sql: STREAM, cursor: { network: "anvil", number: 19n, hash } })
+        ).pipe(
+          Stream.takeUntil((message) => rangesOf([message])[0]?.start === 30n),
+          Stream.runCollect
+        )
+        assert.strictEqual(rangesOf(messages)[0]?.start, 20n, "it resumed after the cursor")
+        const { calls } = simulator.faults
+        assert.deepStrictEqual(calls.map(({ call }) => call), ["GetFlightInfo", "DoGet"])
+        for (const { headers } of calls) assert.strictEqual(headers["authorization"], "Bearer t0ken")
+        const position = `{"anvil":{"number":19,"hash":"${hash}"}}`
+        assert.deepInclude(calls[0]?.headers, {
+          "amp-stream": "true",
+          "amp-resume": position,
+          "nozzle-resume": position
+        })
+      })
+  )
+
+  it.live("without the right credential fails for good, and does not repeat it", () =>
+    Effect.gen(function*() {
+      const { client } = yield* bench({ token: "t0ken" }, { AMP_AUTH_TOKEN: "wr0ng-t0ken" })
+      const error = yield* failureOf(client.schema(SQL))
+      assert.deepInclude(error, { operation: "GetFlightInfo", status: "UNAUTHENTICATED", retryable: false })
+      assert.notInclude(JSON.stringify(error) + error.message, "wr0ng")
+    }))
+
+  it.live("gives the columns of a query without running it", () =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* bench()
+      const schema = Result.getOrThrow(
+        decodeSchema(yield* client.schema("SELECT \"to\", value FROM anvil.transactions"))
+      )
+      assert.deepStrictEqual(schema.fields.map(({ name }) => name), ["to", "value"])
+      assert.deepStrictEqual(simulator.faults.calls.map(({ call }) => call), ["GetFlightInfo"])
+    }))
+
+  it.live("delivers every message that came before a connection is cut, and then says that it may heal", () =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* bench({ maxRangeBlocks: 4 })
+      simulator.faults.cutAfter(7)
+      let received = 0
+      const error = yield* failureOf(Stream.runForEach(open(client), () => Effect.sync(() => received += 1)))
+      assert.deepInclude(error, { operation: "DoGet", retryable: true })
+      assert.isAtMost(received, 7)
+      // The same client connects again by itself.
+      const messages = yield* Effect.retry(
+        Stream.runCollect(Stream.take(open(client), 9)),
+        Schedule.spaced("100 millis")
+      )
+      assert.lengthOf(messages, 9)
+    }))
+
+  it.live("delivers all messages before an error of the server, in order, and tells its words", () =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* bench({ maxRangeBlocks: 4 })
+      simulator.faults.failAfter(6, status.INTERNAL, `streaming query execution error | ${"x".repeat(5_000)}`)
+      let received = 0
+      const error = yield* failureOf(
+        Stream.runForEach(open(client), () => Effect.andThen(Effect.sleep(30), Effect.sync(() => received += 1)))
+      )
+      assert.strictEqual(received, 6, "a slow reader loses nothing")
+      assert.deepInclude(error, { status: "INTERNAL", retryable: true })
+      assert.include(error.message, "streaming query execution error")
+      assert.isBelow(error.message.length, 1_200)
+    }))
+
+  it.live("ends the stream where the server ends it", () =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* bench()
+      simulator.faults.noData = true
+      const messages = yield* Stream.runCollect(open(client))
+      assert.deepStrictEqual(rangesOf(messages), [])
+      simulator.faults.noData = false
+      const counted = yield* Stream.runCollect(client.query("SELECT hash FROM anvil.blocks WHERE block_num = 7"))
+      assert.isAbove(counted.length, 1)
+    }))
+
+  const permanent: ReadonlyArray<readonly [string, string, boolean]> = [
+    ["SELECT FROM WHERE", "INVALID_ARGUMENT", false],
+    ["SELECT nothing FROM anvil.logs", "INTERNAL", true],
+    ["SELECT * FROM unknown.logs", "INTERNAL", true]
+  ]
+  it.live.each(permanent)(
+    "tells by the status of %s (%s) whether a retry may help",
+    ([sql, expected, retryable]) =>
+      Effect.gen(function*() {
+        const { client } = yield* bench()
+        assert.deepInclude(yield* failureOf(client.schema(sql)), { status: expected, retryable })
+      })
+  )
+
+  it.live("I8 holds the server back when nobody takes what it sends", () =>
+    Effect.gen(function*() {
+      // More than 100 MB are there to be sent, in messages of about 1 MB: a reader that takes all has them in 3 s.
+      const { simulator } = yield* bench({ blocks: 20_000, maxRangeBlocks: 1000 })
+      const proxy = yield* startProxy(Number(new URL(simulator.flightUrl).port))
+      const client = yield* clientOf(`http://127.0.0.1:${proxy.port}`)
+      const arrivals: Array<number> = []
+      yield* open(client, "SELECT * FROM anvil.transactions SETTINGS stream = true").pipe(
+        Stream.take(3),
+        Stream.runForEach(() =>
+          Effect.gen(function*() {
+            let before = -1
+            while (before !== proxy.returned()) {
+              before = proxy.returned()
+              yield* Effect.sleep("400 millis")
+            }
+            arrivals.push(before)
+          })
+        ),
+        Effect.timeout("30 seconds")
+      )
+      // 16 messages wait in the stream of grpc-js, and a window of HTTP/2 in it and in the sockets.
+      assert.isAbove(arrivals[0]!, 1_000_000)
+      assert.isBelow(arrivals[0]!, 40_000_000)
+      assert.isBelow(arrivals[2]! - arrivals[0]!, 8_000_000, "two messages taken, about two more sent")
+    }), 40_000)
+
+  it.live("is seen by the server to go when nobody wants the stream any more", () =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* bench()
+      const reading = yield* Effect.forkScoped(Stream.runDrain(open(client)))
+      yield* eventually("the stream is open", Effect.sync(() => simulator.faults.openStreams === 1))
+      yield* Fiber.interrupt(reading)
+      yield* eventually("the stream is closed", Effect.sync(() => simulator.faults.openStreams === 0), 5_000)
+      assert.strictEqual(simulator.faults.connections, 1, "the connection stays")
+    }))
+
+  it.live("I8 refuses a message above the limit with a sentence that names GRPC_MAX_DECODE_MB, and does not ask for it again", () =>
+    Effect.gen(function*() {
+      const { client } = yield* bench({ blocks: 3_000, maxBatchRows: 100_000 }, { GRPC_MAX_DECODE_MB: "1" })
+      const error = yield* failureOf(
+        Stream.runDrain(open(client, "SELECT * FROM anvil.transactions SETTINGS stream = true"))
+      )
+      assert.include(error.message, "GRPC_MAX_DECODE_MB")
+      assert.isFalse(error.retryable)
+    }))
+
+  it.live("does not take the silence of an idle chain for a failure", () =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* bench({ blocks: 5 })
+      const reading = yield* Effect.forkScoped(
+        Stream.runCollect(Stream.takeUntil(open(client), (message) => rangesOf([message])[0]?.end === 5n))
+      )
+      yield* Effect.sleep(1_500)
+      assert.isUndefined(reading.pollUnsafe())
+      simulator.mine(1)
+      assert.isAbove((yield* Fiber.join(reading)).length, 1)
+    }))
+
+  it.live("waits in vain for a server that is not there, and says so", () =>
+    Effect.gen(function*() {
+      const proxy = yield* Effect.scoped(startProxy(1))
+      const client = yield* clientOf(`http://127.0.0.1:${proxy.port}`)
+      assert.deepInclude(yield* failureOf(client.schema(SQL)), { status: "UNAVAILABLE", retryable: true })
+    }))
+})

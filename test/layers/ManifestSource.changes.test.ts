@@ -1,0 +1,228 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import { appendFile, chmod, open, readFile, rename, rm, symlink, utimes, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { directoryOf, named, write } from "./manifest-source/files.ts"
+import { watch } from "./manifest-source/watching.ts"
+
+const json = (name: string) => JSON.stringify({ name, tables: { blocks: { sql: "SELECT 1" } } })
+
+/** Puts a new file in the place of the old one, as editors and `sed -i` do. */
+const replace = async (path: string, content: string) => {
+  await writeFile(`${path}~`, content)
+  await rename(`${path}~`, path)
+}
+
+/** A path below the layout that Kubernetes gives a ConfigMap: every file a link through `..data`, which is swapped. */
+const configMap = async (root: string, revision: string, content: string) => {
+  await write(root, { [`..${revision}/c.json`]: content })
+  await symlink(`..${revision}`, join(root, "..next"))
+  await rename(join(root, "..next"), join(root, "..data"))
+}
+
+describe("changes of ManifestSource", () => {
+  it.live("sees a file that is written in place, and one that is replaced, again and again", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directoryOf({ "c.json": json("a") }), "c.json")
+      const watched = yield* watch(path)
+      for (const round of ["b", "c"]) {
+        yield* Effect.promise(() => writeFile(path, json(`${round}_in_place`)))
+        assert.strictEqual(yield* watched.nextName, `${round}_in_place`)
+        yield* Effect.promise(() => replace(path, json(`${round}_replaced`)))
+        assert.strictEqual(yield* watched.nextName, `${round}_replaced`)
+      }
+    }))
+
+  it.live("sees what is written into the inode that was there, as a single file in a container is", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({ "host/c.json": json("a"), "c/readme": "" })
+      // Outside of its directory the file is one and the same, which is all that a bind mount of it shows.
+      const path = join(root, "c", "c.json")
+      yield* Effect.promise(() => symlink(join(root, "host", "c.json"), path))
+      const watched = yield* watch(path)
+      for (const name of ["b", "c"]) {
+        yield* Effect.promise(async () => {
+          const file = await open(join(root, "host", "c.json"), "r+")
+          await file.truncate(0)
+          await file.write(json(name), 0)
+          await file.close()
+        })
+        assert.strictEqual(yield* watched.nextName, name)
+      }
+    }))
+
+  it.live("sees the swap of a Kubernetes ConfigMap, again and again", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({})
+      yield* Effect.promise(() => configMap(root, "1", json("a")))
+      yield* Effect.promise(() => symlink("..data/c.json", join(root, "c.json")))
+      const watched = yield* watch(join(root, "c.json"))
+      for (const [revision, name] of [["2", "b"], ["3", "c"], ["4", "d"]] as const) {
+        yield* Effect.promise(() => configMap(root, revision, json(name)))
+        assert.strictEqual(yield* watched.nextName, name)
+      }
+    }))
+
+  it.live("ignores a touch, the same content in a new file, and what happens to other files", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({ "c.json": json("a") })
+      const path = join(root, "c.json")
+      const watched = yield* watch(path)
+      yield* Effect.promise(() => utimes(path, new Date(), new Date()))
+      yield* Effect.promise(() => replace(path, json("a")))
+      yield* Effect.promise(() => write(root, { "other.json": json("b") }))
+      yield* watched.nothingComes
+      // None of that has made it deaf.
+      yield* Effect.promise(() => replace(path, json("b")))
+      assert.strictEqual(yield* watched.nextName, "b")
+    }))
+
+  it.live("tells once that the file is gone, and that it is back", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directoryOf({ "c.json": json("a") }), "c.json")
+      const watched = yield* watch(path)
+      yield* Effect.promise(() => rm(path))
+      assert.include((yield* watched.nextError).message, "the file does not exist")
+      yield* watched.nothingComes
+      yield* Effect.promise(() => writeFile(path, json("a")))
+      assert.strictEqual(yield* watched.nextName, "a")
+    }))
+
+  it.live("says nothing of a file that is gone for less than the half second an editor may take", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directoryOf({ "c.json": json("a") }), "c.json")
+      const watched = yield* watch(path)
+      yield* Effect.promise(() => rm(path))
+      yield* Effect.sleep(150)
+      yield* Effect.promise(() => writeFile(path, json("b")))
+      assert.strictEqual(yield* watched.nextName, "b")
+      yield* watched.nothingComes
+    }))
+
+  it.live("takes edits in quick succession as one, when they have come to rest", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directoryOf({ "c.json": json("a") }), "c.json")
+      const watched = yield* watch(path)
+      for (let edit = 0; edit < 12; edit += 1) {
+        yield* Effect.promise(() => writeFile(path, edit % 3 === 2 ? "{" : json(`e${edit}`)))
+        yield* Effect.sleep(100)
+      }
+      yield* Effect.promise(() => writeFile(path, json("last")))
+      assert.strictEqual(yield* watched.nextName, "last")
+      yield* watched.nothingComes
+    }))
+
+  it.live("sees changes of a module the config imports, of one that was missing, and of a file it reads", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({
+        "c.ts": "import { name } from \"./lib/names.ts\"\nimport data from \"./d.json\"\n" +
+          "export default ({ functionSource }) => ({ name: name + data.suffix + functionSource(\"f.js\").source.trim(), " +
+          "tables: { t: { sql: \"SELECT 1\" } } })",
+        "lib/names.ts": "export { name } from \"./deep.js\"",
+        "lib/deep.js": "export const name = \"a\"",
+        "d.json": "{ \"suffix\": \"_x\" }",
+        "f.js": "_f"
+      })
+      const watched = yield* watch(join(root, "c.ts"))
+      yield* Effect.promise(() => replace(join(root, "lib/deep.js"), "export const name = \"b\""))
+      assert.strictEqual(yield* watched.nextName, "b_x_f")
+      yield* Effect.promise(() => writeFile(join(root, "d.json"), "{ \"suffix\": \"_y\" }"))
+      assert.strictEqual(yield* watched.nextName, "b_y_f")
+      yield* Effect.promise(() => writeFile(join(root, "f.js"), "_g"))
+      assert.strictEqual(yield* watched.nextName, "b_y_g")
+      yield* Effect.promise(() => writeFile(join(root, "lib/names.ts"), "export { name } from \"./later\""))
+      assert.include((yield* watched.nextError).message, "cannot find the module \"./later\"")
+      yield* Effect.promise(() => writeFile(join(root, "lib/later.mts"), "export const name = \"late\""))
+      assert.strictEqual(yield* watched.nextName, "late_y_g")
+      yield* Effect.promise(() => appendFile(join(root, "lib/later.mts"), "\nexport const = 5"))
+      assert.include((yield* watched.nextError).message, "later.mts:2: syntax error")
+      yield* Effect.promise(() => writeFile(join(root, "lib/later.mts"), "export const name = \"healed\""))
+      assert.strictEqual(yield* watched.nextName, "healed_y_g")
+    }), 90_000)
+
+  it.live("ends a config without an end, says so, and takes the next one", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({ "c.ts": `export default ${named("a")}`, "loop.ts": "export const x = 1" })
+      const path = join(root, "c.ts")
+      const watched = yield* watch(path, { evaluationTimeout: Duration.seconds(4) })
+      const endless = [
+        "while (true) {}\nexport default {}",
+        "await new Promise(() => {})\nexport default {}",
+        `export default { get name() { for (;;) {} }, tables: {} }`,
+        "setInterval(() => {}, 5)\nexport default new Promise(() => {})"
+      ]
+      for (const [index, code] of endless.entries()) {
+        yield* Effect.promise(() => writeFile(path, code))
+        assert.match((yield* watched.nextError).message, /did not come to an end within 4s/, code)
+        yield* Effect.promise(() => writeFile(path, `export default ${named(`healed${index}`)}`))
+        assert.strictEqual(yield* watched.nextName, `healed${index}`)
+      }
+      // What has an end of another kind.
+      yield* Effect.promise(() => writeFile(path, "process.exit(0)"))
+      assert.include((yield* watched.nextError).message, "ended without exporting anything")
+      yield* Effect.promise(() => writeFile(path, "setTimeout(() => { throw new Error(\"x\") })\nexport default new Promise(() => {})"))
+      assert.include((yield* watched.nextError).message, "failed outside of what it awaits: Error")
+      // The loop is in a helper: healing that is enough.
+      yield* Effect.promise(() => writeFile(path, `import "./loop.ts"\nexport default ${named("with_helper")}`))
+      assert.strictEqual(yield* watched.nextName, "with_helper")
+      yield* Effect.promise(() => writeFile(join(root, "loop.ts"), "for (;;) {}"))
+      assert.include((yield* watched.nextError).message, "did not come to an end")
+      yield* Effect.promise(() => writeFile(join(root, "loop.ts"), "export const x = 2"))
+      assert.strictEqual(yield* watched.nextName, "with_helper")
+    }), 120_000)
+
+  it.live("misses nothing in a directory in which much happens", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({ "c.json": json("a"), "log": "" })
+      const watched = yield* watch(join(root, "c.json"))
+      yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+        Effect.promise(() => appendFile(join(root, "log"), "line\n")),
+        Effect.sleep(10)
+      )))
+      for (const name of ["b", "c"]) {
+        yield* Effect.promise(() => replace(join(root, "c.json"), json(name)))
+        assert.strictEqual(yield* watched.nextName, name)
+      }
+    }))
+
+  it.live("sees a change that was made between the load and the watch", () =>
+    Effect.gen(function*() {
+      const path = join(yield* directoryOf({ "c.ts": `export default ${named("a")}` }), "c.ts")
+      const content = yield* Effect.promise(() => readFile(path, "utf8"))
+      // The module changes itself while it is evaluated, once.
+      yield* Effect.promise(() =>
+        writeFile(
+          path,
+          `import { writeFileSync } from "node:fs"\nwriteFileSync(${JSON.stringify(path)}, ${JSON.stringify(content)})\n` +
+            `export default ${named("first")}`
+        )
+      )
+      assert.strictEqual(yield* (yield* watch(path)).nextName, "a")
+    }))
+
+  it.live("says why a file cannot be read, and heals", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({ "c.json": json("a") })
+      const path = join(root, "c.json")
+      const watched = yield* watch(path)
+      if (process.getuid?.() === 0) {
+        yield* Effect.promise(async () => {
+          await rm(path)
+          await write(path, { "in-its-place": "" })
+        })
+        assert.include((yield* watched.nextError).message, "EISDIR")
+        yield* Effect.promise(async () => {
+          await rm(path, { recursive: true })
+          await writeFile(path, json("b"))
+        })
+      } else {
+        yield* Effect.promise(() => chmod(path, 0o000))
+        assert.include((yield* watched.nextError).message, "EACCES")
+        yield* Effect.promise(async () => {
+          await chmod(path, 0o600)
+          await writeFile(path, json("b"))
+        })
+      }
+      assert.strictEqual(yield* watched.nextName, "b")
+    }))
+})

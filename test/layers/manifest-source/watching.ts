@@ -1,0 +1,42 @@
+/** Config files that are watched while a test changes them. */
+import { assert } from "@effect/vitest"
+import { Effect, Queue, Result, type Scope, Stream } from "effect"
+import type { Manifest } from "../../../src/domain/Manifest.ts"
+import type { ManifestSourceOptions } from "../../../src/layers/ManifestSource.ts"
+import { type LoadError, ManifestSource } from "../../../src/services/ManifestSource.ts"
+import { sourceOf } from "./files.ts"
+
+export interface Watched {
+  /** The name of the dataset that the next change leads to; it fails where that is an error, or nothing comes. */
+  readonly nextName: Effect.Effect<string>
+  readonly nextError: Effect.Effect<LoadError>
+  /** Nothing comes for longer than a change and a look would take. */
+  readonly nothingComes: Effect.Effect<void>
+}
+
+const PATIENCE = "15 seconds"
+
+/** Loads `path` once, and watches it until the scope closes. */
+export const watch = Effect.fnUntraced(
+  function*(
+    path: string,
+    options: ManifestSourceOptions = {}
+  ): Effect.fn.Return<Watched, unknown, Scope.Scope | ManifestSource> {
+    void [path, options]
+    const source = yield* ManifestSource
+    yield* source.load
+    const changes = yield* Queue.unbounded<Result.Result<Manifest, LoadError>>()
+    yield* Effect.forkScoped(Stream.runForEach(source.changes, (change) => Queue.offer(changes, change)))
+    const next = Queue.take(changes).pipe(
+      Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error(`no change within ${PATIENCE}`)) })
+    )
+    return {
+      nextName: Effect.map(next, (change) =>
+        Result.isSuccess(change) ? change.success.dataset.name : assert.fail(change.failure.message)),
+      nextError: Effect.map(next, (change) => Result.isFailure(change) ? change.failure : assert.fail("it loaded")),
+      nothingComes: Effect.map(Effect.timeoutOption(Queue.take(changes), "3 seconds"), (change) =>
+        assert.strictEqual(change._tag, "None", "a change came"))
+    }
+  },
+  (watching, path, options) => Effect.provide(watching, sourceOf(path, options))
+)
