@@ -136,9 +136,9 @@ const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
 /** The library's words without what only its types know. It adds the value that was found only when it is asked to. */
 const worded = (message: string): string => message.replace(" | undefined", "").replace(/^Expected/, "expected")
 
-/** `tables.blocks.sql`, with quotes around keys that are not plain names. */
+/** `tables.blocks.indexes.0`, with quotes around keys that are not plain names. */
 const keyPath = (path: ReadonlyArray<PropertyKey>): string =>
   path.map((step) => {
     const name = String(step)
-    return /^[A-Za-z_][A-Za-z0-9_-]*$/.test(name) ? name : JSON.stringify(name)
+    return typeof step === "number" || /^[A-Za-z_][A-Za-z0-9_-]*$/.test(name) ? name : JSON.stringify(name)
   }).join(".")

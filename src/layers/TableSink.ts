@@ -48,8 +48,9 @@ const make = Effect.gen(function*() {
 
   const plan = Effect.fn("TableSink.plan")(function*(request: TableRequest) {
     const { definition, identity } = yield* design(request)
-    const { startsAgain: _, ...plan } = yield* examineTable(run, definition, yield* checkpoints.look(identity))
-    return plan
+    const examined = yield* examineTable(run, definition, yield* checkpoints.look(identity))
+    const { kind, notes, statements, table } = examined
+    return { table, kind, statements, notes }
   })
 
   const prepare = Effect.fn("TableSink.prepare")(function*(request: TableRequest) {

@@ -4,7 +4,7 @@ import type { SqlError } from "effect/sql"
 import type { BatchSize } from "../domain/BatchSize.ts"
 import { afterCommit, afterFailure, MAX_CHUNK_BYTES } from "../domain/BatchSize.ts"
 import type { Chunk, Part } from "../domain/chain/Chunk.ts"
-import { addPart, closesGroup, emptyChunk, firstChunk, isWorthCommitting } from "../domain/chain/Chunk.ts"
+import { addPart, closesGroup, firstChunk, isFull, isWorthCommitting, nextChunk } from "../domain/chain/Chunk.ts"
 import type { Fenced, TableRefused } from "../services/Checkpoints.ts"
 import type { Committed, TableWriter } from "../services/TableSink.ts"
 
@@ -87,7 +87,7 @@ const fill = Effect.fnUntraced(function*<E>(
     chunk = addPart(chunk, part.value)
     if (part.value._tag === "Range") waits = part.value.range.end - part.value.range.start >= LONG_RANGE_BLOCKS
     const { rows } = yield* Ref.get(committing.size)
-    if (chunk.rows >= rows || chunk.sizeBytes >= MAX_CHUNK_BYTES) {
+    if (isFull(chunk, rows, MAX_CHUNK_BYTES)) {
       part = Option.none()
       break
     }
@@ -96,7 +96,7 @@ const fill = Effect.fnUntraced(function*<E>(
   }
   if (isWorthCommitting(chunk)) {
     yield* commit(chunk, committing)
-    chunk = emptyChunk(chunk.known)
+    chunk = nextChunk(chunk)
   }
   return { chunk, next: part }
 })

@@ -10,12 +10,22 @@ import { makeWorld, type World } from "../support/world.ts"
 
 const dialects: ReadonlyArray<Dialect> = ["amp", "nozzle"]
 
-/** Ends sessions of our processes that are in a transaction; answers how many there were. */
+/** Holds every transaction that inserts into `table` for a moment between its rows and its end, until it is released. */
+const linger = ({ database }: World, table: string) =>
+  Effect.gen(function*() {
+    yield* database.query(
+      "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END'"
+    )
+    yield* database.query(`CREATE TRIGGER linger AFTER INSERT ON ${table} EXECUTE FUNCTION ${database.schema}.linger()`)
+    return { release: database.query(`DROP TRIGGER linger ON ${table}`) }
+  })
+
+/** Ends the sessions that `linger` holds; answers how many there were. */
 const killSessions = ({ database }: World) =>
   Effect.map(
     database.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE application_name LIKE 'ampsync ________ %' AND backend_xid IS NOT NULL AND query LIKE '%' || $1 || '%'`,
+       WHERE application_name LIKE 'ampsync ________ %' AND wait_event = 'PgSleep' AND query LIKE '%' || $1 || '%'`,
       [database.schema]
     ),
     (rows) => rows.length
@@ -26,14 +36,22 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
     "I1 sessions that are ended in the middle of chunks cost no row and double none",
     () =>
       Effect.gen(function*() {
-        const world = yield* makeWorld({ dialect, blocks: 500, maxRangeBlocks: 60, maxBatchRows: 400 })
+        const world = yield* makeWorld({ dialect, blocks: 200, maxRangeBlocks: 30, maxBatchRows: 400 })
         const snapshots = yield* watchSnapshots(world)
         const process = yield* startAmpsync(world.environment)
+        yield* awaitWatermark(world, "logs", 59n)
+        const lingering = yield* linger(world, "logs")
         let killed = 0
         yield* eventually(
           () => `three sessions are ended (${killed} so far)`,
-          Effect.map(killSessions(world), (n) => (killed += n) >= 3)
+          Effect.gen(function*() {
+            killed += yield* killSessions(world)
+            // Always something to insert.
+            if (killed < 3) world.simulator.mine(1)
+            return killed >= 3
+          })
         )
+        yield* lingering.release
         yield* awaitCanonicalChain(world, undefined, 60_000)
         world.simulator.mine(2)
         yield* awaitCanonicalChain(world)

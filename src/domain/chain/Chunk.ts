@@ -33,6 +33,8 @@ export interface Chunk {
   /** First and last block of the ranges this chunk is about. */
   readonly firstBlock: bigint | undefined
   readonly lastBlock: bigint | undefined
+  /** The range that rows added now belong to. */
+  readonly range: BlockRange | undefined
   /** What was durable before, and what is known once this chunk is. */
   readonly before: Known
   readonly known: Known
@@ -50,10 +52,14 @@ export const emptyChunk = (known: Known, deleteFrom?: bigint | "all"): Chunk => 
   openRows: 0,
   firstBlock: undefined,
   lastBlock: undefined,
+  range: undefined,
   before: known,
   known,
   completed: undefined
 })
+
+/** Nothing yet, after `chunk` became durable; a range may go on from one to the next. */
+export const nextChunk = (chunk: Chunk): Chunk => ({ ...emptyChunk(chunk.known), range: chunk.range })
 
 /**
  * The first chunk of a connection: it owes the deletion of everything above the watermark, because what was delivered
@@ -63,6 +69,12 @@ export const firstChunk = (known: Known): Chunk => {
   const watermark = known.history.at(-1)
   return emptyChunk(known, watermark === undefined ? "all" : watermark.block + 1n)
 }
+
+/** Each piece costs a copy of the list before it and a write of its own: a sparse table must not gather them without end. */
+const MAX_PIECES = 2_000
+
+export const isFull = (chunk: Chunk, rows: number, sizeBytes: number): boolean =>
+  chunk.rows >= rows || chunk.sizeBytes >= sizeBytes || chunk.pieces.length >= MAX_PIECES
 
 /** There is something to commit: a deletion alone waits for what follows it, so that readers never see a hole. */
 export const isWorthCommitting = (chunk: Chunk): boolean =>
@@ -79,6 +91,8 @@ export const addPart = (chunk: Chunk, part: Part): Chunk => {
     case "Rows":
       return {
         ...chunk,
+        firstBlock: chunk.firstBlock ?? chunk.range?.start,
+        lastBlock: chunk.lastBlock ?? chunk.range?.end,
         pieces: [...chunk.pieces, part.bytes],
         rows: chunk.rows + part.rows,
         openRows: chunk.openRows + part.rows,
@@ -88,6 +102,7 @@ export const addPart = (chunk: Chunk, part: Part): Chunk => {
       return {
         ...chunk,
         known: part.known,
+        range: part.range,
         firstBlock: chunk.firstBlock ?? part.range.start,
         lastBlock: part.range.end
       }

@@ -42,7 +42,8 @@ export const compareTable = (
   const have = new Map(existing.columns.map((column) => [column.name, column]))
   const isOurs = (column: ExistingColumn) => ours?.includes(column.name) ?? !(column.hasDefault || column.generated)
   const needed = new Set([definition.positionColumn, ...system.map(({ name }) => name)])
-  const isGone = ({ name }: TableColumn) => needed.has(name) && !have.has(name)
+  // An empty column in the place of one that is gone, or has another name now, would pass for what was stored.
+  const isGone = ({ name }: TableColumn) => !have.has(name) && (needed.has(name) || ours?.includes(name) === true)
   return {
     added: [...wanted.values()].filter((column) => !have.has(column.name)),
     relaxed: definition.columns.filter((column) =>
@@ -50,7 +51,9 @@ export const compareTable = (
     ),
     conflicts: [
       ...existing.columns.flatMap((column) => typeConflict(column, wanted.get(column.name))),
-      ...[...wanted.values()].filter(isGone).map(({ name }) => `column "${name}", which places its rows, is gone`),
+      ...[...wanted.values()].filter(isGone).map(({ name }) =>
+        `column "${name}" is gone, although ampsync made it; rename it back, or add it again if it was dropped`
+      ),
       ...existing.columns.filter((column) => !wanted.has(column.name)).flatMap((column) =>
         strangerConflict(column, isOurs(column))
       ),
@@ -64,7 +67,7 @@ const typeConflict = (found: ExistingColumn, wanted: TableColumn | undefined): R
   if (found.generated) return [`column "${found.name}" is computed by PostgreSQL, and the query yields it too`]
   return found.type === wanted.type
     ? []
-    : [`column "${found.name}" is ${found.type}, and ${wanted.type} is what the query needs`]
+    : [`column "${found.name}" is ${found.type}, the query yields ${wanted.type}`]
 }
 
 const strangerConflict = (column: ExistingColumn, isOurs: boolean): ReadonlyArray<string> => {

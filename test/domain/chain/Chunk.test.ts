@@ -1,6 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Chunk, Part } from "../../../src/domain/chain/Chunk.ts"
-import { addPart, closesGroup, emptyChunk, firstChunk, isWorthCommitting } from "../../../src/domain/chain/Chunk.ts"
+import {
+  addPart,
+  closesGroup,
+  emptyChunk,
+  firstChunk,
+  isFull,
+  isWorthCommitting,
+  nextChunk
+} from "../../../src/domain/chain/Chunk.ts"
 import type { Known } from "../../../src/domain/chain/follow.ts"
 import { block, history, network, range } from "../../support/scenario.ts"
 
@@ -110,5 +118,20 @@ describe("a chunk", () => {
     const start = emptyChunk(known("9a"))
     assert.isFalse(isWorthCommitting(addPart(start, begins(10, 12, known("9a")))))
     assert.isFalse(isWorthCommitting(addPart(start, completes(5, 9, known("9a")))))
+  })
+
+  it("names the blocks of rows whose range began in the chunk before", () => {
+    const before = all(emptyChunk(known("9a")), begins(10, 12, known("9a")), rows(2))
+    const after = addPart(nextChunk(before), rows(3))
+    assert.deepStrictEqual([after.firstBlock, after.lastBlock, after.rows], [10n, 12n, 3])
+  })
+
+  it("is full of rows, of bytes or of pieces", () => {
+    const start = emptyChunk(known("9a"))
+    assert.isFalse(isFull(addPart(start, rows(5)), 6, 51))
+    assert.isTrue(isFull(addPart(start, rows(6)), 6, 1000))
+    assert.isTrue(isFull(addPart(start, rows(5)), 6, 50))
+    const crumbs = all(start, ...Array.from({ length: 2000 }, () => rows(1)))
+    assert.isTrue(isFull(crumbs, 10_000, 1_000_000))
   })
 })

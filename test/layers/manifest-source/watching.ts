@@ -1,6 +1,6 @@
 /** Config files that are watched while a test changes them. */
 import { assert } from "@effect/vitest"
-import { Effect, Queue, Result, type Scope, Stream } from "effect"
+import { Context, Effect, Layer, Queue, Result, Stream } from "effect"
 import type { Manifest } from "../../../src/domain/Manifest.ts"
 import type { ManifestSourceOptions } from "../../../src/layers/ManifestSource.ts"
 import { type LoadError, ManifestSource } from "../../../src/services/ManifestSource.ts"
@@ -17,26 +17,20 @@ export interface Watched {
 const PATIENCE = "15 seconds"
 
 /** Loads `path` once, and watches it until the scope closes. */
-export const watch = Effect.fnUntraced(
-  function*(
-    path: string,
-    options: ManifestSourceOptions = {}
-  ): Effect.fn.Return<Watched, unknown, Scope.Scope | ManifestSource> {
-    void [path, options]
-    const source = yield* ManifestSource
-    yield* source.load
-    const changes = yield* Queue.unbounded<Result.Result<Manifest, LoadError>>()
-    yield* Effect.forkScoped(Stream.runForEach(source.changes, (change) => Queue.offer(changes, change)))
-    const next = Queue.take(changes).pipe(
-      Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error(`no change within ${PATIENCE}`)) })
-    )
-    return {
-      nextName: Effect.map(next, (change) =>
-        Result.isSuccess(change) ? change.success.dataset.name : assert.fail(change.failure.message)),
-      nextError: Effect.map(next, (change) => Result.isFailure(change) ? change.failure : assert.fail("it loaded")),
-      nothingComes: Effect.map(Effect.timeoutOption(Queue.take(changes), "3 seconds"), (change) =>
-        assert.strictEqual(change._tag, "None", "a change came"))
-    }
-  },
-  (watching, path, options) => Effect.provide(watching, sourceOf(path, options))
-)
+export const watch = Effect.fnUntraced(function*(path: string, options: ManifestSourceOptions = {}) {
+  const source = Context.get(yield* Layer.build(sourceOf(path, options)), ManifestSource)
+  yield* source.load
+  const changes = yield* Queue.unbounded<Result.Result<Manifest, LoadError>>()
+  yield* Effect.forkScoped(Stream.runForEach(source.changes, (change) => Queue.offer(changes, change)))
+  const next = Queue.take(changes).pipe(
+    Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error(`no change within ${PATIENCE}`)) })
+  )
+  const watched: Watched = {
+    nextName: Effect.map(next, (change) =>
+      Result.isSuccess(change) ? change.success.dataset.name : assert.fail(change.failure.message)),
+    nextError: Effect.map(next, (change) => Result.isFailure(change) ? change.failure : assert.fail("it loaded")),
+    nothingComes: Effect.map(Effect.timeoutOption(Queue.take(changes), "3 seconds"), (change) =>
+      assert.strictEqual(change._tag, "None", "a change came"))
+  }
+  return watched
+})

@@ -1,0 +1,296 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import type { TestDatabase } from "../support/postgres.ts"
+import { BLOCK, commitRows, field, override, readyBench, requestOf, UINT32, UINT64 } from "./table-sink/bench.ts"
+
+const base = [BLOCK, field("note")]
+
+const refusalOf = <A, E extends { readonly _tag: string; readonly message: string }, R>(
+  effect: Effect.Effect<A, E, R>
+) => Effect.map(Effect.flip(effect), (error) => error._tag === "TableRefused" ? error.message : assert.fail(error._tag))
+
+const columnsOf = ({ query, schema }: TestDatabase, table = "t") =>
+  Effect.map(
+    query<{ said: string }>(
+      `SELECT attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END AS said
+       FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+      [`${schema}."${table}"`]
+    ),
+    (rows) => rows.map(({ said }) => said)
+  )
+
+const recorded = ({ query }: TestDatabase) =>
+  Effect.map(
+    query("SELECT query_fingerprint, column_names, writer_epoch FROM _ampsync_checkpoints WHERE table_name = 't'"),
+    ([row]) => row
+  )
+
+/** A table with two rows, as a query of `base` has left it. */
+const filled = (table = "t") =>
+  Effect.tap(readyBench(), ({ sink }) =>
+    Effect.gen(function*() {
+      const writer = yield* sink.prepare(requestOf(table, base))
+      yield* commitRows(writer, base, [[1n, "a"], [2n, null]])
+    }))
+
+describe("new columns of a query", () => {
+  it.live("come in one ALTER TABLE, nullable, whatever their names, and with the note of it", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      const wider = [BLOCK, field("to", UINT32, false), field("note"), field("Upper \"Case\"", UINT64), field("value")]
+      const request = requestOf("t", wider, { columns: [override("value", "numeric(78,0)")] }, "f2")
+      const plan = yield* sink.plan(request)
+      assert.deepStrictEqual(plan.statements, [
+        `ALTER TABLE "${database.schema}"."t" ADD COLUMN "to" bigint, ADD COLUMN "Upper ""Case""" numeric(20,0), ADD COLUMN "value" numeric(78,0)`
+      ])
+      const writer = yield* sink.prepare(request)
+      assert.deepStrictEqual(yield* columnsOf(database), [
+        "_block_num bigint NOT NULL",
+        "note text",
+        "_row_index integer NOT NULL",
+        "to bigint",
+        "Upper \"Case\" numeric(20,0)",
+        "value numeric(78,0)"
+      ])
+      assert.deepInclude(yield* recorded(database), {
+        query_fingerprint: "f2",
+        column_names: ["_block_num", "to", "note", "Upper \"Case\"", "value", "_row_index"]
+      })
+      yield* commitRows(writer, wider, [[3n, 9n, "c", 2n ** 64n - 1n, "7"]])
+      assert.deepStrictEqual(
+        yield* database.query("SELECT \"to\", \"Upper \"\"Case\"\"\" AS big, value FROM t ORDER BY 1"),
+        [
+          { to: "9", big: "18446744073709551615", value: "7" },
+          { to: null, big: null, value: null },
+          { to: null, big: null, value: null }
+        ]
+      )
+      assert.strictEqual((yield* sink.plan(request)).kind, "none")
+    }))
+
+  it.live("are not there, and neither is the note of them, when the transaction fails behind the ALTER", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query(
+        `CREATE FUNCTION deny() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE '${database.schema}.%')
+           THEN RAISE EXCEPTION 'no'; END IF; END $$`
+      )
+      const trigger = `deny_${database.schema}`
+      yield* database.query(
+        `CREATE EVENT TRIGGER ${trigger} ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION ${database.schema}.deny()`
+      )
+      const [columns, note] = [yield* columnsOf(database), yield* recorded(database)]
+      const failed = yield* Effect.flip(sink.prepare(requestOf("t", [...base, field("more")], {}, "f2"))).pipe(
+        Effect.ensuring(database.query(`DROP EVENT TRIGGER ${trigger}`))
+      )
+      assert.strictEqual(failed._tag, "SqlError")
+      assert.deepStrictEqual(yield* columnsOf(database), columns)
+      assert.deepStrictEqual(yield* recorded(database), note)
+      yield* sink.prepare(requestOf("t", [...base, field("more")], {}, "f2"))
+      assert.include(yield* columnsOf(database), "more text")
+    }))
+
+  it.live("reach every partition of a table that was partitioned by hand", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query("ALTER TABLE t RENAME TO t_old")
+      yield* database.query(
+        "CREATE TABLE t (_block_num bigint NOT NULL, note text, _row_index integer NOT NULL, PRIMARY KEY (_block_num, _row_index)) PARTITION BY RANGE (_block_num)"
+      )
+      yield* database.query("CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (3)")
+      yield* database.query("CREATE TABLE t_high PARTITION OF t DEFAULT")
+      yield* database.query("INSERT INTO t SELECT * FROM t_old")
+      const wider = [...base, field("more")]
+      const writer = yield* sink.prepare(requestOf("t", wider))
+      yield* commitRows(writer, wider, [[3n, "c", "d"]])
+      assert.deepStrictEqual(yield* database.query("SELECT _block_num, more FROM t_high"), [{
+        _block_num: "3",
+        more: "d"
+      }])
+      assert.include(yield* columnsOf(database, "t_low"), "more text")
+    }))
+})
+
+describe("what a query no longer fits", () => {
+  it.live("is told completely in one message, changes nothing, and spares the other tables", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* readyBench()
+      yield* sink.prepare(requestOf("t", [BLOCK, field("a"), field("b"), field("c"), field("Gone", UINT32)]))
+      yield* database.query("ALTER TABLE t DROP COLUMN _row_index")
+      const [columns, note] = [yield* columnsOf(database), yield* recorded(database)]
+      const next = requestOf("t", [BLOCK, field("a", UINT64), field("b", UINT32), field("new")], {}, "f2")
+      assert.strictEqual(
+        yield* refusalOf(sink.prepare(next)),
+        "table \"t\" is refused: the query no longer fits it: column \"a\" is text, the query yields numeric(20,0); " +
+          "column \"b\" is text, the query yields bigint; column \"_row_index\" is gone, although ampsync made it; " +
+          "rename it back, or add it again if it was dropped; " +
+          "column \"c\" is not among those the query yields; column \"Gone\" is not among those the query yields; " +
+          "it has no primary key, without one in the config it must be (\"_block_num\", \"_row_index\"); " +
+          "a primary key cannot be changed here"
+      )
+      assert.deepStrictEqual([yield* columnsOf(database), yield* recorded(database)], [columns, note])
+      yield* sink.prepare(requestOf("other", base))
+    }))
+
+  const changes: ReadonlyArray<readonly [string, string, string]> = [
+    [
+      "a type changed by hand",
+      "ALTER TABLE t ALTER note TYPE varchar(40)",
+      "column \"note\" is character varying(40), the query yields text"
+    ],
+    [
+      "a column renamed by hand",
+      "ALTER TABLE t RENAME note TO remark",
+      "column \"remark\" is not among those the query yields"
+    ],
+    [
+      "a column of the name in another case",
+      "ALTER TABLE t RENAME note TO \"Note\"",
+      "column \"Note\" is not among those the query yields"
+    ],
+    [
+      "a domain in the place of its type",
+      "CREATE DOMAIN text_ AS text; ALTER TABLE t ALTER note TYPE text_",
+      "text_, the query yields text"
+    ],
+    [
+      "a type of another schema that has the name of ours",
+      "CREATE DOMAIN text AS pg_catalog.int4; ALTER TABLE t DROP note; ALTER TABLE t ADD note SCHEMA.text",
+      ".text, the query yields text"
+    ],
+    [
+      "a column that PostgreSQL computes in the place of ours",
+      "ALTER TABLE t DROP note; ALTER TABLE t ADD note text GENERATED ALWAYS AS (_block_num::text) STORED",
+      "column \"note\" is computed by PostgreSQL, and the query yields it too"
+    ],
+    [
+      "no primary key any more",
+      "ALTER TABLE t DROP CONSTRAINT t_pkey",
+      "it has no primary key, without one in the config it must be (\"_block_num\", \"_row_index\")"
+    ],
+    ["rows that a crash of the server would take", "ALTER TABLE t SET UNLOGGED", "it is UNLOGGED"],
+    [
+      "a column of somebody else that no row can do without",
+      "ALTER TABLE t ADD mine integer; UPDATE t SET mine = 1; ALTER TABLE t ALTER mine SET NOT NULL",
+      "column \"mine\", which ampsync did not make, allows no null and has no default, so no row can be written"
+    ],
+    [
+      "a column of a domain that no row can do without",
+      "CREATE DOMAIN needed AS integer NOT NULL; ALTER TABLE t ADD mine needed DEFAULT 1; ALTER TABLE t ALTER mine DROP DEFAULT",
+      "column \"mine\", which ampsync did not make"
+    ]
+  ]
+  it.live.each(changes)("is refused: %s", ([, statements, words]) =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query(statements.replaceAll("SCHEMA", database.schema))
+      assert.include(yield* refusalOf(sink.prepare(requestOf("t", base))), words)
+      assert.include(yield* refusalOf(sink.plan(requestOf("t", base))), words)
+    }))
+
+  const strangers: ReadonlyArray<readonly [string, string]> = [
+    ["a view", "CREATE VIEW t AS SELECT 1 AS _block_num"],
+    ["a materialized view", "CREATE MATERIALIZED VIEW t AS SELECT 1 AS _block_num"],
+    ["a sequence", "CREATE SEQUENCE t"],
+    ["a composite type", "CREATE TYPE t AS (_block_num bigint)"],
+    [
+      "a table",
+      "CREATE TABLE t (_block_num bigint, note text, _row_index integer, PRIMARY KEY (_block_num, _row_index))"
+    ],
+    ["a partitioned table", "CREATE TABLE t (_block_num bigint) PARTITION BY LIST (_block_num)"]
+  ]
+  it.live.each(strangers)(
+    "is refused: %s of that name that ampsync did not make, before and after it had a table",
+    ([, statement]) =>
+      Effect.gen(function*() {
+        const { database, sink } = yield* readyBench()
+        yield* database.query(statement)
+        const before = yield* database.query(
+          "SELECT oid, relkind, relnatts FROM pg_class WHERE relname = 't' AND relnamespace = $1::text::regnamespace",
+          [database.schema]
+        )
+        assert.include(
+          yield* refusalOf(sink.prepare(requestOf("t", base))),
+          "that ampsync did not create; it is left alone"
+        )
+        assert.deepStrictEqual(
+          yield* database.query(
+            "SELECT oid, relkind, relnatts FROM pg_class WHERE relname = 't' AND relnamespace = $1::text::regnamespace",
+            [database.schema]
+          ),
+          before
+        )
+        assert.deepStrictEqual(yield* database.query("SELECT table_name FROM _ampsync_checkpoints"), [])
+      })
+  )
+
+  it.live("a view that took the place of its table is refused as well", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query("ALTER TABLE t RENAME TO t_old; CREATE VIEW t AS SELECT * FROM t_old")
+      assert.include(yield* refusalOf(sink.prepare(requestOf("t", base))), "that ampsync did not create")
+      assert.deepStrictEqual(yield* database.query("SELECT count(*)::int AS rows FROM t_old"), [{ rows: 2 }])
+    }))
+})
+
+describe("what is no difference", () => {
+  it.live("a table of the same name in another schema, also where the search path has that one first", () =>
+    Effect.gen(function*() {
+      const other = yield* readyBench()
+      yield* other.database.query("CREATE TABLE t (_block_num text, stranger integer)")
+      const options = encodeURIComponent(`-c search_path=${other.database.schema}`)
+      const { database, sink } = yield* readyBench({ DATABASE_URL: `${other.database.url}?options=${options}` })
+      const writer = yield* sink.prepare(requestOf("t", base))
+      yield* commitRows(writer, base, [[1n, "a"]])
+      yield* sink.prepare(requestOf("t", [...base, field("more")]))
+      assert.include(yield* columnsOf(database), "more text")
+      assert.deepStrictEqual(yield* columnsOf(other.database), ["_block_num text", "stranger integer"])
+      assert.deepStrictEqual(yield* other.database.query("SELECT * FROM t"), [])
+    }))
+
+  it.live("columns of somebody else that rows can do without, dropped ones, views, triggers, grants and other indexes", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query(
+        `ALTER TABLE t ADD plain text, ADD filled integer NOT NULL DEFAULT 7, ADD id bigint GENERATED ALWAYS AS IDENTITY,
+           ADD twice bigint GENERATED ALWAYS AS (_block_num * 2) STORED, ADD short_lived integer;
+         ALTER TABLE t DROP short_lived;
+         CREATE VIEW seen AS SELECT * FROM t;
+         CREATE INDEX ON t (lower(note));
+         CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.plain = ''touched''; RETURN NEW; END';
+         CREATE TRIGGER touch BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION ${database.schema}.touch()`
+      )
+      assert.strictEqual((yield* sink.plan(requestOf("t", base))).kind, "none")
+      const wider = [...base, field("more")]
+      const writer = yield* sink.prepare(requestOf("t", wider))
+      yield* commitRows(writer, wider, [[3n, "c", "d"]])
+      assert.deepStrictEqual(
+        yield* database.query("SELECT plain, filled, id, twice, more FROM t WHERE _block_num = 3"),
+        [
+          { plain: "touched", filled: 7, id: "3", twice: "6", more: "d" }
+        ]
+      )
+      yield* sink.prepare(requestOf("t", wider))
+    }))
+
+  it.live("is not told apart from a dropped column where an earlier version recorded none, unless it fills itself", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query(
+        "ALTER TABLE t ADD filled integer DEFAULT 7; UPDATE _ampsync_checkpoints SET column_names = NULL"
+      )
+      yield* sink.prepare(requestOf("t", base))
+      yield* database.query("ALTER TABLE t ADD plain integer; UPDATE _ampsync_checkpoints SET column_names = NULL")
+      assert.include(
+        yield* refusalOf(sink.prepare(requestOf("t", base))),
+        "column \"plain\" is not among those the query yields"
+      )
+    }))
+
+  it.live("a column that the query promises not to be null, in a table that allows it", () =>
+    Effect.gen(function*() {
+      const { sink } = yield* filled()
+      assert.strictEqual((yield* sink.plan(requestOf("t", [BLOCK, field("note", base[1]!.type, false)]))).kind, "none")
+    }))
+})

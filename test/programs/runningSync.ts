@@ -1,0 +1,99 @@
+/** The whole sync in this process, on a world of its own, with a config that a test edits. */
+import { assert } from "@effect/vitest"
+import { Context, Effect, Fiber, Layer, Logger, type Scope } from "effect"
+import { rename, writeFile } from "node:fs/promises"
+import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
+import { services } from "../../src/programs/ampsync.ts"
+import { sync } from "../../src/programs/sync.ts"
+import { SyncStatus } from "../../src/services/SyncStatus.ts"
+import { eventually } from "../support/eventually.ts"
+import { manifestOf, type Queries, type World } from "../support/world.ts"
+
+export interface RunningSync {
+  /** Every line it logged so far. */
+  readonly lines: ReadonlyArray<string>
+  readonly status: SyncStatus["Service"]
+  /** Waits until it logs `text`, counting from the line `after`. */
+  readonly says: (text: string, after?: number) => Effect.Effect<void>
+  readonly stop: Effect.Effect<void>
+}
+
+/** It ends with the scope. */
+export const startSync = Effect.fnUntraced(function*(
+  environment: SettingValues
+): Effect.fn.Return<RunningSync, never, Scope.Scope> {
+  const lines: Array<string> = []
+  const logger = Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))
+  const logging = Logger.layer([logger])
+  const context = yield* Effect.orDie(
+    Layer.build(Layer.provideMerge(services, Layer.merge(layerFrom(environment), logging)))
+  )
+  // Whoever looks at a test that failed wants to know what was said.
+  yield* Effect.addFinalizer((exit) =>
+    Effect.sync(() => exit._tag === "Failure" && console.log(lines.slice(-60).join("\n")))
+  )
+  const fiber = yield* Effect.forkScoped(Effect.provideContext(Effect.provide(sync, logging), context))
+  return {
+    lines,
+    status: Context.get(context, SyncStatus),
+    says: (text, after = 0) =>
+      eventually(
+        () => `it says "${text}"; it said:\n${lines.slice(-40).join("\n")}`,
+        Effect.sync(() => lines.slice(after).some((line) => line.includes(text)))
+      ),
+    stop: Fiber.interrupt(fiber)
+  }
+})
+
+/** Replaces the config as an editor does; a text is written as it is. */
+export const edit = (world: World, config: Queries | string | object) =>
+  Effect.promise(async () => {
+    const text = typeof config === "string"
+      ? config
+      : JSON.stringify("tables" in config ? config : manifestOf(world.simulator.dialect, config as Queries))
+    await writeFile(`${world.manifestPath}.new`, text)
+    await rename(`${world.manifestPath}.new`, world.manifestPath)
+  })
+
+/** The right to write each table: it is another one after every restart of its fiber. */
+export const epochs = (world: World) =>
+  Effect.map(
+    world.database.query<{ table_name: string; writer_epoch: string }>(
+      "SELECT table_name, writer_epoch FROM _ampsync_checkpoints"
+    ),
+    (rows) => Object.fromEntries(rows.map((row) => [row.table_name, Number(row.writer_epoch)]))
+  )
+
+/** Streams the server was asked to open so far, by table. */
+export const streamsOpened = (world: World, table: string): number =>
+  world.simulator.faults.calls.filter(({ call, sql }) => call === "DoGet" && sql.includes(`.${table}`)).length
+
+/** Undefined where there is no such table yet. */
+export const rowsOf = Effect.fnUntraced(function*({ database }: World, table: string) {
+  const [found] = yield* database.query<{ found: boolean }>("SELECT to_regclass($1) IS NOT NULL AS found", [`"${table}"`])
+  if (found?.found !== true) return undefined
+  const [row] = yield* database.query<{ n: string }>(`SELECT count(*) AS n FROM "${table}"`)
+  return Number(row?.n)
+})
+
+/** Waits until a table of the chain holds as many rows as the chain has. */
+export const holdsAll = (world: World, table: "blocks" | "transactions" | "logs", as: string = table) =>
+  eventually(
+    `table ${as} has every row`,
+    Effect.map(rowsOf(world, as), (rows) => rows === world.simulator.chain.countRows(table, world.simulator.startBlock))
+  )
+
+/** Mines a block and sees it arrive: the stream that was there goes on. */
+export const goesOn = Effect.fnUntraced(function*(world: World, tables: ReadonlyArray<"blocks" | "transactions" | "logs">) {
+  world.simulator.mine(1)
+  for (const table of tables) yield* holdsAll(world, table)
+})
+
+export const assertSameStreams = Effect.fnUntraced(function*(
+  world: World,
+  before: Readonly<Record<string, number>>,
+  tables: ReadonlyArray<string>
+) {
+  const now = yield* epochs(world)
+  for (const table of tables) assert.strictEqual(now[table], before[table], `table ${table} was not restarted`)
+})
