@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from "./programs/cli.ts"
+import { start } from "./programs/start.ts"
 
-main()
+start()

@@ -13,13 +13,19 @@ import { AmpsyncConfig, type ManifestOrigin } from "../services/Config.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../services/ManifestSource.ts"
 import { changeWatcher } from "./manifest-source/awaitChange.ts"
 import { ABSENT, type Digests, digestOf, digestsNow, sameDigests } from "./manifest-source/contentDigest.ts"
+import { EVALUATION_MILLIS, takeAhead } from "./manifest-source/evaluateAhead.ts"
+import { Evaluation } from "./manifest-source/Evaluation.ts"
 import { failureFromThrown, parseJson } from "./manifest-source/evaluationFailure.ts"
-import { evaluateInWorker } from "./manifest-source/evaluateInWorker.ts"
 
 export interface ManifestSourceOptions {
   /** How long a config file that is code may run. */
   readonly evaluationTimeout?: Duration.Duration
+  /** How long a change must have rested before it is taken. */
+  readonly rest?: Duration.Duration
 }
+
+/** The README's promise: an editor may save in several steps, and each is an event. */
+const REST = Duration.millis(500)
 
 /** What a file came to, and of which files. */
 interface Loaded {
@@ -27,14 +33,15 @@ interface Loaded {
   readonly digests: Digests
 }
 
-const make = Effect.fnUntraced(function*({ evaluationTimeout = Duration.seconds(10) }: ManifestSourceOptions) {
+const make = Effect.fnUntraced(function*(options: ManifestSourceOptions) {
+  const { evaluationTimeout = Duration.millis(EVALUATION_MILLIS), rest = REST } = options
   const { manifest } = yield* AmpsyncConfig
   return manifest._tag === "File"
-    ? yield* fromFile(manifest.path, evaluationTimeout)
+    ? yield* fromFile(manifest.path, evaluationTimeout, rest)
     : fromDataset(manifest, yield* AdminApi)
 })
 
-const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Duration) {
+const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Duration, rest: Duration.Duration) {
   const loadNow = loadFile(path, timeout)
   const last = yield* Ref.make<Digests>(new Map())
   // A config that is code takes its time to get going: it does so while others connect to the database.
@@ -52,7 +59,7 @@ const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
     return loaded.manifest
   }).pipe(Effect.withSpan("ManifestSource.load"))
 
-  const changes = Stream.unwrap(Effect.map(changeWatcher, (awaitChange) =>
+  const changes = Stream.unwrap(Effect.map(changeWatcher(rest), (awaitChange) =>
     Stream.fromEffectRepeat(Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(load)))))
   return ManifestSource.of({ load: Effect.flatMap(load, Effect.fromResult), changes })
 })
@@ -91,17 +98,29 @@ const loadFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
         return failed("evaluate", path, [message], { file, line })
       }
     })
-    : evaluateInWorker(path, timeout, (file, digest) => digests.set(file, digest)).pipe(
-      Effect.flatMap((ended) =>
-        ended.kind === "exported"
-          ? Effect.succeed(ended.value)
-          : Effect.fail(failed(ended.operation, path, [ended.reason], ended))
-      )
-    )
+    : evaluate(path, timeout, digests)
   const manifest = yield* Effect.result(Effect.flatMap(value, (decoded) =>
     Effect.fromResult(Result.mapError(decodeManifest(decoded), ({ problems }) => failed("validate", path, problems)))))
   return { manifest, digests }
 })
+
+/** Fills `digests` with what was read. */
+const evaluate = (path: string, timeout: Duration.Duration, digests: Map<string, string>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => takeAhead(path) ?? new Evaluation(path, Duration.toMillis(timeout))),
+    ({ ended }) => Effect.promise(() => ended),
+    (evaluation) =>
+      Effect.promise(async () => {
+        await evaluation.stop()
+        for (const [file, digest] of evaluation.files) digests.set(file, digest)
+      })
+  ).pipe(
+    Effect.flatMap((ended) =>
+      ended.kind === "exported"
+        ? Effect.succeed(ended.value)
+        : Effect.fail(failed(ended.operation, path, [ended.reason], ended))
+    )
+  )
 
 /** Read first, so that a file that is gone or closed to us is not taken for a mistake in its code. */
 const readContent = (path: string) =>

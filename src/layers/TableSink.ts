@@ -49,8 +49,8 @@ const make = Effect.gen(function*() {
   const plan = Effect.fn("TableSink.plan")(function*(request: TableRequest) {
     const { definition, identity } = yield* design(request)
     const examined = yield* examineTable(run, definition, yield* checkpoints.look(identity))
-    const { kind, notes, statements, table } = examined
-    return { table, kind, statements, notes }
+    const { indexed, kind, notes, statements, table } = examined
+    return { table, kind, statements, indexed, notes }
   })
 
   const prepare = Effect.fn("TableSink.prepare")(function*(request: TableRequest) {

@@ -12,6 +12,7 @@ import { awaitSignal } from "../layers/Signals.ts"
 import { services } from "./ampsync.ts"
 import { demo } from "./demo.ts"
 import { inTime, plan } from "./plan.ts"
+import { resync, resyncServices } from "./resync.ts"
 import { simulate } from "./simulate.ts"
 import { sync } from "./sync.ts"
 import { untilStopped } from "./untilStopped.ts"
@@ -88,6 +89,19 @@ const planCommand = Command.make(
   "Print what a start would do to the database, without doing it; exit code 0 nothing, 3 changes, 4 a table is refused"
 ))
 
+const resyncCommand = Command.make(
+  "resync",
+  {
+    table: Flag.String("table").pipe(Flag.withDescription("Name of the table in PostgreSQL")),
+    yes: Flag.Boolean("yes").pipe(Flag.withDefault(false), Flag.withDescription("Do not ask"))
+  },
+  (options) =>
+    untilStopped(Effect.provide(resync(options), resyncServices), awaitSignal).pipe(
+      Effect.provide(Layer.merge(logging, Layer.succeed(Logger.LogToStderr, true))),
+      Effect.provide(configFromEnvironment)
+    )
+).pipe(Command.withDescription("Delete all rows of a table that no process writes, so that the next start fills it anew"))
+
 const syncCommand = Command.make("ampsync", {}, () =>
   untilStopped(Effect.provide(sync, services), awaitSignal).pipe(
     Effect.provide(logging),
@@ -96,7 +110,7 @@ const syncCommand = Command.make("ampsync", {}, () =>
     Command.withDescription(
       "Stream the tables of a Nozzle / Amp dataset into PostgreSQL; settings are in the environment"
     ),
-    Command.withSubcommands([simulateCommand, demoCommand, planCommand])
+    Command.withSubcommands([simulateCommand, demoCommand, planCommand, resyncCommand])
   )
 
 /** Runs the verb that the command line names, and ends the process. */

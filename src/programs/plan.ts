@@ -1,12 +1,13 @@
 /** What a start would do to the database, found out without doing any of it. */
 import { Console, Data, Effect, Schema } from "effect"
 import type { SqlError } from "effect/sql"
+import { sameColumns } from "../domain/postgres/compareTable.ts"
 import { createIndex } from "../domain/postgres/tableIndexes.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { AdminApi } from "../services/AdminApi.ts"
 import { Checkpoints, type TableRefused } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
-import { FlightError } from "../services/FlightClient.ts"
+import type { FlightError } from "../services/FlightClient.ts"
 import { ManifestSource } from "../services/ManifestSource.ts"
 import { TableIndexes } from "../services/TableIndexes.ts"
 import { type TablePlan, TableSink } from "../services/TableSink.ts"
@@ -17,7 +18,7 @@ import { type Generation, requestOf } from "./Generation.ts"
 const PATIENCE = "45 seconds"
 
 /** What a start would do with one table. */
-export interface PlannedTable extends Omit<TablePlan, "kind"> {
+export interface PlannedTable extends Omit<TablePlan, "kind" | "indexed"> {
   readonly kind: TablePlan["kind"] | "refuse"
   /** Why it would be parked. */
   readonly reason: string | undefined
@@ -77,23 +78,25 @@ const planTable = (schema: string, generation: Generation, table: TableSpec) =>
   Effect.gen(function*() {
     const [indexes, sink] = [yield* TableIndexes, yield* TableSink]
     const { name, settings } = table
-    const plan: TablePlan = yield* sink.plan(requestOf(generation, table, yield* describeTable(table)))
+    const { indexed, ...plan } = yield* sink.plan(requestOf(generation, table, yield* describeTable(table)))
     const { missing } = yield* indexes.plan(name, settings.indexes)
+    const later = missing.filter(({ columns }) => !indexed.some((index) => sameColumns(index, columns)))
     return {
       ...plan,
       reason: undefined,
-      // The indexes of a key come with the table.
-      indexes: missing.map((index) => createIndex({ schema, table: name }, index.name, index.columns))
+      indexes: later.map((index) => createIndex({ schema, table: name }, index.name, index.columns))
     }
   }).pipe(
     Effect.catchIf(isRefusal, (error) => Effect.succeed(refused(table, error)))
   )
 
-/** What would park the table, and no retry would change. */
+/** The server's word on the query counts, also where a sync would ask again: some servers call a wrong query an internal error. */
 const isRefusal = (
   error: FlightError | SqlError.SqlError | TableRefused | UnreadableSchema
 ): error is FlightError | TableRefused | UnreadableSchema =>
-  error._tag !== "SqlError" && !(error._tag === "FlightError" && error.retryable)
+  error._tag === "FlightError"
+    ? error.status !== "UNAVAILABLE" && error.status !== "DEADLINE_EXCEEDED"
+    : error._tag !== "SqlError"
 
 const refused = ({ name }: TableSpec, error: FlightError | TableRefused | UnreadableSchema): PlannedTable => ({
   table: name,

@@ -2,11 +2,9 @@ import { Effect, Schedule } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
+import { keepAlive } from "./heartbeat.ts"
 import * as log from "./logLines.ts"
 import { syncDataset } from "./syncDataset.ts"
-
-/** Others take over after three of these stay out. */
-const HEARTBEAT = "2 seconds"
 
 const patience = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("30 seconds")]).pipe(
   Schedule.jittered
@@ -35,13 +33,7 @@ export const prepare = Effect.gen(function*() {
 
 /** Syncs the tables of a manifest until interrupted, and says all the while that this process is alive. */
 export const run = Effect.fn("run")(function*(manifest: Manifest) {
-  const checkpoints = yield* Checkpoints
-  yield* checkpoints.heartbeat.pipe(
-    // Not being able to say so is no reason to stop: the next commit fails by itself if the right to write is gone.
-    Effect.ignore,
-    Effect.repeat(Schedule.spaced(HEARTBEAT)),
-    Effect.forkScoped
-  )
+  yield* keepAlive
   return yield* syncDataset(manifest)
 }, Effect.scoped)
 

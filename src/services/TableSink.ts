@@ -30,6 +30,8 @@ export interface TablePlan {
   readonly kind: "none" | "create" | "alter"
   /** In the order in which they would run. */
   readonly statements: ReadonlyArray<string>
+  /** The columns of every index that the statements bring. */
+  readonly indexed: ReadonlyArray<ReadonlyArray<string>>
   /** What operators should know before, one sentence each. */
   readonly notes: ReadonlyArray<string>
 }

@@ -260,6 +260,8 @@ describe("an advance", () => {
       const old = yield* claimed(first, "logs")
       yield* silence(database, second)
       const current = yield* claimed(second, "logs")
+      // Nothing was committed yet: only the epoch tells the two apart.
+      assert.strictEqual((yield* Effect.flip(advanced(first, old, change([at(4n)]))))._tag, "Fenced")
       yield* advanced(second, current, change([at(5n)]))
       const before = yield* stored(database, "logs")
       assert.strictEqual((yield* Effect.flip(advanced(first, old, change([at(7n)]))))._tag, "Fenced")

@@ -152,7 +152,7 @@ describe("changes of ManifestSource", () => {
       ]
       for (const [index, code] of endless.entries()) {
         yield* Effect.promise(() => writeFile(path, code))
-        assert.match((yield* watched.nextError).message, /did not come to an end within 4s/, code)
+        assert.match((yield* watched.nextError).message, /did not come to an end within 4 seconds/, code)
         yield* Effect.promise(() => writeFile(path, `export default ${named(`healed${index}`)}`))
         assert.strictEqual(yield* watched.nextName, `healed${index}`)
       }

@@ -142,12 +142,12 @@ describe("what a query no longer fits", () => {
     [
       "a column renamed by hand",
       "ALTER TABLE t RENAME note TO remark",
-      "column \"remark\" is not among those the query yields"
+      "column \"note\" is gone, although ampsync made it; rename it back"
     ],
     [
       "a column of the name in another case",
       "ALTER TABLE t RENAME note TO \"Note\"",
-      "column \"Note\" is not among those the query yields"
+      "column \"note\" is gone, although ampsync made it; rename it back"
     ],
     [
       "a domain in the place of its type",

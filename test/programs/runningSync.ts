@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Logger, type Scope } from "effect"
 import { rename, writeFile } from "node:fs/promises"
 import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
+import { layerWith, type ManifestSourceOptions } from "../../src/layers/ManifestSource.ts"
 import { services } from "../../src/programs/ampsync.ts"
 import { sync } from "../../src/programs/sync.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
@@ -16,11 +17,14 @@ export interface RunningSync {
   /** Waits until it logs `text`, counting from the line `after`. */
   readonly says: (text: string, after?: number) => Effect.Effect<void>
   readonly stop: Effect.Effect<void>
+  /** Fails with what ended it. */
+  readonly ended: Effect.Effect<never, unknown>
 }
 
 /** It ends with the scope. */
 export const startSync = Effect.fnUntraced(function*(
-  environment: SettingValues
+  environment: SettingValues,
+  options: ManifestSourceOptions = {}
 ): Effect.fn.Return<RunningSync, never, Scope.Scope> {
   const lines: Array<string> = []
   const logger = Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))
@@ -32,7 +36,11 @@ export const startSync = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer((exit) =>
     Effect.sync(() => exit._tag === "Failure" && console.log(lines.slice(-60).join("\n")))
   )
-  const fiber = yield* Effect.forkScoped(Effect.provideContext(Effect.provide(sync, logging), context))
+  const fiber = yield* Effect.forkScoped(sync.pipe(
+    Effect.provide(layerWith(options)),
+    Effect.provide(logging),
+    Effect.provideContext(context)
+  ))
   return {
     lines,
     status: Context.get(context, SyncStatus),
@@ -41,7 +49,8 @@ export const startSync = Effect.fnUntraced(function*(
         () => `it says "${text}"; it said:\n${lines.slice(-40).join("\n")}`,
         Effect.sync(() => lines.slice(after).some((line) => line.includes(text)))
       ),
-    stop: Fiber.interrupt(fiber)
+    stop: Fiber.interrupt(fiber),
+    ended: Fiber.join(fiber)
   }
 })
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { eventually } from "./eventually.ts"
 
 /** What a user runs; another build of it can be judged by naming it here. */
-const MAIN = process.env["AMPSYNC_MAIN"] ?? fileURLToPath(new URL("../../dist/main.js", import.meta.url))
+export const MAIN = process.env["AMPSYNC_MAIN"] ?? fileURLToPath(new URL("../../dist/main.js", import.meta.url))
 
 export interface Exited {
   readonly code: number | null

@@ -53,15 +53,22 @@ export const createTable = (definition: TableDefinition, lz4: boolean): Readonly
   const keys = primaryKey === undefined
     ? [`PRIMARY KEY ${own}`]
     : [`PRIMARY KEY ${columnList(primaryKey)}`, `UNIQUE ${own}`]
-  const isLedByBlock = [primaryKey?.[0], positionColumn].includes("block_num")
   return [
     `CREATE TABLE ${qualifiedName(definition)} (${[...columns, ...keys].join(", ")})`,
-    ...(!isLedByBlock && all.some((column) => column.name === "block_num")
-      ? [`CREATE INDEX ON ${qualifiedName(definition)} (block_num)`]
-      : []),
+    ...(needsBlockIndex(definition) ? [`CREATE INDEX ON ${qualifiedName(definition)} (block_num)`] : []),
     ...(comment === undefined || comment === "" ? [] : [commentOn(definition, comment)])
   ]
 }
+
+const needsBlockIndex = ({ columns, positionColumn, primaryKey }: TableDefinition): boolean =>
+  columns.some(({ name }) => name === "block_num") && positionColumn !== "block_num" && primaryKey?.[0] !== "block_num"
+
+/** The columns of every index that comes with the table. */
+export const indexesOf = (definition: TableDefinition): ReadonlyArray<ReadonlyArray<string>> => [
+  ...(definition.primaryKey === undefined ? [] : [definition.primaryKey]),
+  rowKey(definition.positionColumn),
+  ...(needsBlockIndex(definition) ? [["block_num"]] : [])
+]
 
 /** Gives the table its comment; an empty one takes the comment away. */
 export const commentOn = (table: { readonly schema: string; readonly table: string }, comment: string): string =>

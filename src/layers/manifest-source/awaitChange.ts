@@ -1,21 +1,21 @@
 import { Effect, Queue } from "effect"
-import type { Scope } from "effect"
+import type { Duration, Scope } from "effect"
 import { type Digests, digestsNow, sameDigests } from "./contentDigest.ts"
 import { FileWatch } from "./FileWatch.ts"
 
-/** The README's promise: an editor may save in several steps, and each is an event. */
-const REST = "500 millis"
 /** Network and some bind mounts tell nobody; reading a few small files is cheap. */
 const LOOK_EVERY = "2 seconds"
 /** Pause after each look, so that a directory in which much happens does not keep us reading. */
 const BREATH = "50 millis"
 
 /**
- * Gives an effect that waits until some files are not as they were in `before`, and are the same for half a second; it
- * ends with what they are then. A change that is taken back by then is none.
+ * Gives an effect that waits until some files are not as they were in `before`, and have been the same for as long as
+ * `rest`; it ends with what they are then. A change that is taken back by then is none.
  */
-export const changeWatcher: Effect.Effect<(before: Digests) => Effect.Effect<Digests>, never, Scope.Scope> = Effect.gen(
-  function*() {
+export const changeWatcher = (
+  rest: Duration.Duration
+): Effect.Effect<(before: Digests) => Effect.Effect<Digests>, never, Scope.Scope> =>
+  Effect.gen(function*() {
     const events = yield* Queue.sliding<void>(1)
     const fileWatch = yield* Effect.acquireRelease(
       Effect.sync(() => new FileWatch(() => Queue.offerUnsafe(events, undefined))),
@@ -33,10 +33,9 @@ export const changeWatcher: Effect.Effect<(before: Digests) => Effect.Effect<Dig
           now = yield* look
         }
         const changed = now
-        yield* Effect.sleep(REST)
+        yield* Effect.sleep(rest)
         now = yield* look
-        if (sameDigests(now, changed)) return now
+        if (sameDigests(now, changed) && !sameDigests(now, before)) return now
       }
     })
-  }
-)
+  })

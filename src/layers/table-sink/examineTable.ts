@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { compareTable } from "../../domain/postgres/compareTable.ts"
 import type { TableDefinition } from "../../domain/postgres/tableDdl.ts"
-import { alterTable, commentOn, createTable } from "../../domain/postgres/tableDdl.ts"
+import { alterTable, commentOn, createTable, indexesOf } from "../../domain/postgres/tableDdl.ts"
 import { type Standing, TableRefused } from "../../services/Checkpoints.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import type { TablePlan } from "../../services/TableSink.ts"
@@ -30,7 +30,7 @@ export const examineTable = Effect.fnUntraced(function*(
     const notes = standing.isNew
       ? [`created with columns ${columns.map((_) => _.name).join(", ")}`]
       : ["the table was gone although it had a checkpoint; created again, it starts from the first block"]
-    return { table, kind: "create", statements, notes, startsAgain: !standing.isNew }
+    return { table, kind: "create", statements, indexed: indexesOf(definition), notes, startsAgain: !standing.isNew }
   }
   if (standing.isNew || !found.isTable) {
     return yield* refuse("something of this name exists that ampsync did not create; it is left alone")
@@ -56,6 +56,7 @@ export const examineTable = Effect.fnUntraced(function*(
     table,
     kind: statements.length === 0 ? "none" : "alter",
     statements,
+    indexed: [],
     notes: evolutionNotes(table, added.map((_) => _.name), standing),
     startsAgain: false
   }

@@ -1,0 +1,82 @@
+import { Console, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
+import { Prompt } from "effect/cli"
+import { layer as checkpoints } from "../layers/Checkpoints.ts"
+import { layer as pgPool } from "../layers/PgPool.ts"
+import { layer as tableSink } from "../layers/TableSink.ts"
+import { Checkpoints, TableHeld } from "../services/Checkpoints.ts"
+import { type Emptying, TableSink } from "../services/TableSink.ts"
+import { keepAlive } from "./heartbeat.ts"
+
+export interface ResyncOptions {
+  readonly table: string
+  /** Do not ask. */
+  readonly yes: boolean
+}
+
+/** Nothing was changed; `reason` says why and what to do. */
+export class ResyncRefused extends Schema.TaggedError<ResyncRefused>()("ResyncRefused", {
+  reason: Schema.String,
+  exitCode: Schema.Literals([1, 2])
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+const refuse = (exitCode: 1 | 2, reason: string) => new ResyncRefused({ reason, exitCode })
+
+/** What it needs of the services: neither the config file nor the server. */
+export const resyncServices = tableSink.pipe(Layer.provideMerge(checkpoints), Layer.provideMerge(pgPool))
+
+/**
+ * Lets a table be filled anew from the first block: forgets its watermark and its history, then deletes its rows in steps.
+ *
+ * From the first transaction on, every row is one that nobody was promised, so it may end anywhere: the next start, or the
+ * next resync, deletes what is left.
+ */
+export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOptions) {
+  const checkpoints = yield* Checkpoints
+  const sink = yield* TableSink
+  const identity = yield* checkpoints.recorded(table)
+  if (Option.isNone(identity)) {
+    return yield* refuse(2, `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`)
+  }
+  const { history } = yield* checkpoints.look(identity.value)
+  const question = `Delete all rows of table "${table}" (complete up to block ${history.at(-1)?.block ?? "none"}), ` +
+    "to fill it again from the first block?"
+  if (!yes && !(yield* ask(question))) return yield* Console.log("Nothing was changed.")
+  yield* keepAlive
+  const emptying = yield* sink.empty(table).pipe(
+    Effect.catchTag("TableHeld", ({ writer }: TableHeld) =>
+      refuse(1, `table "${table}" is being written by ${writer}; stop that process first`)),
+    Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(checkpoints.release(table))))
+  )
+  yield* Console.log(`Table "${table}": watermark ${emptying.watermark ?? "none"} and its history are forgotten.`)
+  const deleted = yield* deleteAll(emptying)
+  yield* Console.log(`Table "${table}": ${deleted} rows deleted; the next start fills it from the first block.`)
+}, Effect.scoped)
+
+const ask = Effect.fnUntraced(function*(message: string) {
+  const stdio = yield* Stdio.Stdio
+  if (!(yield* stdio.stdinIsTerminal)) {
+    return yield* refuse(2, "nobody can be asked here, so nothing was changed; pass --yes to go ahead")
+  }
+  return yield* Effect.catchTag(Prompt.run(Prompt.Confirm({ message })), "QuitError", () => Effect.succeed(false))
+})
+
+const deleteAll = Effect.fnUntraced(function*({ deleteSome, rows }: Emptying) {
+  const total = yield* Ref.make(0)
+  const step = Effect.gen(function*() {
+    const removed = yield* deleteSome
+    const sum = yield* Ref.updateAndGet(total, (n) => n + removed)
+    if (removed > 0) yield* Console.log(`  ${sum} of ${rows} rows deleted`)
+    return removed
+  })
+  yield* Effect.repeat(step, { while: (removed) => removed > 0 }).pipe(
+    Effect.onInterrupt(() =>
+      Effect.flatMap(Ref.get(total), (sum) =>
+        Console.log(`Stopped after ${sum} rows; the next start deletes the others and fills the table.`))
+    )
+  )
+  return yield* Ref.get(total)
+})

@@ -1,0 +1,143 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import pg from "pg"
+import { startAmpsync } from "../support/ampsyncProcess.ts"
+import { allDifferences, differences } from "../support/compare.ts"
+import { eventually } from "../support/eventually.ts"
+import { holdsCanonicalChain } from "../support/snapshots.ts"
+import { makeWorld, type World } from "../support/world.ts"
+
+const queries = { blocks: "SELECT * FROM anvil.blocks" }
+/** More than are deleted in two steps. */
+const FILLER = 120_000
+
+/** Syncs what there is and stops. */
+const syncOnce = Effect.fnUntraced(function*(world: World) {
+  const sync = yield* startAmpsync(world.environment)
+  yield* eventually(() => `the table holds the chain; it said:\n${sync.output()}`, holdsCanonicalChain(world, ["blocks"]))
+  yield* sync.says("Started reorg stream")
+  yield* sync.kill("SIGTERM")
+  assert.strictEqual((yield* sync.exited).code, 0)
+}, Effect.scoped)
+
+/** Rows of a long history, cheaply made: whatever they hold, a resync deletes them. */
+const addFiller = ({ database }: World) =>
+  Effect.gen(function*() {
+    const columns = yield* database.query<{ name: string }>(
+      `SELECT attname AS name FROM pg_attribute WHERE attrelid = 'blocks'::regclass AND attnum > 0
+       AND attname NOT IN ('_block_num', '_row_index')`
+    )
+    const names = columns.map(({ name }) => `"${name}"`).join(", ")
+    yield* database.query(
+      `INSERT INTO blocks (_block_num, _row_index, ${names})
+       SELECT 1000 + n, 0, ${names} FROM (SELECT * FROM blocks LIMIT 1) one, generate_series(1, ${FILLER}) n`
+    )
+  })
+
+const state = Effect.fnUntraced(function*({ database }: World) {
+  const [row] = yield* database.query<{ watermark: string | null; history: string; left: string }>(
+    `SELECT max_block_num AS watermark, (SELECT count(*) FROM _ampsync_watermarks) AS history,
+       (SELECT count(*) FROM blocks) AS left FROM _ampsync_checkpoints WHERE table_name = 'blocks'`
+  )
+  return { watermark: row!.watermark, history: Number(row!.history), left: Number(row!.left) }
+})
+
+const resync = (world: World, ...args: ReadonlyArray<string>) =>
+  startAmpsync(world.environment, ["resync", "--table", "blocks", ...args])
+
+/** Holds a lock that a statement of the resync runs into. */
+const locking = Effect.fnUntraced(function*(world: World, statement: string) {
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new pg.Client({ connectionString: world.database.url })
+      await client.connect()
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
+  yield* Effect.promise(() => client.query(`SET search_path TO ${world.database.schema}; BEGIN; ${statement}`))
+})
+
+const isBlocked = (world: World) =>
+  Effect.map(
+    world.database.query(
+      "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1",
+      [`%${world.database.schema}%`]
+    ),
+    (rows) => rows.length > 0
+  )
+
+describe("resync", () => {
+  it.live("fills a table anew, by the query as it is now", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 60, queries })
+      yield* syncOnce(world)
+      yield* addFiller(world)
+      const run = yield* resync(world, "--yes")
+      assert.strictEqual((yield* run.exited).code, 0, run.output())
+      assert.match(run.output(), /watermark 59 and its history are forgotten/)
+      assert.include(run.output(), `Table "blocks": ${FILLER + 60} rows deleted; the next start fills it from the first block.`)
+      assert.deepStrictEqual(yield* state(world), { watermark: null, history: 0, left: 0 })
+      const [row] = yield* world.database.query("SELECT rows, provisional_rows, writer FROM _ampsync_checkpoints")
+      assert.deepStrictEqual(row, { rows: "0", provisional_rows: "0", writer: null })
+      yield* syncOnce(world)
+      assert.deepStrictEqual(yield* allDifferences(world, ["blocks"]), [])
+    }), 60_000)
+
+  it.live("I3 refuses a table that another process writes, and names it", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
+      const sync = yield* startAmpsync(world.environment)
+      yield* eventually("the table holds the chain", holdsCanonicalChain(world, ["blocks"]))
+      const before = yield* state(world)
+      const run = yield* resync(world, "--yes")
+      assert.strictEqual((yield* run.exited).code, 1)
+      assert.match(run.output(), new RegExp(`table "blocks" is being written by .* pid ${sync.pid} .*; stop that process first`))
+      assert.deepStrictEqual(yield* state(world), before)
+      world.simulator.mine(1)
+      yield* eventually("the sync goes on", holdsCanonicalChain(world, ["blocks"]))
+    }), 60_000)
+
+  it.live("changes nothing where nobody can be asked, and for a table that is not there", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
+      yield* syncOnce(world)
+      const before = yield* state(world)
+      const unasked = yield* resync(world)
+      assert.strictEqual((yield* unasked.exited).code, 2)
+      assert.include(unasked.output(), "pass --yes")
+      const unknown = yield* startAmpsync(world.environment, ["resync", "--table", "nothing", "--yes"])
+      assert.strictEqual((yield* unknown.exited).code, 2)
+      assert.include(unknown.output(), "no checkpoint of a table \"nothing\"")
+      assert.deepStrictEqual(yield* state(world), before)
+    }), 60_000)
+
+  const stops = [
+    { at: "before its first transaction", lock: "SELECT FROM _ampsync_checkpoints FOR UPDATE", left: FILLER + 60, forgotten: false },
+    { at: "before it deletes", lock: "SELECT FROM blocks WHERE _block_num = 7 FOR UPDATE", left: FILLER + 60, forgotten: true },
+    { at: "between two steps", lock: "SELECT FROM blocks WHERE _block_num = 90000 FOR UPDATE", left: FILLER + 60 - 50_000, forgotten: true }
+  ]
+  for (const { at, forgotten, left, lock } of stops) {
+    // A killed process holds the table for six more seconds: one of each end is enough where they do not differ.
+    for (const signal of at === "between two steps" ? ["SIGKILL", "SIGTERM"] as const : ["SIGKILL"] as const) {
+      it.live(`I1 killed by ${signal} ${at}, it leaves a table that the next start makes right`, () =>
+        Effect.gen(function*() {
+          const world = yield* makeWorld({ dialect: "amp", blocks: 60, queries })
+          yield* syncOnce(world)
+          yield* addFiller(world)
+          yield* Effect.scoped(Effect.gen(function*() {
+            yield* locking(world, lock)
+            const run = yield* resync(world, "--yes")
+            yield* eventually("it waits for the lock", isBlocked(world))
+            yield* run.kill(signal)
+            yield* run.exited
+          }))
+          const stopped = yield* state(world)
+          assert.deepStrictEqual([stopped.watermark === null, stopped.history === 0, stopped.left], [forgotten, forgotten, left])
+          if (!forgotten) yield* world.database.query("DELETE FROM blocks WHERE _block_num > 1000")
+          yield* syncOnce(world)
+          assert.deepStrictEqual(yield* differences(world, "blocks"), [])
+        }), 60_000)
+    }
+  }
+})

@@ -1,0 +1,165 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { Client } from "pg"
+import { inject } from "vitest"
+import { indexName } from "../../src/domain/postgres/tableIndexes.ts"
+import type { IndexEvent } from "../../src/services/TableIndexes.ts"
+import { eventually } from "../support/eventually.ts"
+import type { TestDatabase } from "../support/postgres.ts"
+import { BLOCK, commitRows, field, readyBench, requestOf } from "./table-sink/bench.ts"
+
+const fields = [BLOCK, field("note"), field("Other \"one\"")]
+
+/** A table `t` with a row. */
+const withTable = Effect.fnUntraced(function*(settings?: Parameters<typeof readyBench>[0]) {
+  const all = yield* readyBench(settings)
+  const writer = yield* all.sink.prepare(requestOf("t", fields))
+  yield* commitRows(writer, fields, [[1n, "a", "b"]])
+  const events: Array<string> = []
+  const onEvent = ({ kind, name }: IndexEvent) => Effect.sync(() => void events.push(`${kind} ${name}`))
+  return {
+    ...all,
+    writer,
+    events,
+    build: (...wanted: ReadonlyArray<ReadonlyArray<string>>) => all.indexes.build("t", wanted, onEvent)
+  }
+})
+
+const indexesOf = ({ query, schema }: TestDatabase) =>
+  Effect.map(
+    query<{ name: string; valid: boolean; definition: string }>(
+      `SELECT c.relname AS name, i.indisvalid AS valid, replace(pg_get_indexdef(c.oid), $1 || '.', '') AS definition
+       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+       WHERE i.indrelid = 't'::regclass AND NOT i.indisprimary ORDER BY 1`,
+      [schema]
+    ),
+    (rows) => rows.map(({ definition, name, valid }) => [name, valid, /USING (.*)$/.exec(definition)?.[1]])
+  )
+
+/** A session that a concurrent build must wait for. */
+const oldTransaction = ({ schema, url }: TestDatabase) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new Client({ connectionString: url })
+      await client.connect()
+      await client.query(`BEGIN; INSERT INTO ${schema}.t (_block_num, _row_index) VALUES (99, 0)`)
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
+
+const building = ({ query, schema }: TestDatabase) =>
+  Effect.map(
+    query<{ pid: number; name: string }>(
+      "SELECT pid, application_name AS name FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND query LIKE $1 AND state = 'active'",
+      [`%${schema}%`]
+    ),
+    ([row]) => row
+  )
+
+describe("indexes of a table", () => {
+  it.live("are built one after the other, with names that stay, and not again", () =>
+    Effect.gen(function*() {
+      const { build, database, events, indexes } = yield* withTable()
+      const wanted = [["note"], ["Other \"one\"", "_block_num"]]
+      assert.isTrue(yield* build(...wanted))
+      const names = wanted.map((columns) => indexName("t", columns))
+      assert.deepStrictEqual(events, names.flatMap((name) => [`building ${name}`, `built ${name}`]))
+      assert.sameDeepMembers([...yield* indexesOf(database)], [
+        [names[0], true, "btree (note)"],
+        [names[1], true, "btree (\"Other \"\"one\"\"\", _block_num)"]
+      ])
+      assert.isTrue(yield* build(...wanted))
+      assert.lengthOf(events, 4)
+      assert.deepStrictEqual(yield* indexes.plan("t", wanted), { broken: [], missing: [], superfluous: [] })
+    }))
+
+  it.live("are not built where an equal one or a key is there, and others are left alone and mentioned", () =>
+    Effect.gen(function*() {
+      const { build, database, events, indexes } = yield* withTable()
+      yield* build(["note", "_block_num"])
+      yield* database.query("CREATE INDEX by_hand ON t (note) INCLUDE (_block_num)")
+      events.length = 0
+      const wanted = [["note"], ["_block_num", "_row_index"]]
+      assert.isTrue(yield* build(...wanted))
+      assert.deepStrictEqual(events, [])
+      const { superfluous } = yield* indexes.plan("t", wanted)
+      assert.deepStrictEqual(superfluous.map(({ name }) => name), [indexName("t", ["note", "_block_num"])])
+    }))
+
+  it.live("that an ended build left INVALID are dropped and built again", () =>
+    Effect.gen(function*() {
+      const { build, database, events } = yield* withTable()
+      const name = indexName("t", ["note"])
+      const old = yield* oldTransaction(database)
+      const attempt = yield* Effect.forkScoped(Effect.flip(build(["note"])))
+      yield* eventually("the build waits", Effect.map(building(database), (row) => row !== undefined))
+      yield* database.query("SELECT pg_terminate_backend($1)", [(yield* building(database))!.pid])
+      assert.isTrue((yield* Fiber.join(attempt)).isRetryable)
+      yield* Effect.promise(() => old.query("ROLLBACK"))
+      assert.deepStrictEqual(yield* indexesOf(database), [[name, false, "btree (note)"]])
+      events.length = 0
+      assert.isTrue(yield* build(["note"]))
+      assert.deepStrictEqual(events, [`dropped broken ${name}`, `building ${name}`, `built ${name}`])
+      assert.deepStrictEqual(yield* indexesOf(database), [[name, true, "btree (note)"]])
+    }))
+
+  it.live("I3 of a build that outlives its process are neither built a second time nor taken for a broken one", () =>
+    Effect.gen(function*() {
+      const { build, database, events } = yield* withTable()
+      const name = indexName("t", ["note"])
+      const old = yield* oldTransaction(database)
+      const attempt = yield* Effect.forkScoped(build(["note"]))
+      yield* eventually("the build waits", Effect.map(building(database), (row) => row !== undefined))
+      yield* Fiber.interrupt(attempt)
+      events.length = 0
+      assert.isFalse(yield* build(["note"]))
+      assert.deepStrictEqual(events, [])
+      yield* Effect.promise(() => old.query("ROLLBACK"))
+      yield* eventually("PostgreSQL finishes it", build(["note"]))
+      assert.deepStrictEqual(events, [])
+      assert.deepStrictEqual(yield* indexesOf(database), [[name, true, "btree (note)"]])
+    }))
+
+  it.live("take no connection of the pool, and rows are committed while they are built", () =>
+    Effect.gen(function*() {
+      const { build, checkpoints, database, sink } = yield* withTable({ MAX_DB_CONNECTIONS: "2" })
+      const old = yield* oldTransaction(database)
+      const attempt = yield* Effect.forkScoped(build(["note"]))
+      yield* eventually("the build waits", Effect.map(building(database), (row) => row !== undefined))
+      assert.strictEqual((yield* building(database))!.name, checkpoints.activity("t"))
+      yield* checkpoints.heartbeat
+      const writer = yield* sink.prepare(requestOf("t", fields))
+      yield* commitRows(writer, fields, [[2n, "c", "d"]])
+      assert.deepStrictEqual(yield* database.query("SELECT count(*)::int AS n FROM t"), [{ n: 2 }])
+      yield* Effect.promise(() => old.query("ROLLBACK"))
+      assert.isTrue(yield* Fiber.join(attempt))
+    }))
+
+  it.live("are built to the end whatever timeouts the role has", () =>
+    Effect.gen(function*() {
+      const options = encodeURIComponent("-c statement_timeout=300 -c lock_timeout=300")
+      const { build, database } = yield* withTable({ DATABASE_URL: `${inject("postgresUrl")}?options=${options}` })
+      const old = yield* oldTransaction(database)
+      const attempt = yield* Effect.forkScoped(build(["note"]))
+      yield* eventually("the build waits", Effect.map(building(database), (row) => row !== undefined))
+      yield* Effect.sleep("700 millis")
+      yield* Effect.promise(() => old.query("ROLLBACK"))
+      assert.isTrue(yield* Fiber.join(attempt))
+    }))
+
+  it.live("give way to new columns: the build that stands in their way is ended, not waited for", () =>
+    Effect.gen(function*() {
+      const { build, database, sink } = yield* withTable()
+      const old = yield* oldTransaction(database)
+      const attempt = yield* Effect.forkScoped(Effect.flip(build(["note"])))
+      yield* eventually("the build waits", Effect.map(building(database), (row) => row !== undefined))
+      const wider = requestOf("t", [...fields, field("more")])
+      const first = yield* Effect.flip(sink.prepare(wider))
+      assert.strictEqual(first._tag, "SqlError")
+      assert.isTrue((yield* Fiber.join(attempt)).isRetryable)
+      yield* Effect.promise(() => old.query("ROLLBACK"))
+      yield* sink.prepare(wider)
+      assert.isTrue(yield* build(["note"]))
+    }))
+})
