@@ -282,10 +282,12 @@ const make = Effect.gen(function*() {
   })
 
   const release = Effect.fn("Checkpoints.release")(function*(table: string) {
-    yield* run(`UPDATE ${schema}._ampsync_checkpoints SET writer = NULL WHERE table_name = $1 AND writer = $2`, [
-      table,
-      writer
-    ])
+    // A transaction of ours that was abandoned may hold the row for long, and a stop must not wait for it.
+    yield* run(
+      `UPDATE ${schema}._ampsync_checkpoints SET writer = NULL WHERE table_name =
+         (SELECT table_name FROM ${schema}._ampsync_checkpoints WHERE table_name = $1 AND writer = $2 FOR UPDATE SKIP LOCKED)`,
+      [table, writer]
+    )
   })
 
   return Checkpoints.of({

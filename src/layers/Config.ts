@@ -23,7 +23,13 @@ import {
   tableNames,
   trueOrFalse
 } from "../domain/setting.ts"
-import { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem, type ManifestOrigin } from "../services/Config.ts"
+import {
+  AmpsyncConfig,
+  type AmpsyncSettings,
+  ConfigError,
+  type ConfigProblem,
+  type ManifestOrigin
+} from "../services/Config.ts"
 import { checkManifestPath } from "./config/manifestPath.ts"
 import {
   fromProvider,
@@ -76,7 +82,11 @@ const readOrigin = Effect.fnUntraced(function*(reader: Reader): Effect.fn.Return
   if (file !== undefined) {
     for (const variable of ["DATASET", "TABLES"] as const) {
       if (reader.texts[variable] === undefined) continue
-      reader.report(variable, "is set together with DATASET_MANIFEST", "DATASET_MANIFEST, or DATASET together with TABLES")
+      reader.report(
+        variable,
+        "is set together with DATASET_MANIFEST",
+        "DATASET_MANIFEST, or DATASET together with TABLES"
+      )
     }
     const path = reader.take("DATASET_MANIFEST", yield* checkManifestPath(file))
     return path === undefined ? undefined : { _tag: "File", path }
@@ -146,7 +156,11 @@ const settingsFrom = Effect.fnUntraced(function*(gathered: Gathered) {
   const token = reader.texts.AMP_AUTH_TOKEN
   const tokenSource = reader.source("AMP_AUTH_TOKEN")
   const authToken = token === undefined ? undefined : reader.take(tokenSource, bearerToken(token))
-  const pollSeconds = reader.read<number | undefined>("VERSION_POLL_INTERVAL_SECS", integerBetween(1, 86_400), undefined)
+  const pollSeconds = reader.read<number | undefined>(
+    "VERSION_POLL_INTERVAL_SECS",
+    integerBetween(1, 86_400),
+    undefined
+  )
   const settings: Omit<AmpsyncSettings, "database" | "manifest"> = {
     versionPollInterval: pollSeconds === undefined ? undefined : Duration.seconds(pollSeconds),
     databaseSchema: reader.read("DATABASE_SCHEMA", schemaName, "public"),
@@ -155,7 +169,7 @@ const settingsFrom = Effect.fnUntraced(function*(gathered: Gathered) {
     authToken: authToken === undefined ? undefined : Redacted.make(authToken),
     grpcMaxDecodeBytes: readDecodeMebibytes(reader) * bytesPerMebibyte,
     maxConcurrentBatches: reader.read("MAX_CONCURRENT_BATCHES", integerBetween(1, 1000), 10),
-    maxDbConnections: reader.read("MAX_DB_CONNECTIONS", integerBetween(1, 1000), 10),
+    maxDbConnections: reader.read("MAX_DB_CONNECTIONS", integerBetween(2, 1000), 10),
     retentionBlocks: reader.read("RETENTION_BLOCKS", integerBetween(64, undefined), 128),
     onChainReset: reader.read("ON_CHAIN_RESET", oneOf("park", "resync"), "park"),
     notifyOnCommit: reader.read("NOTIFY_ON_COMMIT", trueOrFalse, true),

@@ -138,7 +138,8 @@ const serverStream = (
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
-        const call = open()
+        const call = open() // grpc-js reads 16 messages ahead and has no option for it; of 2 MiB or more each, one is enough to be busy.
+        ;(call as unknown as { _readableState: { highWaterMark: number } })._readableState.highWaterMark = 1
         const state: CallState = { call, ended: false, error: undefined, wake: undefined }
         call.on("readable", () => state.wake?.())
         // Only the status says how a stream ended: its "end" comes with a failure as well.
@@ -190,12 +191,16 @@ const messageOf = (bytes: Buffer): Effect.Effect<[FlightData], FlightError> =>
   })
 
 const failure = (operation: FlightError["operation"], error: grpc.ServiceError): FlightError => {
+  // What a proxy answers while a server is replaced, in the clothes of a status that a server would mean for good.
+  const byProxy = /^Received HTTP status code/.test(error.details)
   const tooLarge = error.code === grpc.status.RESOURCE_EXHAUSTED && /larger than max/i.test(error.details)
   return new FlightError({
     operation,
     status: grpc.status[error.code] ?? String(error.code),
-    detail: tooLarge ? `${error.details}; raise GRPC_MAX_DECODE_MB` : (error.details || error.message).slice(0, MAX_DETAIL_CHARS),
-    retryable: !tooLarge && !PERMANENT.has(error.code)
+    detail: tooLarge
+      ? `${error.details}; raise GRPC_MAX_DECODE_MB`
+      : (error.details || error.message).slice(0, MAX_DETAIL_CHARS),
+    retryable: !tooLarge && (byProxy || !PERMANENT.has(error.code))
   })
 }
 

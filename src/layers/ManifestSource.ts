@@ -5,14 +5,14 @@
 import { Duration, Effect, Fiber, Layer, Ref, Result, Stream } from "effect"
 import { readFile } from "node:fs/promises"
 import { extname } from "node:path"
-import { datasetManifest } from "../domain/datasetManifest.ts"
 import { formatDatasetReference } from "../domain/Dataset.ts"
+import { datasetManifest } from "../domain/datasetManifest.ts"
 import { decodeManifest, type Manifest } from "../domain/Manifest.ts"
 import { AdminApi } from "../services/AdminApi.ts"
 import { AmpsyncConfig, type ManifestOrigin } from "../services/Config.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../services/ManifestSource.ts"
 import { changeWatcher } from "./manifest-source/awaitChange.ts"
-import { ABSENT, type Digests, digestOf, digestsNow, sameDigests } from "./manifest-source/contentDigest.ts"
+import { ABSENT, digestOf, type Digests, digestsNow, sameDigests } from "./manifest-source/contentDigest.ts"
 import { EVALUATION_MILLIS, takeAhead } from "./manifest-source/evaluateAhead.ts"
 import { Evaluation } from "./manifest-source/Evaluation.ts"
 import { failureFromThrown, parseJson } from "./manifest-source/evaluationFailure.ts"
@@ -51,7 +51,9 @@ const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
     const fiber = yield* Ref.getAndSet(early, undefined)
     if (fiber === undefined) return undefined
     const loaded = yield* Fiber.join(fiber)
-    return sameDigests(yield* Effect.promise(() => digestsNow(loaded.digests.keys())), loaded.digests) ? loaded : undefined
+    return sameDigests(yield* Effect.promise(() => digestsNow(loaded.digests.keys())), loaded.digests)
+      ? loaded
+      : undefined
   })
   const load = Effect.gen(function*() {
     const loaded = (yield* takeEarly) ?? (yield* loadNow)
@@ -59,8 +61,12 @@ const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
     return loaded.manifest
   }).pipe(Effect.withSpan("ManifestSource.load"))
 
-  const changes = Stream.unwrap(Effect.map(changeWatcher(rest), (awaitChange) =>
-    Stream.fromEffectRepeat(Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(load)))))
+  const changes = Stream.unwrap(
+    Effect.map(
+      changeWatcher(rest),
+      (awaitChange) => Stream.fromEffectRepeat(Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(load)))
+    )
+  )
   return ManifestSource.of({ load: Effect.flatMap(load, Effect.fromResult), changes })
 })
 
@@ -76,7 +82,9 @@ const fromDataset = (
     if (unknown.length === 0 && Result.isSuccess(manifest)) return manifest.success
     const offered = info.tables.map(({ name }) => name).join(", ")
     return yield* failed("validate", formatDatasetReference(reference), [
-      ...unknown.map((name) => `there is no table ${JSON.stringify(name)} in version ${info.version}; it has ${offered}`),
+      ...unknown.map((name) =>
+        `there is no table ${JSON.stringify(name)} in version ${info.version}; it has ${offered}`
+      ),
       ...(Result.isFailure(manifest) ? manifest.failure : [])
     ])
   })
@@ -99,8 +107,15 @@ const loadFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
       }
     })
     : evaluate(path, timeout, digests)
-  const manifest = yield* Effect.result(Effect.flatMap(value, (decoded) =>
-    Effect.fromResult(Result.mapError(decodeManifest(decoded), ({ problems }) => failed("validate", path, problems)))))
+  const manifest = yield* Effect.result(
+    Effect.flatMap(
+      value,
+      (decoded) =>
+        Effect.fromResult(
+          Result.mapError(decodeManifest(decoded), ({ problems }) => failed("validate", path, problems))
+        )
+    )
+  )
   return { manifest, digests }
 })
 

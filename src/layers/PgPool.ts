@@ -71,7 +71,9 @@ const activityLiteral = (activity: string): string =>
   pg.escapeLiteral(Buffer.from(activity).subarray(0, MAX_ACTIVITY_BYTES).toString())
 
 const beginAs = (activity: string): string =>
-  `BEGIN; SET LOCAL application_name TO ${activityLiteral(activity)}; SET LOCAL statement_timeout TO 0`
+  `BEGIN; SET LOCAL application_name TO ${activityLiteral(activity)}; SET LOCAL statement_timeout TO 0; ` +
+  // Behind a lock that long, coming back later is better than holding what others wait for.
+  "SET LOCAL lock_timeout TO '30s'"
 
 const NO_TIMEOUTS = "SET statement_timeout TO 0; SET lock_timeout TO 0"
 

@@ -14,8 +14,7 @@ const make = Effect.gen(function*() {
         const status = all.get(table) ?? unknownTable(table)
         return new Map(all).set(table, { ...status, ...change(status) })
       }),
-    remove: (table) =>
-      SubscriptionRef.update(tables, (all) => new Map([...all].filter(([name]) => name !== table))),
+    remove: (table) => SubscriptionRef.update(tables, (all) => new Map([...all].filter(([name]) => name !== table))),
     reload: Ref.get(reload),
     reloaded: (reason) =>
       Effect.flatMap(Clock.currentTimeMillis, (atMillis) =>

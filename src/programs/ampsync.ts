@@ -2,7 +2,7 @@
  * The root: every service with its layer, and the sync that runs on them. The one place where layers meet.
  */
 import { NodeHttpClient } from "@effect/platform-node"
-import { Effect, Layer } from "effect"
+import { Cause, Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
 import { layer as adminApi } from "../layers/AdminApi.ts"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
@@ -19,7 +19,7 @@ import type { AmpsyncConfig, ConfigError } from "../services/Config.ts"
 import type { FlightClient } from "../services/FlightClient.ts"
 import type { LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
-import type { SyncStatus } from "../services/SyncStatus.ts"
+import { SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableSink } from "../services/TableSink.ts"
 import { prepare, run } from "./sync.ts"
@@ -58,7 +58,19 @@ export const services: Layer.Layer<Services, SqlError.SqlError, AmpsyncConfig> =
   sink.pipe(Layer.provideMerge(pgPool))
 )
 
-const background = Layer.effectDiscard(Effect.flatMap(prepare, (manifest) => Effect.forkScoped(run(manifest))))
+/** Nobody waits for the sync in a host app: should it ever end by itself, the log and the status must say so. */
+const reportEnd = Effect.fnUntraced(function*(cause: Cause.Cause<never>) {
+  if (Cause.hasInterruptsOnly(cause)) return
+  const status = yield* SyncStatus
+  yield* Effect.logError("The sync ended by itself", cause)
+  for (const table of (yield* status.get).keys()) {
+    yield* status.update(table, () => ({ phase: "parked", reason: "the sync ended by itself; see the log" }))
+  }
+})
+
+const background = Layer.effectDiscard(
+  Effect.flatMap(prepare, (manifest) => Effect.forkScoped(Effect.tapCause(run(manifest), reportEnd)))
+)
 
 /** As `layer`, with settings of the app: `settingsFrom` makes them. */
 export const layerWithSettings: Layer.Layer<Services, LoadError | SqlError.SqlError, AmpsyncConfig> = background.pipe(

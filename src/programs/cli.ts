@@ -100,7 +100,9 @@ const resyncCommand = Command.make(
       Effect.provide(Layer.merge(logging, Layer.succeed(Logger.LogToStderr, true))),
       Effect.provide(configFromEnvironment)
     )
-).pipe(Command.withDescription("Delete all rows of a table that no process writes, so that the next start fills it anew"))
+).pipe(
+  Command.withDescription("Delete all rows of a table that no process writes, so that the next start fills it anew")
+)
 
 const syncCommand = Command.make("ampsync", {}, () =>
   untilStopped(Effect.provide(sync, services), awaitSignal).pipe(

@@ -24,6 +24,8 @@ const PIECES_AHEAD = 4
 /** How long a chunk of a long range waits for more, so that a backlog never commits in crumbs. */
 const LINGER = "20 millis"
 const LONG_RANGE_BLOCKS = 16n
+/** Ranges with few rows or none never fill a chunk, and its permit is not for one table alone. */
+const MAX_AGE_MILLIS = 1_000
 const SILENCE = "1 second"
 /** What a stop grants a transaction in flight. */
 const LAST_COMMIT = "2 seconds"
@@ -41,8 +43,11 @@ export const commitChunks = Effect.fnUntraced(function*<E>(
   const { known } = committing.writer
   let chunk: Chunk = firstChunk(known)
   let next: Option.Option<Part> = Option.none()
+  let received = false
   while (true) {
-    const first = Option.isSome(next) ? Exit.succeed(next.value) : yield* Effect.exit(takeNext(queue, committing))
+    // A server that never sent anything is waited for, not caught up with.
+    const onIdle = received || known.history.length > 0 ? committing.onIdle : Effect.void
+    const first = Option.isSome(next) ? Exit.succeed(next.value) : yield* Effect.exit(takeNext(queue, onIdle))
     next = Option.none()
     if (Exit.isFailure(first)) {
       return yield* Effect.failCause(first.cause).pipe(Effect.catchIf(isDone, () => Effect.void)) as Effect.Effect<
@@ -50,6 +55,7 @@ export const commitChunks = Effect.fnUntraced(function*<E>(
         E
       >
     }
+    received = true
     const filled = yield* fill(queue, chunk, first.value, committing).pipe(committing.permits.withPermit)
     chunk = filled.chunk
     next = filled.next
@@ -58,7 +64,7 @@ export const commitChunks = Effect.fnUntraced(function*<E>(
 
 const isDone = <E>(error: E | Cause.Done): error is Cause.Done => Cause.isDone(error)
 
-const takeNext = <E>(queue: Queue.Dequeue<Part, E | Cause.Done>, { onIdle }: Committing) =>
+const takeNext = <E>(queue: Queue.Dequeue<Part, E | Cause.Done>, onIdle: Effect.Effect<void>) =>
   comesWithin(queue, SILENCE).pipe(
     Effect.flatMap((came) => (came ? Effect.void : onIdle)),
     Effect.andThen(Queue.take(queue))
@@ -82,12 +88,14 @@ const fill = Effect.fnUntraced(function*<E>(
   let chunk = start
   let part: Option.Option<Part> = Option.some(first)
   let waits = false
+  const began = yield* Clock.currentTimeMillis
   while (Option.isSome(part)) {
     if (closesGroup(chunk, part.value)) break
     chunk = addPart(chunk, part.value)
-    if (part.value._tag === "Range") waits = part.value.range.end - part.value.range.start >= LONG_RANGE_BLOCKS
+    if (part.value._tag === "Range") waits = part.value.range.end - part.value.range.start + 1n >= LONG_RANGE_BLOCKS
     const { rows } = yield* Ref.get(committing.size)
-    if (isFull(chunk, rows, MAX_CHUNK_BYTES)) {
+    const age = (yield* Clock.currentTimeMillis) - began
+    if (isFull(chunk, rows, MAX_CHUNK_BYTES) || age >= MAX_AGE_MILLIS) {
       part = Option.none()
       break
     }

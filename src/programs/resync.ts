@@ -47,8 +47,10 @@ export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOption
   if (!yes && !(yield* ask(question))) return yield* Console.log("Nothing was changed.")
   yield* keepAlive
   const emptying = yield* sink.empty(table).pipe(
-    Effect.catchTag("TableHeld", ({ writer }: TableHeld) =>
-      refuse(1, `table "${table}" is being written by ${writer}; stop that process first`)),
+    Effect.catchTag(
+      "TableHeld",
+      ({ writer }: TableHeld) => refuse(1, `table "${table}" is being written by ${writer}; stop that process first`)
+    ),
     Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(checkpoints.release(table))))
   )
   yield* Console.log(`Table "${table}": watermark ${emptying.watermark ?? "none"} and its history are forgotten.`)
@@ -74,8 +76,10 @@ const deleteAll = Effect.fnUntraced(function*({ deleteSome, rows }: Emptying) {
   })
   yield* Effect.repeat(step, { while: (removed) => removed > 0 }).pipe(
     Effect.onInterrupt(() =>
-      Effect.flatMap(Ref.get(total), (sum) =>
-        Console.log(`Stopped after ${sum} rows; the next start deletes the others and fills the table.`))
+      Effect.flatMap(
+        Ref.get(total),
+        (sum) => Console.log(`Stopped after ${sum} rows; the next start deletes the others and fills the table.`)
+      )
     )
   )
   return yield* Ref.get(total)

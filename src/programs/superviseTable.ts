@@ -1,5 +1,4 @@
 import { Clock, Duration, Effect, Ref, Schedule } from "effect"
-import type { SqlError } from "effect/sql"
 import { resume } from "../domain/chain/approach.ts"
 import type { Fenced, TableHeld } from "../services/Checkpoints.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
@@ -138,7 +137,11 @@ const mayHeal = (error: TableFailure, breaches: number): boolean => {
     case "FlightError":
       return error.retryable
     case "SqlError":
-      return (error as SqlError.SqlError).isRetryable
+      // Rights that fail to connect had connected before: a password in rotation comes back.
+      return error.isRetryable || error.reason.operation === "connect"
+    case "EncodeError":
+      // The server planned the query otherwise than a moment before: the next attempt asks it again.
+      return error.kind === "schema"
     default:
       return false
   }

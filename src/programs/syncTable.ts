@@ -50,8 +50,9 @@ export const syncTable = Effect.fn("syncTable")(
       yield* SyncStatus
     ]
     const schema = yield* describeTable(table)
-    yield* Effect.logInfo(log.connected(config.flightAddr))
     const writer = yield* sink.prepare(requestOf(generation, table, schema))
+    // Not before: a process that stands by asks the server again and again, and has nothing to tell.
+    yield* Effect.logInfo(log.connected(config.flightAddr))
     const approach = yield* Ref.get(session.approach)
     const cursor = cursorOf(approach, writer.known.history)
     for (const sentence of contradictions(generation, table, schema)) {
@@ -60,9 +61,9 @@ export const syncTable = Effect.fn("syncTable")(
       )
     }
     yield* announce(table, schema, writer, cursor)
-    yield* status.update(table.name, () => ({
-      phase: "catching up",
-      reason: undefined,
+    yield* status.update(table.name, (was) => ({
+      // Being connected is no progress yet: only a commit, or silence at the tip, ends a stall.
+      ...(was.phase === "stalled" ? {} : { phase: "catching up" as const, reason: undefined }),
       rows: writer.rows,
       watermark: writer.known.history.at(-1)?.block,
       unverified: writer.known.unverifiedFrom !== undefined
@@ -98,7 +99,7 @@ export const syncTable = Effect.fn("syncTable")(
           yield* Effect.logError(sentence(table.name, error.message))
           yield* Effect.logWarning(log.batchReduced((yield* Ref.get(session.size)).rows))
         }),
-      onIdle: status.update(table.name, () => ({ phase: "caught up" }))
+      onIdle: status.update(table.name, () => ({ phase: "caught up", reason: undefined }))
     })
   },
   Effect.scoped,
@@ -149,6 +150,7 @@ const noteCommit = Effect.fnUntraced(function*(
   const blocks = watermark !== undefined && watermark > before ? watermark - before : 0n
   yield* status.update(name, (was) => ({
     phase: "catching up",
+    reason: undefined,
     rows: was.rows + BigInt(chunk.rows - rowsRemoved),
     rowsCommitted: was.rowsCommitted + chunk.rows,
     blocksCommitted: was.blocksCommitted + blocks,

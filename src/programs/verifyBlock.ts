@@ -6,10 +6,19 @@ import type { Verdict } from "../domain/chain/follow.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { AdminApi } from "../services/AdminApi.ts"
-import { FlightClient } from "../services/FlightClient.ts"
+import { FlightClient, FlightError } from "../services/FlightClient.ts"
 
 /** A server that hiccups is asked again for about a minute: an "unknown" marks the table for good. */
 const patience = Schedule.exponential("200 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 8 }))
+
+/** A server that accepts the query and says nothing must not hold the table up for ever. */
+const ANSWER_WITHIN = "20 seconds"
+const unanswered = new FlightError({
+  operation: "DoGet",
+  status: "DEADLINE_EXCEEDED",
+  detail: "the hash of a block was not answered",
+  retryable: true
+})
 
 /**
  * Whether a block is in the server's canonical chain, read from the `blocks` table of its network.
@@ -31,7 +40,8 @@ export const verifyBlock = Effect.fn("verifyBlock")(function*(manifest: Manifest
               [state, batch === undefined ? [] : blockHashes(batch)] as const)
           )
       ),
-      Stream.runCollect
+      Stream.runCollect,
+      Effect.timeoutOrElse({ duration: ANSWER_WITHIN, orElse: () => Effect.fail(unanswered) })
     )
   })
   return yield* hashes.pipe(

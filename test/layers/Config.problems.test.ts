@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { directory, errorOf, given, problemsWith, withBasics } from "./config/given.ts"
+import { directory, errorOf, fromEnvironment, given, problemsWith, withBasics } from "./config/given.ts"
 
 describe("ConfigError", () => {
   it.effect("refuses a secret that is given twice, naming both variables", () =>
@@ -59,7 +59,8 @@ describe("ConfigError", () => {
         error.message,
         [
           "Invalid configuration:",
-          "  - DATASET_MANIFEST is not set; allowed: the path of the config file (ts, js, mts, mjs or json)",
+          "  - DATASET_MANIFEST is not set; allowed: the path of the config file (ts, js, mts, mjs or json), or DATASET together " +
+          "with TABLES",
           "  - DATABASE_PORT is \"54x32\"; allowed: a whole number from 1 to 65535",
           "  - DATABASE_NAME is not set; allowed: DATABASE_URL, or DATABASE_USER together with DATABASE_NAME",
           "  - AMP_AUTH_TOKEN holds a blank or a character outside of ASCII; allowed: a token without the word Bearer, in visible " +
@@ -69,7 +70,7 @@ describe("ConfigError", () => {
           "  - AMP_ADMIN_API_ADDR has something behind \"http://h\"; allowed: http://host:port or https://host:port, without a path",
           "  - GRPC_MAX_DECODE_MB is \"513\"; allowed: a whole number from 1 to 512",
           "  - MAX_CONCURRENT_BATCHES is \"0\"; allowed: a whole number from 1 to 1000",
-          "  - MAX_DB_CONNECTIONS is \"1e2\"; allowed: a whole number from 1 to 1000",
+          "  - MAX_DB_CONNECTIONS is \"1e2\"; allowed: a whole number from 2 to 1000",
           "  - RETENTION_BLOCKS is \"63\"; allowed: a whole number of at least 64",
           "  - ON_CHAIN_RESET is \"delete\"; allowed: park or resync",
           "  - NOTIFY_ON_COMMIT is \"maybe\"; allowed: true or false",
@@ -78,6 +79,35 @@ describe("ConfigError", () => {
           "list such as info,ampsync=debug"
         ].join("\n")
       )
+    }))
+
+  it.effect("takes a config file or a dataset, not both and not half of one", () =>
+    Effect.gen(function*() {
+      const both = yield* problemsWith({ DATASET: "_/anvil", TABLES: "blocks" })
+      assert.deepStrictEqual(both.map(({ found, variable }) => `${variable} ${found}`), [
+        "DATASET is set together with DATASET_MANIFEST",
+        "TABLES is set together with DATASET_MANIFEST"
+      ])
+      const halves = { DATASET: "TABLES is not set", TABLES: "DATASET is not set" }
+      for (const [variable, problem] of Object.entries(halves)) {
+        const { problems } = yield* errorOf({ DATABASE_URL: "postgresql://me@h/db", [variable]: "anvil" })
+        assert.deepStrictEqual(problems.map((_) => `${_.variable} ${_.found}`), [problem])
+      }
+      const wrong = { DATASET: "Anvil@x", TABLES: "blocks,,blocks", VERSION_POLL_INTERVAL_SECS: "0" }
+      const { problems } = yield* errorOf({ DATABASE_URL: "postgresql://me@h/db", ...wrong })
+      assert.deepStrictEqual(problems.map(({ variable }) => variable), Object.keys(wrong))
+      const { manifest, versionPollInterval } = yield* fromEnvironment({
+        DATABASE_URL: "postgresql://me@h/db",
+        DATASET: "edge/mainnet@1.2.3",
+        TABLES: " blocks, logs ",
+        VERSION_POLL_INTERVAL_SECS: "5"
+      })
+      assert.deepStrictEqual(manifest, {
+        _tag: "Dataset",
+        reference: { namespace: "edge", name: "mainnet", revision: "1.2.3" },
+        tables: ["blocks", "logs"]
+      })
+      assert.strictEqual(Duration.toSeconds(versionPollInterval ?? assert.fail()), 5)
     }))
 
   it.effect("I7 says nothing of the value of a secret, and prints none of those it keeps", () =>

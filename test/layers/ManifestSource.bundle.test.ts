@@ -26,11 +26,11 @@ Effect.runPromise(
 `
 
 /** Bundles as the program is bundled, into a directory with no node_modules above it. */
-const bundle = async (root: string): Promise<string> => {
+const bundle = async (root: string, splitting = true): Promise<string> => {
   await build({
     stdin: { contents: entry, resolveDir: repository, sourcefile: "entry.ts", loader: "ts" },
     bundle: true,
-    splitting: true,
+    splitting,
     format: "esm",
     platform: "node",
     target: "node20",
@@ -38,6 +38,7 @@ const bundle = async (root: string): Promise<string> => {
     banner: { js: "import{createRequire as __cr}from\"node:module\";const require=__cr(import.meta.url);" },
     logLevel: "error"
   })
+  await mkdir(join(root, "dist"), { recursive: true })
   await writeFile(join(root, "dist", "package.json"), "{ \"type\": \"module\" }")
   return join(root, "dist", "stdin.js")
 }
@@ -80,6 +81,13 @@ describe("ManifestSource in a bundle", () => {
       assert.strictEqual(yield* output("c.js"), "bundled cjs")
       assert.strictEqual(yield* output("d.json"), "bundled json")
       assert.match(yield* output("e.ts"), /^failed: could not evaluate the config file .*e\.ts:2: syntax error/)
+      const whole = yield* Effect.promise(() => bundle(join(root, "whole"), false))
+      for (const [name, said] of [["a.ts", "bundled function"], ["d.json", "bundled json"]] as const) {
+        const { stdout } = yield* Effect.promise(() =>
+          promisify(execFile)(process.execPath, [whole, join(root, "configs", name)], { timeout: 20_000 })
+        )
+        assert.strictEqual(stdout.trim(), said, "in one file, as a host may bundle its app")
+      }
       const chunks = yield* Effect.promise(() => readdir(join(root, "dist")))
       assert.isTrue(
         chunks.some((chunk) => chunk.startsWith("jiti-static")),

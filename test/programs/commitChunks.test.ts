@@ -105,6 +105,26 @@ describe("chunks", () => {
       assert.strictEqual(it.committed.at(-1)?.openRows, 0)
     }))
 
+  it.effect("I4 end after a second, so that long ranges without rows hold neither the watermark nor a permit", () =>
+    Effect.gen(function*() {
+      const empty = (i: number): ReadonlyArray<Part> => {
+        const start = 10n + BigInt(i) * 1000n
+        return [
+          range(start, start + 999n, knownUpTo(start - 1n)),
+          watermark(start, start + 999n, knownUpTo(start + 999n))
+        ]
+      }
+      const parts = Stream.range(0, 999).pipe(
+        Stream.mapEffect((i) => Effect.delay(Effect.succeed(empty(i)), "10 millis")),
+        Stream.flatMap(Stream.fromIterable)
+      )
+      const it = yield* bench({ parts })
+      const fiber = yield* Effect.forkChild(it.run)
+      for (let i = 0; i < 1000; i += 1) yield* TestClock.adjust("10 millis")
+      assert.isAtLeast(it.committed.length, 8)
+      yield* Fiber.interrupt(fiber)
+    }))
+
   it.live("I8 close as soon as they have the rows or the bytes that one may have, whatever the range is", () =>
     Effect.gen(function*() {
       const known = knownUpTo(9n)

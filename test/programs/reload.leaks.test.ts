@@ -12,7 +12,7 @@ import { allTables, makeWorld } from "../support/world.ts"
 import { edit, epochs, goesOn, holdsAll, startSync } from "./runningSync.ts"
 
 /** `RELOADS=1000 npx vitest run test/programs/reload.leaks.test.ts` is the long form. */
-const RELOADS = Number(process.env["RELOADS"] ?? 120)
+const RELOADS = Number(process.env["RELOADS"] ?? 60)
 /** The first ones fill what is kept on purpose: pools, compiled code, what a simulator remembers. */
 const WARM_UP = Math.min(200, RELOADS / 2)
 const MOST_BYTES_PER_RELOAD = 40_000
@@ -36,42 +36,48 @@ const held = () => {
 
 const assertNoMore = (before: ReturnType<typeof held>, after: ReturnType<typeof held>, reloads: number) => {
   const what = `before ${JSON.stringify(before)}, after ${reloads} reloads ${JSON.stringify(after)}`
-  for (const kind of ["files", "threads", "resources"] as const) assert.isAtMost(after[kind], before[kind] + 6, `${kind}: ${what}`)
+  for (const kind of ["files", "threads", "resources"] as const) {
+    assert.isAtMost(after[kind], before[kind] + 6, `${kind}: ${what}`)
+  }
   assert.isAtMost(after.heapBytes, before.heapBytes + SLACK_BYTES + reloads * MOST_BYTES_PER_RELOAD, what)
   console.log(what)
 }
 
 describe.skipIf(process.platform !== "linux")("many reloads", () => {
-  it.live(`leave nothing behind: ${RELOADS} changes of a config file, tables stopped, restarted and started by each`, () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 30 })
-      const sync = yield* startSync(world.environment, { rest: Duration.millis(5) })
-      yield* holdsAll(world, "blocks")
-      const { blocks: epoch } = yield* epochs(world)
-      const { transactions: _, ...fewer } = allTables
-      const configs = [{ ...fewer, logs: "SELECT * FROM anvil.logs WHERE block_num >= 0" }, allTables]
-      const reload = Effect.fnUntraced(function*(n: number) {
-        yield* edit(world, configs[n % 2]!)
-        yield* eventually(
-          () => `reload ${n} is applied; it said:\n${sync.lines.slice(-30).join("\n")}`,
-          Effect.map(sync.status.reload, (status) => (status?.applied ?? 0) === n + 1)
+  it.live(
+    `leave nothing behind: ${RELOADS} changes of a config file, tables stopped, restarted and started by each`,
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 30 })
+        const sync = yield* startSync(world.environment, { rest: Duration.millis(5) })
+        yield* holdsAll(world, "blocks")
+        const { blocks: epoch } = yield* epochs(world)
+        const { transactions: _, ...fewer } = allTables
+        const configs = [{ ...fewer, logs: "SELECT * FROM anvil.logs WHERE block_num >= 0" }, allTables]
+        const reload = Effect.fnUntraced(function*(n: number) {
+          yield* edit(world, configs[n % 2]!)
+          yield* eventually(
+            () => `reload ${n} is applied; it said:\n${sync.lines.slice(-30).join("\n")}`,
+            Effect.map(sync.status.reload, (status) => (status?.applied ?? 0) === n + 1)
+          )
+        })
+        let before = held()
+        for (let n = 0; n < RELOADS; n += 1) {
+          if (n === WARM_UP) before = held()
+          yield* reload(n)
+          if (n % 10 === 0) world.simulator.mine(1)
+        }
+        const connections = yield* world.database.query<{ n: string }>(
+          "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name LIKE 'ampsync%' AND state LIKE 'idle in transaction%'"
         )
-      })
-      let before = held()
-      for (let n = 0; n < RELOADS; n += 1) {
-        if (n === WARM_UP) before = held()
-        yield* reload(n)
-        if (n % 10 === 0) world.simulator.mine(1)
-      }
-      const connections = yield* world.database.query<{ n: string }>(
-        "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name LIKE 'ampsync%' AND state LIKE 'idle in transaction%'"
-      )
-      assert.deepStrictEqual(connections, [{ n: "0" }])
-      assertNoMore(before, held(), RELOADS - WARM_UP)
-      assert.isAtMost(world.simulator.faults.openStreams, 3)
-      yield* goesOn(world, ["blocks", "logs", "transactions"].slice(0, RELOADS % 2 === 0 ? 3 : 2) as ["blocks"])
-      assert.strictEqual((yield* epochs(world))["blocks"], epoch, "the table that never changed was never touched")
-    }), 60_000 + RELOADS * 500)
+        assert.deepStrictEqual(connections, [{ n: "0" }])
+        assertNoMore(before, held(), RELOADS - WARM_UP)
+        assert.isAtMost(world.simulator.faults.openStreams, 3)
+        yield* goesOn(world, ["blocks", "logs", "transactions"].slice(0, RELOADS % 2 === 0 ? 3 : 2) as ["blocks"])
+        assert.strictEqual((yield* epochs(world))["blocks"], epoch, "the table that never changed was never touched")
+      }),
+    60_000 + RELOADS * 500
+  )
 
   it.live("leave no thread and no module behind when the config is code", () =>
     Effect.gen(function*() {

@@ -14,49 +14,62 @@ const blocks = "SELECT _block_num, block_num, hash FROM anvil.blocks"
 const two = { blocks, logs: "SELECT * FROM anvil.logs" }
 
 describe("hot reload", () => {
-  it.live("I5 an edit that is refused leaves every stream as it was and says why; healing it is enough", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 40, queries: two })
-      const sync = yield* startSync(world.environment)
-      yield* sync.says(`File watcher initialized for '${world.manifestPath}'`)
-      yield* holdsAll(world, "logs")
-      const before = yield* epochs(world)
-      const manifest = manifestOf("amp", two) as Record<string, object>
-      const edits: ReadonlyArray<readonly [name: string, config: string | object, reason: string]> = [
-        ["syntax", "{ \"name\": ", "not valid JSON"],
-        ["schema", { ...manifest, tables: { ...manifest["tables"], more: {} } }, "tables.more.sql: is missing"],
-        ["no table", { ...manifest, tables: {} }, "tables"],
-        ["unknown table", { ...two, more: "SELECT * FROM anvil.nothing" }, "more"],
-        ["not streamable", { ...two, blocks: `${blocks} LIMIT 3` }, "LIMIT"],
-        ["dropped column", { ...two, blocks: "SELECT _block_num, hash FROM anvil.blocks" }, "block_num"],
-        ["another type", { ...two, blocks: "SELECT _block_num, block_num, number AS hash FROM anvil.blocks" }, "hash"],
-        ["foreign table", { ...two, _ampsync_checkpoints: blocks }, "_ampsync"],
-        ["unknown dataset", { ...manifest, name: "nobody" }, "nobody"]
-      ]
-      for (const [name, config, reason] of edits) {
+  it.live(
+    "I5 an edit that is refused leaves every stream as it was and says why; healing it is enough",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 40, queries: two })
+        const sync = yield* startSync(world.environment)
+        yield* sync.says(`File watcher initialized for '${world.manifestPath}'`)
+        yield* holdsAll(world, "logs")
+        const before = yield* epochs(world)
+        const manifest = manifestOf("amp", two) as Record<string, object>
+        const edits: ReadonlyArray<readonly [name: string, config: string | object, reason: string]> = [
+          ["syntax", "{ \"name\": ", "not valid JSON"],
+          ["schema", { ...manifest, tables: { ...manifest["tables"], more: {} } }, "tables.more.sql: is missing"],
+          ["no table", { ...manifest, tables: {} }, "tables"],
+          ["unknown table", { ...two, more: "SELECT * FROM anvil.nothing" }, "more"],
+          ["not streamable", { ...two, blocks: `${blocks} LIMIT 3` }, "LIMIT"],
+          ["dropped column", { ...two, blocks: "SELECT _block_num, hash FROM anvil.blocks" }, "block_num"],
+          [
+            "another type",
+            { ...two, blocks: "SELECT _block_num, block_num, number AS hash FROM anvil.blocks" },
+            "hash"
+          ],
+          ["foreign table", { ...two, _ampsync_checkpoints: blocks }, "_ampsync"],
+          ["unknown dataset", { ...manifest, name: "nobody" }, "nobody"]
+        ]
+        for (const [name, config, reason] of edits) {
+          const from = sync.lines.length
+          yield* edit(world, config)
+          yield* sync.says(KEEPING, from)
+          const said = sync.lines.slice(from)
+          assert.include(said, CHANGED, name)
+          assert.isTrue(
+            said.some((line) => line.startsWith("Failed to reload manifest: ") && line.includes(reason)),
+            `${name}: ${said.join("\n")}`
+          )
+          const { outcome, reason: told } = (yield* sync.status.reload)!
+          assert.strictEqual(outcome, "failed", name)
+          assert.include(told, reason)
+          yield* goesOn(world, ["logs", "blocks"])
+          yield* assertSameStreams(world, before, ["blocks", "logs"])
+          assert.deepStrictEqual([streamsOpened(world, "blocks"), streamsOpened(world, "logs")], [1, 1], name)
+        }
         const from = sync.lines.length
-        yield* edit(world, config)
-        yield* sync.says(KEEPING, from)
-        const said = sync.lines.slice(from)
-        assert.include(said, CHANGED, name)
-        assert.isTrue(
-          said.some((line) => line.startsWith("Failed to reload manifest: ") && line.includes(reason)),
-          `${name}: ${said.join("\n")}`
-        )
-        const { outcome, reason: told } = (yield* sync.status.reload)!
-        assert.strictEqual(outcome, "failed", name)
-        assert.include(told, reason)
-        yield* goesOn(world, ["logs", "blocks"])
+        yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
+        yield* sync.says(LOADED, from)
+        yield* holdsAll(world, "transactions")
         yield* assertSameStreams(world, before, ["blocks", "logs"])
-        assert.deepStrictEqual([streamsOpened(world, "blocks"), streamsOpened(world, "logs")], [1, 1], name)
-      }
-      const from = sync.lines.length
-      yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
-      yield* sync.says(LOADED, from)
-      yield* holdsAll(world, "transactions")
-      yield* assertSameStreams(world, before, ["blocks", "logs"])
-      assert.deepInclude(yield* sync.status.reload, { outcome: "applied", reason: undefined, applied: 1, failed: edits.length })
-    }), 120_000)
+        assert.deepInclude(yield* sync.status.reload, {
+          outcome: "applied",
+          reason: undefined,
+          applied: 1,
+          failed: edits.length
+        })
+      }),
+    120_000
+  )
 
   it.live("I5 a file that is gone changes nothing, and its return neither", () =>
     Effect.gen(function*() {
@@ -74,58 +87,72 @@ describe("hot reload", () => {
       assert.strictEqual(sync.lines.filter((line) => line.includes("does not exist")).length, 1)
     }))
 
-  it.live("lets a table that is the same go on, rebuilds a changed one from its checkpoint, starts new ones and stops others", () =>
-    Effect.gen(function*() {
-      // One endless range: rows above the watermark are there when their table is taken out.
-      const world = yield* makeWorld({ dialect: "nozzle", blocks: 60, maxRangeBlocks: 50, queries: {
-        ...two,
-        transactions: "SELECT * FROM anvil.transactions"
-      } })
-      const sync = yield* startSync(world.environment)
-      yield* holdsAll(world, "transactions")
-      yield* holdsAll(world, "blocks")
-      yield* holdsAll(world, "logs")
-      const before = yield* epochs(world)
-      // The tip of a nozzle chain is provisional until its successor comes.
-      const [checkpoint] = yield* world.database.query<{ max_block_num: string; provisional_rows: string }>(
-        "SELECT max_block_num, provisional_rows FROM _ampsync_checkpoints WHERE table_name = 'transactions'"
-      )
-      assert.isAbove(Number(checkpoint?.provisional_rows), 0)
-      const wider = "SELECT _block_num, block_num, hash, parent_hash FROM anvil.blocks"
-      yield* edit(world, {
-        blocks: wider,
-        logs: "select *   -- the same query\nFROM anvil.logs",
-        more: "SELECT * FROM anvil.transactions"
-      })
-      yield* sync.says(LOADED)
-      yield* holdsAll(world, "transactions", "more")
-      yield* goesOn(world, ["blocks", "logs"])
+  it.live(
+    "lets a table that is the same go on, rebuilds a changed one from its checkpoint, starts new ones and stops others",
+    () =>
+      Effect.gen(function*() {
+        // One endless range: rows above the watermark are there when their table is taken out.
+        const world = yield* makeWorld({
+          dialect: "nozzle",
+          blocks: 60,
+          maxRangeBlocks: 50,
+          queries: {
+            ...two,
+            transactions: "SELECT * FROM anvil.transactions"
+          }
+        })
+        const sync = yield* startSync(world.environment)
+        yield* holdsAll(world, "transactions")
+        yield* holdsAll(world, "blocks")
+        yield* holdsAll(world, "logs")
+        const before = yield* epochs(world)
+        // The tip of a nozzle chain is provisional until its successor comes.
+        const [checkpoint] = yield* world.database.query<{ max_block_num: string; provisional_rows: string }>(
+          "SELECT max_block_num, provisional_rows FROM _ampsync_checkpoints WHERE table_name = 'transactions'"
+        )
+        assert.isAbove(Number(checkpoint?.provisional_rows), 0)
+        const wider = "SELECT _block_num, block_num, hash, parent_hash FROM anvil.blocks"
+        yield* edit(world, {
+          blocks: wider,
+          logs: "select *   -- the same query\nFROM anvil.logs",
+          more: "SELECT * FROM anvil.transactions"
+        })
+        yield* sync.says(LOADED)
+        yield* holdsAll(world, "transactions", "more")
+        yield* goesOn(world, ["blocks", "logs"])
 
-      yield* assertSameStreams(world, before, ["logs"])
-      assert.strictEqual(streamsOpened(world, "logs"), 1)
-      assert.strictEqual((yield* epochs(world))["blocks"], before["blocks"]! + 1)
-      const holes = yield* world.database.query("SELECT 1 FROM blocks WHERE parent_hash IS NULL")
-      const filled = yield* world.database.query("SELECT 1 FROM blocks WHERE parent_hash IS NOT NULL")
-      assert.isAbove(holes.length, 0, "rows of earlier blocks stay as the earlier query made them")
-      assert.isAbove(filled.length, 0)
-      yield* sync.says("were made by the earlier one")
-      yield* sync.says("node dist/main.js resync --table blocks")
+        yield* assertSameStreams(world, before, ["logs"])
+        assert.strictEqual(streamsOpened(world, "logs"), 1)
+        assert.strictEqual((yield* epochs(world))["blocks"], before["blocks"]! + 1)
+        const holes = yield* world.database.query("SELECT 1 FROM blocks WHERE parent_hash IS NULL")
+        const filled = yield* world.database.query("SELECT 1 FROM blocks WHERE parent_hash IS NOT NULL")
+        assert.isAbove(holes.length, 0, "rows of earlier blocks stay as the earlier query made them")
+        assert.isAbove(filled.length, 0)
+        yield* sync.says("were made by the earlier one")
+        yield* sync.says("node dist/main.js resync --table blocks")
 
-      const [after] = yield* world.database.query<Record<string, unknown>>(
-        "SELECT max_block_num, provisional_rows, writer FROM _ampsync_checkpoints WHERE table_name = 'transactions'"
-      )
-      assert.deepStrictEqual(after, { max_block_num: checkpoint!.max_block_num, provisional_rows: "0", writer: null })
-      const beyond = yield* world.database.query("SELECT 1 FROM transactions WHERE _block_num > $1", [checkpoint!.max_block_num])
-      assert.lengthOf(beyond, 0)
-      assert.isAbove((yield* rowsOf(world, "transactions")) ?? 0, 0)
-      assert.isFalse((yield* sync.status.get).has("transactions"))
-      assert.lengthOf(sync.lines.filter((line) => line.includes("Table 'transactions' is no longer in the config")), 1)
+        const [after] = yield* world.database.query<Record<string, unknown>>(
+          "SELECT max_block_num, provisional_rows, writer FROM _ampsync_checkpoints WHERE table_name = 'transactions'"
+        )
+        assert.deepStrictEqual(after, { max_block_num: checkpoint!.max_block_num, provisional_rows: "0", writer: null })
+        const beyond = yield* world.database.query("SELECT 1 FROM transactions WHERE _block_num > $1", [
+          checkpoint!.max_block_num
+        ])
+        assert.lengthOf(beyond, 0)
+        assert.isAbove((yield* rowsOf(world, "transactions")) ?? 0, 0)
+        assert.isFalse((yield* sync.status.get).has("transactions"))
+        assert.lengthOf(
+          sync.lines.filter((line) => line.includes("Table 'transactions' is no longer in the config")),
+          1
+        )
 
-      // It comes back, and has missed nothing.
-      yield* edit(world, { ...two, blocks: wider, transactions: "SELECT * FROM anvil.transactions" })
-      yield* holdsAll(world, "transactions")
-      assert.deepStrictEqual(yield* differences(world, "transactions"), [])
-    }), 60_000)
+        // It comes back, and has missed nothing.
+        yield* edit(world, { ...two, blocks: wider, transactions: "SELECT * FROM anvil.transactions" })
+        yield* holdsAll(world, "transactions")
+        assert.deepStrictEqual(yield* differences(world, "transactions"), [])
+      }),
+    60_000
+  )
 
   it.live("I5 a change that meets a server that is down waits for it, and everything goes on meanwhile", () =>
     Effect.gen(function*() {
@@ -173,53 +200,60 @@ describe("hot reload", () => {
       assert.include(sync.lines, "Tables: 1 unchanged, 1 started, 1 retried")
     }))
 
-  it.live("I3 edits in quick succession, in catch-up, outages and reorgs: one stream per table, and no row lost", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 400, maxRangeBlocks: 40, maxBatchRows: 60 })
-      const { faults } = world.simulator
-      const snapshots = yield* watchSnapshots(world)
-      faults.delayMillis = 25
-      const sync = yield* startSync(world.environment)
-      yield* sync.says("Started reorg stream for table: logs")
-      let mostStreams = 0
-      yield* Effect.forkScoped(Effect.forever(Effect.andThen(
-        Effect.sync(() => {
-          mostStreams = Math.max(mostStreams, faults.openStreams)
-        }),
-        Effect.sleep(5)
-      )))
-      const { blocks: _, ...withoutBlocks } = allTables
-      const configs = [
-        withoutBlocks,
-        { ...allTables, logs: "SELECT * FROM anvil.logs WHERE block_num >= 0" },
-        "{",
-        { logs: allTables["logs"]! },
-        allTables
-      ]
-      const disturbances = [
-        () => world.simulator.reorg(5),
-        () => faults.cutAll(),
-        () => world.simulator.mine(7),
-        () => world.simulator.reorg(12, 14),
-        () => faults.endStreams()
-      ]
-      for (let round = 0; round < 15; round += 1) {
-        yield* edit(world, configs[round % configs.length]!)
-        disturbances[(round * 3) % disturbances.length]!()
-        yield* Effect.sleep(round % 2 === 0 ? 900 : 250)
-        if (round === 9) faults.delayMillis = 0
-      }
-      yield* edit(world, allTables)
-      world.simulator.mine(2)
-      yield* eventually(
-        "the last config is in force",
-        Effect.map(sync.status.get, (tables) => tables.size === 3 && [...tables.values()].every(({ phase }) => phase === "caught up"))
-      )
-      for (const table of ["blocks", "transactions", "logs"] as const) yield* holdsAll(world, table)
-      assert.deepStrictEqual(yield* allDifferences(world), [])
-      assert.deepStrictEqual(yield* snapshots.violations, [])
-      assert.isAtMost(mostStreams, 3, "never two streams of one table")
-      assert.isAbove(yield* Effect.map(sync.status.reload, (reload) => reload!.applied), 3)
-      assert.notInclude(sync.lines.join("\n"), "took over")
-    }), 120_000)
+  it.live(
+    "I3 edits in quick succession, in catch-up, outages and reorgs: one stream per table, and no row lost",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 400, maxRangeBlocks: 40, maxBatchRows: 60 })
+        const { faults } = world.simulator
+        const snapshots = yield* watchSnapshots(world)
+        faults.delayMillis = 25
+        const sync = yield* startSync(world.environment)
+        yield* sync.says("Started reorg stream for table: logs")
+        let mostStreams = 0
+        yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+          Effect.sync(() => {
+            mostStreams = Math.max(mostStreams, faults.openStreams)
+          }),
+          Effect.sleep(5)
+        )))
+        const { blocks: _, ...withoutBlocks } = allTables
+        const configs = [
+          withoutBlocks,
+          { ...allTables, logs: "SELECT * FROM anvil.logs WHERE block_num >= 0" },
+          "{",
+          { logs: allTables["logs"]! },
+          allTables
+        ]
+        const disturbances = [
+          () => world.simulator.reorg(5),
+          () => faults.cutAll(),
+          () => world.simulator.mine(7),
+          () => world.simulator.reorg(12, 14),
+          () => faults.endStreams()
+        ]
+        for (let round = 0; round < 15; round += 1) {
+          yield* edit(world, configs[round % configs.length]!)
+          disturbances[(round * 3) % disturbances.length]!()
+          yield* Effect.sleep(round % 2 === 0 ? 900 : 250)
+          if (round === 9) faults.delayMillis = 0
+        }
+        yield* edit(world, allTables)
+        world.simulator.mine(2)
+        yield* eventually(
+          "the last config is in force",
+          Effect.map(
+            sync.status.get,
+            (tables) => tables.size === 3 && [...tables.values()].every(({ phase }) => phase === "caught up")
+          )
+        )
+        for (const table of ["blocks", "transactions", "logs"] as const) yield* holdsAll(world, table)
+        assert.deepStrictEqual(yield* allDifferences(world), [])
+        assert.deepStrictEqual(yield* snapshots.violations, [])
+        assert.isAtMost(mostStreams, 3, "never two streams of one table")
+        assert.isAbove(yield* Effect.map(sync.status.reload, (reload) => reload!.applied), 3)
+        assert.notInclude(sync.lines.join("\n"), "took over")
+      }),
+    120_000
+  )
 })

@@ -79,7 +79,9 @@ export const streamsOpened = (world: World, table: string): number =>
 
 /** Undefined where there is no such table yet. */
 export const rowsOf = Effect.fnUntraced(function*({ database }: World, table: string) {
-  const [found] = yield* database.query<{ found: boolean }>("SELECT to_regclass($1) IS NOT NULL AS found", [`"${table}"`])
+  const [found] = yield* database.query<{ found: boolean }>("SELECT to_regclass($1) IS NOT NULL AS found", [
+    `"${table}"`
+  ])
   if (found?.found !== true) return undefined
   const [row] = yield* database.query<{ n: string }>(`SELECT count(*) AS n FROM "${table}"`)
   return Number(row?.n)
@@ -93,10 +95,12 @@ export const holdsAll = (world: World, table: "blocks" | "transactions" | "logs"
   )
 
 /** Mines a block and sees it arrive: the stream that was there goes on. */
-export const goesOn = Effect.fnUntraced(function*(world: World, tables: ReadonlyArray<"blocks" | "transactions" | "logs">) {
-  world.simulator.mine(1)
-  for (const table of tables) yield* holdsAll(world, table)
-})
+export const goesOn = Effect.fnUntraced(
+  function*(world: World, tables: ReadonlyArray<"blocks" | "transactions" | "logs">) {
+    world.simulator.mine(1)
+    for (const table of tables) yield* holdsAll(world, table)
+  }
+)
 
 export const assertSameStreams = Effect.fnUntraced(function*(
   world: World,

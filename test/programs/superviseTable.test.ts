@@ -49,6 +49,8 @@ type OpenStream = Effect.Effect<Stream.Stream<FlightData, FlightError>, FlightEr
 
 interface Script {
   readonly prepare?: Effect.Effect<void, SqlError.SqlError | TableHeld | TableRefused>
+  /** The table has rows already, up to a block. */
+  readonly upTo?: bigint
   /** What comes of each connection, told how many there were before. */
   readonly open: (attempt: number) => OpenStream
 }
@@ -63,7 +65,12 @@ const supervised = (script: Script) =>
     const writer: TableWriter = {
       plan: { columns: [], position: { kind: "rangeEnd" }, textNul: "refuse" },
       rangeMode: true,
-      known: { network: undefined, origin: undefined, history: [], unverifiedFrom: undefined },
+      known: {
+        network: "anvil",
+        origin: 0n,
+        history: script.upTo === undefined ? [] : [{ block: script.upTo, hash: `0x${"00".repeat(32)}` }],
+        unverifiedFrom: undefined
+      },
       rows: 0n,
       notes: [],
       commit: () => Effect.succeed({ rowsRemoved: 0 })
@@ -131,7 +138,10 @@ describe("a table under supervision", () => {
 
   it.effect("is stalled after five attempts without progress, keeps trying, and is well again as soon as it can be", () =>
     Effect.gen(function*() {
-      const it = yield* supervised({ open: (attempt) => attempt < 8 ? failing() : Effect.succeed(Stream.never) })
+      const it = yield* supervised({
+        upTo: 9n,
+        open: (attempt) => attempt < 8 ? failing() : Effect.succeed(Stream.never)
+      })
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(yield* it.phase, "retrying")
       yield* TestClock.adjust("30 seconds")
@@ -145,12 +155,22 @@ describe("a table under supervision", () => {
     Effect.gen(function*() {
       // A gateway that recycles connections each minute, as many do.
       const minute = Stream.fromEffect(Effect.andThen(Effect.sleep("1 minute"), Effect.fail(flightError(true))))
-      const it = yield* supervised({ open: () => Effect.succeed(minute) })
+      const it = yield* supervised({ upTo: 9n, open: () => Effect.succeed(minute) })
       for (let i = 0; i < 15; i += 1) {
         yield* TestClock.adjust("61 seconds")
         assert.notStrictEqual(yield* it.phase, "stalled")
       }
       assert.isAtLeast(it.opened(), 14, "it came back after a second each time")
+    }))
+
+  it.effect("is stalled by connections that live long and never bring anything to a table without a row", () =>
+    Effect.gen(function*() {
+      const minute = Stream.fromEffect(Effect.andThen(Effect.sleep("1 minute"), Effect.fail(flightError(true))))
+      const it = yield* supervised({ open: () => Effect.succeed(minute) })
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* it.phase, "catching up")
+      for (let i = 0; i < 10; i += 1) yield* TestClock.adjust("2 minutes")
+      assert.strictEqual(yield* it.phase, "stalled")
     }))
 
   it.effect("is stalled by connections that end soon, although they could be opened", () =>
@@ -203,7 +223,7 @@ describe("a table under supervision", () => {
         Ref.get(held),
         (is) => is ? Effect.fail(new TableHeld({ table: "t", writer: "other pid 1" })) : Effect.void
       )
-      const it = yield* supervised({ prepare, open: () => Effect.succeed(Stream.never) })
+      const it = yield* supervised({ upTo: 9n, prepare, open: () => Effect.succeed(Stream.never) })
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(yield* it.phase, "standby")
       assert.isAbove(it.prepared(), 1_000)

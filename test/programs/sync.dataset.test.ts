@@ -75,57 +75,78 @@ describe("DATASET and TABLES in the place of a config file", () => {
       const sync = yield* startSync(withDataset(world, "_/anvil", "blocks,traces"))
       yield* sync.says("trying again")
       const error = yield* Effect.flip(sync.ended)
-      assert.include((error as Error).message, "there is no table \"traces\" in version 0.1.0; it has blocks, transactions, logs")
+      assert.include(
+        (error as Error).message,
+        "there is no table \"traces\" in version 0.1.0; it has blocks, transactions, logs"
+      )
     }))
 })
 
 describe("VERSION_POLL_INTERVAL_SECS", () => {
-  it.live("reloads when a newer version of a dataset is published that is named without one", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
-      const { state, url } = yield* publisher(world)
-      const sync = yield* startSync({
-        ...withDataset(world, "_/anvil", "blocks,logs"),
-        AMP_ADMIN_API_ADDR: url,
-        VERSION_POLL_INTERVAL_SECS: 1
-      })
-      yield* holdsAll(world, "logs")
-      yield* holdsAll(world, "blocks")
-      const before = yield* epochs(world)
-      yield* Effect.sleep(2500)
-      assert.deepStrictEqual(yield* epochs(world), before, "the same version is no news")
-      state.published = "0.2.0"
-      yield* sync.says("Version 0.2.0 of dataset _/anvil is published, initiating hot-reload...")
-      yield* sync.says("Successfully loaded new manifest: anvil v0.2.0")
-      yield* eventually("the new version is recorded", Effect.map(recordedVersions(world), (versions) => versions.join() === "0.2.0"))
-      yield* goesOn(world, ["blocks", "logs"])
-      const after = yield* epochs(world)
-      assert.deepStrictEqual(after, { blocks: before["blocks"]! + 1, logs: before["logs"]! + 1 })
-    }), 60_000)
+  it.live(
+    "reloads when a newer version of a dataset is published that is named without one",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
+        const { state, url } = yield* publisher(world)
+        const sync = yield* startSync({
+          ...withDataset(world, "_/anvil", "blocks,logs"),
+          AMP_ADMIN_API_ADDR: url,
+          VERSION_POLL_INTERVAL_SECS: 1
+        })
+        yield* holdsAll(world, "logs")
+        yield* holdsAll(world, "blocks")
+        const before = yield* epochs(world)
+        yield* Effect.sleep(2500)
+        assert.deepStrictEqual(yield* epochs(world), before, "the same version is no news")
+        state.published = "0.2.0"
+        yield* sync.says("Version 0.2.0 of dataset _/anvil is published, initiating hot-reload...")
+        yield* sync.says("Successfully loaded new manifest: anvil v0.2.0")
+        yield* eventually(
+          "the new version is recorded",
+          Effect.map(recordedVersions(world), (versions) => versions.join() === "0.2.0")
+        )
+        yield* goesOn(world, ["blocks", "logs"])
+        const after = yield* epochs(world)
+        assert.deepStrictEqual(after, { blocks: before["blocks"]! + 1, logs: before["logs"]! + 1 })
+      }),
+    60_000
+  )
 
-  it.live("asks for nothing where it is off, or the config names an exact version; a config without one is followed", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 10, queries: { blocks: "SELECT * FROM anvil.blocks" } })
-      const { state, url } = yield* publisher(world)
-      const sync = yield* startSync({ ...world.environment, AMP_ADMIN_API_ADDR: url, VERSION_POLL_INTERVAL_SECS: 1 })
-      yield* holdsAll(world, "blocks")
-      const before = state.requests
-      yield* Effect.sleep(2500)
-      assert.strictEqual(state.requests, before, "the version is exact")
-      const { version: _, ...unpinned } = manifestOf("amp", { blocks: "SELECT * FROM anvil.blocks" }) as Record<string, unknown>
-      yield* edit(world, unpinned)
-      yield* sync.says("Successfully loaded new manifest: example v0.1.0")
-      const { blocks } = yield* epochs(world)
-      state.published = "0.3.0"
-      yield* sync.says("Successfully loaded new manifest: example v0.3.0")
-      yield* eventually("the table was restarted", Effect.map(epochs(world), (now) => now["blocks"] === blocks! + 1))
+  it.live(
+    "asks for nothing where it is off, or the config names an exact version; a config without one is followed",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({
+          dialect: "amp",
+          blocks: 10,
+          queries: { blocks: "SELECT * FROM anvil.blocks" }
+        })
+        const { state, url } = yield* publisher(world)
+        const sync = yield* startSync({ ...world.environment, AMP_ADMIN_API_ADDR: url, VERSION_POLL_INTERVAL_SECS: 1 })
+        yield* holdsAll(world, "blocks")
+        const before = state.requests
+        yield* Effect.sleep(2500)
+        assert.strictEqual(state.requests, before, "the version is exact")
+        const { version: _, ...unpinned } = manifestOf("amp", { blocks: "SELECT * FROM anvil.blocks" }) as Record<
+          string,
+          unknown
+        >
+        yield* edit(world, unpinned)
+        yield* sync.says("Successfully loaded new manifest: example v0.1.0")
+        const { blocks } = yield* epochs(world)
+        state.published = "0.3.0"
+        yield* sync.says("Successfully loaded new manifest: example v0.3.0")
+        yield* eventually("the table was restarted", Effect.map(epochs(world), (now) => now["blocks"] === blocks! + 1))
 
-      const off = yield* makeWorld({ dialect: "amp", blocks: 10 })
-      const other = yield* publisher(off)
-      yield* startSync({ ...withDataset(off, "_/anvil", "blocks"), AMP_ADMIN_API_ADDR: other.url })
-      yield* holdsAll(off, "blocks")
-      const asked = other.state.requests
-      yield* Effect.sleep(1500)
-      assert.strictEqual(other.state.requests, asked)
-    }), 60_000)
+        const off = yield* makeWorld({ dialect: "amp", blocks: 10 })
+        const other = yield* publisher(off)
+        yield* startSync({ ...withDataset(off, "_/anvil", "blocks"), AMP_ADMIN_API_ADDR: other.url })
+        yield* holdsAll(off, "blocks")
+        const asked = other.state.requests
+        yield* Effect.sleep(1500)
+        assert.strictEqual(other.state.requests, asked)
+      }),
+    60_000
+  )
 })

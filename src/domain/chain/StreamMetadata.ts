@@ -59,7 +59,10 @@ const rangeOf = (json: unknown): BlockRange => {
     end,
     hash,
     prevHash: prevHash === ZERO_HASH ? undefined : prevHash,
-    timestamp: typeof timestamp === "number" && Number.isSafeInteger(timestamp) ? timestamp : undefined
+    // Beyond PostgreSQL's year 294276 it is no time in seconds.
+    timestamp: typeof timestamp === "number" && Number.isSafeInteger(timestamp) && Math.abs(timestamp) < 9e12
+      ? timestamp
+      : undefined
   }
 }
 

@@ -4,8 +4,8 @@ import type { PoolClient, QueryArrayResult, QueryResult } from "pg"
 import { from as copyFrom } from "pg-copy-streams"
 import { classify, connectionLost, endsSession } from "./classify.ts"
 
-/** Statements that nothing but a lost connection can keep waiting, so that a deadline never hits a slow server. */
-const INSTANT = /^(?:BEGIN|ROLLBACK|COMMIT|SAVEPOINT|RELEASE)$/
+/** Statements that nothing but a lost connection can keep waiting (locks end before), so that no slow server is hit. */
+const INSTANT = /^(?:BEGIN|ROLLBACK|COMMIT|SAVEPOINT|RELEASE|INSERT|UPDATE)$/
 
 /**
  * One checked-out connection of the pool, as effect's SQL client wants it, plus COPY.

@@ -78,7 +78,9 @@ const reasonOf = (error: Fields, message: string, operation: string): SqlError.S
   if (code === "55P03") return new SqlError.LockTimeoutError(fields)
   if (code === "57014") return new SqlError.StatementTimeoutError(fields)
   // Connections, resources (disk full, too many clients), shutdown, I/O, and a standby that is about to be promoted.
-  if (/^(08|53|57|58)/.test(code) || code === "25006" || code === "55000") return new SqlError.ConnectionError(fields)
+  // 25P03 and 25P04: the server's patience with an open transaction; 54000 at COMMIT: a listener that does not listen.
+  const passing = ["25006", "55000", "25P03", "25P04"].includes(code) || (code === "54000" && operation === "COMMIT")
+  if (/^(08|53|57|58)/.test(code) || passing) return new SqlError.ConnectionError(fields)
   if (code.startsWith("28")) return new SqlError.AuthenticationError(fields)
   if (code === "42501") return new SqlError.AuthorizationError(fields)
   if (code.startsWith("42")) return new SqlError.SqlSyntaxError(fields)
