@@ -10,6 +10,9 @@ const greeting = (simulator: Simulator, options: SimulatorOptions): string => {
     `Simulating a ${simulator.dialect} server: ${simulator.chain.tip + 1n} blocks of network "${simulator.network}".`,
     `  Arrow Flight  ${simulator.flightUrl}`,
     `  Admin API     ${simulator.adminUrl}`,
+    `  Datasets      ${dataset} (raw) and ${
+      options.derivedName ?? "example"
+    }, each with tables blocks, transactions, logs`,
     `  Try           SELECT * FROM ${table} SETTINGS stream = true`
   ].join("\n")
 }

@@ -40,7 +40,7 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
   for (const { name } of manifest.tables) {
     if (info.tables.some((table) => table.name === name)) continue
     const version = `${info.namespace}/${info.name} ${info.version}`
-    yield* Effect.logWarning(`Table '${name}' is not among those of dataset ${version}; its query decides`)
+    yield* Effect.logInfo(`Table '${name}' has no namesake in dataset ${version}; its query alone says what it holds`)
   }
   return { manifest, info } satisfies Generation
 })

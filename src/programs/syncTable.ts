@@ -120,12 +120,16 @@ const announce = Effect.fnUntraced(function*(
 ) {
   const columns = schema.fields.map((field) => field.name)
   const all = /^select\s+\*\s+from\s/i.test(table.query.sql)
-  yield* Effect.logInfo(all ? log.selectsAll(table.name, columns.length) : log.selectsColumns(table.name, columns))
+  if (cursor === undefined) {
+    yield* Effect.logInfo(all ? log.selectsAll(table.name, columns.length) : log.selectsColumns(table.name, columns))
+  }
   for (const note of [...table.query.notes, ...writer.notes]) yield* Effect.logInfo(`Table '${table.name}': ${note}`)
   yield* Effect.logInfo(
     cursor === undefined ? log.fromTheBeginning(table.name) : log.resuming(table.name, cursor.block)
   )
 })
+
+const WORTH_A_LINE = 1_000
 
 const notePart = Effect.fnUntraced(function*({ approach, table }: TableSession, part: Part) {
   if (part._tag === "Range") yield* Ref.set(approach, resume)
@@ -165,7 +169,9 @@ const noteCommit = Effect.fnUntraced(function*(
   }
   if (chunk.rows > 0) {
     yield* Effect.logDebug(log.received(name, chunk.rows, `${chunk.firstBlock}-${chunk.lastBlock}`))
-    yield* Effect.logInfo(log.inserted(name, chunk.rows))
+    // At the tip every block is a chunk: a line for each would bury the others.
+    const level = chunk.rows < WORTH_A_LINE ? Effect.logDebug : Effect.logInfo
+    yield* level(log.inserted(name, chunk.rows))
     yield* Effect.logDebug(log.batchPerformance(elapsedMillis, chunk.rows, (yield* Ref.get(size)).rows))
   }
   if (watermark !== undefined && chunk.completed !== undefined) {

@@ -38,59 +38,70 @@ const holds = (world: World, ...tables: ReadonlyArray<"blocks" | "transactions" 
   eventually(`${tables.join()} hold the chain`, holdsCanonicalChain(world, tables))
 
 describe("hot reload of the program", () => {
-  it.live("I5 a TypeScript config with a helper: edits are taken, an endless loop is ended and changes nothing", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 40 })
-      const manifest = join(dirname(world.manifestPath), "amp.config.ts")
-      yield* put(world, { "amp.config.ts": config("logs: all(\"logs\")"), "queries.ts": queries })
-      const sync = yield* startAmpsync({ ...world.environment, DATASET_MANIFEST: manifest })
-      yield* sync.says(`File watcher initialized for '${manifest}'`)
-      yield* holds(world, "logs")
-      yield* put(world, { "amp.config.ts": config("logs: all(\"logs\"), blocks: all(\"blocks\")") })
-      yield* sync.says("Successfully loaded new manifest: example v0.1.0")
-      yield* holds(world, "logs", "blocks")
-      const before = yield* epochs(world)
+  it.live(
+    "I5 a TypeScript config with a helper: edits are taken, an endless loop is ended and changes nothing",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 40 })
+        const manifest = join(dirname(world.manifestPath), "amp.config.ts")
+        yield* put(world, { "amp.config.ts": config("logs: all(\"logs\")"), "queries.ts": queries })
+        const sync = yield* startAmpsync({ ...world.environment, DATASET_MANIFEST: manifest })
+        yield* sync.says(`File watcher initialized for '${manifest}'`)
+        yield* holds(world, "logs")
+        yield* put(world, { "amp.config.ts": config("logs: all(\"logs\"), blocks: all(\"blocks\")") })
+        yield* sync.says("Successfully loaded new manifest: example v0.1.0")
+        yield* holds(world, "logs", "blocks")
+        const before = yield* epochs(world)
 
-      yield* put(world, { "queries.ts": `${queries}\nfor (;;) {}` })
-      world.simulator.mine(1)
-      yield* holds(world, "logs", "blocks")
-      yield* sync.says("did not come to an end within 10 seconds")
-      yield* sync.says("Keeping previous configuration active")
-      world.simulator.mine(1)
-      yield* holds(world, "logs", "blocks")
-      assert.deepStrictEqual(yield* epochs(world), before)
+        yield* put(world, { "queries.ts": `${queries}\nfor (;;) {}` })
+        world.simulator.mine(1)
+        yield* holds(world, "logs", "blocks")
+        yield* sync.says("did not come to an end within 10 seconds")
+        yield* sync.says("Keeping previous configuration active")
+        world.simulator.mine(1)
+        yield* holds(world, "logs", "blocks")
+        assert.deepStrictEqual(yield* epochs(world), before)
 
-      yield* put(world, { "queries.ts": queries.replace("SELECT *", "SELECT  /* as before */  *") })
-      yield* sync.says(/Tables: 2 unchanged/)
-      assert.deepStrictEqual(yield* epochs(world), before)
-      assert.deepStrictEqual(yield* differences(world, "logs"), [])
+        yield* put(world, { "queries.ts": queries.replace("SELECT *", "SELECT  /* as before */  *") })
+        yield* sync.says(/Tables: 2 unchanged/)
+        assert.deepStrictEqual(yield* epochs(world), before)
+        assert.deepStrictEqual(yield* differences(world, "logs"), [])
 
-      // A stop does not wait for a config that is being evaluated.
-      yield* put(world, { "queries.ts": `${queries}\nfor (;;) {}` })
-      yield* Effect.sleep(2000)
-      const stopped = Date.now()
-      yield* sync.kill("SIGTERM")
-      assert.strictEqual((yield* sync.exited).code, 0, sync.output())
-      assert.isBelow(Date.now() - stopped, 5000)
-    }), 90_000)
+        // A stop does not wait for a config that is being evaluated.
+        yield* put(world, { "queries.ts": `${queries}\nfor (;;) {}` })
+        yield* Effect.sleep(2000)
+        const stopped = Date.now()
+        yield* sync.kill("SIGTERM")
+        assert.strictEqual((yield* sync.exited).code, 0, sync.output())
+        assert.isBelow(Date.now() - stopped, 5000)
+      }),
+    90_000
+  )
 
-  it.live("finds a bare file name in the working directory, however much happens there, and takes its edits", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "nozzle", blocks: 30 })
-      const name = `ampsync-test-${randomBytes(6).toString("hex")}.json`
-      const path = join(tmpdir(), name)
-      const write = (...tables: ReadonlyArray<string>) =>
-        Effect.promise(() => {
-          const entries = tables.map((table) => [table, { sql: `SELECT * FROM anvil.${table}` }])
-          return writeFile(path, JSON.stringify({ name: "example", version: "0.1.0", tables: Object.fromEntries(entries) }))
-        })
-      yield* Effect.acquireRelease(write("logs"), () => Effect.promise(() => rm(path)))
-      const sync = yield* startAmpsync({ ...world.environment, DATASET_MANIFEST: name })
-      yield* holds(world, "logs")
-      yield* write("logs", "blocks")
-      yield* sync.says("Successfully loaded new manifest: example v0.1.0")
-      yield* holds(world, "logs", "blocks")
-    }), 60_000)
+  it.live(
+    "finds a bare file name in the working directory, however much happens there, and takes its edits",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "nozzle", blocks: 30 })
+        const name = `ampsync-test-${randomBytes(6).toString("hex")}.json`
+        const path = join(tmpdir(), name)
+        const write = (...tables: ReadonlyArray<string>) =>
+          Effect.promise(() => {
+            const entries = tables.map((table) => [table, { sql: `SELECT * FROM anvil.${table}` }])
+            return writeFile(
+              path,
+              JSON.stringify({ name: "example", version: "0.1.0", tables: Object.fromEntries(entries) })
+            )
+          })
+        yield* Effect.acquireRelease(write("logs"), () => Effect.promise(() => rm(path)))
+        const sync = yield* startAmpsync({ ...world.environment, DATASET_MANIFEST: name })
+        yield* holds(world, "logs")
+        yield* write("logs", "blocks")
+        yield* sync.says("Successfully loaded new manifest: example v0.1.0")
+        yield* holds(world, "logs", "blocks")
+      }),
+    60_000
+  )
 
   it.live("follows a ConfigMap from one revision to the next", () =>
     Effect.gen(function*() {

@@ -112,33 +112,37 @@ describe("changes of ManifestSource", () => {
       yield* watched.nothingComes
     }))
 
-  it.live("sees changes of a module the config imports, of one that was missing, and of a file it reads", () =>
-    Effect.gen(function*() {
-      const root = yield* directoryOf({
-        "c.ts": "import { name } from \"./lib/names.ts\"\nimport data from \"./d.json\"\n" +
-          "export default ({ functionSource }) => ({ name: name + data.suffix + functionSource(\"f.js\").source.trim(), " +
-          "tables: { t: { sql: \"SELECT 1\" } } })",
-        "lib/names.ts": "export { name } from \"./deep.js\"",
-        "lib/deep.js": "export const name = \"a\"",
-        "d.json": "{ \"suffix\": \"_x\" }",
-        "f.js": "_f"
-      })
-      const watched = yield* watch(join(root, "c.ts"))
-      yield* Effect.promise(() => replace(join(root, "lib/deep.js"), "export const name = \"b\""))
-      assert.strictEqual(yield* watched.nextName, "b_x_f")
-      yield* Effect.promise(() => writeFile(join(root, "d.json"), "{ \"suffix\": \"_y\" }"))
-      assert.strictEqual(yield* watched.nextName, "b_y_f")
-      yield* Effect.promise(() => writeFile(join(root, "f.js"), "_g"))
-      assert.strictEqual(yield* watched.nextName, "b_y_g")
-      yield* Effect.promise(() => writeFile(join(root, "lib/names.ts"), "export { name } from \"./later\""))
-      assert.include((yield* watched.nextError).message, "cannot find the module \"./later\"")
-      yield* Effect.promise(() => writeFile(join(root, "lib/later.mts"), "export const name = \"late\""))
-      assert.strictEqual(yield* watched.nextName, "late_y_g")
-      yield* Effect.promise(() => appendFile(join(root, "lib/later.mts"), "\nexport const = 5"))
-      assert.include((yield* watched.nextError).message, "later.mts:2): syntax error")
-      yield* Effect.promise(() => writeFile(join(root, "lib/later.mts"), "export const name = \"healed\""))
-      assert.strictEqual(yield* watched.nextName, "healed_y_g")
-    }), 90_000)
+  it.live(
+    "sees changes of a module the config imports, of one that was missing, and of a file it reads",
+    () =>
+      Effect.gen(function*() {
+        const root = yield* directoryOf({
+          "c.ts": "import { name } from \"./lib/names.ts\"\nimport data from \"./d.json\"\n" +
+            "export default ({ functionSource }) => ({ name: name + data.suffix + functionSource(\"f.js\").source.trim(), " +
+            "tables: { t: { sql: \"SELECT 1\" } } })",
+          "lib/names.ts": "export { name } from \"./deep.js\"",
+          "lib/deep.js": "export const name = \"a\"",
+          "d.json": "{ \"suffix\": \"_x\" }",
+          "f.js": "_f"
+        })
+        const watched = yield* watch(join(root, "c.ts"))
+        yield* Effect.promise(() => replace(join(root, "lib/deep.js"), "export const name = \"b\""))
+        assert.strictEqual(yield* watched.nextName, "b_x_f")
+        yield* Effect.promise(() => writeFile(join(root, "d.json"), "{ \"suffix\": \"_y\" }"))
+        assert.strictEqual(yield* watched.nextName, "b_y_f")
+        yield* Effect.promise(() => writeFile(join(root, "f.js"), "_g"))
+        assert.strictEqual(yield* watched.nextName, "b_y_g")
+        yield* Effect.promise(() => writeFile(join(root, "lib/names.ts"), "export { name } from \"./later\""))
+        assert.include((yield* watched.nextError).message, "cannot find the module \"./later\"")
+        yield* Effect.promise(() => writeFile(join(root, "lib/later.mts"), "export const name = \"late\""))
+        assert.strictEqual(yield* watched.nextName, "late_y_g")
+        yield* Effect.promise(() => appendFile(join(root, "lib/later.mts"), "\nexport const = 5"))
+        assert.include((yield* watched.nextError).message, "later.mts:2): syntax error")
+        yield* Effect.promise(() => writeFile(join(root, "lib/later.mts"), "export const name = \"healed\""))
+        assert.strictEqual(yield* watched.nextName, "healed_y_g")
+      }),
+    90_000
+  )
 
   it.live("ends a config without an end, says so, and takes the next one", () =>
     Effect.gen(function*() {
@@ -161,7 +165,9 @@ describe("changes of ManifestSource", () => {
         yield* Effect.promise(() => writeFile(path, code))
         assert.include((yield* watched.nextError).message, "ended without exporting anything")
       }
-      yield* Effect.promise(() => writeFile(path, "setTimeout(() => { throw new Error(\"x\") })\nexport default new Promise(() => {})"))
+      yield* Effect.promise(() =>
+        writeFile(path, "setTimeout(() => { throw new Error(\"x\") })\nexport default new Promise(() => {})")
+      )
       assert.include((yield* watched.nextError).message, "failed outside of what it awaits: Error")
       // The loop is in a helper: healing that is enough.
       yield* Effect.promise(() => writeFile(path, `import "./loop.ts"\nexport default ${named("with_helper")}`))

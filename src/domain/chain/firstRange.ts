@@ -98,6 +98,7 @@ const reset = (state: FollowState, reason: string): Step => {
   return {
     _tag: "AnotherChain",
     reason:
-      `the server has another chain than the one stored up to block ${watermark}, or ignores the resume header: ${reason}`
+      `the server has another chain than the one stored up to block ${watermark}, or ignores the resume header: ${reason}; ` +
+      "ON_CHAIN_RESET=resync rebuilds the table from the server's chain"
   }
 }

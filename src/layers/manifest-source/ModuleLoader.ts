@@ -31,7 +31,6 @@ type Compiled = (
 
 const moduleExtensions = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"])
 
-
 export class ModuleLoader {
   readonly #jiti: Jiti
   readonly #virtual: Readonly<Record<string, unknown>>
@@ -146,5 +145,8 @@ const isPath = (specifier: string): boolean => /^\.{0,2}\//.test(specifier) || s
 const candidates = (specifier: string, parent: string): ReadonlyArray<string> => {
   const path = specifier.startsWith("file:") ? fileURLToPath(specifier) : resolve(dirname(parent), specifier)
   const endings = ["", ...moduleExtensions, ".json"]
-  return [...endings.map((ending) => path + ending), ...[...moduleExtensions].map((ending) => `${path}${sep}index${ending}`)]
+  return [
+    ...endings.map((ending) => path + ending),
+    ...[...moduleExtensions].map((ending) => `${path}${sep}index${ending}`)
+  ]
 }

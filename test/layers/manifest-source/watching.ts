@@ -26,11 +26,15 @@ export const watch = Effect.fnUntraced(function*(path: string, options: Manifest
     Effect.timeoutOrElse({ duration: PATIENCE, orElse: () => Effect.die(new Error(`no change within ${PATIENCE}`)) })
   )
   const watched: Watched = {
-    nextName: Effect.map(next, (change) =>
-      Result.isSuccess(change) ? change.success.dataset.name : assert.fail(change.failure.message)),
+    nextName: Effect.map(
+      next,
+      (change) => Result.isSuccess(change) ? change.success.dataset.name : assert.fail(change.failure.message)
+    ),
     nextError: Effect.map(next, (change) => Result.isFailure(change) ? change.failure : assert.fail("it loaded")),
-    nothingComes: Effect.map(Effect.timeoutOption(Queue.take(changes), "3 seconds"), (change) =>
-      assert.strictEqual(change._tag, "None", "a change came"))
+    nothingComes: Effect.map(
+      Effect.timeoutOption(Queue.take(changes), "3 seconds"),
+      (change) => assert.strictEqual(change._tag, "None", "a change came")
+    )
   }
   return watched
 })
