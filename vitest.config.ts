@@ -7,7 +7,8 @@ export default defineConfig({
     // One embedded PostgreSQL serves every file; two workers are what two cores can feed.
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000
+    // Generous: end-to-end tests run several processes each, and a busy machine is no failure.
+    testTimeout: 90_000,
+    hookTimeout: 90_000
   }
 })

@@ -192,7 +192,7 @@ const messageOf = (bytes: Buffer): Effect.Effect<[FlightData], FlightError> =>
 
 const failure = (operation: FlightError["operation"], error: grpc.ServiceError): FlightError => {
   // What a proxy answers while a server is replaced, in the clothes of a status that a server would mean for good.
-  const byProxy = /^Received HTTP status code/.test(error.details)
+  const byProxy = error.details.startsWith("Received HTTP status code")
   const tooLarge = error.code === grpc.status.RESOURCE_EXHAUSTED && /larger than max/i.test(error.details)
   return new FlightError({
     operation,
