@@ -30,7 +30,7 @@ export const makeTableFibers = Effect.gen(function*() {
   )
 
   /** Invariant I3: the fiber that was there has come to its end, whatever it waited for, before another one may begin. */
-  const stop = (name: string) => Effect.asVoid(Effect.forkChild(FiberMap.remove(fibers, name)))
+  const stop = (name: string) => FiberMap.remove(fibers, name)
 
   const start = Effect.fnUntraced(function*(table: TableSpec, inForce: Ref.Ref<Generation>) {
     yield* status.update(table.name, () => ({ phase: "starting", reason: undefined }))

@@ -2,7 +2,7 @@
  * Runs queries on a Nozzle / Amp server over Arrow Flight SQL.
  *
  * Owns the connection and what a call needs (headers, tickets, keep-alive); it does not look into the messages: they leave
- * as the server sent them, in order, none dropped.
+ * as the server sent them, in order, none dropped before a failure is told.
  */
 import type { Effect, Scope, Stream } from "effect"
 import { Context, Schema } from "effect"

@@ -59,6 +59,8 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])("the program against a serv
         for (const depth of [1, 0, 0, 4, 0, 11, 0]) {
           if (depth === 0) world.simulator.mine(1)
           else world.simulator.reorg(depth)
+          yield* awaitCanonicalChain(world)
+          // The watermark stays as it is for as long as a reader may need to look.
           yield* Effect.sleep(150)
         }
         yield* awaitCanonicalChain(world)
@@ -78,6 +80,6 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])("the program against a serv
         assert.isAbove(snapshots.judged(), 3, "snapshots were judged at several watermarks")
         assert.deepStrictEqual(yield* allDifferences(world), [])
       }),
-    120_000
+    180_000
   )
 })

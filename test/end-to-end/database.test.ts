@@ -59,7 +59,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         assert.deepStrictEqual(yield* allDifferences(world), [])
         assert.notInclude(process.output(), "is parked")
       }),
-    120_000
+    180_000
   )
 
   it.live(
@@ -87,7 +87,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         assert.include(process.output(), "Retrying stream")
         assert.notInclude(process.output(), "is parked")
       }),
-    120_000
+    180_000
   )
 })
 
@@ -113,7 +113,7 @@ describe("a database that goes away", () => {
       yield* startProxy(target, environment.port)
       yield* awaitCanonicalChain(world)
       assert.deepStrictEqual(yield* allDifferences(world), [])
-    }), 90_000)
+    }), 180_000)
 
   it.live("a table that somebody drops is made again and filled from the first block", () =>
     Effect.gen(function*() {
@@ -125,7 +125,7 @@ describe("a database that goes away", () => {
       yield* awaitCanonicalChain(world)
       assert.deepStrictEqual(yield* allDifferences(world), [])
       assert.include(process.output(), "starts from the first block")
-    }), 60_000)
+    }), 180_000)
 })
 
 describe("two processes on the same tables", () => {
@@ -162,7 +162,7 @@ describe("two processes on the same tables", () => {
         assert.deepStrictEqual(yield* snapshots.violations, [])
         assert.deepStrictEqual(yield* allDifferences(world), [])
       }),
-    90_000
+    180_000
   )
 
   it.live(
@@ -203,6 +203,6 @@ describe("two processes on the same tables", () => {
         assert.deepStrictEqual(yield* snapshots.violations, [])
         assert.deepStrictEqual(yield* allDifferences(world), [])
       }),
-    120_000
+    180_000
   )
 })

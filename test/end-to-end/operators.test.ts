@@ -50,7 +50,7 @@ describe("a stop", () => {
         assert.deepStrictEqual(yield* allDifferences(world), [])
         yield* stopped(second, signal)
       }),
-    60_000
+    180_000
   )
 
   it.live("I6 while the database does not answer exits 0 in time all the same", () =>
@@ -67,7 +67,7 @@ describe("a stop", () => {
       yield* startAmpsync(world.environment)
       yield* awaitCanonicalChain(world)
       assert.deepStrictEqual(yield* allDifferences(world), [])
-    }), 60_000)
+    }), 180_000)
 
   it.live("before anything could start exits 0 too", () =>
     Effect.gen(function*() {
@@ -79,7 +79,7 @@ describe("a stop", () => {
       })
       yield* process.says("Database is not reachable")
       yield* stopped(process, "SIGINT")
-    }), 30_000)
+    }), 180_000)
 })
 
 const isWaiting = ({ database }: World) =>
@@ -145,7 +145,7 @@ describe("a bad environment", () => {
       ) assert.include(output, variable)
       assert.notInclude(output, "s3cret")
       assert.notMatch(output, /\n\s+at /, "no stack trace")
-    }), 30_000)
+    }), 180_000)
 
   it.live(
     "a config file with a mistake in it ends with the exit code 2 and says where the mistake is",
@@ -165,7 +165,7 @@ describe("a bad environment", () => {
         assert.match(process.output(), /dataset\.mjs[^]*blocks/)
         assert.notInclude(process.output(), "s3cret")
       }),
-    30_000
+    180_000
   )
 })
 
@@ -246,7 +246,7 @@ describe("secrets", () => {
           assert.isAbove(output().length, 50)
         }
       }),
-    60_000
+    180_000
   )
 })
 
@@ -271,7 +271,7 @@ describe("what was there before", () => {
         }])
         assert.deepStrictEqual(yield* database.query("SELECT * FROM transactions"), [{ one: 1 }])
       }),
-    30_000
+    180_000
   )
 
   it.live(
@@ -314,6 +314,6 @@ describe("what was there before", () => {
           })
         )
       }),
-    60_000
+    180_000
   )
 })

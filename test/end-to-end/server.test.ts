@@ -61,7 +61,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         assert.deepStrictEqual(yield* allDifferences(world), [])
         assert.notInclude(process.output(), "is parked")
       }),
-    90_000
+    180_000
   )
 
   it.live(
@@ -85,7 +85,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         assert.deepStrictEqual(yield* snapshots.violations, [])
         assert.deepStrictEqual(yield* allDifferences(world), [])
       }),
-    90_000
+    180_000
   )
 
   it.live(
@@ -111,7 +111,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         yield* syncOnce(world)
         assert.deepStrictEqual(yield* allDifferences(world), [])
       }),
-    90_000
+    180_000
   )
 
   it.live(
@@ -131,7 +131,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         yield* syncOnce(world, { ON_CHAIN_RESET: "resync" })
         assert.deepStrictEqual(yield* allDifferences(world), [])
       }),
-    90_000
+    180_000
   )
 
   it.live(
@@ -163,7 +163,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         yield* awaitCanonicalChain(world, healthy)
         assert.deepStrictEqual(yield* allDifferences(world, healthy), [])
       }),
-    60_000
+    180_000
   )
 
   it.live(
@@ -220,6 +220,6 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         yield* startAmpsync(world.environment)
         yield* awaitEqual("a reorg while it was down")
       }),
-    90_000
+    180_000
   )
 })

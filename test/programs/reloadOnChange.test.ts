@@ -1,15 +1,35 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import { rm } from "node:fs/promises"
+import pg from "pg"
 import { allDifferences, differences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
+import { startProxy, throughProxy } from "../support/proxy.ts"
 import { watchSnapshots } from "../support/snapshots.ts"
-import { allTables, makeWorld, manifestOf } from "../support/world.ts"
+import { allTables, makeWorld, manifestOf, type World } from "../support/world.ts"
 import { assertSameStreams, edit, epochs, goesOn, holdsAll, rowsOf, startSync, streamsOpened } from "./runningSync.ts"
 
 const LOADED = "Successfully loaded new manifest: example v0.1.0"
 const CHANGED = "Manifest file changed, initiating hot-reload..."
 const KEEPING = "Keeping previous configuration active"
+/** Nobody else can write `table` until the lock is released or the scope closes. */
+const locked = Effect.fnUntraced(function*({ database }: World, table: string) {
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new pg.Client({ connectionString: database.url })
+      await client.connect()
+      await client.query(`BEGIN; LOCK TABLE ${database.schema}.${table} IN SHARE MODE`)
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
+  const waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = to_regclass($1)"
+  return {
+    isWaitedFor: Effect.map(database.query(waiting, [`${database.schema}.${table}`]), (rows) => rows.length > 0),
+    release: Effect.promise(() => client.query("ROLLBACK"))
+  }
+})
+
 const blocks = "SELECT _block_num, block_num, hash FROM anvil.blocks"
 const two = { blocks, logs: "SELECT * FROM anvil.logs" }
 
@@ -170,6 +190,42 @@ describe("hot reload", () => {
       assert.lengthOf(sync.lines.filter((line) => line.startsWith("Failed to reload")), 1, "it is said once")
     }))
 
+  it.live("I5 a change that meets a database that is down is taken when it is back, and what it owes is done then", () =>
+    Effect.gen(function*() {
+      const everything = { ...two, transactions: "SELECT * FROM anvil.transactions" }
+      const world = yield* makeWorld({ dialect: "nozzle", blocks: 40, maxRangeBlocks: 30, queries: everything })
+      const real = Number(new URL(world.database.url).port)
+      const up = yield* Scope.make()
+      const proxy = yield* Scope.provide(startProxy(real), up)
+      const url = throughProxy(world.database.url, proxy)
+      const sync = yield* startSync({ ...world.environment, DATABASE_URL: url })
+      for (const table of ["blocks", "logs", "transactions"] as const) yield* holdsAll(world, table)
+      yield* Scope.close(up, Exit.void)
+      world.simulator.reorg(2, 4)
+      yield* edit(world, two)
+      yield* sync.says("Table 'transactions' is no longer in the config")
+      const from = sync.lines.length
+      yield* edit(world, { ...two, more: "SELECT * FROM anvil.blocks" })
+      yield* sync.says(`${KEEPING}; trying the new one again`, from)
+      yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void)).pipe(
+        Effect.flatMap((scope) => Scope.provide(startProxy(real, proxy.port), scope))
+      )
+      yield* sync.says(LOADED, from)
+      yield* holdsAll(world, "blocks", "more")
+      for (const table of ["blocks", "logs"] as const) yield* holdsAll(world, table)
+      assert.deepStrictEqual(yield* differences(world, "logs"), [])
+      yield* eventually(
+        "the provisional rows of the table that is gone are gone",
+        Effect.map(
+          world.database.query(
+            "SELECT 1 FROM transactions WHERE _block_num > " +
+              "(SELECT max_block_num FROM _ampsync_checkpoints WHERE table_name = 'transactions')"
+          ),
+          (rows) => rows.length === 0
+        )
+      )
+    }), 60_000)
+
   it.live("a change of mind ends the wait for a server that is down", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
@@ -198,6 +254,26 @@ describe("hot reload", () => {
       yield* holdsAll(world, "blocks")
       assert.strictEqual((yield* epochs(world))["logs"], logs)
       assert.include(sync.lines, "Tables: 1 unchanged, 1 started, 1 retried")
+    }))
+
+  it.live("I3 a table that cannot end at once is waited for before it begins anew", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
+      const sync = yield* startSync(world.environment)
+      yield* holdsAll(world, "logs")
+      const lock = yield* locked(world, "logs")
+      world.simulator.mine(5)
+      yield* eventually("a commit waits for the lock", lock.isWaitedFor)
+      const from = sync.lines.length
+      yield* edit(world, { ...two, logs: "SELECT * FROM anvil.logs WHERE block_num >= 0" })
+      yield* sync.says(LOADED, from)
+      const at = (text: string) =>
+        sync.times[sync.lines.findIndex((line, index) => index >= from && line.includes(text))]!
+      // What a transaction in flight is granted.
+      assert.isAbove(at(LOADED) - at(CHANGED), 1500)
+      yield* lock.release
+      yield* goesOn(world, ["logs", "blocks"])
+      assert.deepStrictEqual(yield* differences(world, "logs"), [])
     }))
 
   it.live(

@@ -13,6 +13,8 @@ import { manifestOf, type Queries, type World } from "../support/world.ts"
 export interface RunningSync {
   /** Every line it logged so far. */
   readonly lines: ReadonlyArray<string>
+  /** When each line was logged: milliseconds. */
+  readonly times: ReadonlyArray<number>
   readonly status: SyncStatus["Service"]
   /** Waits until it logs `text`, counting from the line `after`. */
   readonly says: (text: string, after?: number) => Effect.Effect<void>
@@ -27,7 +29,11 @@ export const startSync = Effect.fnUntraced(function*(
   options: ManifestSourceOptions = {}
 ): Effect.fn.Return<RunningSync, never, Scope.Scope> {
   const lines: Array<string> = []
-  const logger = Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))
+  const times: Array<number> = []
+  const logger = Logger.make<unknown, void>(({ message }) => {
+    lines.push([message].flat().join(" "))
+    times.push(performance.now())
+  })
   const logging = Logger.layer([logger])
   const context = yield* Effect.orDie(
     Layer.build(Layer.provideMerge(services, Layer.merge(layerFrom(environment), logging)))
@@ -43,6 +49,7 @@ export const startSync = Effect.fnUntraced(function*(
   ))
   return {
     lines,
+    times,
     status: Context.get(context, SyncStatus),
     says: (text, after = 0) =>
       eventually(

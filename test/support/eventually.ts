@@ -11,7 +11,7 @@ const PAUSE_MILLIS = 40
 export const eventually = <E, R>(
   what: string | (() => string),
   holds: Effect.Effect<boolean, E, R>,
-  patience = 30_000
+  patience = 60_000
 ): Effect.Effect<void, E, R> =>
   Effect.gen(function*() {
     const until = Date.now() + patience

@@ -1,0 +1,117 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Logger, Result } from "effect"
+import { SqlError } from "effect/sql"
+import { TestClock } from "effect/testing"
+import type { IndexPlan } from "../../src/domain/postgres/tableIndexes.ts"
+import { noSettings } from "../../src/domain/TableSettings.ts"
+import { makeTableSpec } from "../../src/domain/TableSpec.ts"
+import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
+import { buildIndexes } from "../../src/programs/buildIndexes.ts"
+import { SyncStatus } from "../../src/services/SyncStatus.ts"
+import { TableIndexes } from "../../src/services/TableIndexes.ts"
+
+const table = Result.getOrThrow(makeTableSpec("t", "SELECT a FROM b.c", { ...noSettings, indexes: [["a"]] }))
+
+const failure = (reason: "ConnectionError" | "SqlSyntaxError") => {
+  const fields = { message: `a ${reason}`, operation: "CREATE", cause: "" }
+  return new SqlError.SqlError({
+    reason: reason === "ConnectionError" ? new SqlError.ConnectionError(fields) : new SqlError.SqlSyntaxError(fields)
+  })
+}
+
+const missing: IndexPlan = {
+  broken: [],
+  missing: [{ name: "t_a", columns: ["a"] }],
+  superfluous: [{ name: "t_old", columns: ["old"], isValid: true, isPlain: true }]
+}
+
+/** Runs `buildIndexes` on builds that come out as `outcomes` say, and gives what it logged. */
+const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError>, plan = missing) =>
+  Effect.gen(function*() {
+    const lines: Array<string> = []
+    const builds: Array<boolean | SqlError.SqlError> = []
+    const indexes = TableIndexes.of({
+      plan: () => Effect.succeed(plan),
+      build: (_, wanted, onEvent) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(wanted, [["a"]])
+          const outcome = outcomes[builds.length] ?? true
+          builds.push(outcome)
+          if (typeof outcome !== "boolean") return yield* outcome
+          if (outcome) yield* onEvent({ kind: "built", name: "t_a" })
+          return outcome
+        })
+    })
+    const logger = Logger.make(({ message }) => void lines.push(String(message)))
+    const layer = Layer.mergeAll(statusLayer, Layer.succeed(TableIndexes, indexes), Logger.layer([logger]))
+    return { builds, lines, layer }
+  })
+
+const caughtUp = Effect.flatMap(SyncStatus, (status) => status.update("t", () => ({ phase: "caught up" })))
+
+describe("the indexes of a table", () => {
+  it.effect("wait until it has caught up", () =>
+    Effect.gen(function*() {
+      const { builds, layer, lines } = yield* bench([])
+      yield* Effect.gen(function*() {
+        const status = yield* SyncStatus
+        const fiber = yield* Effect.forkChild(buildIndexes(table))
+        for (const phase of ["starting", "catching up", "retrying", "standby"] as const) {
+          yield* status.update("t", () => ({ phase }))
+          yield* status.update("other", () => ({ phase: "caught up" }))
+          yield* TestClock.adjust("1 hour")
+        }
+        assert.lengthOf(builds, 0)
+        yield* caughtUp
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(builds, [true])
+        assert.include(lines.join("\n"), "Table 't' has index t_a")
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.effect("are tried again where that may help, and one that is wanted no longer is mentioned once", () =>
+    Effect.gen(function*() {
+      const { builds, layer, lines } = yield* bench([failure("ConnectionError"), failure("ConnectionError"), true])
+      yield* Effect.gen(function*() {
+        yield* caughtUp
+        const fiber = yield* Effect.forkChild(buildIndexes(table))
+        yield* TestClock.adjust("10 minutes")
+        yield* Fiber.join(fiber)
+        assert.lengthOf(builds, 3)
+        assert.lengthOf(lines.filter((line) => line.includes("an index could not be built, trying again")), 2)
+        assert.lengthOf(lines.filter((line) => line.includes("keeps index t_old")), 1)
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.effect("that cannot be built are said and given up, and the table goes on", () =>
+    Effect.gen(function*() {
+      const { builds, layer, lines } = yield* bench([failure("SqlSyntaxError")])
+      yield* Effect.gen(function*() {
+        yield* caughtUp
+        yield* buildIndexes(table)
+        assert.lengthOf(builds, 1)
+        assert.include(lines.join("\n"), "Table 't' is synced, but an index could not be built: a SqlSyntaxError")
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.effect("that somebody else builds are waited for", () =>
+    Effect.gen(function*() {
+      const { builds, layer } = yield* bench([false, false, true])
+      yield* Effect.gen(function*() {
+        yield* caughtUp
+        const fiber = yield* Effect.forkChild(buildIndexes(table))
+        yield* TestClock.adjust("5 seconds")
+        assert.lengthOf(builds, 1)
+        yield* TestClock.adjust("20 seconds")
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(builds, [false, false, true])
+      }).pipe(Effect.provide(layer))
+    }))
+
+  it.effect("need no connection where all are there", () =>
+    Effect.gen(function*() {
+      const { builds, layer } = yield* bench([], { ...missing, missing: [], superfluous: [] })
+      yield* Effect.andThen(caughtUp, buildIndexes(table)).pipe(Effect.provide(layer))
+      assert.lengthOf(builds, 0)
+    }))
+})
