@@ -190,41 +190,45 @@ describe("hot reload", () => {
       assert.lengthOf(sync.lines.filter((line) => line.startsWith("Failed to reload")), 1, "it is said once")
     }))
 
-  it.live("I5 a change that meets a database that is down is taken when it is back, and what it owes is done then", () =>
-    Effect.gen(function*() {
-      const everything = { ...two, transactions: "SELECT * FROM anvil.transactions" }
-      const world = yield* makeWorld({ dialect: "nozzle", blocks: 40, maxRangeBlocks: 30, queries: everything })
-      const real = Number(new URL(world.database.url).port)
-      const up = yield* Scope.make()
-      const proxy = yield* Scope.provide(startProxy(real), up)
-      const url = throughProxy(world.database.url, proxy)
-      const sync = yield* startSync({ ...world.environment, DATABASE_URL: url })
-      for (const table of ["blocks", "logs", "transactions"] as const) yield* holdsAll(world, table)
-      yield* Scope.close(up, Exit.void)
-      world.simulator.reorg(2, 4)
-      yield* edit(world, two)
-      yield* sync.says("Table 'transactions' is no longer in the config")
-      const from = sync.lines.length
-      yield* edit(world, { ...two, more: "SELECT * FROM anvil.blocks" })
-      yield* sync.says(`${KEEPING}; trying the new one again`, from)
-      yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void)).pipe(
-        Effect.flatMap((scope) => Scope.provide(startProxy(real, proxy.port), scope))
-      )
-      yield* sync.says(LOADED, from)
-      yield* holdsAll(world, "blocks", "more")
-      for (const table of ["blocks", "logs"] as const) yield* holdsAll(world, table)
-      assert.deepStrictEqual(yield* differences(world, "logs"), [])
-      yield* eventually(
-        "the provisional rows of the table that is gone are gone",
-        Effect.map(
-          world.database.query(
-            "SELECT 1 FROM transactions WHERE _block_num > " +
-              "(SELECT max_block_num FROM _ampsync_checkpoints WHERE table_name = 'transactions')"
-          ),
-          (rows) => rows.length === 0
+  it.live(
+    "I5 a change that meets a database that is down is taken when it is back, and what it owes is done then",
+    () =>
+      Effect.gen(function*() {
+        const everything = { ...two, transactions: "SELECT * FROM anvil.transactions" }
+        const world = yield* makeWorld({ dialect: "nozzle", blocks: 40, maxRangeBlocks: 30, queries: everything })
+        const real = Number(new URL(world.database.url).port)
+        const up = yield* Scope.make()
+        const proxy = yield* Scope.provide(startProxy(real), up)
+        const url = throughProxy(world.database.url, proxy)
+        const sync = yield* startSync({ ...world.environment, DATABASE_URL: url })
+        for (const table of ["blocks", "logs", "transactions"] as const) yield* holdsAll(world, table)
+        yield* Scope.close(up, Exit.void)
+        world.simulator.reorg(2, 4)
+        yield* edit(world, two)
+        yield* sync.says("Table 'transactions' is no longer in the config")
+        const from = sync.lines.length
+        yield* edit(world, { ...two, more: "SELECT * FROM anvil.blocks" })
+        yield* sync.says(`${KEEPING}; trying the new one again`, from)
+        yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void)).pipe(
+          Effect.flatMap((scope) => Scope.provide(startProxy(real, proxy.port), scope))
         )
-      )
-    }), 60_000)
+        yield* sync.says(LOADED, from)
+        yield* holdsAll(world, "blocks", "more")
+        for (const table of ["blocks", "logs"] as const) yield* holdsAll(world, table)
+        assert.deepStrictEqual(yield* differences(world, "logs"), [])
+        yield* eventually(
+          "the provisional rows of the table that is gone are gone",
+          Effect.map(
+            world.database.query(
+              "SELECT 1 FROM transactions WHERE _block_num > " +
+                "(SELECT max_block_num FROM _ampsync_checkpoints WHERE table_name = 'transactions')"
+            ),
+            (rows) => rows.length === 0
+          )
+        )
+      }),
+    60_000
+  )
 
   it.live("a change of mind ends the wait for a server that is down", () =>
     Effect.gen(function*() {
