@@ -1,14 +1,15 @@
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import { isSameWatermark } from "../domain/chain/watermarks.ts"
 import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
 import type { Advance, Claim, TableIdentity } from "../services/Checkpoints.ts"
-import { Checkpoints, Fenced, TableHeld, TableRefused } from "../services/Checkpoints.ts"
+import { Checkpoints, Fenced, TableHeld } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 import { activityOf } from "./checkpoints/activity.ts"
 import { bookkeepingDdl, missingRights } from "./checkpoints/ddl.ts"
+import { columnsOf, makeLooks, refuseOwner, type Row } from "./checkpoints/looks.ts"
 
 /** A writer that said nothing for so long is taken for dead: three heartbeats of two seconds. */
 const STALE = "interval '6 seconds'"
@@ -139,52 +140,6 @@ const make = Effect.gen(function*() {
     return ended.length
   })
 
-  const look = Effect.fn("Checkpoints.look")(function*(identity: TableIdentity) {
-    // Before the first start there is nothing to look at, and an earlier version may have fewer columns.
-    const row = yield* rowOf(identity.table)
-    if (row === undefined) {
-      const { positionColumn } = identity
-      return { history: [], positionColumn, isNew: true, earlierFingerprint: undefined, earlierColumns: undefined }
-    }
-    if (row["dataset"] !== identity.dataset && row["exists"] === true) {
-      return yield* refuseOwner(identity, row["dataset"] ?? null)
-    }
-    const { max_block_num: block, position_column: positionColumn, query_fingerprint: earlier, watermark_hash: hash } =
-      row
-    return {
-      history: block === null ? [] : [{ block: BigInt(block as string), hash: String(hash) }],
-      positionColumn: String(positionColumn),
-      isNew: false,
-      earlierFingerprint: typeof earlier === "string" && earlier !== identity.fingerprint ? earlier : undefined,
-      earlierColumns: columnsOf(row["column_names"])
-    }
-  })
-
-  const rowOf = Effect.fnUntraced(function*(table: string) {
-    const [bookkeeping] = yield* run("SELECT to_regclass($1) IS NOT NULL AS exists", [`${schema}._ampsync_checkpoints`])
-    if (bookkeeping?.["exists"] !== true) return undefined
-    const [found] = yield* run(
-      `SELECT to_jsonb(c) || jsonb_build_object(
-         'max_block_num', c.max_block_num::text,
-         'exists', to_regclass(format('%I.%I', $2::text, c.table_name)) IS NOT NULL
-       ) AS row FROM ${schema}._ampsync_checkpoints c WHERE c.table_name = $1`,
-      [table, databaseSchema]
-    )
-    return found?.["row"] as Row | undefined
-  })
-
-  const recorded = Effect.fn("Checkpoints.recorded")(function*(table: string) {
-    const row = yield* rowOf(table)
-    if (row === undefined || typeof row["dataset"] !== "string") return Option.none<TableIdentity>()
-    return Option.some({
-      table,
-      dataset: row["dataset"],
-      version: typeof row["dataset_version"] === "string" ? row["dataset_version"] : undefined,
-      fingerprint: String(row["query_fingerprint"]),
-      positionColumn: String(row["position_column"])
-    })
-  })
-
   const forget = Effect.fn("Checkpoints.forget")(function*(held: Claim, rows: bigint) {
     yield* run(`DELETE FROM ${schema}._ampsync_watermarks WHERE table_name = $1`, [held.table])
     const [row] = yield* run(
@@ -295,8 +250,7 @@ const make = Effect.gen(function*() {
     pending,
     activity,
     claim,
-    look,
-    recorded,
+    ...makeLooks(run, databaseSchema),
     evictStale,
     forget,
     advance,
@@ -307,8 +261,6 @@ const make = Effect.gen(function*() {
 })
 
 export const layer: Layer.Layer<Checkpoints, never, PgPool | AmpsyncConfig> = Layer.effect(Checkpoints, make)
-
-type Row = Record<string, unknown>
 
 const claimOf = (
   table: string,
@@ -333,16 +285,4 @@ const claimOf = (
   history: history.map((entry) => ({ block: BigInt(entry["block_num"] as string), hash: entry["hash"] as string }))
 })
 
-const columnsOf = (names: unknown): ReadonlyArray<string> | undefined => Array.isArray(names) ? names : undefined
-
 const optionalBlock = (value: unknown): bigint | undefined => (value === null ? undefined : BigInt(value as string))
-
-const refuseOwner = (identity: TableIdentity, owner: unknown): TableRefused =>
-  new TableRefused({
-    table: identity.table,
-    reason: owner === null
-      ? "it was filled by an earlier ampsync, whose checkpoint does not say on which chain; " +
-        "set DATABASE_SCHEMA to another schema to sync afresh beside it, or drop it to start again"
-      : `dataset ${String(owner)} fills it, not ${identity.dataset}; ` +
-        "set DATABASE_SCHEMA to another schema, or drop it to start again"
-  })

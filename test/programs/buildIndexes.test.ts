@@ -12,12 +12,9 @@ import { TableIndexes } from "../../src/services/TableIndexes.ts"
 
 const table = Result.getOrThrow(makeTableSpec("t", "SELECT a FROM b.c", { ...noSettings, indexes: [["a"]] }))
 
-const failure = (reason: "ConnectionError" | "SqlSyntaxError") => {
-  const fields = { message: `a ${reason}`, operation: "CREATE", cause: "" }
-  return new SqlError.SqlError({
-    reason: reason === "ConnectionError" ? new SqlError.ConnectionError(fields) : new SqlError.SqlSyntaxError(fields)
-  })
-}
+const fields = { operation: "CREATE", cause: "" }
+const lost = new SqlError.SqlError({ reason: new SqlError.ConnectionError({ ...fields, message: "it was lost" }) })
+const wrong = new SqlError.SqlError({ reason: new SqlError.SqlSyntaxError({ ...fields, message: "it is wrong" }) })
 
 const missing: IndexPlan = {
   broken: [],
@@ -71,7 +68,7 @@ describe("the indexes of a table", () => {
 
   it.effect("are tried again where that may help, and one that is wanted no longer is mentioned once", () =>
     Effect.gen(function*() {
-      const { builds, layer, lines } = yield* bench([failure("ConnectionError"), failure("ConnectionError"), true])
+      const { builds, layer, lines } = yield* bench([lost, lost, true])
       yield* Effect.gen(function*() {
         yield* caughtUp
         const fiber = yield* Effect.forkChild(buildIndexes(table))
@@ -85,12 +82,12 @@ describe("the indexes of a table", () => {
 
   it.effect("that cannot be built are said and given up, and the table goes on", () =>
     Effect.gen(function*() {
-      const { builds, layer, lines } = yield* bench([failure("SqlSyntaxError")])
+      const { builds, layer, lines } = yield* bench([wrong])
       yield* Effect.gen(function*() {
         yield* caughtUp
         yield* buildIndexes(table)
         assert.lengthOf(builds, 1)
-        assert.include(lines.join("\n"), "Table 't' is synced, but an index could not be built: a SqlSyntaxError")
+        assert.include(lines.join("\n"), "Table 't' is synced, but an index could not be built: it is wrong")
       }).pipe(Effect.provide(layer))
     }))
 

@@ -136,6 +136,11 @@ describe("ampsync plan", () => {
           /blocks: nothing to do\n {2}-- once it has caught up:\n {2}CREATE INDEX CONCURRENTLY "blocks_hash_idx_/
         )
         assert.deepStrictEqual(yield* inventory(world), before)
+        const queries = { logs: "SELECT block_num, tx_hash FROM anvil.logs", blocks: "SELECT * FROM anvil.blocks" }
+        yield* configure(world, queries, { blocks: { indexes: [["hash"]] } })
+        assert.strictEqual((yield* plan(world.environment)).code, 3, "an index alone is a change as well")
+        yield* configure(world, queries)
+        assert.strictEqual((yield* plan(world.environment)).code, 0)
       }),
     60_000
   )
