@@ -2,6 +2,7 @@
 import { Result } from "effect"
 import { fingerprint } from "./fingerprint.ts"
 import { type ColumnOverride, formatOverrideType } from "./postgres/columnOverride.ts"
+import { MAX_IDENTIFIER_BYTES } from "./postgres/identifiers.ts"
 import { type StreamingQuery, streamingQuery } from "./streamingQuery.ts"
 import { noSettings, type TableSettings } from "./TableSettings.ts"
 
@@ -46,14 +47,11 @@ export const makeTableSpec = (
 /** Begins with what no query holds between its words. */
 const storedAs = ({ column, type }: ColumnOverride): string => `\n${JSON.stringify(column)} ${formatOverrideType(type)}`
 
-/** PostgreSQL cuts identifiers at NAMEDATALEN - 1 bytes, silently, so two tables could become one. */
-export const maxIdentifierBytes = 63
-
 export const tableNameProblem = (name: string): string | undefined => {
   if (name === "") return "a table needs a name"
   if (name.includes("\0")) return "a table name cannot hold a NUL character"
-  if (new TextEncoder().encode(name).length > maxIdentifierBytes) {
-    return `a table name has at most ${maxIdentifierBytes} bytes in PostgreSQL`
+  if (new TextEncoder().encode(name).length > MAX_IDENTIFIER_BYTES) {
+    return `a table name has at most ${MAX_IDENTIFIER_BYTES} bytes in PostgreSQL`
   }
   return name.toLowerCase().startsWith("_ampsync")
     ? "names that begin with _ampsync belong to the bookkeeping"

@@ -1,7 +1,8 @@
 /** Parsers of single settings: a text in, a value out, or what was found and what is allowed. */
 import { Result } from "effect"
 import { type DatasetReference, parseDatasetReference } from "./Dataset.ts"
-import { maxIdentifierBytes, tableNameProblem } from "./TableSpec.ts"
+import { MAX_IDENTIFIER_BYTES } from "./postgres/identifiers.ts"
+import { tableNameProblem } from "./TableSpec.ts"
 
 export interface InvalidSetting {
   /** Reads on after the name of the setting. */
@@ -55,8 +56,8 @@ export const httpAddress = (text: string): Parsed<URL> => {
 
 /** A schema of PostgreSQL, kept exactly as written. */
 export const schemaName = (text: string): Parsed<string> => {
-  const allowed = `a name of at most ${maxIdentifierBytes} bytes that is not one of PostgreSQL's own schemas`
-  const tooLong = new TextEncoder().encode(text).length > maxIdentifierBytes
+  const allowed = `a name of at most ${MAX_IDENTIFIER_BYTES} bytes that is not one of PostgreSQL's own schemas`
+  const tooLong = new TextEncoder().encode(text).length > MAX_IDENTIFIER_BYTES
   return tooLong || text.includes("\0") || text.startsWith("pg_") || text === "information_schema"
     ? fail(`is ${quoted(text)}`, allowed)
     : Result.succeed(text)

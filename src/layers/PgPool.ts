@@ -6,6 +6,7 @@ import type { SqlError } from "effect/sql"
 import { SqlClient } from "effect/sql"
 import pg from "pg"
 import type { DatabaseTarget } from "../domain/DatabaseTarget.ts"
+import { MAX_IDENTIFIER_BYTES } from "../domain/postgres/identifiers.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 import { classify } from "./pg-pool/classify.ts"
@@ -64,11 +65,8 @@ export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.
 
 export const layer: Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> = layerWith({})
 
-/** NAMEDATALEN - 1: longer names are cut by the server, with a notice. */
-const MAX_ACTIVITY_BYTES = 63
-
 const activityLiteral = (activity: string): string =>
-  pg.escapeLiteral(Buffer.from(activity).subarray(0, MAX_ACTIVITY_BYTES).toString())
+  pg.escapeLiteral(Buffer.from(activity).subarray(0, MAX_IDENTIFIER_BYTES).toString())
 
 const beginAs = (activity: string): string =>
   `BEGIN; SET LOCAL application_name TO ${activityLiteral(activity)}; SET LOCAL statement_timeout TO 0; ` +
