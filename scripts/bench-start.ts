@@ -1,5 +1,5 @@
 /**
- * Measures a cold start with a TypeScript config against the same with JSON: `npm run build && npm run bench:start -- [starts] [most]`.
+ * Measures a cold start with a TypeScript config against the same with JSON: `npm run bench:start -- [starts] [most]`.
  *
  * Each start is a process of its own, `dist/main.js` against a simulated server and an embedded PostgreSQL, with its own schema.
  * The two configs say the same, and their starts alternate. Figures are milliseconds from spawning to a line of the log, as

@@ -5,6 +5,7 @@ import { Reactivity } from "effect/reactivity"
 import type { SqlError } from "effect/sql"
 import { SqlClient } from "effect/sql"
 import pg from "pg"
+import { backoff } from "../domain/backoff.ts"
 import type { DatabaseTarget } from "../domain/DatabaseTarget.ts"
 import { MAX_IDENTIFIER_BYTES } from "../domain/postgres/identifiers.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
@@ -106,9 +107,7 @@ const connectedPool = (
 
 type Ssl = ReturnType<typeof tlsAttempts>[number]
 
-const reconnectDelays = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("30 seconds")]).pipe(
-  Schedule.jittered
-)
+const reconnectDelays = backoff("100 millis", "30 seconds")
 
 const refusesTransport = (error: SqlError.SqlError): boolean =>
   /does not support SSL|no pg_hba\.conf entry|certificate/i.test(error.message)

@@ -1,4 +1,5 @@
 import { Clock, Effect, Ref, Schedule, Stream } from "effect"
+import { backoff } from "../domain/backoff.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { type IndexEvent, TableIndexes } from "../services/TableIndexes.ts"
@@ -7,7 +8,7 @@ import * as log from "./logLines.ts"
 /** Another builder of the same table, or a build that outlived its process, is waited for. */
 const BUSY = "10 seconds"
 
-const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("60 seconds")]).pipe(Schedule.jittered)
+const patience = backoff("1 second", "60 seconds")
 
 /**
  * Gives a table its indexes once it has caught up: before, every row would pay for them, and their build for every row.

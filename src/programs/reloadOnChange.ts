@@ -1,4 +1,5 @@
 import { Effect, Metric, Queue, Ref, Result, Schedule, Stream } from "effect"
+import { backoff } from "../domain/backoff.ts"
 import { datasetId } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { AdminApi } from "../services/AdminApi.ts"
@@ -14,7 +15,7 @@ type TableFibers = Effect.Success<typeof makeTableFibers>
 
 type Loaded = Result.Result<Manifest, LoadError>
 
-const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+const patience = backoff("1 second", "30 seconds")
 
 const reloads = Metric.counter("ampsync_reloads_total", {
   description: "Changes of the config or of the dataset's version, by outcome",

@@ -1,4 +1,5 @@
 import { Clock, Duration, Effect, Ref, Schedule } from "effect"
+import { backoff } from "../domain/backoff.ts"
 import { resume } from "../domain/chain/approach.ts"
 import type { Fenced, TableHeld } from "../services/Checkpoints.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
@@ -20,7 +21,7 @@ const GOOD_STREAM_MILLIS = 30_000
 
 const RECONNECT = Duration.seconds(1)
 const SECOND_LOOK = Duration.seconds(2)
-const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("60 seconds")]).pipe(Schedule.jittered)
+const patience = backoff("1 second", "60 seconds")
 
 type TableFailure = Exclude<Effect.Error<ReturnType<typeof syncTable>>, TableHeld | Fenced | OtherApproach>
 
@@ -36,7 +37,7 @@ export const superviseTable = Effect.fn("superviseTable")(function*(session: Tab
 
   yield* attempt(session, quiet).pipe(
     Effect.retry(($) =>
-      $(backoff).pipe(
+      $(patience).pipe(
         Schedule.while(({ input }) => Effect.map(Ref.get(quiet), ({ breaches }) => mayHeal(input, breaches))),
         Schedule.tap(({ duration, input }) => reportFailure(session, quiet, input, duration))
       )

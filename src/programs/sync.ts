@@ -1,4 +1,5 @@
 import { Effect, Schedule } from "effect"
+import { backoff } from "../domain/backoff.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
@@ -6,9 +7,7 @@ import { keepAlive } from "./heartbeat.ts"
 import * as log from "./logLines.ts"
 import { syncDataset } from "./syncDataset.ts"
 
-const patience = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("30 seconds")]).pipe(
-  Schedule.jittered
-)
+const patience = backoff("500 millis", "30 seconds")
 
 /** A config file is right or wrong; only the server that settings without one are checked against may be down. */
 const mayHeal = (error: LoadError): boolean => error._tag === "AdminApiError" && error.retryable

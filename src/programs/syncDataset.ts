@@ -1,4 +1,5 @@
 import { Effect, Schedule } from "effect"
+import { backoff } from "../domain/backoff.ts"
 import { formatDatasetReference } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { AdminApi } from "../services/AdminApi.ts"
@@ -9,7 +10,7 @@ import { reloadOnChange } from "./reloadOnChange.ts"
 import { makeTableFibers } from "./tableFibers.ts"
 
 /** A server that is down, or a dataset that is not published yet, is waited for. */
-const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+const patience = backoff("1 second", "30 seconds")
 
 /** Syncs what a manifest says, and from then on what the config says, until it is interrupted. */
 export const syncDataset = Effect.fn("syncDataset")(

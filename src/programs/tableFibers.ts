@@ -1,4 +1,5 @@
 import { Cause, Effect, FiberMap, Ref, Schedule, Semaphore } from "effect"
+import { backoff } from "../domain/backoff.ts"
 import { initialBatchSize } from "../domain/BatchSize.ts"
 import { resume } from "../domain/chain/approach.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
@@ -11,7 +12,7 @@ import * as log from "./logLines.ts"
 import { superviseTable } from "./superviseTable.ts"
 
 /** A database that is down is waited for, at most this long between two looks. */
-const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("30 seconds")]).pipe(Schedule.jittered)
+const patience = backoff("1 second", "30 seconds")
 
 /**
  * One fiber per table of the generation in force, all of them in the scope this runs in. What fails in one stays in it (I4);

@@ -23,7 +23,6 @@ export { MalformedFlightMessage } from "./wire.ts"
 type Decoded<A> = Result.Result<A, MalformedFlightMessage>
 
 /** Values of `FlightDescriptor.type`. */
-export const DESCRIPTOR_PATH = 1
 export const DESCRIPTOR_CMD = 2
 
 export interface FlightDescriptor {
