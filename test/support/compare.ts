@@ -1,9 +1,11 @@
 /** Judges what PostgreSQL holds by the simulated chain: every row, every column, by value. */
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { canonicalJson } from "../../src/simulator/canonicalJson.ts"
 import { type ExpectedRow, expectedRows } from "../../src/simulator/expected.ts"
 import { TABLE_NAMES, type TableName } from "../../src/simulator/tables.ts"
 import type { TestDatabase } from "./postgres.ts"
+import type { Observation } from "./snapshots.ts"
 import type { World } from "./world.ts"
 
 const MAX_TOLD = 5
@@ -85,6 +87,12 @@ export const allDifferences = Effect.fnUntraced(function*(
     (table) => Effect.zipWith(differences(world, table), bookkeepingDifferences(world, table), (a, b) => [...a, ...b])
   )
   return found.flat()
+})
+
+/** No reader saw a wrong row at any time, and none is there at the end. The watching ends with it. */
+export const assertAlwaysRight = Effect.fnUntraced(function*(world: World, { violations }: Observation) {
+  assert.deepStrictEqual(yield* violations, [])
+  assert.deepStrictEqual(yield* allDifferences(world), [])
 })
 
 /** What the checkpoint of a table says otherwise than the table and the canonical chain do. */
