@@ -1,11 +1,7 @@
 import { Effect } from "effect"
 import { SqlError } from "effect/sql"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
-
-type Run = (
-  statement: string,
-  params?: ReadonlyArray<unknown>
-) => Effect.Effect<ReadonlyArray<Record<string, unknown>>, SqlError.SqlError>
+import type { Run } from "./rows.ts"
 
 /** A failure that names the GRANT to run, where this role lacks a right that a sync cannot do without. */
 export const missingRights = Effect.fnUntraced(function*(run: Run, schema: string) {

@@ -1,15 +1,8 @@
 /** What only reads the bookkeeping: for plans, and for whoever works on a table without its config. */
 import { Effect, Option } from "effect"
-import type { SqlError } from "effect/sql"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { type Checkpoints, type TableIdentity, TableRefused } from "../../services/Checkpoints.ts"
-
-export type Row = Record<string, unknown>
-
-type Run = (
-  statement: string,
-  params?: ReadonlyArray<unknown>
-) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+import { columnsOf, type Row, type Run } from "./rows.ts"
 
 export const makeLooks = (run: Run, databaseSchema: string): Pick<Checkpoints["Service"], "look" | "recorded"> => {
   const schema = quoteIdentifier(databaseSchema)
@@ -62,8 +55,6 @@ export const makeLooks = (run: Run, databaseSchema: string): Pick<Checkpoints["S
 
   return { look, recorded }
 }
-
-export const columnsOf = (names: unknown): ReadonlyArray<string> | undefined => Array.isArray(names) ? names : undefined
 
 export const refuseOwner = (identity: TableIdentity, owner: unknown): TableRefused =>
   new TableRefused({
