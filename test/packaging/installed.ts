@@ -65,14 +65,9 @@ export const installed = Effect.acquireRelease(
   Effect.gen(function*() {
     const folder = yield* Effect.promise(() => mkdtemp(join(tmpdir(), "ampsync-test-pack-")))
     // Without scripts, because `prepack` would build a second time and replace `dist` under the other tests.
-    const packed = yield* run(repository, "npm", [
-      "pack",
-      "--json",
-      "--ignore-scripts",
-      "--offline",
-      "--pack-destination",
-      folder
-    ])
+    const args = ["pack", "--json", "--ignore-scripts", "--offline", "--pack-destination", folder]
+    // npm keeps logs in its home; the repository is none.
+    const packed = yield* run(repository, "npm", args, { HOME: folder })
     if (packed.status !== 0) return yield* Effect.die(new Error(`npm pack failed: ${packed.stderr}`))
     return yield* Effect.promise(() => install(folder))
   }),
