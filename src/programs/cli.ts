@@ -24,38 +24,40 @@ const durationOf = (text: string): Duration.Duration => {
   return Duration.millis(Number(amount) * (unit === "ms" ? 1 : unit === "s" ? 1_000 : 60_000))
 }
 
+/** What a flag is without being given, said in its description too. */
+const standard =
+  <A>(value: NoInfer<A>, description: string, shown: string = `${value}`) => (flag: Flag.Flag<A>): Flag.Flag<A> =>
+    flag.pipe(Flag.withDefault(value), Flag.withDescription(`${description} (default: ${shown})`))
+
 const block = Flag.Int("blocks").pipe(Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))))
-const dialect = Flag.Literals("dialect", ["nozzle", "amp"]).pipe(
-  Flag.withDefault("amp"),
-  Flag.withDescription("Server generation to play")
-)
 const count = (name: string) => Flag.Int(name).pipe(Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))))
 const chain = {
-  dialect,
-  seed: Flag.Int("seed").pipe(Flag.withDefault(7), Flag.withDescription("The same seed gives the same chain")),
-  blocks: block.pipe(Flag.withDefault(10_000), Flag.withDescription("Blocks there are at the start")),
+  dialect: Flag.Literals("dialect", ["nozzle", "amp"]).pipe(standard("amp", "Server generation to play")),
+  seed: Flag.Int("seed").pipe(standard(7, "The same seed gives the same chain")),
+  blocks: block.pipe(standard(10_000, "Blocks there are at the start")),
   blockTime: Flag.String("block-time").pipe(
-    Flag.mapTryCatch(durationOf, () => "expected a time such as 200ms or 2s"),
-    Flag.withDefault(Duration.seconds(1)),
-    Flag.withDescription("Time from one new block to the next")
+    Flag.mapTryCatch(durationOf, () => "a time such as 200ms, 2s or 1m"),
+    standard(Duration.seconds(1), "Time from one new block to the next, such as 200ms, 2s or 1m", "1s")
   ),
   reorgEvery: count("reorg-every").pipe(
-    Flag.withDefault(20),
-    Flag.withDescription("Every so many new blocks the last ones are replaced; 0 for never")
+    standard(20, "Every so many new blocks the last ones are replaced; 0 for never")
   ),
-  reorgDepth: count("reorg-depth").pipe(Flag.withDefault(3), Flag.withDescription("How many blocks a reorg replaces"))
+  reorgDepth: count("reorg-depth").pipe(standard(3, "How many blocks a reorg replaces"))
 }
 
-const port = (name: string, standard: number) =>
+const port = (name: string, value: number, description: string) =>
   Flag.Int(name).pipe(
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
-    Flag.withDefault(standard),
-    Flag.withDescription("0 takes a free one")
+    standard(value, `${description}; 0 takes a free one`)
   )
 
 const simulateCommand = Command.make(
   "simulate",
-  { ...chain, flightPort: port("flight-port", 1602), adminPort: port("admin-port", 1610) },
+  {
+    ...chain,
+    flightPort: port("flight-port", 1602, "Port of Arrow Flight"),
+    adminPort: port("admin-port", 1610, "Port of the Admin API")
+  },
   (options) => untilStopped(simulate(options), awaitSignal).pipe(Effect.provide(layerAt("info")))
 ).pipe(Command.withDescription("Run a Nozzle / Amp server with a made-up chain, for any Flight client"))
 
@@ -86,13 +88,14 @@ const planCommand = Command.make(
       Effect.provide(configFromEnvironment)
     )
 ).pipe(Command.withDescription(
-  "Print what a start would do to the database, without doing it; exit code 0 nothing, 3 changes, 4 a table is refused"
+  "Print what a start would do to the database, without doing it; exit code 0 nothing, 3 changes, 4 a table is refused, "
+    + "1 it could not be found out, 2 a setting or the config file is wrong"
 ))
 
 const resyncCommand = Command.make(
   "resync",
   {
-    table: Flag.String("table").pipe(Flag.withDescription("Name of the table in PostgreSQL")),
+    table: Flag.String("table").pipe(Flag.withDescription("Name of the table, in DATABASE_SCHEMA")),
     yes: Flag.Boolean("yes").pipe(Flag.withDefault(false), Flag.withDescription("Do not ask"))
   },
   (options) =>
@@ -110,7 +113,8 @@ const syncCommand = Command.make("ampsync", {}, () =>
     Effect.provide(configFromEnvironment)
   )).pipe(
     Command.withDescription(
-      "Stream the tables of a Nozzle / Amp dataset into PostgreSQL; settings are in the environment"
+      "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM or SIGINT; settings are in the environment: "
+        + "DATASET_MANIFEST, DATABASE_URL, AMP_FLIGHT_ADDR, AMP_ADMIN_API_ADDR and those that README.md lists"
     ),
     Command.withSubcommands([simulateCommand, demoCommand, planCommand, resyncCommand])
   )
