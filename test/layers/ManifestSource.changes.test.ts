@@ -63,6 +63,42 @@ describe("changes of ManifestSource", () => {
       }
     }))
 
+  it.live.each(
+    [
+      ["a ConfigMap", "..data", { "c.ts": "..data/c.ts", "q.ts": "..data/q.ts" }, "c.ts", "./q.ts"],
+      ["the current release", "current", {}, "current/c.ts", "./q.ts"],
+      ["a folder the config imports from", "current", { "c.ts": "v1/c.ts" }, "c.ts", "./current/q"]
+    ] as const
+  )(
+    "sees the swap of %s to a folder in which only an imported file is another, while the old one stays",
+    ([_, link, links, config, specifier]) =>
+      Effect.gen(function*() {
+        const code = `import { name } from "${specifier}"\nexport default { name, tables: { t: { sql: "SELECT 1" } } }`
+        const root = yield* directoryOf({
+          "v1/c.ts": code,
+          "v1/q.ts": "export const name: string = \"a\"",
+          "v2/c.ts": code,
+          "v2/q.ts": "export const name: string = \"b\"",
+          "v3/c.ts": code,
+          "v3/q.ts": "export const name: string = \"b\""
+        })
+        const point = async (name: string, target: string) => {
+          await symlink(target, join(root, "next"))
+          await rename(join(root, "next"), join(root, name))
+        }
+        yield* Effect.promise(() => point(link, "v1"))
+        for (const [name, target] of Object.entries(links)) yield* Effect.promise(() => point(name, target))
+        const watched = yield* watch(join(root, config))
+        yield* Effect.promise(() => point(link, "v2"))
+        assert.strictEqual(yield* watched.nextName, "b")
+        // Where it is now is what is watched from then on, and the same content elsewhere is no change.
+        yield* Effect.promise(() => point(link, "v3"))
+        yield* watched.nothingComes
+        yield* Effect.promise(() => writeFile(join(root, "v3/q.ts"), "export const name = \"c\""))
+        assert.strictEqual(yield* watched.nextName, "c")
+      })
+  )
+
   it.live("ignores a touch, the same content in a new file, and what happens to other files", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({ "c.json": json("a") })

@@ -6,6 +6,7 @@
  * node_modules and built-in modules do not change under a running service, and go to Node.
  */
 import type { Jiti } from "jiti"
+import { realpathSync } from "node:fs"
 import { createRequire, isBuiltin } from "node:module"
 import { dirname, extname, resolve, sep } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
@@ -128,7 +129,15 @@ export class ModuleLoader {
       if (isPath(specifier)) this.#sources.missing(candidates(specifier, parent))
       throw missingModule(specifier, parent)
     }
-    return url.startsWith("file:") ? fileURLToPath(url) : url
+    const file = url.startsWith("file:") ? fileURLToPath(url) : url
+    if (isPath(specifier)) this.#noteLink(specifier, parent, file)
+    return file
+  }
+
+  /** Node names a file by where it really is. What led there may be turned to another one, and is a file of the config too. */
+  #noteLink(specifier: string, parent: string, file: string): void {
+    const named = candidates(specifier, parent).find((path) => leadsTo(path, file))
+    if (named !== undefined && named !== file) this.#sources.read(named)
   }
 
   /** A package that is linked from a workspace resolves to its real place, and is the user's own as well. */
@@ -141,7 +150,15 @@ export class ModuleLoader {
 
 const isPath = (specifier: string): boolean => /^\.{0,2}\//.test(specifier) || specifier.startsWith("file:")
 
-/** Where a module that was not found would be looked for. */
+const leadsTo = (path: string, file: string): boolean => {
+  try {
+    return realpathSync.native(path) === file
+  } catch {
+    return false
+  }
+}
+
+/** Where a module is looked for. */
 const candidates = (specifier: string, parent: string): ReadonlyArray<string> => {
   const path = specifier.startsWith("file:") ? fileURLToPath(specifier) : resolve(dirname(parent), specifier)
   const endings = ["", ...moduleExtensions, ".json"]
