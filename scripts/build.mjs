@@ -70,7 +70,18 @@ export default defineDataset(async (context: Context) => ({
 }))
 `
 
-/** The compiler of config files as one script, a function of `require`, and what V8 made of it while it compiled one. */
+/** Code that V8 kept knows nothing of who may import what, so what imports is handed in. */
+const importHandedIn = {
+  name: "import-handed-in",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[\\/]jiti-static\.mjs$/ }, async ({ path }) => {
+      const code = await readFile(path, "utf8")
+      if (code.split("import(id)").length !== 2) throw new Error(`${path} imports otherwise than it did`)
+      return { contents: code.replace("import(id)", "importNatively(id)") }
+    })
+}
+
+/** The compiler of config files as one script, a function of two ways to import, and what V8 made of it while it compiled one. */
 const buildCompiler = async (file) => {
   await build({
     stdin: { contents: "export { createJiti } from \"jiti/static\"", resolveDir: root },
@@ -80,13 +91,14 @@ const buildCompiler = async (file) => {
     globalName: "compiler",
     platform: "node",
     target: "node20",
-    banner: { js: "(require => {" },
+    plugins: [importHandedIn],
+    banner: { js: "((require, importNatively) => {" },
     footer: { js: "return compiler })" },
     legalComments: "external",
     logLevel: "warning"
   })
   const script = new Script(await readFile(file, "utf8"), { filename: file })
-  const { createJiti } = script.runInThisContext()(createRequire(file))
+  const { createJiti } = script.runInThisContext()(createRequire(file), (id) => import(id))
   createJiti(file, { fsCache: false })
     .transform({ source: exampleConfig, filename: "config.ts", ts: true, async: true, retainLines: true })
   await writeFile(`${file}.${process.version}-${process.platform}-${process.arch}`, script.createCachedData())

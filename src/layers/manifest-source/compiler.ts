@@ -9,7 +9,7 @@ import type { createJiti as CreateJiti } from "jiti"
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
-import { constants, Script } from "node:vm"
+import { Script } from "node:vm"
 
 const filename = fileURLToPath(new URL("compiler.cjs", import.meta.url))
 
@@ -24,11 +24,13 @@ const codeMadeHere = (): Buffer | undefined => {
 const cachedData = codeMadeHere()
 const script = new Script(readFileSync(filename, "utf8"), {
   filename,
-  ...(cachedData !== undefined && { cachedData }),
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
+  ...(cachedData !== undefined && { cachedData })
 })
 
-/** The script is a function of what CommonJS gives its modules. */
-const compiler = script.runInThisContext() as (require: NodeJS.Require) => { readonly createJiti: typeof CreateJiti }
+const compiler = script.runInThisContext() as (
+  require: NodeJS.Require,
+  importNatively: (id: string) => Promise<unknown>
+) => { readonly createJiti: typeof CreateJiti }
 
-export const { createJiti } = compiler(createRequire(filename))
+// A script that V8 kept cannot import by itself: it has forgotten for whom.
+export const { createJiti } = compiler(createRequire(filename), (id) => import(id))

@@ -79,16 +79,24 @@ describe("the compiler of the built program", () => {
       assertCompiled(yield* evaluated(root))
     }))
 
-  it.live("imports the packages of a config, modules of either kind", () =>
+  it.live("imports what a config asks for: modules of Node, and packages of either kind", () =>
     Effect.gen(function*() {
       const root = yield* programWith({
-        "config.ts": `import { first } from "esm"\nimport second from "cjs"\nconst third = await import("esm")\n`
-          + `export default { name: first + second + third.last, network: "n", tables: { t: { sql: "SELECT 1" } } }`,
+        "config.ts": `import { first } from "esm"\nimport second from "cjs"\nimport path, { basename } from "path"\n`
+          + `import * as fs from "node:fs"\nimport { third } from "./helper.mjs"\nconst fourth = (await import("node:path")).sep\n`
+          + `const name = path.join(path.dirname("/x/y"), basename("/" + first + second + third)).slice(3)\n`
+          + `export default { name: fs.existsSync("/") && fourth === "/" ? name : "", network: "n", `
+          + `tables: { t: { sql: "SELECT 1" } } }`,
+        "helper.mjs":
+          `import os from "os"\nimport { last } from "esm"\nexport const third = os.EOL === "\\n" ? last : ""`,
         "node_modules/esm/package.json": "{ \"name\": \"esm\", \"type\": \"module\", \"exports\": \"./index.js\" }",
-        "node_modules/esm/index.js": "export const first = await Promise.resolve(\"com\")\nexport const last = \"led\"",
+        "node_modules/esm/index.js": "import \"node:url\"\n"
+          + "export const first = await Promise.resolve(\"com\")\nexport const last = \"led\"",
         "node_modules/cjs/package.json": "{ \"name\": \"cjs\", \"main\": \"./index.js\" }",
         "node_modules/cjs/index.js": "module.exports = \"pi\""
       })
+      assertCompiled(yield* evaluated(root))
+      yield* Effect.promise(async () => rm(await Effect.runPromise(chunk(root, codeOfV8))))
       assertCompiled(yield* evaluated(root))
     }))
 })
