@@ -3,7 +3,7 @@ import type { Manifest } from "../domain/Manifest.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { AdminApi } from "../services/AdminApi.ts"
 import { TableSink } from "../services/TableSink.ts"
-import { describeTable } from "./describeTable.ts"
+import { describeTable, tryStream } from "./describeTable.ts"
 import { compareGenerations, type Generation, requestOf } from "./Generation.ts"
 
 /** A server or a database that does not answer for so long is taken for one that is down. */
@@ -22,7 +22,7 @@ export class ReloadRefused extends Schema.TaggedError<ReloadRefused>()("ReloadRe
 
 /**
  * Asks the server and the database whether a manifest can be put into force, and changes nothing: its dataset is there, the
- * server plans every query that is new or changed, and every table can be what its query yields.
+ * server plans and streams every query that is new or changed, and every table can be what its query yields.
  */
 export const checkGeneration = Effect.fn("checkGeneration")(function*(current: Generation, manifest: Manifest) {
   const admin = yield* AdminApi
@@ -51,7 +51,8 @@ const planTable = Effect.fnUntraced(
   function*(next: Generation, table: TableSpec) {
     const sink = yield* TableSink
     const schema = yield* describeTable(table)
-    return yield* sink.plan(requestOf(next, table, schema))
+    yield* sink.plan(requestOf(next, table, schema))
+    yield* tryStream(table)
   },
   (plan, _, { name }) =>
     Effect.mapError(plan, (error) => ({

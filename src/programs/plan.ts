@@ -11,7 +11,7 @@ import type { FlightError } from "../services/FlightClient.ts"
 import { ManifestSource } from "../services/ManifestSource.ts"
 import { TableIndexes } from "../services/TableIndexes.ts"
 import { type TablePlan, TableSink } from "../services/TableSink.ts"
-import { describeTable, type UnreadableSchema } from "./describeTable.ts"
+import { describeTable, tryStream, type UnreadableSchema } from "./describeTable.ts"
 import { type Generation, requestOf } from "./Generation.ts"
 
 /** A server or a database that does not answer for so long is taken for one that is down. */
@@ -79,6 +79,7 @@ const planTable = (schema: string, generation: Generation, table: TableSpec) =>
     const [indexes, sink] = [yield* TableIndexes, yield* TableSink]
     const { name, settings } = table
     const { indexed, ...plan } = yield* sink.plan(requestOf(generation, table, yield* describeTable(table)))
+    yield* tryStream(table)
     const { missing } = yield* indexes.plan(name, settings.indexes)
     const later = missing.filter(({ columns }) => !indexed.some((index) => sameColumns(index, columns)))
     return {

@@ -40,50 +40,61 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   yield* Effect.forkScoped(Stream.runForEach(manifests.changes, (loaded) => Queue.offer(changes, loaded)))
   if (origin._tag === "File") yield* Effect.logInfo(log.watching(origin.path))
 
-  /** Works on one manifest until it is in force, refused, or out of date. */
-  const reach = Effect.fnUntraced(function*(manifest: Manifest) {
-    const current = yield* tables.generation
-    const check = Effect.gen(function*() {
-      return current === undefined ? yield* begin(manifest) : yield* untilGood(current, manifest)
-    })
-    const next = yield* Effect.raceFirst(check, Effect.as(Queue.peek(changes), undefined))
-    return next === undefined ? undefined : { next, counts: yield* tables.apply(next) }
+  /** What `work` gives, or nothing when a change comes before it is done. */
+  const untilChange = <A, E2, R2>(work: Effect.Effect<A, E2, R2>) =>
+    Effect.raceFirst(work, Effect.as(Queue.peek(changes), undefined))
+
+  const takeFromFile = Effect.tap(Queue.take(changes), () => Effect.logInfo(log.manifestChanged))
+
+  const putIntoForce = Effect.fnUntraced(function*(next: Generation) {
+    const counts = yield* tables.apply(next)
+    const { dataset } = next.manifest
+    yield* Effect.logInfo(log.reloaded(dataset.name, dataset.revision ?? next.info.version))
+    yield* Effect.logInfo(log.tablesAfterReload(counts))
+    yield* noteOutcome(undefined)
+    return next
   })
 
-  const takeChange = Effect.gen(function*() {
-    const change = yield* nextChange(changes, tables)
-    if (Result.isFailure(change)) return yield* refuse(change.failure.message, log.keepingPrevious)
-    const reached = yield* reach(change.success)
-    if (reached === undefined) return
-    const { dataset } = change.success
-    yield* Effect.logInfo(log.reloaded(dataset.name, dataset.revision ?? reached.next.info.version))
-    yield* Effect.logInfo(log.tablesAfterReload(reached.counts))
-    yield* noteOutcome(undefined)
+  /** Begins with the newest manifest there is: a config that is no good does not take the place of one that is waited for. */
+  const reachFirst = Effect.gen(function*() {
+    let wanted = initial
+    for (;;) {
+      // What went wrong is told where it did; a change is waited for.
+      const first = yield* untilChange(Effect.catch(begin(wanted), () => Effect.never))
+      if (first !== undefined) {
+        if (wanted !== initial) return yield* putIntoForce(first)
+        yield* tables.apply(first)
+        return first
+      }
+      const change = yield* takeFromFile
+      if (Result.isSuccess(change)) wanted = change.success
+      else yield* refuse(change.failure.message, log.keepingPrevious)
+    }
   })
-  yield* Effect.ignore(reach(initial))
-  // What went wrong is told where it did; the next change is waited for.
-  return yield* Effect.forever(Effect.ignore(takeChange))
+
+  const refusedVersion = yield* Ref.make<string | undefined>(undefined)
+  const takeChange = Effect.fnUntraced(function*(current: Generation) {
+    // Looks before it takes: what is taken by the one who loses a race would be lost.
+    const published = yield* untilChange(newVersion(current, refusedVersion))
+    const change = published?.manifest ?? (yield* takeFromFile)
+    if (Result.isFailure(change)) return void (yield* refuse(change.failure.message, log.keepingPrevious))
+    const next = yield* untilChange(untilGood(current, change.success)).pipe(
+      Effect.tapError(() => published === undefined ? Effect.void : Ref.set(refusedVersion, published.version))
+    )
+    return next === undefined ? undefined : yield* putIntoForce(next)
+  })
+  let current = yield* reachFirst
+  for (;;) current = (yield* Effect.orElseSucceed(takeChange(current), () => undefined)) ?? current
 }, Effect.scoped)
 
-/** Waits for the file, or for the server, whichever comes first. */
-const nextChange = Effect.fnUntraced(function*(changes: Queue.Queue<Loaded>, tables: TableFibers) {
-  const current = yield* tables.generation
-  const published = current === undefined ? Effect.never : newVersion(current)
-  // Looks before it takes: what is taken by the one who loses a race would be lost.
-  const version = yield* Effect.raceFirst(Effect.as(Queue.peek(changes), undefined), published)
-  if (version !== undefined) return version
-  const loaded = yield* Queue.take(changes)
-  yield* Effect.logInfo(log.manifestChanged)
-  return loaded
-})
-
-/** Checks until it is good, or can never be. What is down is waited for, and said once. */
+/** Checks until it is good, or can never be. What is down is waited for, and said once, however its words change. */
 const untilGood = Effect.fnUntraced(function*(current: Generation, manifest: Manifest) {
-  const told = yield* Ref.make("")
+  const waiting = yield* Ref.make(false)
   const tell = (error: ReloadRefused) =>
     Effect.gen(function*() {
-      if ((yield* Ref.getAndSet(told, error.message)) === error.message) return
-      yield* refuse(error.message, error.retryable ? log.keepingPreviousForNow : log.keepingPrevious)
+      if (!error.retryable) return yield* refuse(error.message, log.keepingPrevious)
+      if (yield* Ref.getAndSet(waiting, true)) return yield* Effect.logDebug(log.reloadFailed(error.message))
+      yield* refuse(error.message, log.keepingPreviousForNow)
     })
   return yield* checkGeneration(current, manifest).pipe(
     Effect.tapError(tell),
@@ -103,17 +114,26 @@ const noteOutcome = Effect.fnUntraced(function*(reason: string | undefined) {
   yield* Metric.update(Metric.withAttributes(reloads, { outcome: reason === undefined ? "applied" : "failed" }), 1)
 })
 
-/** Waits until the server has another version than the one in use, where that is asked for and no version is named. */
-const newVersion = Effect.fnUntraced(function*({ info, manifest }: Generation) {
-  const { versionPollInterval } = yield* AmpsyncConfig
-  if (versionPollInterval === undefined || namesExactVersion(manifest)) return yield* Effect.never
-  const [admin, manifests] = [yield* AdminApi, yield* ManifestSource]
-  const published = yield* Effect.delay(admin.dataset(manifest.dataset), versionPollInterval).pipe(
-    // A server that does not answer has nothing new to say.
-    Effect.catch((error) => Effect.as(Effect.logDebug(error.message), info)),
-    Effect.repeat({ while: ({ dialect, version }) => version === info.version && dialect === info.dialect })
-  )
-  yield* Effect.logInfo(log.newVersion(datasetId(manifest.dataset), published.version))
-  // The names of tables are written otherwise in the other dialect.
-  return published.dialect === info.dialect ? Result.succeed(manifest) : yield* Effect.result(manifests.load)
-})
+/**
+ * Waits until the server has another version than the one in use, where that is asked for and no version is named. The one
+ * that was refused is not tried again.
+ */
+const newVersion = Effect.fnUntraced(
+  function*({ info, manifest }: Generation, refused: Ref.Ref<string | undefined>) {
+    const { versionPollInterval } = yield* AmpsyncConfig
+    if (versionPollInterval === undefined || namesExactVersion(manifest)) return yield* Effect.never
+    const [admin, manifests] = [yield* AdminApi, yield* ManifestSource]
+    const known = [info.version, yield* Ref.get(refused)]
+    const { dialect, version } = yield* Effect.delay(admin.dataset(manifest.dataset), versionPollInterval).pipe(
+      // A server that does not answer has nothing new to say.
+      Effect.catch((error) => Effect.as(Effect.logDebug(error.message), info)),
+      Effect.repeat({ while: (found) => known.includes(found.version) && found.dialect === info.dialect })
+    )
+    yield* Effect.logInfo(log.newVersion(datasetId(manifest.dataset), version))
+    // The names of tables are written otherwise in the other dialect.
+    return {
+      version,
+      manifest: dialect === info.dialect ? Result.succeed(manifest) : yield* Effect.result(manifests.load)
+    }
+  }
+)

@@ -113,6 +113,28 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
     60_000
   )
 
+  it.live("tries a version that is refused once, and the next one again", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
+      const { state, url } = yield* publisher(world)
+      const sync = yield* startSync({
+        ...withDataset(world, "_/anvil", "blocks,logs"),
+        AMP_ADMIN_API_ADDR: url,
+        VERSION_POLL_INTERVAL_SECS: 1
+      })
+      yield* holdsAll(world, "blocks")
+      yield* world.database.query("ALTER TABLE blocks RENAME COLUMN hash TO renamed")
+      state.published = "0.2.0"
+      yield* sync.says("Failed to reload manifest: ")
+      const requests = state.requests
+      yield* eventually("it is asked again", Effect.sync(() => state.requests >= requests + 3))
+      assert.lengthOf(sync.lines.filter((line) => line.includes("Version 0.2.0 of dataset")), 1)
+      yield* world.database.query("ALTER TABLE blocks RENAME COLUMN renamed TO hash")
+      state.published = "0.3.0"
+      yield* sync.says("Successfully loaded new manifest: anvil v0.3.0")
+      yield* goesOn(world, ["blocks", "logs"])
+    }))
+
   it.live(
     "asks for nothing where it is off, or the config names an exact version; a config without one is followed",
     () =>
