@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
-import { appendFile, chmod, open, rename, rm, symlink, utimes, writeFile } from "node:fs/promises"
+import { appendFile, chmod, open, readdir, readFile, rename, rm, symlink, utimes, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { eventually } from "../support/eventually.ts"
 import { directoryOf, named, write } from "./manifest-source/files.ts"
 import { watch } from "./manifest-source/watching.ts"
 
@@ -12,6 +13,12 @@ const replace = async (path: string, content: string) => {
   await writeFile(`${path}~`, content)
   await rename(`${path}~`, path)
 }
+
+/** Of every process there is; none where the system has no /proc. */
+const commandLines = Effect.promise(async () => {
+  const processes = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name))
+  return await Promise.all(processes.map((id) => readFile(`/proc/${id}/cmdline`, "utf8").catch(() => "")))
+})
 
 /** A path below the layout that Kubernetes gives a ConfigMap: every file a link through `..data`, which is swapped. */
 const configMap = async (root: string, revision: string, content: string) => {
@@ -213,6 +220,30 @@ describe("changes of ManifestSource", () => {
       yield* Effect.promise(() => writeFile(join(root, "loop.ts"), "export const x = 2"))
       assert.strictEqual(yield* watched.nextName, "with_helper")
     }), 120_000)
+
+  it.live.each([
+    ["execSync", "execSync(\"exec sleep 131.41\")"],
+    ["execFileSync", "execFileSync(\"sleep\", [\"131.42\"], { timeout: 60_000, stdio: \"ignore\" })"],
+    ["spawnSync", "spawnSync(\"sleep\", [\"131.43\"])"]
+  ])(
+    "ends a config that waits for another program with %s, and the program with it",
+    ([name, call]) =>
+      Effect.gen(function*() {
+        const root = yield* directoryOf({ "c.ts": `export default ${named("a")}` })
+        const path = join(root, "c.ts")
+        const watched = yield* watch(path, { evaluationTimeout: Duration.seconds(3) })
+        yield* Effect.promise(() =>
+          writeFile(path, `import { ${name} } from "node:child_process"\n${call}\nexport default ${named("late")}`)
+        )
+        assert.match((yield* watched.nextError).message, /did not come to an end within 3 seconds/)
+        yield* Effect.promise(() => writeFile(path, `export default ${named("healed")}`))
+        assert.strictEqual(yield* watched.nextName, "healed")
+        yield* eventually(
+          "the program is gone",
+          Effect.map(commandLines, (all) => !all.some((one) => one.includes("131.4")))
+        )
+      })
+  )
 
   it.live("misses nothing in a directory in which much happens", () =>
     Effect.gen(function*() {

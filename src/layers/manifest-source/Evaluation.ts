@@ -1,10 +1,13 @@
 /** One evaluation of a config file that is code, in a thread of its own. Knows nothing of effects: it may be what runs first. */
 import { createRequire } from "node:module"
+import { setTimeout as sleep } from "node:timers/promises"
 import { Worker } from "node:worker_threads"
 import type { Ended, Report, Task } from "./worker.ts"
 
 /** Enough for any config; one that takes more would take the process with it. */
 const maxHeapMegabytes = 512
+
+const PATIENCE_WITH_STUCK_MILLIS = 1_000
 
 export class Evaluation {
   /** Digests of the files it has read, as it read them. */
@@ -19,10 +22,15 @@ export class Evaluation {
     this.ended = this.#begin(path, patienceMillis)
   }
 
-  /** The thread is gone afterwards, with everything it opened. */
+  /** The thread is gone afterwards, with everything it opened; one that waits outside of JavaScript is left to its end. */
   async stop(): Promise<void> {
     this.#stopped = true
-    await this.#worker?.terminate()
+    const waiting = new AbortController()
+    await Promise.race([
+      this.#worker?.terminate(),
+      sleep(PATIENCE_WITH_STUCK_MILLIS, undefined, { signal: waiting.signal, ref: false }).catch(() => undefined)
+    ])
+    waiting.abort()
   }
 
   async #begin(path: string, patienceMillis: number): Promise<Ended> {
@@ -31,7 +39,7 @@ export class Evaluation {
     if (this.#stopped) return failed("was not wanted any more")
     // A host that bundles everything into one file leaves no file that a thread could begin with.
     if (workerUrl === import.meta.url) return evaluate(path, (file, digest) => this.files.set(file, digest))
-    this.#worker = startWorker(workerUrl, { task: TASK, path })
+    this.#worker = startWorker(workerUrl, { task: TASK, path, patienceMillis })
     return this.#listen(this.#worker, patienceMillis)
   }
 

@@ -4,6 +4,7 @@
  * Imported elsewhere it does nothing, and says with `workerUrl` which file to start a thread with.
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads"
+import { boundChildren } from "./boundChildren.ts"
 import { evaluateConfig } from "./evaluateConfig.ts"
 import { failureFromThrown } from "./evaluationFailure.ts"
 import { plainValue } from "./plainValue.ts"
@@ -12,9 +13,13 @@ import { SourceFiles } from "./SourceFiles.ts"
 /** Marks `workerData` as ours: the app of a host may have threads of its own. */
 export const TASK = "ampsync evaluates a config file"
 
+/** Whoever waits for us says first that it took too long. */
+const AFTER_ALL_MILLIS = 500
+
 export interface Task {
   readonly task: typeof TASK
   readonly path: string
+  readonly patienceMillis: number
 }
 
 /** How an evaluation ended. */
@@ -59,6 +64,7 @@ const isTask = (data: unknown): data is Task =>
   typeof data === "object" && data !== null && "task" in data && data.task === TASK
 
 if (!isMainThread && isTask(workerData)) {
+  boundChildren(performance.now() + workerData.patienceMillis + AFTER_ALL_MILLIS)
   const say = (report: Report): void => parentPort?.postMessage(report)
   void evaluate(workerData.path, (file, digest) => say({ kind: "file", file, digest })).then(say)
 }

@@ -36,7 +36,10 @@ const evaluated = Effect.fnUntraced(function*(root: string) {
   const thread = yield* chunk(root, /^worker-.*\.js$/)
   const worker = yield* Effect.acquireRelease(
     Effect.sync(() =>
-      new Worker(pathToFileURL(thread), { workerData: { task: TASK, path: join(root, "config.ts") }, execArgv: [] })
+      new Worker(pathToFileURL(thread), {
+        workerData: { task: TASK, path: join(root, "config.ts"), patienceMillis: 10_000 },
+        execArgv: []
+      })
     ),
     (worker) => Effect.promise(() => worker.terminate())
   )
