@@ -1,4 +1,4 @@
-import { Cause, Clock, Effect, Exit, Fiber, Option, Queue, Ref, Stream } from "effect"
+import { Cause, Clock, Effect, Exit, Option, Queue, Ref, Stream } from "effect"
 import type { Duration, Scope, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
 import type { BatchSize } from "../domain/BatchSize.ts"
@@ -7,6 +7,7 @@ import type { Chunk, Part } from "../domain/chain/Chunk.ts"
 import { addPart, closesGroup, firstChunk, isFull, isWorthCommitting, nextChunk } from "../domain/chain/Chunk.ts"
 import type { Fenced, TableRefused } from "../services/Checkpoints.ts"
 import type { Committed, TableWriter } from "../services/TableSink.ts"
+import { lettingFinish } from "./lettingFinish.ts"
 
 export interface Committing {
   readonly writer: TableWriter
@@ -27,8 +28,6 @@ const LONG_RANGE_BLOCKS = 16n
 /** Ranges with few rows or none never fill a chunk, and its permit is not for one table alone. */
 const MAX_AGE_MILLIS = 1_000
 const SILENCE = "1 second"
-/** What a stop grants a transaction in flight. */
-const LAST_COMMIT = "2 seconds"
 
 /**
  * Groups parts into chunks and commits them one after the other: as large as `size` says while there is a backlog, at once
@@ -120,20 +119,3 @@ const commit = Effect.fnUntraced(function*(chunk: Chunk, committing: Committing)
   yield* Ref.update(committing.size, (size) => afterCommit(size, chunk.rows, elapsed))
   yield* committing.onCommit(chunk, committed, elapsed)
 })
-
-/** A stop lets the transaction in flight commit if it can within a moment, and rolls it back otherwise. */
-const lettingFinish = <A, E, R>(transaction: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const fiber = yield* Effect.forkChild(Effect.interruptible(transaction))
-      return yield* restore(Fiber.join(fiber)).pipe(
-        Effect.onInterrupt(() =>
-          Fiber.await(fiber).pipe(
-            Effect.interruptible,
-            Effect.timeoutOption(LAST_COMMIT),
-            Effect.andThen(Fiber.interrupt(fiber))
-          )
-        )
-      )
-    })
-  )

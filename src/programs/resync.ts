@@ -6,6 +6,7 @@ import { layer as tableSink } from "../layers/TableSink.ts"
 import { Checkpoints, TableHeld } from "../services/Checkpoints.ts"
 import { type Emptying, TableSink } from "../services/TableSink.ts"
 import { keepAlive } from "./heartbeat.ts"
+import { lettingFinish } from "./lettingFinish.ts"
 
 export interface ResyncOptions {
   readonly table: string
@@ -74,7 +75,8 @@ const deleteAll = Effect.fnUntraced(function*({ deleteSome, rows }: Emptying) {
     if (removed > 0) yield* Console.log(`  ${sum} of ${rows} rows deleted`)
     return removed
   })
-  yield* Effect.repeat(step, { while: (removed) => removed > 0 }).pipe(
+  // A step that is cut off holds the table until the server notices, and the next start would have to wait for that.
+  yield* Effect.repeat(lettingFinish(step), { while: (removed) => removed > 0 }).pipe(
     Effect.onInterrupt(() =>
       Effect.flatMap(
         Ref.get(total),

@@ -74,7 +74,7 @@ export class TableSink extends Context.Service<TableSink, {
   /** What `prepare` would do; fails with what it would fail with, except that a table that is held is no failure. */
   readonly plan: (request: TableRequest) => Effect.Effect<TablePlan, SqlError.SqlError | TableRefused>
   /** Takes the right to write and deletes the provisional rows; what is complete stays. Gives the rows removed. */
-  readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRefused | Fenced>
+  readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRefused>
   /**
    * Takes the right to write, and forgets in one transaction what was durable: every row is owed its deletion from then on,
    * by `deleteSome` or by the next start, and the table is filled from the first block.

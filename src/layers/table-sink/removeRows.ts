@@ -1,16 +1,21 @@
 /** What removes rows of a table outside of a chunk: all of them, in steps, or those above the watermark. */
 import { Effect, Option, Ref } from "effect"
-import type { Known } from "../../domain/chain/follow.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/tableDdl.ts"
-import { type Checkpoints, type Claim, TableRefused } from "../../services/Checkpoints.ts"
+import { type Advance, type Checkpoints, type Claim, TableRefused } from "../../services/Checkpoints.ts"
 import type { PgPool, RunStatement } from "../../services/PgPool.ts"
 import type { Emptying, TableSink } from "../../services/TableSink.ts"
 
 /** Small enough that a transaction lasts a second or so, and that little is lost when it is interrupted. */
 const STEP_ROWS = 50_000
 
-const NOTHING: Known = { network: undefined, origin: undefined, history: [], unverifiedFrom: undefined }
+/** Nothing is known of the chain, and nothing is added. */
+const NOTHING: Omit<Advance, "provisionalRows"> = {
+  known: { network: undefined, origin: undefined, history: [], unverifiedFrom: undefined },
+  reorgs: [],
+  rowsAdded: 0,
+  blockTimestamp: undefined
+}
 
 export const makeRemoval = (
   run: RunStatement,
@@ -47,7 +52,7 @@ export const makeRemoval = (
         const where = watermark === undefined ? "" : ` WHERE ${quoteIdentifier(claim.positionColumn)} > ${watermark}`
         const result = yield* pool.sql.unsafe(`DELETE FROM ${qualifiedName({ schema, table })}${where}`).raw
         const rowsRemoved = (result as { rowCount: number | null }).rowCount ?? 0
-        yield* record(claim, claim, rowsRemoved, 0n)
+        yield* checkpoints.recount(claim, { rowsRemoved, provisionalRows: 0n })
         return rowsRemoved
       })).pipe(Effect.ensuring(Effect.ignore(checkpoints.release(table))))
   })
@@ -71,30 +76,34 @@ export const makeRemoval = (
   })
 
   const deleteStep = Effect.fnUntraced(function*(held: Ref.Ref<Claim>, last: Ref.Ref<bigint | undefined>) {
-    const claim = yield* Ref.get(held)
-    const { positionColumn, table } = claim
-    const nothing = { claim, removed: 0, upTo: yield* Ref.get(last) }
-    if (!(yield* exists(table))) return nothing
-    const [position, name] = [quoteIdentifier(positionColumn), qualifiedName({ schema, table })]
-    // Where the last step ended: an index scan from the start would walk through all that was deleted before.
-    const from = nothing.upTo === undefined ? "" : `WHERE ${position} >= ${nothing.upTo}`
-    const [gone] = yield* run<{ removed: string; up_to: string | null }>(
-      `WITH gone AS (
-         DELETE FROM ${name} WHERE ctid = ANY(ARRAY(SELECT ctid FROM ${name} ${from} ORDER BY ${position} LIMIT ${STEP_ROWS}))
-         RETURNING ${position} AS position
-       ) SELECT count(*) AS removed, max(position) AS up_to FROM gone`
-    )
-    const removed = Number(gone?.removed ?? 0)
-    const left = claim.rows > BigInt(removed) && removed > 0 ? claim.rows - BigInt(removed) : 0n
-    const after = yield* record(claim, NOTHING, Number(claim.rows - left), left)
-    return { claim: after, removed, upTo: gone?.up_to == null ? nothing.upTo : BigInt(gone.up_to) }
+    const before = yield* Ref.get(held)
+    const { positionColumn, provisionalRows, table } = before
+    const upTo = yield* Ref.get(last)
+    // Before it deletes: whoever lost the right to write must neither wait for the rows of whoever has it, nor hold them.
+    const claim = yield* checkpoints.advance(before, { ...NOTHING, provisionalRows })
+    const { deletedUpTo, removed } = (yield* exists(table))
+      ? yield* deleteFrom(table, positionColumn, upTo)
+      : { removed: 0n, deletedUpTo: undefined }
+    const left = claim.rows > removed && removed > 0n ? claim.rows - removed : 0n
+    const after = yield* checkpoints.recount(claim, { rowsRemoved: Number(claim.rows - left), provisionalRows: left })
+    return { claim: after, removed: Number(removed), upTo: deletedUpTo ?? upTo }
   })
 
-  /** Fails as a whole where the right to write is gone. */
-  const record = (claim: Claim, known: Known, rowsRemoved: number, provisionalRows: bigint) =>
-    checkpoints.advance(claim, { known, reorgs: [], rowsAdded: 0, provisionalRows, blockTimestamp: undefined }).pipe(
-      Effect.flatMap((advanced) => checkpoints.recount(advanced, { rowsRemoved, provisionalRows }))
+  /** `upTo` is where the last step ended: an index scan from the start would walk through all that was deleted before. */
+  const deleteFrom = Effect.fnUntraced(function*(table: string, positionColumn: string, upTo: bigint | undefined) {
+    const [position, name] = [quoteIdentifier(positionColumn), qualifiedName({ schema, table })]
+    const from = upTo === undefined ? "" : `WHERE ${position} >= ${upTo}`
+    const pick = `SELECT tableoid, ctid, ${position} AS position FROM ${name} ${from} ORDER BY 3 LIMIT ${STEP_ROWS}`
+    // A row has its place, the ctid, to itself only in its partition.
+    const [gone] = yield* run<{ removed: string; up_to: string | null }>(
+      `WITH picked AS MATERIALIZED (${pick}), gone AS (
+         DELETE FROM ${name} t WHERE ctid = ANY(ARRAY(SELECT ctid FROM picked))
+           AND EXISTS (SELECT FROM picked WHERE picked.tableoid = t.tableoid AND picked.ctid = t.ctid)
+         RETURNING 1
+       ) SELECT (SELECT count(*) FROM gone) AS removed, (SELECT max(position) FROM picked) AS up_to`
     )
+    return { removed: BigInt(gone!.removed), deletedUpTo: gone!.up_to === null ? undefined : BigInt(gone!.up_to) }
+  })
 
   return { trim, empty }
 }

@@ -16,7 +16,7 @@ import { PgPool } from "../../../src/services/PgPool.ts"
 import { TableIndexes } from "../../../src/services/TableIndexes.ts"
 import { type TableRequest, TableSink, type TableWriter } from "../../../src/services/TableSink.ts"
 import { batchOf, columnOf, type Value } from "../../domain/arrow/columns.ts"
-import { testDatabase } from "../../support/postgres.ts"
+import { type TestDatabase, testDatabase } from "../../support/postgres.ts"
 import { testSettings } from "../../support/testSettings.ts"
 
 export const UINT64: ArrowType = { kind: "int", bits: 64, signed: false }
@@ -44,9 +44,14 @@ export const requestOf = (
 
 export const override = (column: string, type: string) => ({ column, type: parseOverrideType(type)! })
 
+type Settings = Parameters<typeof testSettings>[1]
+
 /** One process: its services on a schema of their own. */
-export const bench = Effect.fnUntraced(function*(settings: Parameters<typeof testSettings>[1] = {}) {
-  const database = yield* testDatabase
+export const bench = (settings: Settings = {}) =>
+  Effect.flatMap(testDatabase, (database) => processOn(database, settings))
+
+/** One more process on a schema. */
+export const processOn = Effect.fnUntraced(function*(database: TestDatabase, settings: Settings = {}) {
   const services = yield* Layer.build(
     Layer.merge(sinkLayer, indexesLayer).pipe(
       Layer.provideMerge(checkpointsLayer),
@@ -64,8 +69,7 @@ export const bench = Effect.fnUntraced(function*(settings: Parameters<typeof tes
 })
 
 /** As `bench`, with the bookkeeping in place. */
-export const readyBench = (settings?: Parameters<typeof testSettings>[1]) =>
-  Effect.tap(bench(settings), ({ checkpoints }) => checkpoints.ensure)
+export const readyBench = (settings?: Settings) => Effect.tap(bench(settings), ({ checkpoints }) => checkpoints.ensure)
 
 const hashOf = (block: bigint): string => `0x${block.toString(16).padStart(64, "0")}`
 

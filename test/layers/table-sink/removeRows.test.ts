@@ -1,0 +1,195 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import pg from "pg"
+import type { TestDatabase } from "../../support/postgres.ts"
+import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "./bench.ts"
+
+const columns = [BLOCK, field("note")]
+const rows = (...blocks: ReadonlyArray<bigint>) => blocks.map((block) => [block, `row of ${block}`])
+
+/** A process that has filled a table up to block 2, one row per block. */
+const filled = Effect.fnUntraced(function*(table = "t") {
+  const process = yield* readyBench()
+  yield* commitRows(yield* process.sink.prepare(requestOf(table, columns)), columns, rows(0n, 1n, 2n))
+  return process
+})
+
+/** Rows above every watermark, as a range that is still open leaves them. */
+const addRows = ({ query }: TestDatabase, position: string, count: number) =>
+  query(`INSERT INTO t (_block_num, note, _row_index) SELECT ${position}, '', n FROM generate_series(1, $1) n`, [count])
+
+const blocksOf = ({ query }: TestDatabase, table = "t") =>
+  Effect.map(
+    query<{ n: string }>(`SELECT _block_num AS n FROM ${table} ORDER BY 1`),
+    (found) => found.map(({ n }) => Number(n))
+  )
+
+const checkpoint = ({ query }: TestDatabase, table = "t") =>
+  Effect.map(
+    query<Record<string, unknown>>("SELECT * FROM _ampsync_checkpoints WHERE table_name = $1", [table]),
+    ([row]) => row!
+  )
+
+const counts = (database: TestDatabase) =>
+  Effect.map(checkpoint(database), ({ provisional_rows: provisional, rows }) => [Number(rows), Number(provisional)])
+
+/** Everybody looks as if they had said nothing for ten seconds. */
+const silence = ({ query }: TestDatabase) =>
+  query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at - interval '10 seconds'")
+
+describe("emptying a table", () => {
+  it.live("forgets the watermark, its history and the chain, of this table only, and no more than that", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* commitRows(yield* sink.prepare(requestOf("other", columns)), columns, rows(7n))
+      const { column_names: made } = yield* checkpoint(database)
+      yield* database.query("UPDATE _ampsync_checkpoints SET unverified_from = 1, block_at = now()")
+      const emptying = yield* sink.empty("t")
+      assert.deepStrictEqual([emptying.watermark, emptying.rows], [2n, 3n])
+      const after = yield* checkpoint(database)
+      for (
+        const column of [
+          "max_block_num",
+          "watermark_hash",
+          "watermark_at",
+          "block_at",
+          "network",
+          "origin_block",
+          "unverified_from"
+        ]
+      ) assert.isNull(after[column], column)
+      assert.deepInclude(after, { rows: "3", provisional_rows: "3", column_names: made })
+      const history = yield* database.query("SELECT table_name, block_num FROM _ampsync_watermarks")
+      assert.deepStrictEqual(history, [{ table_name: "other", block_num: "7" }])
+      assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2], "the rows go afterwards, in steps")
+    }))
+
+  it.live("leaves no row behind, however many there are of one block and in whichever order they came", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* addRows(database, "n % 7", 110_000)
+      const { deleteSome } = yield* sink.empty("t")
+      const steps: Array<number> = []
+      do {
+        steps.push(yield* deleteSome)
+        const [recorded] = yield* counts(database)
+        assert.isAtLeast(recorded!, 0)
+      } while (steps.at(-1)! > 0)
+      assert.deepStrictEqual(steps, [50_000, 50_000, 10_003, 0])
+      assert.deepStrictEqual(yield* blocksOf(database), [])
+      assert.deepStrictEqual(yield* counts(database), [0, 0])
+    }))
+
+  it.live("leaves no row behind in any partition of a table that was partitioned by hand", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query("ALTER TABLE t RENAME TO t_old")
+      yield* database.query("CREATE TABLE t (LIKE t_old INCLUDING ALL) PARTITION BY RANGE (_block_num)")
+      yield* database.query("CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (110000)")
+      yield* database.query("CREATE TABLE t_high PARTITION OF t DEFAULT")
+      yield* addRows(database, "n", 180_000)
+      const { deleteSome } = yield* sink.empty("t")
+      const steps: Array<number> = []
+      do steps.push(yield* deleteSome)
+      while (steps.at(-1)! > 0)
+      assert.deepStrictEqual(yield* blocksOf(database), [])
+      assert.deepStrictEqual(steps, [50_000, 50_000, 50_000, 30_000, 0])
+    }))
+
+  it.live("says how many rows are left after each step, and none at the end where some were deleted by hand", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query("DELETE FROM t WHERE _block_num = 1")
+      const { deleteSome } = yield* sink.empty("t")
+      assert.strictEqual(yield* deleteSome, 2)
+      assert.deepStrictEqual(yield* counts(database), [1, 1])
+      assert.strictEqual(yield* deleteSome, 0)
+      assert.deepStrictEqual(yield* counts(database), [0, 0])
+    }))
+
+  it.live("I3 of a process that lost the right to write deletes nothing more, and waits for nobody", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      const { deleteSome } = yield* sink.empty("t")
+      yield* silence(database)
+      const other = yield* processOn(database)
+      yield* other.checkpoints.ensure
+      yield* other.sink.prepare(requestOf("t", columns))
+      // The other one is in the middle of a commit.
+      const client = yield* Effect.acquireRelease(
+        Effect.promise(async () => {
+          const client = new pg.Client({ connectionString: database.url })
+          await client.connect()
+          await client.query(`BEGIN; SELECT FROM ${database.schema}.t FOR UPDATE`)
+          return client
+        }),
+        (client) => Effect.promise(() => client.end())
+      )
+      const error = yield* Effect.flip(Effect.timeout(deleteSome, "5 seconds"))
+      assert.strictEqual(error._tag, "Fenced")
+      yield* Effect.promise(() => client.query("ROLLBACK"))
+      assert.strictEqual((yield* Effect.flip(deleteSome))._tag, "Fenced")
+      assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2])
+    }))
+
+  it.live("is done with a table that somebody dropped, which the next start makes anew", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query("DROP TABLE t")
+      const { deleteSome } = yield* sink.empty("t")
+      assert.strictEqual(yield* deleteSome, 0)
+      assert.deepStrictEqual(yield* counts(database), [0, 0])
+      yield* commitRows(yield* sink.prepare(requestOf("t", columns)), columns, rows(0n, 1n))
+      assert.deepStrictEqual(yield* blocksOf(database), [0, 1])
+      assert.deepStrictEqual(yield* counts(database), [2, 0])
+    }))
+})
+
+describe("trimming a table", () => {
+  it.live("takes the rows above the watermark and nothing else, and gives the table back", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      const { column_names: made } = yield* checkpoint(database)
+      yield* addRows(database, "3", 4)
+      assert.strictEqual(yield* sink.trim("t"), 4)
+      assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2])
+      assert.deepInclude(yield* checkpoint(database), {
+        max_block_num: "2",
+        provisional_rows: "0",
+        writer: null,
+        column_names: made
+      })
+    }))
+
+  it.live("takes every row of a table that has no watermark yet", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* readyBench()
+      yield* sink.prepare(requestOf("t", columns))
+      yield* addRows(database, "0", 5)
+      assert.strictEqual(yield* sink.trim("t"), 5)
+      assert.deepStrictEqual(yield* blocksOf(database), [])
+    }))
+
+  it.live("has nothing to do where somebody dropped the table", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query("DROP TABLE t")
+      assert.strictEqual(yield* sink.trim("t"), 0)
+      assert.isNull((yield* checkpoint(database))["writer"])
+    }))
+
+  it.live("I3 leaves alone what another process writes, and what nobody ever synced", () =>
+    Effect.gen(function*() {
+      const { database } = yield* filled()
+      yield* addRows(database, "3", 4)
+      const other = yield* processOn(database)
+      yield* other.checkpoints.ensure
+      const before = yield* checkpoint(database)
+      assert.strictEqual((yield* Effect.flip(other.sink.trim("t")))._tag, "TableHeld")
+      assert.lengthOf(yield* blocksOf(database), 7)
+      assert.deepStrictEqual(yield* checkpoint(database), before)
+      yield* database.query("CREATE TABLE mine (_block_num int); INSERT INTO mine VALUES (1)")
+      assert.include((yield* Effect.flip(other.sink.trim("mine"))).message, "has no checkpoint of it")
+      assert.deepStrictEqual(yield* blocksOf(database, "mine"), [1])
+    }))
+})
