@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { symlink } from "node:fs/promises"
+import { readdir, symlink } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { ManifestSource } from "../../src/services/ManifestSource.ts"
@@ -127,6 +127,32 @@ describe("ManifestSource", () => {
         }).pipe(Effect.provide(sourceOf(join(root, name))))
         assert.deepStrictEqual(seen, ["1,1,1,1,1,1,1", "2,2,2,2,2,2,2"], name)
       }
+    }))
+
+  it.live("runs each module once, whoever imports it", () =>
+    Effect.gen(function*() {
+      const adding = (name: string) => `import { names } from "./names.ts"\nnames.push("${name}")`
+      const manifest = yield* load({
+        "c.ts": "import \"./a.ts\"\nimport \"./b.ts\"\nimport { names } from \"./names.ts\"\n" +
+          "export default { name: \"a\", network: names.join(), tables: { t: { sql: \"SELECT 1\" } } }",
+        "a.ts": adding("a"),
+        "b.ts": adding("b"),
+        "names.ts": "export const names: Array<string> = []"
+      })
+      assert.strictEqual(manifest.network, "a,b")
+    }))
+
+  it.live("leaves nothing of a config on the disk", () =>
+    Effect.gen(function*() {
+      const files = {
+        "c.ts": "import name from \"./name.ts\"\nexport default { name, tables: { t: { sql: \"SELECT 1\" } } }",
+        "name.ts": "const name: string = \"once\"\nexport default name",
+        "node_modules/p/index.js": ""
+      }
+      const root = yield* directoryOf(files)
+      assert.strictEqual((yield* loadFile(join(root, "c.ts"))).dataset.name, "once")
+      const found = yield* Effect.promise(() => readdir(root, { recursive: true, withFileTypes: true }))
+      assert.lengthOf(found.filter((entry) => entry.isFile()), Object.keys(files).length)
     }))
 
   it.live("follows a symbolic link to the file, and finds helpers beside the target", () =>

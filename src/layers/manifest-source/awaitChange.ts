@@ -35,7 +35,7 @@ export const changeWatcher = (
         const changed = now
         yield* Effect.sleep(rest)
         now = yield* look
-        if (sameDigests(now, changed) && !sameDigests(now, before)) return now
+        if (sameDigests(now, changed)) return now
       }
     })
   })

@@ -1,0 +1,53 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { join } from "node:path"
+import { setImmediate } from "node:timers/promises"
+import { Evaluation } from "../../../src/layers/manifest-source/Evaluation.ts"
+import "../../../src/layers/manifest-source/worker.ts"
+import { directoryOf, named } from "./files.ts"
+
+const evaluationOf = (path: string, patienceMillis: number) =>
+  Effect.acquireRelease(
+    Effect.sync(() => new Evaluation(path, patienceMillis)),
+    (evaluation) => Effect.promise(() => evaluation.stop())
+  )
+
+describe("the time that a config has", () => {
+  it.live("begins when its thread has come to it, however busy the machine is", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({
+        "c.ts": `await new Promise((resolve) => setTimeout(resolve, 3900))\nexport default ${named("slow")}`
+      })
+      const evaluation = yield* evaluationOf(join(root, "c.ts"), 4000)
+      yield* Effect.promise(() => setImmediate())
+      // Nothing is heard of the thread until now.
+      const until = Date.now() + 3500
+      while (Date.now() < until);
+      assert.include(yield* Effect.promise(() => evaluation.ended), { kind: "exported" })
+    }))
+
+  it.live("is not renewed by files that it reads on and on", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({
+        "c.ts":
+          "export default ({ functionSource }) => new Promise(() => setInterval(() => functionSource(\"f.js\"), 50))",
+        "f.js": "x"
+      })
+      const evaluation = yield* evaluationOf(join(root, "c.ts"), 2000)
+      const ended = yield* Effect.timeout(Effect.promise(() => evaluation.ended), "12 seconds")
+      assert.include(ended, { kind: "failed", reason: "did not come to an end within 2 seconds" })
+    }))
+})
+
+describe("the memory that a config has", () => {
+  it.live("comes to an end without the process", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({
+        "c.ts": "const hoard = []\nwhile (hoard.length < 120) hoard.push(new Array(1_000_000).fill(hoard.length))\n" +
+          "export default { name: String(hoard.length) }"
+      })
+      const evaluation = yield* evaluationOf(join(root, "c.ts"), 40_000)
+      const ended = yield* Effect.promise(() => evaluation.ended)
+      assert.include(ended, { kind: "failed", reason: "takes more than 512 MB of memory" })
+    }))
+})

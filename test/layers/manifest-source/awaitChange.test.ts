@@ -1,0 +1,64 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { changeWatcher } from "../../../src/layers/manifest-source/awaitChange.ts"
+import { digestsNow } from "../../../src/layers/manifest-source/contentDigest.ts"
+import { FileWatch } from "../../../src/layers/manifest-source/FileWatch.ts"
+import { eventually } from "../../support/eventually.ts"
+import { directoryOf } from "./files.ts"
+
+/** What the kernel watches for this process. */
+const watches = (): number =>
+  readdirSync("/proc/self/fdinfo").map((fd) => {
+    try {
+      return readFileSync(`/proc/self/fdinfo/${fd}`, "utf8").split("\n").filter((line) => line.startsWith("inotify"))
+        .length
+    } catch {
+      return 0
+    }
+  }).reduce((a, b) => a + b, 0)
+
+describe("the watch on files", () => {
+  it.live("hears of those it watches now, and of none that it watched before", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({ "a/c": "", "b/c": "" })
+      const [a, b] = [join(root, "a", "c"), join(root, "b", "c")]
+      let events = 0
+      const watch = new FileWatch(() => void (events += 1))
+      yield* Effect.addFinalizer(() => Effect.sync(() => watch.close()))
+      const heard = Effect.fnUntraced(function*(path: string) {
+        // What came before has been told by then.
+        yield* Effect.sleep(100)
+        const before = events
+        yield* Effect.promise(() => writeFile(path, "x"))
+        yield* Effect.sleep(300)
+        return events > before
+      })
+      yield* Effect.promise(() => watch.watch([a]))
+      assert.deepStrictEqual([yield* heard(a), yield* heard(b)], [true, false])
+      yield* Effect.promise(() => watch.watch([b]))
+      assert.deepStrictEqual([yield* heard(a), yield* heard(b)], [false, true])
+      watch.close()
+      yield* Effect.promise(() => watch.watch([a]))
+      assert.deepStrictEqual([yield* heard(a), yield* heard(b)], [false, false])
+    }))
+
+  it.live.skipIf(process.platform !== "linux")(
+    "is gone with the scope of whoever waited",
+    () =>
+      Effect.gen(function*() {
+        const root = yield* directoryOf({ c: "" })
+        const before = watches()
+        const while_ = yield* Effect.scoped(Effect.gen(function*() {
+          const awaitChange = yield* changeWatcher(Duration.millis(5))
+          yield* Effect.forkScoped(awaitChange(yield* Effect.promise(() => digestsNow([join(root, "c")]))))
+          yield* eventually("it watches", Effect.sync(() => watches() > before))
+          return watches()
+        }))
+        assert.strictEqual(while_, before + 2, "the file and its directory")
+        assert.strictEqual(watches(), before)
+      })
+  )
+})
