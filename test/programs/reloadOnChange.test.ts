@@ -306,6 +306,50 @@ describe("hot reload", () => {
       assert.include(sync.lines, "Tables: 1 unchanged, 1 started, 1 retried")
     }))
 
+  it.live("a first config whose dataset nobody has published gives way to the next, and leaves nothing behind", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
+      const manifest = manifestOf("amp", { more: "SELECT * FROM anvil.blocks" }) as object
+      yield* edit(world, { ...manifest, name: "nobody" })
+      const sync = yield* startSync(world.environment)
+      yield* sync.says("; trying again")
+      assert.deepStrictEqual([...(yield* sync.status.get).keys()], ["more"])
+      yield* edit(world, two)
+      yield* holdsAll(world, "logs")
+      assert.deepStrictEqual([...(yield* sync.status.get).keys()], ["blocks", "logs"])
+    }))
+
+  it.live("waits with its first config for a server that is down; one that refuses us parks every table", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
+      const { faults } = world.simulator
+      faults.failAdmin(503, 2)
+      const first = yield* startSync(world.environment)
+      yield* first.says("; trying again")
+      yield* holdsAll(world, "logs")
+      yield* first.stop
+      faults.failAdmin(401, 9)
+      const sync = yield* startSync(world.environment)
+      yield* sync.says("Table 'blocks' is parked until the config changes")
+      const phases = Effect.map(sync.status.get, (all) => [...all.values()].map(({ phase, table }) => [table, phase]))
+      assert.deepStrictEqual(yield* phases, [["blocks", "parked"], ["logs", "parked"]])
+      faults.clear()
+      yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
+      yield* goesOn(world, ["blocks", "logs", "transactions"])
+    }))
+
+  it.live("a parked table that goes from the config is not touched, and neither is what stands under its name", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
+      yield* world.database.query("CREATE TABLE blocks (_block_num int); INSERT INTO blocks VALUES (1000)")
+      const sync = yield* startSync(world.environment)
+      yield* sync.says("Table 'blocks' is parked")
+      yield* edit(world, { logs: two.logs })
+      yield* sync.says("Table 'blocks' keeps its provisional rows")
+      assert.strictEqual(yield* rowsOf(world, "blocks"), 1)
+      yield* goesOn(world, ["logs"])
+    }))
+
   it.live("I3 a table that cannot end at once is waited for before it begins anew", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })

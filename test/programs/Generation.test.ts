@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { decodeManifest } from "../../src/domain/Manifest.ts"
+import { compareGenerations, type Generation } from "../../src/programs/Generation.ts"
+import type { DatasetInfo } from "../../src/services/AdminApi.ts"
+
+const generation = (config: object = {}, info: Partial<DatasetInfo> = {}): Generation => ({
+  manifest: Result.getOrThrow(decodeManifest({
+    name: "example",
+    network: "anvil",
+    tables: { a: { sql: "SELECT block_num FROM anvil.blocks" }, b: { sql: "SELECT * FROM anvil.logs" } },
+    ...config
+  })),
+  info: { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [], ...info }
+})
+
+const difference = (next: Generation, current = generation()) => {
+  const { changed, removed, started, unchanged } = compareGenerations(current, next)
+  const names = (tables: ReadonlyArray<{ readonly name: string }>) => tables.map(({ name }) => name).join()
+  return { changed: names(changed), removed: removed.join(), started: names(started), unchanged: names(unchanged) }
+}
+
+const all = { changed: "a,b", removed: "", started: "", unchanged: "" }
+const none = { changed: "", removed: "", started: "", unchanged: "a,b" }
+
+describe("what differs between two configs", () => {
+  it("is every table where the dataset is another one, or the server speaks the other dialect", () => {
+    assert.deepStrictEqual(difference(generation()), none)
+    assert.deepStrictEqual(difference(generation({ name: "other" })), all)
+    assert.deepStrictEqual(difference(generation({ namespace: "ours" })), all)
+    assert.deepStrictEqual(difference(generation({}, { dialect: "nozzle" })), all)
+  })
+
+  it("is every table where a new version was published and the config names none, and no table where it names one", () => {
+    const published = { version: "0.2.0" }
+    assert.deepStrictEqual(difference(generation({}, published)), all)
+    for (const [version, expected] of [["latest", all], ["dev", all], ["0.2.0", none]] as const) {
+      assert.deepStrictEqual(difference(generation({ version }, published), generation({ version })), expected, version)
+    }
+  })
+
+  it("is a table whose query or settings changed, and none whose query is only written otherwise", () => {
+    const [a, b] = [{ sql: "SELECT block_num FROM anvil.blocks" }, { sql: "SELECT * FROM anvil.logs" }]
+    const next = (tables: object) => difference(generation({ tables }))
+    assert.deepStrictEqual(next({ a: { sql: "select block_num -- the number\nFROM anvil.blocks" }, b }), none)
+    assert.strictEqual(next({ a: { sql: "SELECT block_num, hash FROM anvil.blocks" }, b }).changed, "a")
+    for (
+      const settings of [
+        { comment: "for people" },
+        { primaryKey: ["block_num"] },
+        { columns: { hash: { type: "text" } } },
+        { indexes: [["block_num"]] }
+      ]
+    ) {
+      const { changed, unchanged } = next({ a: { ...a, ...settings }, b })
+      assert.deepStrictEqual([changed, unchanged], ["a", "b"], JSON.stringify(settings))
+    }
+    assert.deepStrictEqual(next({ b, c: a }), { changed: "", removed: "a", started: "c", unchanged: "b" })
+  })
+})
