@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, Metric, Queue, Ref, Result, Stream } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
+import type { FlightData } from "../../src/domain/flight/FlightData.ts"
 import { decodeManifest, type Manifest } from "../../src/domain/Manifest.ts"
 import type { SettingValues } from "../../src/layers/Config.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
@@ -31,6 +32,8 @@ const schema = encapsulate(
   encodeSchema([{ name: "block_num", type: { kind: "int", bits: 64, signed: false }, nullable: false }])
 )
 
+const message: FlightData = { dataHeader: schema, dataBody: new Uint8Array(0), appMetadata: new Uint8Array(0) }
+
 const down = new AdminApiError({
   operation: "dataset",
   dataset: "_/example",
@@ -47,6 +50,12 @@ const noFlight = new FlightError({
   detail: "injected",
   retryable: true
 })
+const notStreamable = new FlightError({
+  operation: "DoGet",
+  status: "INVALID_ARGUMENT",
+  detail: "non-incremental",
+  retryable: false
+})
 const noDatabase = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
 })
@@ -57,6 +66,8 @@ interface Script {
   /** What the Admin API says, told how often it was asked before. */
   readonly dataset?: (asked: number) => Effect.Effect<DatasetInfo, AdminApiError>
   readonly describe?: (asked: number) => Effect.Effect<void, FlightError>
+  /** What a stream begins with. */
+  readonly stream?: Stream.Stream<FlightData, FlightError>
   readonly plan?: (table: string, asked: number) => Effect.Effect<void, SqlError.SqlError | TableRefused>
   /** How long it takes until what must end has ended. */
   readonly applying?: Effect.Effect<void>
@@ -85,7 +96,8 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
         )
     }),
     Layer.mock(FlightClient, {
-      schema: () => Effect.suspend(() => Effect.as(script.describe?.(asked.flight++) ?? Effect.void, schema))
+      schema: () => Effect.suspend(() => Effect.as(script.describe?.(asked.flight++) ?? Effect.void, schema)),
+      open: () => Effect.succeed(script.stream ?? Stream.succeed(message))
     }),
     Layer.mock(TableSink, {
       plan: ({ table }) =>
@@ -193,6 +205,19 @@ describe("the check of a changed config", () => {
         assert.lengthOf(it.lines.filter((line) => line.startsWith("Failed to reload manifest")), 1)
       }))
   }
+
+  it.effect("refuses a query that cannot be streamed, and takes one whose stream has nothing to say yet", () =>
+    Effect.gen(function*() {
+      const bad = yield* reloading({ stream: Stream.fail(notStreamable) })
+      yield* bad.change(manifestOf("a", "b"))
+      assert.include((yield* bad.reload)?.reason, "table \"b\": DoGet failed with INVALID_ARGUMENT: non-incremental")
+      const silent = yield* reloading({ stream: Stream.never })
+      yield* silent.change(manifestOf("a", "b"))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* silent.tables, "a")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* silent.tables, "a,b")
+    }))
 
   it.effect("comes to an end where nobody answers, and is made again", () =>
     Effect.gen(function*() {
