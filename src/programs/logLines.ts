@@ -63,7 +63,7 @@ export const tablesAfterReload = (
     Object.entries(counts).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`).join(", ")
   }`
 export const tableRemoved = (table: string) =>
-  `Table '${table}' is no longer in the config and is not synced any more; its complete rows and its checkpoint stay`
+  `Table '${table}' is no longer in the config and not synced here any more; its complete rows and its checkpoint stay`
 export const trimmed = (table: string, rows: number) => `Deleted ${rows} provisional rows from table '${table}'`
 export const notTrimmed = (table: string, reason: string) => `Table '${table}' keeps its provisional rows: ${reason}`
 export const crashed = (table: string, reason: string) => `Table '${table}' ended by a mistake of ampsync: ${reason}`

@@ -61,7 +61,7 @@ export class TableHeld extends Schema.TaggedError<TableHeld>()("TableHeld", {
   writer: Schema.String
 }) {
   override get message() {
-    return `table "${this.table}" is being written by ${this.writer}; standing by until it stops`
+    return `table "${this.table}" is being written by ${this.writer}`
   }
 }
 

@@ -127,7 +127,7 @@ describe("what a query no longer fits", () => {
           "rename it back, or add it again if it was dropped; " +
           "column \"c\" is not among those the query yields; column \"Gone\" is not among those the query yields; " +
           "it has no primary key, without one in the config it must be (\"_block_num\", \"_row_index\"); " +
-          "a primary key cannot be changed here"
+          "a primary key cannot be changed here. Undo what was changed, or drop the table to have it made and filled anew from the first block"
       )
       assert.deepStrictEqual([yield* columnsOf(database), yield* recorded(database)], [columns, note])
       yield* sink.prepare(requestOf("other", base))

@@ -63,7 +63,10 @@ export class Evaluation {
             ? `takes more than ${maxHeapMegabytes} MB of memory`
             : `failed outside of what it awaits: ${name}`
         )))
-      worker.on("exit", () => end(failed("ended without exporting anything")))
+      worker.on(
+        "exit",
+        () => end(failed("ended without exporting anything: it ended its thread, or waits for what never comes"))
+      )
     })
   }
 }

@@ -15,6 +15,8 @@ export interface Examined extends TablePlan {
 
 const HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) AS lz4 FROM pg_settings WHERE name = 'default_toast_compression'"
 
+const ANEW = "drop the table to have it made and filled anew from the first block"
+
 /** What must be done so that a table holds what its query yields; fails where nothing can be. It only reads. */
 export const examineTable = Effect.fnUntraced(function*(
   run: RunStatement,
@@ -36,7 +38,9 @@ export const examineTable = Effect.fnUntraced(function*(
     return yield* refuse("something of this name exists that ampsync did not create; it is left alone")
   }
   if (standing.positionColumn !== positionColumn) {
-    return yield* refuse(`its rows are placed by column "${standing.positionColumn}", which the query no longer yields`)
+    return yield* refuse(
+      `its rows are placed by column "${standing.positionColumn}", those of the query by "${positionColumn}"; ${ANEW}`
+    )
   }
   const difference = compareTable(definition, found, standing.earlierColumns)
   const { added } = difference
@@ -46,7 +50,10 @@ export const examineTable = Effect.fnUntraced(function*(
       : ["it is UNLOGGED, so a crash of PostgreSQL would empty it unseen; run ALTER TABLE ... SET LOGGED"]),
     ...difference.conflicts
   ]
-  if (conflicts.length > 0) return yield* refuse(`the query no longer fits it: ${conflicts.join("; ")}`)
+  if (conflicts.length > 0) {
+    const wayOut = difference.conflicts.length > 0 ? `. Undo what was changed, or ${ANEW}` : ""
+    return yield* refuse(`the query no longer fits it: ${conflicts.join("; ")}${wayOut}`)
+  }
   const alter = alterTable(definition, difference, yield* hasLz4)
   const statements = [
     ...(alter === undefined ? [] : [alter]),
