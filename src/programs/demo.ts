@@ -106,7 +106,7 @@ const tell = Effect.fnUntraced(
     const began = yield* Clock.currentTimeMillis
     yield* screen.print(say.historyBegins(options.dialect, options.blocks))
     const heading = () => say.tip(chain.tip, chain.reorgs)
-    yield* Effect.forkScoped(watchTables(screen, { tables: TABLE_NAMES, tip: () => chain.tip, heading }))
+    yield* Effect.forkScoped(watchTables(screen, { tables: TABLE_NAMES, heading }))
     const reachable = (table: string) => lastBlockWithRows(chain, table)
     const ended = yield* awaitTables(TABLE_NAMES, reachable)
     const statuses = yield* Effect.flatMap(SyncStatus, (status) => status.get)

@@ -87,7 +87,7 @@ const takeFrame = Effect.fnUntraced(function*(following: Following, state: State
   const metadata = yield* Effect.fromResult(parseStreamMetadata(frame.appMetadata))
   const step = yield* judge(following, state.chain, metadata, batch?.rows ?? 0)
   const begins = step.events.some((event) => event._tag === "Range")
-  const parts: Array<Part> = step.events.map((event) => partOf(event, step.state))
+  const parts: Array<Part> = step.events.map((event) => partOf(event, step.state, metadata))
   let rows = begins ? undefined : state.rows
   if (batch !== undefined && batch.rows > 0) {
     const encoded = yield* Effect.fromResult(encodePieces(following.plan, batch, step.state.current!, rows))
@@ -126,9 +126,16 @@ const judge = Effect.fnUntraced(function*(
   }
 })
 
-const partOf = (event: ChainEvent, state: FollowState): Part => {
+const partOf = (event: ChainEvent, state: FollowState, metadata: StreamMetadata | undefined): Part => {
   const known = knownOf(state)
-  return event._tag === "Rewind" ? { _tag: "Rewind", rewind: event, known } : { ...event, known }
+  switch (event._tag) {
+    case "Rewind":
+      return { _tag: "Rewind", rewind: event, known }
+    case "Watermark":
+      return { ...event, known }
+    case "Range":
+      return { ...event, known, endIsTold: metadata?.complete !== undefined }
+  }
 }
 
 const knownOf = ({ history, network, origin, unverifiedFrom }: FollowState): Known => ({

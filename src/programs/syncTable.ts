@@ -62,7 +62,7 @@ export const syncTable = Effect.fn("syncTable")(
     }
     yield* announce(table, schema, writer, cursor)
     yield* status.update(table.name, (was) => ({
-      // Being connected is no progress yet: only a commit, or silence at the tip, ends a stall.
+      // Being connected is no progress yet: only a commit, or to stand at the tip, ends a stall.
       ...(was.phase === "stalled" ? {} : { phase: "catching up" as const, reason: undefined }),
       rows: writer.rows,
       watermark: writer.known.history.at(-1)?.block,
@@ -99,7 +99,11 @@ export const syncTable = Effect.fn("syncTable")(
           yield* Effect.logError(sentence(table.name, error.message))
           yield* Effect.logWarning(log.batchReduced((yield* Ref.get(session.size)).rows))
         }),
-      onIdle: status.update(table.name, () => ({ phase: "caught up", reason: undefined }))
+      onPace: (phase) =>
+        status.update(
+          table.name,
+          (was) => (was.phase === "stalled" && phase === "catching up" ? {} : { phase, reason: undefined })
+        )
     })
   },
   Effect.scoped,
@@ -153,7 +157,8 @@ const noteCommit = Effect.fnUntraced(function*(
   const before = chunk.before.history.at(-1)?.block ?? (chunk.known.origin ?? 0n) - 1n
   const blocks = watermark !== undefined && watermark > before ? watermark - before : 0n
   yield* status.update(name, (was) => ({
-    phase: "catching up",
+    // A table that has caught up goes on being so from block to block, until `onPace` says otherwise.
+    phase: was.phase === "caught up" ? "caught up" : "catching up",
     reason: undefined,
     rows: was.rows + BigInt(chunk.rows - rowsRemoved),
     rowsCommitted: was.rowsCommitted + chunk.rows,

@@ -7,9 +7,10 @@ import type { Effect, Stream } from "effect"
 import { Context } from "effect"
 
 /**
- * `caught up`: the newest range is committed and the stream has been silent for a moment. `stalled`: several attempts
- * without progress; it keeps trying. `parked`: nothing but a change of the config will help. `standby`: another process
- * writes this table.
+ * `caught up`: what came is committed, and lately it was what the tip of a chain brings, be it nothing or a few blocks a moment;
+ * it stays so from block to block, until a backlog comes or the connection is another one. `catching up`: there is a backlog,
+ * or it is not known yet that there is none. `stalled`: several attempts without progress; it keeps trying. `parked`: nothing
+ * but a change of the config will help. `standby`: another process writes this table.
  */
 export type Phase = "starting" | "catching up" | "caught up" | "retrying" | "stalled" | "parked" | "standby"
 

@@ -87,7 +87,7 @@ const rowsOf = (range: BlockRange, note: string): Part => {
 /** A range with two rows for each of its blocks; complete where `after` is given. */
 const withRange = (chunk: Chunk, range: BlockRange, note: string, after?: Known): Chunk => {
   const parts: ReadonlyArray<Part> = [
-    { _tag: "Range", range, known: chunk.known },
+    { _tag: "Range", range, known: chunk.known, endIsTold: true },
     rowsOf(range, note),
     ...(after === undefined ? [] : [{ _tag: "Watermark", range, known: after } as const])
   ]
@@ -292,7 +292,7 @@ describe("a commit", () => {
           yield* writer.commit(yield* reorgChunk())
           const known = knownOf([2n, 0], [5n, 1], [9n, 1])
           const empty: ReadonlyArray<Part> = [
-            { _tag: "Range", range: rangeOf(6n, 9n, 1), known },
+            { _tag: "Range", range: rangeOf(6n, 9n, 1), known, endIsTold: true },
             { _tag: "Watermark", range: rangeOf(6n, 9n, 1), known }
           ]
           yield* writer.commit(empty.reduce(addPart, emptyChunk(knownOf([2n, 0], [5n, 1]))))

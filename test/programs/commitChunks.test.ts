@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Ref, Semaphore, Stream } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Ref, Semaphore, Stream } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { initialBatchSize, MAX_CHUNK_BYTES } from "../../src/domain/BatchSize.ts"
@@ -25,7 +25,12 @@ const knownUpTo = (...blocks: ReadonlyArray<bigint>): Known => ({
   unverifiedFrom: undefined
 })
 
-const range = (start: bigint, end: bigint, known: Known): Part => ({ _tag: "Range", range: rangeOf(start, end), known })
+const range = (start: bigint, end: bigint, known: Known, endIsTold = true): Part => ({
+  _tag: "Range",
+  range: rangeOf(start, end),
+  known,
+  endIsTold
+})
 const watermark = (start: bigint, end: bigint, known: Known): Part => ({
   _tag: "Watermark",
   range: rangeOf(start, end),
@@ -57,11 +62,13 @@ const bench = (options: {
   readonly commit?: (chunk: Chunk) => Effect.Effect<void, SqlError.SqlError | Fenced>
   readonly rows?: number
   readonly permits?: Semaphore.Semaphore
+  readonly known?: Known
 }) =>
   Effect.gen(function*() {
     const committed: Array<Chunk> = []
     const failed: Array<Chunk> = []
-    let idles = 0
+    /** What was told of the pace, and when. */
+    const told: Array<readonly [number, string]> = []
     const size = yield* Ref.make({ ...initialBatchSize, rows: options.rows ?? 1_000 })
     /** How many rows a chunk was meant to have when it was committed. */
     const wanted: Array<number> = []
@@ -69,7 +76,7 @@ const bench = (options: {
       writer: {
         plan: { columns: [], position: { kind: "rangeEnd" }, textNul: "refuse" },
         rangeMode: false,
-        known: knownUpTo(9n),
+        known: options.known ?? knownUpTo(9n),
         rows: 0n,
         notes: [],
         commit: (chunk) =>
@@ -83,9 +90,9 @@ const bench = (options: {
       size,
       onCommit: () => Effect.void,
       onFailure: (chunk) => Effect.sync(() => failed.push(chunk)),
-      onIdle: Effect.sync(() => void (idles += 1))
+      onPace: (phase) => Effect.map(Clock.currentTimeMillis, (now) => void told.push([now, phase]))
     }))
-    return { run, committed, wanted, failed, idles: () => idles }
+    return { run, committed, wanted, failed, told, phases: () => told.map(([, phase]) => phase) }
   })
 
 const blocksOf = (chunks: ReadonlyArray<Chunk>) =>
@@ -229,13 +236,163 @@ describe("chunks", () => {
       const fiber = yield* Effect.forkChild(it.run)
       for (let i = 0; i < 10; i += 1) yield* TestClock.adjust("5 millis")
       assert.lengthOf(it.committed, 1)
-      assert.strictEqual(it.idles(), 0)
+      assert.deepStrictEqual(it.phases(), [])
       yield* TestClock.adjust("1 second")
-      assert.strictEqual(it.idles(), 1)
+      assert.deepStrictEqual(it.phases(), ["caught up"])
       yield* Deferred.succeed(more, undefined)
       yield* Fiber.join(fiber)
       assert.lengthOf(it.committed, 2)
-      assert.strictEqual(it.idles(), 1)
+      assert.deepStrictEqual(it.phases(), ["caught up"])
+    }))
+})
+
+/** What comes after so many milliseconds of nothing. */
+type Arrival = readonly [afterMillis: number, parts: ReadonlyArray<Part>]
+
+/** A whole range of `blocks` blocks in the way of either dialect: one tells its end, of the other its successor does. */
+const whole = (dialect: "amp" | "nozzle", start: number, blocks: number, rowsEach = 1): ReadonlyArray<Part> => {
+  const [from, to] = [BigInt(start), BigInt(start + blocks - 1)]
+  const [before, after] = [knownUpTo(from - 1n), knownUpTo(to)]
+  const data = rowsEach === 0 ? [] : [rows(rowsEach)]
+  return dialect === "amp"
+    ? [range(from, to, before), ...data, watermark(from, to, after)]
+    : [watermark(from - 1n, from - 1n, before), range(from, to, before, false), ...data]
+}
+
+/** `count` ranges of `blocks` blocks from `first` on, one every `everyMillis`. */
+const every = (
+  everyMillis: number,
+  count: number,
+  rangeAt: (start: number, blocks: number) => ReadonlyArray<Part>,
+  first = 10,
+  blocks = 1
+): ReadonlyArray<Arrival> => Array.from({ length: count }, (_, i) => [everyMillis, rangeAt(first + i * blocks, blocks)])
+
+/** What is told of the pace while `arrivals` come and for so long afterwards. */
+const toldOf = (
+  arrivals: ReadonlyArray<Arrival>,
+  options: { readonly afterwardsMillis?: number; readonly commitMillis?: (blocks: number) => number } = {}
+) =>
+  Effect.gen(function*() {
+    const parts = Stream.concat(
+      Stream.fromIterable(arrivals).pipe(
+        Stream.mapEffect(([afterMillis, parts]) => Effect.delay(Effect.succeed(parts), afterMillis)),
+        Stream.flatMap(Stream.fromIterable),
+        Stream.rechunk(1)
+      ),
+      Stream.never
+    )
+    const it = yield* bench({
+      parts,
+      known: knownUpTo(),
+      commit: ({ lastBlock }) => Effect.sleep(options.commitMillis?.(Number(lastBlock)) ?? 5)
+    })
+    const fiber = yield* Effect.forkChild(it.run)
+    const untilMillis = arrivals.reduce((sum, [afterMillis]) => sum + afterMillis, options.afterwardsMillis ?? 0)
+    for (let now = 0; now < untilMillis; now += 10) yield* TestClock.adjust("10 millis")
+    const told = [...it.told]
+    const stopping = yield* Effect.forkChild(Fiber.interrupt(fiber))
+    yield* TestClock.adjust("5 seconds")
+    yield* Fiber.join(stopping)
+    return told
+  })
+
+const phasesOf = (told: ReadonlyArray<readonly [number, string]>) => told.map(([, phase]) => phase)
+
+describe("a table has caught up", () => {
+  for (const dialect of ["amp", "nozzle"] as const) {
+    const ranges = (rowsEach: number) => (start: number, blocks: number) => whole(dialect, start, blocks, rowsEach)
+    const size = dialect === "amp" ? 1_000 : 100_000
+
+    for (const blockMillis of [100, 200, 1_000, 12_000]) {
+      it.effect(`soon after its history, and stays so at blocks of ${blockMillis} ms (${dialect})`, () =>
+        Effect.gen(function*() {
+          const history = every(50, 10, ranges(500), 10, size)
+          const told = yield* toldOf([
+            ...history,
+            ...every(blockMillis, Math.floor(30_000 / blockMillis), ranges(3), 10 + 10 * size)
+          ])
+          assert.deepStrictEqual(phasesOf(told), ["catching up", "caught up"])
+          assert.isBelow(told[1]![0], 500 + 3_500)
+          assert.isAtLeast(told[1]![0], 500 + 1_000)
+        }))
+    }
+
+    it.effect(`not while history comes faster than it can be committed, or slower, in long ranges (${dialect})`, () =>
+      Effect.gen(function*() {
+        const servers = [[10, 300, 500], [10, 5, 500], [200, 5, 500], [900, 5, 1], [900, 5, 0]] as const
+        for (const [everyMillis, commitMillis, rowsEach] of servers) {
+          const arrivals = every(everyMillis, Math.min(300, 20_000 / everyMillis), ranges(rowsEach), 10, size)
+          const told = yield* toldOf(arrivals, { commitMillis: () => commitMillis })
+          assert.deepStrictEqual(phasesOf(told), ["catching up"], `${rowsEach} rows every ${everyMillis} ms`)
+        }
+      }))
+
+    it.effect(`not while short ranges come in a hurry, however much is waited between two of them (${dialect})`, () =>
+      Effect.gen(function*() {
+        const told = yield* toldOf(every(100, 100, ranges(5), 10, 20), { afterwardsMillis: 2_000 })
+        assert.deepStrictEqual(phasesOf(told), ["catching up", "caught up"])
+        assert.isAbove(told[1]![0], 10_000)
+      }))
+
+    it.effect(`no longer when a long range comes, and again soon after it (${dialect})`, () =>
+      Effect.gen(function*() {
+        const arrivals = [
+          ...every(200, 20, ranges(3)),
+          ...every(10_000, 1, ranges(500), 30, 600),
+          ...every(200, 20, ranges(3), 630)
+        ]
+        const told = yield* toldOf(arrivals)
+        assert.deepStrictEqual(phasesOf(told), ["caught up", "catching up", "caught up"])
+        const [, [lost], [again]] = told as [[number, string], [number, string], [number, string]]
+        assert.isBelow(lost, 14_100)
+        assert.isBelow(again - lost, 1_500)
+      }))
+
+    it.effect(`also where several blocks come at once, are replaced, or wait for a commit of seconds (${dialect})`, () =>
+      Effect.gen(function*() {
+        const burst = Array.from({ length: 20 }, (_, i) => ranges(3)(60 + i, 1)).flat()
+        const arrivals: ReadonlyArray<Arrival> = [
+          ...every(200, 50, ranges(3)),
+          [4_000, burst],
+          [200, [rewind(76n, 79n, knownUpTo(75n)), ...whole(dialect, 76, 4)]],
+          ...every(200, 50, ranges(3), 80)
+        ]
+        const told = yield* toldOf(arrivals, { commitMillis: (block) => block === 100 ? 3_000 : 5 })
+        assert.deepStrictEqual(phasesOf(told), ["caught up"])
+      }))
+
+    it.effect(`no longer when blocks come faster than they are committed (${dialect})`, () =>
+      Effect.gen(function*() {
+        const told = yield* toldOf(every(100, 300, ranges(3)), {
+          commitMillis: (block) => block < 60 ? 5 : 1_500
+        })
+        assert.deepStrictEqual(phasesOf(told), ["caught up", "catching up"])
+      }))
+  }
+
+  it.effect("not in the middle of a long range whose end will be told, however long the server works at it", () =>
+    Effect.gen(function*() {
+      const [begins, data, completes] = whole("amp", 10, 1_000, 500)
+      const told = yield* toldOf([[10, [begins!]], [40_000, [data!]], [40_000, [completes!]]], {
+        afterwardsMillis: 1_200
+      })
+      assert.deepStrictEqual(phasesOf(told), ["catching up", "caught up"])
+      assert.isAbove(told[1]![0], 81_000)
+    }))
+
+  it.effect("not in the pauses of a long range whose end nobody tells, but when one lasts for three seconds", () =>
+    Effect.gen(function*() {
+      const [, begins, data] = whole("nozzle", 10, 100_000, 500)
+      const pieces = Array.from({ length: 10 }, (): Arrival => [2_500, [data!]])
+      const told = yield* toldOf([[10, [begins!]], ...pieces], { afterwardsMillis: 4_000 })
+      assert.deepStrictEqual(phasesOf(told), ["catching up", "caught up"])
+      assert.isAbove(told[1]![0], 28_000)
+    }))
+
+  it.effect("not with a server that never sent anything", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* toldOf([], { afterwardsMillis: 10_000 }), [])
     }))
 })
 

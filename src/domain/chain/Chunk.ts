@@ -6,7 +6,13 @@ import { isSameWatermark } from "./watermarks.ts"
 /** What a table's stream comes down to; `known` is what will be known once this part is durable. */
 export type Part =
   | { readonly _tag: "Rewind"; readonly rewind: Rewind; readonly known: Known }
-  | { readonly _tag: "Range"; readonly range: BlockRange; readonly known: Known }
+  | {
+    readonly _tag: "Range"
+    readonly range: BlockRange
+    readonly known: Known
+    /** Its watermark comes as soon as it is complete; otherwise only with the range after it. */
+    readonly endIsTold: boolean
+  }
   | { readonly _tag: "Watermark"; readonly range: BlockRange; readonly known: Known }
   /** COPY BINARY tuples of rows of the range before. */
   | { readonly _tag: "Rows"; readonly bytes: Uint8Array; readonly rows: number }

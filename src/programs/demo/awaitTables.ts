@@ -4,10 +4,12 @@ import { DemoError } from "./DemoError.ts"
 
 const LOOK_AGAIN = "100 millis"
 const NO_PROGRESS_MILLIS = 60_000
+/** At the tip the last rows of a range may come in a transaction of their own. */
+const SETTLED_MILLIS = 1_000
 
 /**
- * Waits until every table is caught up with the block that `target` names for it; gives the time at which the last rows
- * came. Fails with a parked table, and after a minute in which nothing moves.
+ * Waits until every table is caught up with the block that `target` names for it, and nothing more comes; gives the time at
+ * which the last rows came. Fails with a parked table, and after a minute in which nothing moves.
  */
 export const awaitTables = Effect.fnUntraced(
   function*(tables: ReadonlyArray<string>, target: (table: string) => bigint) {
@@ -22,9 +24,8 @@ export const awaitTables = Effect.fnUntraced(
       const rows = found.reduce((sum, { rowsCommitted }) => sum + rowsCommitted, 0)
       const state = found.map(({ head, watermark }) => `${head} ${watermark}`).join()
       if (rows !== moved.rows || state !== moved.state) moved = { atMillis: now, rows, state }
-      if (found.length === tables.length && found.every((table) => hasReached(table, target(table.table)))) {
-        return moved.atMillis
-      }
+      const reached = found.length === tables.length && found.every((table) => hasReached(table, target(table.table)))
+      if (reached && now - moved.atMillis >= SETTLED_MILLIS) return moved.atMillis
       if (now - moved.atMillis > NO_PROGRESS_MILLIS) {
         return yield* failed(`no progress for a minute: ${describe(found)}`)
       }

@@ -7,21 +7,17 @@ import type { Screen } from "./screen.ts"
 
 const REDRAW = "200 millis"
 const PLAIN_MILLIS = 2000
-/** A table this close to the tip that was there before has not fallen behind: the next block is on its way. */
-const NEAR_BLOCKS = 2n
 
 export interface Watching {
   readonly tables: ReadonlyArray<string>
-  readonly tip: () => bigint
   /** Stands above the tables on a terminal. */
   readonly heading: () => Line
 }
 
 /** Shows how far the tables are, for ever: in place on a terminal, as a line per change every two seconds elsewhere. */
-export const watchTables = Effect.fnUntraced(function*(screen: Screen, { heading, tables, tip }: Watching) {
+export const watchTables = Effect.fnUntraced(function*(screen: Screen, { heading, tables }: Watching) {
   const status = yield* SyncStatus
   const speeds = new Map<string, Speed>()
-  const arrived = new Set<string>()
   const said = new Map<string, string>()
   let saidAt = 0
   while (true) {
@@ -30,11 +26,9 @@ export const watchTables = Effect.fnUntraced(function*(screen: Screen, { heading
     const progress = tables.flatMap((table) => {
       const found = statuses.get(table)
       if (found === undefined) return []
-      if (found.phase === "caught up") arrived.add(table)
       const speed = sample(speeds.get(table) ?? noSpeed, now, found.rowsCommitted)
       speeds.set(table, speed)
-      const near = arrived.has(table) && tip() - (found.head ?? -1n) <= NEAR_BLOCKS
-      return [progressOf(found, perSecond(speed), near)]
+      return [progressOf(found, perSecond(speed))]
     })
     if (progress.length > 0) yield* screen.show([heading(), ...progressTable(progress)])
     if (!screen.interactive && now - saidAt >= PLAIN_MILLIS) {
@@ -52,13 +46,13 @@ export const watchTables = Effect.fnUntraced(function*(screen: Screen, { heading
   }
 })
 
-const progressOf = (status: TableStatus, rowsPerSecond: number, near: boolean): TableProgress => ({
+const progressOf = (status: TableStatus, rowsPerSecond: number): TableProgress => ({
   table: status.table,
   rows: status.rows,
   blocks: (status.head ?? -1n) + 1n,
   rowsPerSecond,
   watermark: status.watermark,
   reorgs: status.reorgs,
-  state: near && status.phase === "catching up" ? "caught up" : status.phase,
+  state: status.phase,
   reason: status.reason
 })

@@ -22,7 +22,8 @@ const rows = (count: number): Part => ({ _tag: "Rows", bytes: new Uint8Array(10 
 const begins = (start: number, end: number, after: Known): Part => ({
   _tag: "Range",
   range: range(start, end),
-  known: after
+  known: after,
+  endIsTold: true
 })
 const completes = (start: number, end: number, after: Known): Part => ({
   _tag: "Watermark",

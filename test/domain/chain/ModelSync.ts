@@ -86,6 +86,8 @@ export class ModelSync {
     const parts: Array<Part> = step.events.map((event) =>
       event._tag === "Rewind"
         ? { _tag: "Rewind", rewind: event, known: step.state }
+        : event._tag === "Range"
+        ? { ...event, known: step.state, endIsTold: message.metadata?.complete !== undefined }
         : { ...event, known: step.state }
     )
     if (parts.some((part) => part._tag === "Range")) this.approach = resume

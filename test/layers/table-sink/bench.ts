@@ -102,7 +102,7 @@ export const commitRows = Effect.fnUntraced(function*(
     unverifiedFrom: undefined
   }
   const parts: ReadonlyArray<Part> = [
-    { _tag: "Range", range, known: writer.known },
+    { _tag: "Range", range, known: writer.known, endIsTold: true },
     { _tag: "Rows", bytes, rows: rows.length },
     { _tag: "Watermark", range, known }
   ]
