@@ -386,6 +386,21 @@ describe("connecting", () => {
       assert.notInclude(JSON.stringify(error) + String(error) + error.message, "s3cret")
     }))
 
+  it.live("without a password that the server asks for fails at once and names DATABASE_PASSWORD", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(bench({}, {}, ({ url }) => {
+        const without = new URL(url)
+        without.password = ""
+        return Effect.succeed(without.href)
+      })).pipe(Effect.timeout("10 seconds"))
+      const error = failureOf(exit) as SqlError.SqlError
+      assert.isFalse(error.isRetryable)
+      assert.strictEqual(
+        error.message,
+        "PostgreSQL: the server asks for a password and none is set; set DATABASE_PASSWORD"
+      )
+    }))
+
   it.live("waits for a server that is down and goes on when it comes up", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase

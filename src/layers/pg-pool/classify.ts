@@ -49,10 +49,15 @@ const fieldsOf = (cause: unknown): Fields => {
 }
 
 const describe = (error: Fields): string => {
+  if (NO_PASSWORD.test(error.text)) return "the server asks for a password and none is set; set DATABASE_PASSWORD"
   if (!error.isServerError) return error.text
   const text = SAFE_CLASSES.test(error.code) ? error.text : conditions[error.code] ?? "the data was rejected"
   return `${text} (SQLSTATE ${error.code}${error.objects === "" ? "" : `; ${error.objects}`})`
 }
+
+/** What the driver says of a handshake that it cannot go through with, whoever asks again. Source: pg, lib/crypto/sasl.js. */
+const HANDSHAKE = /^SASL: /
+const NO_PASSWORD = /^SASL: .*client password must be /
 
 /** Classes whose texts speak of connections, rights, objects and resources, never of values. */
 const SAFE_CLASSES = /^(?:08|0A|25|26|28|3D|3F|40|42|53|54|55|57|58|F0|XX)/
@@ -71,7 +76,11 @@ const conditions: Record<string, string> = {
 const reasonOf = (error: Fields, message: string, operation: string): SqlError.SqlErrorReason => {
   const cause = error.isServerError ? `SQLSTATE ${error.code}` : error.code || error.text
   const fields = { message, operation, cause }
-  if (!error.isServerError) return new SqlError.ConnectionError(fields)
+  if (!error.isServerError) {
+    return HANDSHAKE.test(error.text)
+      ? new SqlError.AuthenticationError(fields)
+      : new SqlError.ConnectionError(fields)
+  }
   const { code } = error
   if (code === "40P01") return new SqlError.DeadlockError(fields)
   if (code.startsWith("40")) return new SqlError.SerializationError(fields)
