@@ -2,7 +2,8 @@
  * The config file as a value: which dataset, and which tables to fill with which queries.
  *
  * Accepts the files of both eras: `nozzle.config.*` (version and network inside, dependencies as objects) and
- * `amp.config.*` (dependencies as references). Keys that are not needed here are ignored.
+ * `amp.config.*` (dependencies as references). Keys that are not needed here are ignored: the tools of the servers have keys of
+ * their own. Only one that looks like a slip of a key that is needed is a problem.
  */
 import { Predicate, Result, Schema, SchemaIssue } from "effect"
 import {
@@ -13,6 +14,7 @@ import {
   parseDatasetReference,
   revisionPattern
 } from "./Dataset.ts"
+import { resembling } from "./resemblance.ts"
 import { settingsFields, settingsOf } from "./TableSettings.ts"
 import { makeTableSpec, type TableSpec } from "./TableSpec.ts"
 
@@ -55,6 +57,7 @@ const TableEntry = Schema.Struct({ sql: Schema.String, ...settingsFields })
 export const decodeManifest = (input: unknown): Result.Result<Manifest, InvalidManifest> => {
   const problems: Array<string> = []
   const file = decode(ConfigFile, input, [], problems)
+  problems.push(...slips(input, ConfigFile.fields, []))
   // Parts are read even where the whole is not right: all problems are told at once.
   const dependencies = decodeDependencies(entriesOf(input, "dependencies"), problems)
   const tables = decodeTables(entriesOf(input, "tables"), problems)
@@ -80,6 +83,7 @@ const decodeTables = (
   entries.flatMap(([name, value]) => {
     const path = ["tables", name]
     const entry = decode(TableEntry, value, path, problems)
+    problems.push(...slips(value, TableEntry.fields, path))
     if (entry === undefined) return []
     const table = makeTableSpec(name, entry.sql, settingsOf(entry))
     if (Result.isSuccess(table)) return [table.success]
@@ -112,6 +116,20 @@ const fromObject = ({ owner, name, version }: typeof DependencyObject.Type): Dat
   name,
   revision: revisionPattern.test(version) ? version : undefined
 })
+
+/** Keys that would be ignored, but are hardly meant to be. */
+const slips = (input: unknown, fields: object, path: ReadonlyArray<string>): ReadonlyArray<string> => {
+  if (!Predicate.isObject(input)) return []
+  const known = Object.keys(fields)
+  return Object.keys(input).flatMap((key) => {
+    const meant = resembling(key, known)
+    return meant === undefined ?
+      [] :
+      [`${keyPath([...path, key])}: is not a key of ${
+        path.length === 0 ? "a config" : "a table"
+      }, did you mean ${meant}?`]
+  })
+}
 
 /** Decodes one part, or tells what is wrong with it. */
 const decode = <S extends Schema.ConstraintDecoder<unknown>>(

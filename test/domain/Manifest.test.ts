@@ -5,9 +5,9 @@ import { decodeManifest } from "../../src/domain/Manifest.ts"
 const decoded = (input: unknown) =>
   Result.getOrThrowWith(decodeManifest(input), ({ problems }) => new Error(problems.join("\n")))
 
-const problemsOf = (input: unknown): ReadonlyArray<string> => {
+const problemsOf = (input: unknown): Array<string> => {
   const result = decodeManifest(input)
-  return Result.isFailure(result) ? result.failure.problems : assert.fail("accepted")
+  return Result.isFailure(result) ? [...result.failure.problems] : assert.fail("accepted")
 }
 
 const tables = { blocks: { sql: "SELECT * FROM anvil.blocks" } }
@@ -83,6 +83,41 @@ describe("a config file", () => {
     ])
     assert.include(problems, "name: is missing")
     assert.include(problems.join("\n"), "tables.logs.sql: LIMIT is not possible")
+  })
+
+  it("has no key that is nearly one of its keys, where it would be ignored", () => {
+    const slips = {
+      Tables: "tables",
+      table: "tables",
+      dependancies: "dependencies",
+      netwrok: "network",
+      versions: "version",
+      nmae: "name",
+      names: "name",
+      namspace: "namespace"
+    }
+    for (const [key, meant] of Object.entries(slips)) {
+      assert.deepStrictEqual(problemsOf({ name: "a", tables, [key]: {} }), [
+        `${key}: is not a key of a config, did you mean ${meant}?`
+      ])
+    }
+    const missing = problemsOf({ name: "a", "table s": tables })
+    assert.sameMembers(missing, ["tables: is missing", "\"table s\": is not a key of a config, did you mean tables?"])
+  })
+
+  it("may have the keys that the tools of both eras know", () => {
+    const keys = ["readme", "repository", "description", "keywords", "license", "private", "visibility", "sources"]
+    const more = [
+      "functions",
+      "startBlock",
+      "start_block",
+      "owner",
+      "outputs",
+      "schema",
+      "finalized_blocks_only",
+      "kind"
+    ]
+    decoded({ name: "a", tables, ...Object.fromEntries([...keys, ...more].map((key) => [key, {}])) })
   })
 
   it("needs at least one table", () => {

@@ -64,6 +64,43 @@ describe("the settings of a table", () => {
     assert.include(problems.join("\n"), "expected bigint, text, numeric or numeric(precision, scale)")
   })
 
+  it("under a key that is misspelled are refused with the key that is meant, and not ignored", () => {
+    const slips = {
+      primarykey: "primaryKey",
+      primary_key: "primaryKey",
+      PrimaryKeys: "primaryKey",
+      indexs: "indexes",
+      index: "indexes",
+      indices: "indexes",
+      colums: "columns",
+      column: "columns",
+      Comment: "comment",
+      sqll: "sql",
+      SQL: "sql"
+    }
+    for (const [key, meant] of Object.entries(slips)) {
+      assert.deepStrictEqual(problemsOf({ [key]: ["tx_hash"] }), [
+        `tables.transactions.${key}: is not a key of a table, did you mean ${meant}?`
+      ])
+    }
+    assert.deepStrictEqual(problemsOf({ primarykey: ["a"], primaryKey: ["b"] }).length, 1, "beside the right one too")
+  })
+
+  it("leave keys of other tools alone", () => {
+    const others = {
+      input: {},
+      schema: { arrow: {} },
+      network: "anvil",
+      start_block: 1,
+      functions: {},
+      description: ""
+    }
+    assert.deepStrictEqual(
+      specOf({ ...others, queue: 1, keys: [], ["x".repeat(200)]: 1 }).settings,
+      specOf({}).settings
+    )
+  })
+
   it("cannot give a block number another type", () => {
     for (const name of ["_block_num", "block_num"]) {
       assert.deepStrictEqual(problemsOf({ columns: { [name]: { type: "numeric" } } }), [

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { rm } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type ManifestError, ManifestSource } from "../../src/services/ManifestSource.ts"
 import { directoryOf, failing, type Files, named, sourceOf } from "./manifest-source/files.ts"
+import { watch } from "./manifest-source/watching.ts"
 
 describe("errors of ManifestSource", () => {
   it.live("says the line of a syntax error, in the file it is in", () =>
@@ -57,6 +58,17 @@ describe("errors of ManifestSource", () => {
         error.message,
         /could not validate the config file .*c\.ts:\n {2}- tables\.x\.sql: is missing\n {2}- tables\.y\.sql:/
       )
+    }))
+
+  it.live("refuses a key that nearly is one, at the start and when the file changes", () =>
+    Effect.gen(function*() {
+      const withSlip = "export default { name: \"a\", tables: { x: { sql: \"SELECT 1\", primarykey: [\"id\"] } } }"
+      const problems = ["tables.x.primarykey: is not a key of a table, did you mean primaryKey?"]
+      assert.deepStrictEqual((yield* failing({ "c.ts": withSlip })).problems, problems)
+      const root = yield* directoryOf({ "c.ts": `export default ${named("a")}` })
+      const { nextError } = yield* watch(join(root, "c.ts"))
+      yield* Effect.promise(() => writeFile(join(root, "c.ts"), withSlip))
+      assert.deepStrictEqual((yield* nextError as Effect.Effect<ManifestError>).problems, problems)
     }))
 
   it.live("I7 repeats no value that the module holds", () =>
