@@ -121,13 +121,10 @@ const fromObject = ({ owner, name, version }: typeof DependencyObject.Type): Dat
 const slips = (input: unknown, fields: object, path: ReadonlyArray<string>): ReadonlyArray<string> => {
   if (!Predicate.isObject(input)) return []
   const known = Object.keys(fields)
+  const owner = path.length === 0 ? "a config" : "a table"
   return Object.keys(input).flatMap((key) => {
     const meant = resembling(key, known)
-    return meant === undefined ?
-      [] :
-      [`${keyPath([...path, key])}: is not a key of ${
-        path.length === 0 ? "a config" : "a table"
-      }, did you mean ${meant}?`]
+    return meant === undefined ? [] : [`${keyPath([...path, key])}: is not a key of ${owner}, did you mean ${meant}?`]
   })
 }
 

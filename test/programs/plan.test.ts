@@ -3,9 +3,10 @@ import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import { writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { MAIN, startAmpsync } from "../support/ampsyncProcess.ts"
 import { awaitCanonicalChain } from "../support/snapshots.ts"
-import { allTables, makeWorld, manifestOf, type World } from "../support/world.ts"
+import { allTables, makeWorld, manifestOf, temporaryDirectory, type World } from "../support/world.ts"
 
 interface Ended {
   readonly code: number
@@ -173,6 +174,36 @@ describe("ampsync plan", () => {
         assert.include((yield* plan(world.environment)).stdout, "strange: refused: something of this name exists")
       }),
     60_000
+  )
+
+  it.live(
+    "prints nothing but the document with --json, whatever a config prints; that goes to standard error, up to a limit",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
+        const path = join(yield* temporaryDirectory, "config.mjs")
+        const withCode = (code: string) =>
+          Effect.andThen(
+            Effect.promise(() =>
+              writeFile(path, `${code}\nexport default ${JSON.stringify(manifestOf("amp", allTables))}`)
+            ),
+            plan({ ...world.environment, DATASET_MANIFEST: path }, "--json")
+          )
+        const told = yield* withCode("console.log('a note'); process.stdout.write('another'); console.error('a third')")
+        assert.strictEqual(told.code, 3, told.stderr)
+        assert.deepInclude(JSON.parse(told.stdout), { outcome: "changes" })
+        for (const note of ["a note", "another", "a third"]) assert.include(told.stderr, note)
+        const loud = yield* withCode("for (let i = 0; i < 20_000; i += 1) console.log('0123456789'.repeat(10))")
+        assert.strictEqual(loud.code, 3, loud.stderr.slice(-1000))
+        assert.deepInclude(JSON.parse(loud.stdout), { outcome: "changes" })
+        assert.include(loud.stderr, "The config file printed more than 64 KiB; the rest is left out.")
+        assert.isBelow(loud.stderr.length, 70_000)
+        // Ended in the middle of a word, as it were.
+        const endless = yield* withCode("console.log('the last words'); for (;;);")
+        assert.deepStrictEqual([endless.code, endless.stdout], [2, ""], endless.stderr)
+        assert.include(endless.stderr, "did not come to an end within 10 seconds")
+      }),
+    90_000
   )
 
   it.live(

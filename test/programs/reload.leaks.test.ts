@@ -31,6 +31,7 @@ const held = () => {
   return {
     files: count("/proc/self/fd"),
     threads: count("/proc/self/task"),
+    listeners: process.stderr.eventNames().reduce((sum, name) => sum + process.stderr.listenerCount(name), 0),
     resources: process.getActiveResourcesInfo().filter((name) => name !== "Timeout").length,
     heapBytes: process.memoryUsage().heapUsed
   }
@@ -38,7 +39,7 @@ const held = () => {
 
 const assertNoMore = (before: ReturnType<typeof held>, after: ReturnType<typeof held>, reloads: number) => {
   const what = `before ${JSON.stringify(before)}, after ${reloads} reloads ${JSON.stringify(after)}`
-  for (const kind of ["files", "threads", "resources"] as const) {
+  for (const kind of ["files", "threads", "listeners", "resources"] as const) {
     assert.isAtMost(after[kind], before[kind] + 6, `${kind}: ${what}`)
   }
   assert.isAtMost(after.heapBytes, before.heapBytes + SLACK_BYTES + reloads * MOST_BYTES_PER_RELOAD, what)
@@ -102,7 +103,7 @@ describe.skipIf(process.platform !== "linux")("many reloads", () => {
           writeFile(
             join(root, "c.ts"),
             "import { sql } from \"./h.ts\"\nimport { createServer } from \"node:net\"\n" +
-              "createServer().listen(0)\nsetInterval(() => {}, 100)\nconst ballast = \"x\".repeat(5_000_000)\n" +
+              "console.log('a line')\ncreateServer().listen(0)\nsetInterval(() => {}, 100)\nconst ballast = \"x\".repeat(5_000_000)\n" +
               `export default { name: "n${n}", network: String(ballast.length), tables: { t: { sql } } }`
           )
         )

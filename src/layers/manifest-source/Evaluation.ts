@@ -1,8 +1,11 @@
 /** One evaluation of a config file that is code, in a thread of its own. Knows nothing of effects: it may be what runs first. */
 import { createRequire } from "node:module"
 import { setTimeout as sleep } from "node:timers/promises"
-import { Worker } from "node:worker_threads"
+import { Worker, type WorkerOptions } from "node:worker_threads"
 import type { Ended, Report, Task } from "./worker.ts"
+
+/** What one evaluation may print: a reload must not be able to fill a log. */
+const maxOutputBytes = 64 * 1024
 
 /** Enough for any config; one that takes more would take the process with it. */
 const maxHeapMegabytes = 512
@@ -80,10 +83,33 @@ const failed = (reason: string): Ended => ({
 })
 
 const startWorker = (workerUrl: string, task: Task): Worker => {
-  const options = { workerData: task, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: maxHeapMegabytes } }
-  if (!workerUrl.endsWith(".ts")) return new Worker(new URL(workerUrl), options)
+  const options: WorkerOptions = {
+    workerData: task,
+    execArgv: [],
+    stdout: true,
+    resourceLimits: { maxOldGenerationSizeMb: maxHeapMegabytes }
+  }
+  if (!workerUrl.endsWith(".ts")) return toStandardError(new Worker(new URL(workerUrl), options))
   const jiti = createRequire(import.meta.url).resolve("jiti")
-  return new Worker(runFromSources, { ...options, eval: true, workerData: { ...task, workerUrl, jiti } })
+  const workerData = { ...task, workerUrl, jiti }
+  return toStandardError(new Worker(runFromSources, { ...options, eval: true, workerData }))
+}
+
+/**
+ * What a config prints is for whoever wrote it: standard output belongs to the answer of a verb, such as `plan --json`.
+ * Bytes are passed on as they come, without a pipe, whose listeners would add up on `process.stderr`.
+ */
+const toStandardError = (worker: Worker): Worker => {
+  let left = maxOutputBytes
+  worker.stdout.on("data", (bytes: Buffer) => {
+    if (left === 0) return
+    process.stderr.write(bytes.subarray(0, left))
+    left = Math.max(0, left - bytes.length)
+    if (left === 0) {
+      process.stderr.write(`\nThe config file printed more than ${maxOutputBytes / 1024} KiB; the rest is left out.\n`)
+    }
+  })
+  return worker
 }
 
 /** Node 20 runs no TypeScript: where these sources were not compiled, the thread compiles what it needs of them. */

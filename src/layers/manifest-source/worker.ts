@@ -63,8 +63,18 @@ export const evaluate = async (path: string, onFile: OnFile): Promise<Ended> => 
 const isTask = (data: unknown): data is Task =>
   typeof data === "object" && data !== null && "task" in data && data.task === TASK
 
+const handedOver = (output: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    if (output.writableLength === 0) resolve()
+    else output.write("", () => resolve())
+  })
+
 if (!isMainThread && isTask(workerData)) {
   boundChildren(performance.now() + workerData.patienceMillis + AFTER_ALL_MILLIS)
   const say = (report: Report): void => parentPort?.postMessage(report)
-  void evaluate(workerData.path, (file, digest) => say({ kind: "file", file, digest })).then(say)
+  void evaluate(workerData.path, (file, digest) => say({ kind: "file", file, digest })).then(async (ended) => {
+    // Whoever hears how it ended ends the thread, and what it has not handed over by then is lost.
+    await Promise.all([process.stdout, process.stderr].map(handedOver))
+    say(ended)
+  })
 }
