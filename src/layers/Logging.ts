@@ -19,9 +19,17 @@ export const layer: Layer.Layer<never, never, AmpsyncConfig> = Layer.unwrap(
 
 export const layerAt = (level: LogFilterLevel): Layer.Layer<never> =>
   Layer.merge(
-    Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : Logger.consoleLogFmt]),
+    Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : logFmt]),
     Layer.succeed(References.MinimumLogLevel, levels[level])
   )
+
+/** Effect's own writes to standard output whatever `LogToStderr` says. */
+const logFmt = Logger.make((options) =>
+  (options.fiber.getRef(Logger.LogToStderr) ? toStandardError : toStandardOutput).log(options)
+)
+
+const toStandardError = Logger.withConsoleError(Logger.formatLogFmt)
+const toStandardOutput = Logger.withConsoleLog(Logger.formatLogFmt)
 
 /** All lines are ours, so `ampsync=debug` decides where it is said. */
 const levelOf = (filter: LogFilter): LogFilterLevel =>

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { execFile } from "node:child_process"
 import { writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { MAIN, startAmpsync } from "../support/ampsyncProcess.ts"
+import { startProxy, throughProxy } from "../support/proxy.ts"
 import { awaitCanonicalChain } from "../support/snapshots.ts"
 import { allTables, makeWorld, manifestOf, temporaryDirectory, type World } from "../support/world.ts"
 
@@ -204,6 +205,24 @@ describe("ampsync plan", () => {
         assert.include(endless.stderr, "did not come to an end within 10 seconds")
       }),
     90_000
+  )
+
+  it.live(
+    "prints nothing but the document with --json, also where it has to wait for the database",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
+        const target = Number(new URL(world.database.url).port)
+        const reserved = yield* Effect.scoped(startProxy(target))
+        const DATABASE_URL = throughProxy(world.database.url, reserved)
+        const planning = yield* Effect.forkScoped(plan({ ...world.environment, DATABASE_URL }, "--json"))
+        yield* Effect.sleep("2 seconds")
+        yield* startProxy(target, reserved.port)
+        const told = yield* Fiber.join(planning)
+        assert.include(told.stderr, "Database is not reachable")
+        assert.deepInclude(JSON.parse(told.stdout), { outcome: "changes" })
+      }),
+    60_000
   )
 
   it.live(
