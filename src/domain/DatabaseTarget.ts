@@ -14,7 +14,10 @@ export {
   type DatabaseTarget,
   defaultPort,
   type InvalidDatabaseTarget,
-  type SslMode
+  type SslMode,
+  type TlsFile,
+  tlsFiles,
+  usesTls
 } from "./database/target.ts"
 
 /** What `DATABASE_USER` and its siblings say; each value is taken literally. */

@@ -31,6 +31,7 @@ import {
   type ManifestOrigin
 } from "../services/Config.ts"
 import { checkManifestPath } from "./config/manifestPath.ts"
+import { tlsFileProblems } from "./config/tlsFiles.ts"
 import {
   fromProvider,
   fromValues,
@@ -110,17 +111,20 @@ const readDataset = (reader: Reader, dataset?: string, list?: string): ManifestO
   return reference === undefined || tables === undefined ? undefined : { _tag: "Dataset", reference, tables }
 }
 
-const readDatabase = (reader: Reader): DatabaseTarget | undefined => {
+const readDatabase = Effect.fnUntraced(function*(reader: Reader): Effect.fn.Return<DatabaseTarget | undefined> {
   const { DATABASE_PASSWORD, DATABASE_URL, DATABASE_URL_FILE } = reader.texts
   const password = DATABASE_PASSWORD === undefined ? undefined : Redacted.make(DATABASE_PASSWORD)
   if (DATABASE_URL !== undefined) {
-    const target = reader.take(reader.source("DATABASE_URL"), databaseTargetFromUrl(DATABASE_URL))
-    return target === undefined ? undefined : { ...target, password: target.password ?? password }
+    const variable = reader.source("DATABASE_URL")
+    const target = reader.take(variable, databaseTargetFromUrl(DATABASE_URL))
+    if (target === undefined) return undefined
+    for (const { allowed, found } of yield* tlsFileProblems(target)) reader.report(variable, found, allowed)
+    return { ...target, password: target.password ?? password }
   }
   // Its file could not be read, which is said already.
   if (DATABASE_URL_FILE !== undefined) return undefined
   return readParts(reader, password)
-}
+})
 
 const readParts = (reader: Reader, password: Redacted.Redacted<string> | undefined): DatabaseTarget | undefined => {
   const { DATABASE_HOST: host, DATABASE_NAME: database, DATABASE_USER: user } = reader.texts
@@ -152,7 +156,7 @@ const logFilter = (text: string) =>
 const settingsFrom = Effect.fnUntraced(function*(gathered: Gathered) {
   const reader = new Reader(yield* readSecretFiles(gathered))
   const manifest = yield* readOrigin(reader)
-  const database = readDatabase(reader)
+  const database = yield* readDatabase(reader)
   const token = reader.texts.AMP_AUTH_TOKEN
   const tokenSource = reader.source("AMP_AUTH_TOKEN")
   const authToken = token === undefined ? undefined : reader.take(tokenSource, bearerToken(token))

@@ -126,6 +126,48 @@ describe("ConfigError", () => {
       assert.notInclude(JSON.stringify(config), "hunter2")
     }))
 
+  it.effect("I7 names DATABASE_URL and the parameter of a certificate's file that cannot be used, and not what stands there", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const [garbage, certificate] = [join(path, "garbage.pem"), join(path, "certificate.pem")]
+      yield* Effect.promise(() => writeFile(garbage, "hunter2"))
+      yield* Effect.promise(() =>
+        writeFile(certificate, "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n")
+      )
+      const found = (query: string, host = "h") =>
+        Effect.gen(function*() {
+          const DATABASE_URL = `postgresql://me:hunter2@${host}/db?${query}`
+          const env = { DATASET_MANIFEST: join(path, "nozzle.config.ts"), DATABASE_URL }
+          const settings = yield* Effect.result(fromEnvironment(env))
+          if (settings._tag === "Success") return []
+          assert.notInclude(settings.failure.message, "hunter2")
+          return settings.failure.problems.map(({ found, variable }) => `${variable} ${found}`)
+        })
+      const gone = "that names a file that cannot be read (ENOENT)"
+      assert.deepStrictEqual(yield* found("sslmode=verify-full&sslrootcert=/hunter2"), [
+        `DATABASE_URL has an sslrootcert ${gone}`
+      ])
+      assert.deepStrictEqual(yield* found("sslmode=require&sslcert=/hunter2&sslkey=/hunter2"), [
+        `DATABASE_URL has an sslcert ${gone}`,
+        `DATABASE_URL has an sslkey ${gone}`
+      ])
+      assert.deepStrictEqual(
+        yield* found(`sslmode=verify-ca&sslrootcert=${garbage}&sslcert=${garbage}&sslkey=${path}`),
+        [
+          "DATABASE_URL has an sslkey that names a file that cannot be read (EISDIR)",
+          "DATABASE_URL has an sslrootcert that names a file that holds no certificate"
+        ]
+      )
+      assert.match((yield* found(`sslcert=${certificate}&sslkey=${garbage}`)).join(), /an sslkey .* holds no key/)
+      // What is not read need not be there.
+      for (
+        const query of ["sslmode=disable&sslcert=/x&sslkey=/x", "sslmode=prefer&sslrootcert=/x", "sslrootcert=system"]
+      ) {
+        assert.deepStrictEqual(yield* found(query), [])
+      }
+      assert.deepStrictEqual(yield* found("sslmode=verify-full&sslrootcert=/x", "%2Frun%2Fpostgresql"), [])
+    }))
+
   it.effect("checks that the config file is a file it can load", () =>
     Effect.gen(function*() {
       const path = yield* directory

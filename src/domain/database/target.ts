@@ -11,6 +11,12 @@ export interface DatabaseSsl {
   readonly keyPath?: string
 }
 
+/** A file that connecting needs, and the parameter that names it. */
+export interface TlsFile {
+  readonly parameter: "sslrootcert" | "sslcert" | "sslkey"
+  readonly path: string
+}
+
 /** Connection parameters that have a default in the driver. */
 export interface DatabaseOptions {
   readonly applicationName?: string
@@ -45,3 +51,19 @@ export interface InvalidDatabaseTarget {
 }
 
 export const defaultPort = 5432
+
+/** libpq's rule: over a Unix socket there is no TLS, whatever `sslmode` says. */
+export const usesTls = ({ host, ssl }: DatabaseTarget): boolean => ssl.mode !== "disable" && !host.startsWith("/")
+
+/** The files that a connection to the target reads; below `require` nothing is verified, so a root certificate is not read. */
+export const tlsFiles = (target: DatabaseTarget): ReadonlyArray<TlsFile> => {
+  const { certPath, keyPath, mode, rootCertPath } = target.ssl
+  if (!usesTls(target)) return []
+  const verifies = mode !== "allow" && mode !== "prefer"
+  const files = [
+    { parameter: "sslrootcert" as const, path: verifies && rootCertPath !== "system" ? rootCertPath : undefined },
+    { parameter: "sslcert" as const, path: certPath },
+    { parameter: "sslkey" as const, path: keyPath }
+  ]
+  return files.flatMap(({ parameter, path }) => path === undefined ? [] : [{ parameter, path }])
+}

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { rootCertificates } from "node:tls"
 import type { ConnectionOptions } from "node:tls"
-import type { DatabaseTarget } from "../../domain/DatabaseTarget.ts"
+import { type DatabaseTarget, usesTls } from "../../domain/DatabaseTarget.ts"
 
 type Transport = false | ConnectionOptions
 
@@ -12,11 +12,12 @@ type Transport = false | ConnectionOptions
  */
 export const tlsAttempts = (target: DatabaseTarget): readonly [Transport, Transport?] => {
   const { mode, rootCertPath } = target.ssl
-  // Over a unix socket libpq never uses TLS.
-  if (mode === "disable" || target.host.startsWith("/")) return [false]
+  if (!usesTls(target)) return [false]
   const unverified: ConnectionOptions = { ...clientCertificate(target), rejectUnauthorized: false }
   const verified = (): ConnectionOptions => ({ ...clientCertificate(target), ca: authorities(rootCertPath) })
   switch (mode) {
+    case "disable":
+      return [false]
     case "allow":
       return [false, unverified]
     case "prefer":

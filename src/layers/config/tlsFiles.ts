@@ -1,0 +1,48 @@
+/** Checks the files of certificates that a database URL names, before a connection stumbles over them. */
+import { Effect } from "effect"
+import { readFile } from "node:fs/promises"
+import { createSecureContext } from "node:tls"
+import { type DatabaseTarget, tlsFiles } from "../../domain/DatabaseTarget.ts"
+import type { InvalidSetting } from "../../domain/setting.ts"
+
+/** What is wrong with them; a path is not repeated, because people paste keys in its place. */
+export const tlsFileProblems = Effect.fnUntraced(function*(target: DatabaseTarget) {
+  const problems: Array<InvalidSetting> = []
+  const texts: { [parameter: string]: string } = {}
+  for (const { parameter, path } of tlsFiles(target)) {
+    const read = yield* Effect.result(Effect.tryPromise({
+      try: () => readFile(path, "utf8"),
+      catch: (cause) => (cause as NodeJS.ErrnoException).code ?? "unknown error"
+    }))
+    if (read._tag === "Success") texts[parameter] = read.success
+    else problems.push(unusable(parameter, `cannot be read (${read.failure})`))
+  }
+  const { sslcert, sslkey, sslrootcert } = texts
+  if (sslrootcert !== undefined && !hasCertificate(sslrootcert)) {
+    problems.push(unusable("sslrootcert", "holds no certificate"))
+  }
+  if (sslcert !== undefined && sslkey !== undefined) {
+    if (!hasCertificate(sslcert)) problems.push(unusable("sslcert", "holds no certificate"))
+    else if (!isAccepted({ cert: sslcert, key: sslkey })) {
+      problems.push(unusable("sslkey", "holds no key, one with a passphrase, or one that does not belong to sslcert"))
+    }
+  }
+  return problems
+})
+
+const unusable = (parameter: string, why: string): InvalidSetting => ({
+  found: `has an ${parameter} that names a file that ${why}`,
+  allowed: `${parameter} as the path of a readable PEM file${parameter === "sslrootcert" ? ", or system" : ""}`
+})
+
+/** Node takes authorities that are none without a word. */
+const hasCertificate = (text: string): boolean => /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text)
+
+const isAccepted = (options: Parameters<typeof createSecureContext>[0]): boolean => {
+  try {
+    createSecureContext(options)
+    return true
+  } catch {
+    return false
+  }
+}
