@@ -1,6 +1,8 @@
 import * as grpc from "@grpc/grpc-js"
 import { Cause, Effect, Layer, Redacted, Result, Stream } from "effect"
 import type { Scope } from "effect"
+import { isIP } from "node:net"
+import type { ConnectionOptions } from "node:tls"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import {
   decodeFlightData,
@@ -36,6 +38,9 @@ const make = Effect.gen(function*() {
     (client) => Effect.sync(() => client.close())
   )
 
+  const failed = (operation: FlightError["operation"], error: grpc.ServiceError) =>
+    failure(operation, error, config.flightAddr)
+
   const metadata = (headers: Record<string, string>): grpc.Metadata => {
     const result = new grpc.Metadata()
     // A gateway wants the credential on both calls: a token missing on DoGet is refused there.
@@ -53,7 +58,7 @@ const make = Effect.gen(function*() {
         Buffer.from(encodeFlightDescriptor({ type: DESCRIPTOR_CMD, cmd: encodeStatementQuery(sql) })),
         metadata(headers),
         { deadline: Date.now() + INFO_TIMEOUT_MILLIS },
-        (error, reply) => resume(error === null ? Effect.succeed(reply!) : Effect.fail(failure("GetFlightInfo", error)))
+        (error, reply) => resume(error === null ? Effect.succeed(reply!) : Effect.fail(failed("GetFlightInfo", error)))
       )
       return Effect.sync(() => call.cancel())
     }).pipe(
@@ -79,8 +84,7 @@ const make = Effect.gen(function*() {
         Buffer.from(encodeTicket(ticket)),
         metadata({}),
         {}
-      )
-    )
+      ), (error) => failed("DoGet", error))
 
   return FlightClient.of({
     schema: Effect.fn("FlightClient.schema")((sql: string) => Effect.map(info(sql, {}), (reply) => reply.schema)),
@@ -100,7 +104,7 @@ const connect = (address: URL, maxMessageBytes: number): grpc.Client => {
   const port = address.port || (secure ? "443" : "80")
   return new grpc.Client(
     `${address.hostname}:${port}`,
-    secure ? grpc.credentials.createSsl() : grpc.credentials.createInsecure(),
+    secure ? credentialsFor(address) : grpc.credentials.createInsecure(),
     {
       "grpc.max_receive_message_length": maxMessageBytes,
       // The default window of 64 KiB caps a stream at 64 KiB per round trip; larger ones than 1 MiB gain nothing on loopback.
@@ -118,6 +122,24 @@ const connect = (address: URL, maxMessageBytes: number): grpc.Client => {
   )
 }
 
+/**
+ * TLS as grpc-js does it, but for the name it would send with an IP address: none is allowed there (RFC 6066, section 3), and
+ * Node warns of it. The certificate is checked against the address all the same.
+ */
+const credentialsFor = ({ hostname }: URL): grpc.ChannelCredentials => {
+  const credentials = grpc.credentials.createSsl()
+  if (isIP(hostname.replace(/^\[(.*)\]$/, "$1")) === 0) return credentials
+  const connectorOf = credentials._createSecureConnector.bind(credentials)
+  credentials._createSecureConnector = (...channel) => {
+    const connector = connectorOf(...channel) as ReturnType<typeof connectorOf> & {
+      connectionOptions?: ConnectionOptions
+    }
+    if (connector.connectionOptions !== undefined) connector.connectionOptions.servername = ""
+    return connector
+  }
+  return credentials
+}
+
 /** Both names of either header: each server generation ignores the one it does not know. */
 const streamHeaders = ({ cursor }: StreamRequest): Record<string, string> => {
   if (cursor === undefined) return { "amp-stream": "true" }
@@ -133,7 +155,8 @@ const streamHeaders = ({ cursor }: StreamRequest): Record<string, string> => {
  * The call is cancelled by closing the scope; grpc-js does not do so by itself when its stream is dropped.
  */
 const serverStream = (
-  open: () => grpc.ClientReadableStream<Buffer>
+  open: () => grpc.ClientReadableStream<Buffer>,
+  failed: (error: grpc.ServiceError) => FlightError
 ): Effect.Effect<Stream.Stream<FlightData, FlightError>, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
@@ -148,7 +171,7 @@ const serverStream = (
           state.wake?.()
         })
         call.on("error", (error: grpc.ServiceError) => {
-          state.error = failure("DoGet", error)
+          state.error = failed(error)
           state.wake?.()
         })
         return state
@@ -190,16 +213,21 @@ const messageOf = (bytes: Buffer): Effect.Effect<[FlightData], FlightError> =>
     onSuccess: (message) => Effect.succeed([message])
   })
 
-const failure = (operation: FlightError["operation"], error: grpc.ServiceError): FlightError => {
+const failure = (operation: FlightError["operation"], error: grpc.ServiceError, address: URL): FlightError => {
   // What a proxy answers while a server is replaced, in the clothes of a status that a server would mean for good.
   const byProxy = error.details.startsWith("Received HTTP status code")
   const tooLarge = error.code === grpc.status.RESOURCE_EXHAUSTED && /larger than max/i.test(error.details)
+  // What comes from no server, or perhaps from another one, is told with where it was looked for.
+  const elsewhere = byProxy || error.code === grpc.status.UNAVAILABLE || error.code === grpc.status.DEADLINE_EXCEEDED
+  const words = (error.details || error.message).replace(/\.? Resolution note: $/, "").slice(0, MAX_DETAIL_CHARS)
   return new FlightError({
     operation,
     status: grpc.status[error.code] ?? String(error.code),
     detail: tooLarge
-      ? `${error.details}; raise GRPC_MAX_DECODE_MB`
-      : (error.details || error.message).slice(0, MAX_DETAIL_CHARS),
+      ? `${words}; raise GRPC_MAX_DECODE_MB`
+      : elsewhere
+      ? `${words} (at ${address.origin}, which AMP_FLIGHT_ADDR names)`
+      : words,
     retryable: !tooLarge && (byProxy || !PERMANENT.has(error.code))
   })
 }

@@ -202,10 +202,33 @@ describe("the Flight client", () => {
       assert.isAbove((yield* Fiber.join(reading)).length, 1)
     }))
 
-  it.live("waits in vain for a server that is not there, and says so", () =>
+  it.live("names the address and AMP_FLIGHT_ADDR where no Flight server answers, and says that it may heal", () =>
     Effect.gen(function*() {
       const proxy = yield* Effect.scoped(startProxy(1))
-      const client = yield* clientOf(`http://127.0.0.1:${proxy.port}`)
-      assert.deepInclude(yield* failureOf(client.schema(SQL)), { status: "UNAVAILABLE", retryable: true })
+      const simulator = yield* Effect.orDie(startSimulator({ dialect: "amp", blocks: 5 }))
+      // Nobody at all, ports that are swapped, TLS where there is none.
+      const secure = simulator.flightUrl.replace("http:", "https:")
+      for (const url of [`http://127.0.0.1:${proxy.port}`, simulator.adminUrl, secure]) {
+        const error = yield* failureOf((yield* clientOf(url)).schema(SQL))
+        assert.deepInclude(error, { status: "UNAVAILABLE", retryable: true })
+        assert.isTrue(error.message.endsWith(` (at ${url}, which AMP_FLIGHT_ADDR names)`), error.message)
+        assert.notInclude(error.message, "Resolution note")
+      }
+    }))
+
+  it.live("asks an IP address for TLS without a warning of Node's", () =>
+    Effect.gen(function*() {
+      const warnings: Array<string> = []
+      const note = ({ message }: Error) => void warnings.push(message)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => process.on("warning", note)),
+        () => Effect.sync(() => process.off("warning", note))
+      )
+      const { simulator } = yield* bench()
+      const { port } = new URL(simulator.flightUrl)
+      for (const host of ["127.0.0.1", "[::ffff:127.0.0.1]"]) {
+        yield* failureOf((yield* clientOf(`https://${host}:${port}`)).schema(SQL))
+      }
+      assert.deepStrictEqual(warnings, [])
     }))
 })
