@@ -10,6 +10,7 @@ import {
   databaseTargetFromUrl,
   defaultPort
 } from "../domain/DatabaseTarget.ts"
+import { defaultNamespace } from "../domain/Dataset.ts"
 import { defaultLogFilter, logLevels, parseLogFilter } from "../domain/logFilter.ts"
 import {
   bearerToken,
@@ -153,9 +154,19 @@ const logFilter = (text: string) =>
     allowed: `${logLevels.join(", ")}, or a list such as info,ampsync=debug`
   }))
 
-const settingsFrom = Effect.fnUntraced(function*(gathered: Gathered) {
+/** Of whoever works on a table without asking what fills it. */
+const noOrigin: ManifestOrigin = {
+  _tag: "Dataset",
+  reference: { namespace: defaultNamespace, name: "", revision: undefined },
+  tables: []
+}
+
+const settingsFrom = Effect.fnUntraced(function*(
+  gathered: Gathered,
+  origin: (reader: Reader) => Effect.Effect<ManifestOrigin | undefined>
+) {
   const reader = new Reader(yield* readSecretFiles(gathered))
-  const manifest = yield* readOrigin(reader)
+  const manifest = yield* origin(reader)
   const database = yield* readDatabase(reader)
   const token = reader.texts.AMP_AUTH_TOKEN
   const tokenSource = reader.source("AMP_AUTH_TOKEN")
@@ -189,11 +200,17 @@ const settingsFrom = Effect.fnUntraced(function*(gathered: Gathered) {
 /** Reads the ConfigProvider in force, which is the environment of the process unless a program gives another one. */
 export const layer: Layer.Layer<AmpsyncConfig, ConfigError> = Layer.effect(
   AmpsyncConfig,
-  Effect.flatMap(fromProvider, settingsFrom)
+  Effect.flatMap(fromProvider, (gathered) => settingsFrom(gathered, readOrigin))
+)
+
+/** As `layer` for whoever does not ask what fills the tables: `manifest` names none, and its variables may be wrong or absent. */
+export const layerWithoutManifest: Layer.Layer<AmpsyncConfig, ConfigError> = Layer.effect(
+  AmpsyncConfig,
+  Effect.flatMap(fromProvider, (gathered) => settingsFrom(gathered, () => Effect.succeed(noOrigin)))
 )
 
 /** Takes the values of a host program, under the names and rules of the environment, and reads nothing from it. */
 export const layerFrom = (values: SettingValues): Layer.Layer<AmpsyncConfig, ConfigError> =>
-  Layer.effect(AmpsyncConfig, Effect.suspend(() => settingsFrom(fromValues(values))))
+  Layer.effect(AmpsyncConfig, Effect.suspend(() => settingsFrom(fromValues(values), readOrigin)))
 
 export type { SettingValues }

@@ -5,7 +5,7 @@ import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, Layer, Logger, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { VERSION } from "../domain/version.ts"
-import { layer as configFromEnvironment } from "../layers/Config.ts"
+import { layer as configFromEnvironment, layerWithoutManifest as databaseFromEnvironment } from "../layers/Config.ts"
 import { layer as logging, layerAt } from "../layers/Logging.ts"
 import { runMain } from "../layers/runMain.ts"
 import { awaitSignal } from "../layers/Signals.ts"
@@ -101,7 +101,7 @@ const resyncCommand = Command.make(
   (options) =>
     untilStopped(Effect.provide(resync(options), resyncServices), awaitSignal).pipe(
       Effect.provide(Layer.merge(logging, Layer.succeed(Logger.LogToStderr, true))),
-      Effect.provide(configFromEnvironment)
+      Effect.provide(databaseFromEnvironment)
     )
 ).pipe(
   Command.withDescription("Delete all rows of a table that no process writes, so that the next start fills it anew")

@@ -39,9 +39,7 @@ export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOption
   const checkpoints = yield* Checkpoints
   const sink = yield* TableSink
   const identity = yield* checkpoints.recorded(table)
-  if (Option.isNone(identity)) {
-    return yield* refuse(2, `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`)
-  }
+  if (Option.isNone(identity)) return yield* refuseUnrecorded(table)
   const { history } = yield* checkpoints.look(identity.value)
   const question = `Delete all rows of table "${table}" (complete up to block ${history.at(-1)?.block ?? "none"}), ` +
     "to fill it again from the first block?"
@@ -58,6 +56,23 @@ export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOption
   const deleted = yield* deleteAll(emptying)
   yield* Console.log(`Table "${table}": ${deleted} rows deleted; the next start fills it from the first block.`)
 }, Effect.scoped)
+
+/** No checkpoint says what fills the table: there is none, or it is one of the first ampsync. */
+const refuseUnrecorded = Effect.fnUntraced(function*(table: string) {
+  const checkpoints = yield* Checkpoints
+  const unknown = { table, dataset: "", version: undefined, fingerprint: "", positionColumn: "" }
+  const { isNew } = yield* Effect.catchTag(
+    checkpoints.look(unknown),
+    "TableRefused",
+    ({ message }) => refuse(2, message)
+  )
+  return yield* refuse(
+    2,
+    isNew
+      ? `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`
+      : `table "${table}" is gone and needs no resync: the next start creates it and fills it from the first block`
+  )
+})
 
 const ask = Effect.fnUntraced(function*(message: string) {
   const stdio = yield* Stdio.Stdio

@@ -13,7 +13,7 @@ import type { LogFilter } from "../domain/logFilter.ts"
 export type ManifestOrigin =
   /** A config file; the path is absolute, and the file existed when the settings were read. */
   | { readonly _tag: "File"; readonly path: string }
-  /** Nowhere but in the settings: tables of a dataset as they are. Never without a table. */
+  /** Nowhere but in the settings: tables of a dataset as they are. Without a table only for whoever never asks for them. */
   | { readonly _tag: "Dataset"; readonly reference: DatasetReference; readonly tables: ReadonlyArray<string> }
 
 export interface AmpsyncSettings {

@@ -115,6 +115,50 @@ describe("resync", () => {
       assert.deepStrictEqual(yield* state(world), before)
     }), 60_000)
 
+  it.live("needs no config file, and no dataset in its place", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
+      yield* syncOnce(world)
+      const { DATASET_MANIFEST: _, ...environment } = world.environment
+      const wrong = [{}, { DATASET_MANIFEST: "/gone/dataset.ts" }, { DATASET: "Not A Name" }]
+      for (const more of wrong) {
+        const run = yield* startAmpsync({ ...environment, ...more }, ["resync", "--table", "blocks"])
+        assert.strictEqual((yield* run.exited).code, 2)
+        assert.include(run.output(), "nobody can be asked here", "it came as far as the question")
+      }
+      const run = yield* startAmpsync(environment, ["resync", "--table", "blocks", "--yes"])
+      assert.strictEqual((yield* run.exited).code, 0, run.output())
+      assert.deepStrictEqual(yield* state(world), { watermark: null, history: 0, left: 0 })
+      const lost = yield* startAmpsync({ AMP_FLIGHT_ADDR: "x" }, ["resync", "--table", "blocks", "--yes"])
+      assert.strictEqual((yield* lost.exited).code, 2)
+      assert.match(lost.output(), /DATABASE_URL is not set[^]*AMP_FLIGHT_ADDR/)
+      assert.notInclude(lost.output(), "DATASET_MANIFEST")
+    }), 60_000)
+
+  it.live(
+    "refuses a table that the first ampsync filled, and says what can be done instead",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 5, queries })
+        const { query } = world.database
+        yield* query(
+          "CREATE TABLE _ampsync_checkpoints (table_name TEXT PRIMARY KEY, max_block_num BIGINT NOT NULL, updated_at TIMESTAMPTZ NOT NULL DEFAULT NOW())"
+        )
+        yield* query("INSERT INTO _ampsync_checkpoints (table_name, max_block_num) VALUES ('blocks', 12)")
+        yield* query("CREATE TABLE blocks (block_num NUMERIC PRIMARY KEY)")
+        const refused = yield* resync(world, "--yes")
+        assert.strictEqual((yield* refused.exited).code, 2)
+        assert.match(refused.output(), /table "blocks" is refused: .* an earlier ampsync.*DATABASE_SCHEMA.*or drop it/)
+        yield* query("DROP TABLE blocks")
+        const gone = yield* resync(world, "--yes")
+        assert.strictEqual((yield* gone.exited).code, 2)
+        assert.include(gone.output(), "table \"blocks\" is gone and needs no resync")
+        yield* syncOnce(world)
+        assert.deepStrictEqual(yield* differences(world, "blocks", { columns }), [])
+      }),
+    60_000
+  )
+
   const stops = [
     {
       at: "before its first transaction",
