@@ -7,8 +7,8 @@ const SHORT = 6
  * The closest of `known` that `name` resembles: the same but for case, or the same first letter and no more than two letters
  * too many, too few, different or swapped (one where the known name is short). None where `name` is known itself.
  */
-export const resembling = (name: string, known: ReadonlyArray<string>): string | undefined => {
-  if (known.includes(name)) return undefined
+export const resembling = <A extends string>(name: string, known: ReadonlyArray<A>): A | undefined => {
+  if (known.some((candidate) => candidate === name)) return undefined
   const near = known
     .map((candidate) => ({ candidate, slips: slipsBetween(name.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ candidate, slips }) => slips <= (candidate.length < SHORT ? 1 : 2))

@@ -39,6 +39,8 @@ import {
   type Gathered,
   readSecretFiles,
   type SettingValues,
+  type Slip,
+  slipsInEnvironment,
   type Texts,
   type Variable
 } from "./config/variables.ts"
@@ -77,6 +79,8 @@ class Reader {
     return this.texts[`${variable}_FILE`] === undefined ? variable : `${variable}_FILE`
   }
 }
+
+type ReadOrigin = (reader: Reader) => Effect.Effect<ManifestOrigin | undefined>
 
 /** A config file, or a dataset with the names of its tables: exactly one of the two. */
 const readOrigin = Effect.fnUntraced(function*(reader: Reader): Effect.fn.Return<ManifestOrigin | undefined> {
@@ -163,7 +167,8 @@ const noOrigin: ManifestOrigin = {
 
 const settingsFrom = Effect.fnUntraced(function*(
   gathered: Gathered,
-  origin: (reader: Reader) => Effect.Effect<ManifestOrigin | undefined>
+  origin: ReadOrigin,
+  slips: ReadonlyArray<Slip> = []
 ) {
   const reader = new Reader(yield* readSecretFiles(gathered))
   const manifest = yield* origin(reader)
@@ -189,24 +194,33 @@ const settingsFrom = Effect.fnUntraced(function*(
     onChainReset: reader.read("ON_CHAIN_RESET", oneOf("park", "resync"), "park"),
     notifyOnCommit: reader.read("NOTIFY_ON_COMMIT", trueOrFalse, true),
     textNul: reader.read("TEXT_NUL", oneOf("refuse", "replace"), "refuse"),
-    log: reader.read("RUST_LOG", logFilter, defaultLogFilter)
+    log: reader.read("RUST_LOG", logFilter, defaultLogFilter),
+    remarks: slips.map(({ meant, name }) => `The environment variable ${name} is ignored; did you mean ${meant}?`)
   }
   if (manifest === undefined || database === undefined || reader.problems.length > 0) {
+    // What is missing may be there under another name.
+    for (const { meant, name } of slips) {
+      reader.problems.push({ variable: name, found: "is no setting", allowed: `${meant}, if that is meant` })
+    }
     return yield* new ConfigError({ problems: reader.problems })
   }
   return AmpsyncConfig.of({ ...settings, manifest, database })
 })
 
+const fromEnvironment = Effect.fnUntraced(function*(origin: ReadOrigin) {
+  return yield* settingsFrom(yield* fromProvider, origin, yield* slipsInEnvironment)
+})
+
 /** Reads the ConfigProvider in force, which is the environment of the process unless a program gives another one. */
 export const layer: Layer.Layer<AmpsyncConfig, ConfigError> = Layer.effect(
   AmpsyncConfig,
-  Effect.flatMap(fromProvider, (gathered) => settingsFrom(gathered, readOrigin))
+  fromEnvironment(readOrigin)
 )
 
 /** As `layer` for whoever does not ask what fills the tables: `manifest` names none, and its variables may be wrong or absent. */
 export const layerWithoutManifest: Layer.Layer<AmpsyncConfig, ConfigError> = Layer.effect(
   AmpsyncConfig,
-  Effect.flatMap(fromProvider, (gathered) => settingsFrom(gathered, () => Effect.succeed(noOrigin)))
+  fromEnvironment(() => Effect.succeed(noOrigin))
 )
 
 /** Takes the values of a host program, under the names and rules of the environment, and reads nothing from it. */

@@ -23,6 +23,7 @@ import { SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableSink } from "../services/TableSink.ts"
 import { prepare, run } from "./sync.ts"
+import { tellRemarks } from "./tellRemarks.ts"
 
 /** Settings from values, under the names and rules of the environment. */
 export { layerFrom as settingsFrom, type SettingValues } from "../layers/Config.ts"
@@ -85,7 +86,9 @@ export const layerWithSettings: Layer.Layer<Services, LoadError | SqlError.SqlEr
 export const layer: Layer.Layer<
   Services | AmpsyncConfig,
   ConfigError | LoadError | SqlError.SqlError
-> = layerWithSettings.pipe(Layer.provideMerge(configFromEnvironment))
+> = layerWithSettings.pipe(
+  Layer.provideMerge(Layer.effectDiscard(tellRemarks).pipe(Layer.provideMerge(configFromEnvironment)))
+)
 
 /** As `layer`, with settings and database connections of the app. */
 export const layerWithPool: Layer.Layer<

@@ -6,7 +6,7 @@ import { Duration, Effect, Layer, Logger, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { VERSION } from "../domain/version.ts"
 import { layer as configFromEnvironment, layerWithoutManifest as databaseFromEnvironment } from "../layers/Config.ts"
-import { layer as logging, layerAt } from "../layers/Logging.ts"
+import { layer as loggers, layerAt } from "../layers/Logging.ts"
 import { runMain } from "../layers/runMain.ts"
 import { awaitSignal } from "../layers/Signals.ts"
 import { services } from "./ampsync.ts"
@@ -15,7 +15,10 @@ import { inTime, plan } from "./plan.ts"
 import { resync, resyncServices } from "./resync.ts"
 import { simulate } from "./simulate.ts"
 import { sync } from "./sync.ts"
+import { tellRemarks } from "./tellRemarks.ts"
 import { untilStopped } from "./untilStopped.ts"
+
+const logging = Layer.effectDiscard(tellRemarks).pipe(Layer.provideMerge(loggers))
 
 /** `200ms`, `2s`, `1m`. */
 const durationOf = (text: string): Duration.Duration => {
@@ -84,7 +87,8 @@ const planCommand = Command.make(
   },
   (options) =>
     inTime(Effect.provide(plan(options), services)).pipe(
-      Effect.provide(Layer.merge(logging, Layer.succeed(Logger.LogToStderr, true))),
+      Effect.provide(logging),
+      Effect.provideService(Logger.LogToStderr, true),
       Effect.provide(configFromEnvironment)
     )
 ).pipe(Command.withDescription(
@@ -100,7 +104,8 @@ const resyncCommand = Command.make(
   },
   (options) =>
     untilStopped(Effect.provide(resync(options), resyncServices), awaitSignal).pipe(
-      Effect.provide(Layer.merge(logging, Layer.succeed(Logger.LogToStderr, true))),
+      Effect.provide(logging),
+      Effect.provideService(Logger.LogToStderr, true),
       Effect.provide(databaseFromEnvironment)
     )
 ).pipe(

@@ -40,6 +40,8 @@ export interface AmpsyncSettings {
   /** What to do with a NUL character, which PostgreSQL cannot store in a text. */
   readonly textNul: "refuse" | "replace"
   readonly log: LogFilter
+  /** What else the operator may have meant, each as a sentence; said once at the start. */
+  readonly remarks: ReadonlyArray<string>
 }
 
 /** One setting that cannot be used. */

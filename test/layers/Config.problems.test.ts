@@ -4,6 +4,13 @@ import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { directory, errorOf, fromEnvironment, given, problemsWith, withBasics } from "./config/given.ts"
 
+/** Variables of this very process, gone when the test ends. */
+const inEnvironment = (env: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => Object.assign(process.env, env)),
+    () => Effect.sync(() => Object.keys(env).forEach((name) => delete process.env[name]))
+  )
+
 describe("ConfigError", () => {
   it.effect("refuses a secret that is given twice, naming both variables", () =>
     Effect.gen(function*() {
@@ -79,6 +86,20 @@ describe("ConfigError", () => {
           "list such as info,ampsync=debug"
         ].join("\n")
       )
+    }))
+
+  it.effect("I7 remarks on a variable of the environment that looks like a slip, and names it beside what is missing", () =>
+    Effect.gen(function*() {
+      yield* inEnvironment({ AMP_FLIGHT_ADRR: "hunter2", database_url: "hunter2", DATABASE_USERNAME: "hunter2" })
+      const { remarks } = yield* given({})
+      assert.deepStrictEqual(remarks.toSorted(), [
+        "The environment variable AMP_FLIGHT_ADRR is ignored; did you mean AMP_FLIGHT_ADDR?",
+        "The environment variable database_url is ignored; did you mean DATABASE_URL?"
+      ])
+      const error = yield* errorOf({ DATASET: "_/anvil", TABLES: "blocks" })
+      assert.include(error.message, "\n  - DATABASE_URL is not set; allowed: ")
+      assert.include(error.message, "\n  - database_url is no setting; allowed: DATABASE_URL, if that is meant")
+      assert.notInclude(error.message, "hunter2")
     }))
 
   it.effect("takes a config file or a dataset, not both and not half of one", () =>

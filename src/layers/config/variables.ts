@@ -1,6 +1,7 @@
 /** The names of all settings, and where their texts come from. */
 import { Config, Effect, Option, Redacted } from "effect"
 import { readFile } from "node:fs/promises"
+import { resembling } from "../../domain/resemblance.ts"
 import type { ConfigProblem } from "../../services/Config.ts"
 
 /** Secrets, which may also stand in a file that `<name>_FILE` names. */
@@ -44,6 +45,12 @@ export type SettingValues = {
   readonly [V in Variable]?: string | number | boolean | URL | Redacted.Redacted<string> | undefined
 }
 
+/** A variable that is none of ours, and the one it looks like. */
+export interface Slip {
+  readonly name: string
+  readonly meant: Variable
+}
+
 /** Texts so far, and what was wrong with the others. */
 export interface Gathered {
   readonly texts: Texts
@@ -70,6 +77,14 @@ export const fromProvider: Effect.Effect<Gathered> = Effect.gen(function*() {
   }
   return { texts: Object.fromEntries(entries.filter(isDefined)), problems }
 })
+
+/** Names in the environment of the process that would be ignored but are hardly meant to be; values are not looked at. */
+export const slipsInEnvironment: Effect.Effect<ReadonlyArray<Slip>> = Effect.sync(() =>
+  Object.keys(process.env).flatMap((name) => {
+    const meant = resembling(name, variables)
+    return meant === undefined ? [] : [{ name, meant }]
+  })
+)
 
 export const fromValues = (values: SettingValues): Gathered => ({
   texts: Object.fromEntries(
