@@ -6,8 +6,17 @@
 import type { BlockRange } from "../domain/chain/BlockRange.ts"
 
 export const starting = "Starting ampsync with hot-reload support..."
-export const loadedManifest = (name: string, version: string | undefined) =>
-  `Loaded manifest: ${name} v${version ?? "latest"}`
+/** `v` is for a version; what names none says so. */
+const versioned = (name: string, revision: string | undefined) =>
+  revision === undefined
+    ? `${name}, newest version`
+    : /^\d+\./.test(revision)
+    ? `${name} v${revision}`
+    : `${name}@${revision}`
+export const loadedManifest = (name: string, revision: string | undefined) =>
+  `Loaded manifest: ${versioned(name, revision)}`
+export const pollsInVain = (revision: string | undefined) =>
+  `VERSION_POLL_INTERVAL_SECS has no effect while the dataset is named with its version, ${revision}`
 export const connected = (address: URL) => `Connected to Nozzle server at ${address.origin}`
 export const checkpointsReady = "Checkpoint tracking initialized"
 export const preparing = (dataset: string) => `Preparing to sync dataset: ${dataset}`
@@ -45,14 +54,14 @@ export const insertFailed = (table: string, reason: string) =>
 export const reorgFailed = (table: string, reason: string) =>
   `CRITICAL: Failed to handle reorg for table '${table}': ${reason}`
 export const parked = (table: string, reason: string) =>
-  `Table '${table}' is parked until the config changes: ${reason}`
+  `Table '${table}' is parked until the config changes or ampsync is started again: ${reason}`
 export const standingBy = (table: string, reason: string) => `Standing by for table '${table}': ${reason}`
 export const watching = (path: string) => `File watcher initialized for '${path}'`
 export const manifestChanged = "Manifest file changed, initiating hot-reload..."
 export const newVersion = (dataset: string, version: string) =>
   `Version ${version} of dataset ${dataset} is published, initiating hot-reload...`
-export const reloaded = (name: string, version: string | undefined) =>
-  `Successfully loaded new manifest: ${name} v${version ?? "latest"}`
+export const reloaded = (name: string, revision: string | undefined) =>
+  `Successfully loaded new manifest: ${versioned(name, revision)}`
 export const reloadFailed = (reason: string) => `Failed to reload manifest: ${reason}`
 export const keepingPrevious = "Keeping previous configuration active"
 export const keepingPreviousForNow = `${keepingPrevious}; trying the new one again until it works or changes`

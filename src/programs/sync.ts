@@ -2,7 +2,9 @@ import { Effect, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
+import { namesExactVersion } from "./Generation.ts"
 import { keepAlive } from "./heartbeat.ts"
 import * as log from "./logLines.ts"
 import { syncDataset } from "./syncDataset.ts"
@@ -16,12 +18,16 @@ const mayHeal = (error: LoadError): boolean => error._tag === "AdminApiError" &&
 export const prepare = Effect.gen(function*() {
   const manifests = yield* ManifestSource
   const checkpoints = yield* Checkpoints
+  const { versionPollInterval } = yield* AmpsyncConfig
   yield* Effect.logInfo(log.starting)
   const manifest = yield* manifests.load.pipe(
     Effect.tapError((error) => mayHeal(error) ? Effect.logWarning(`${error.message}; trying again`) : Effect.void),
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => mayHeal(input))))
   )
   yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
+  if (versionPollInterval !== undefined && namesExactVersion(manifest)) {
+    yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))
+  }
   yield* checkpoints.ensure.pipe(
     Effect.tapError((error) => Effect.logWarning(`The bookkeeping tables could not be prepared: ${error.message}`)),
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.isRetryable)))

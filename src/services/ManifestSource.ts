@@ -4,14 +4,15 @@
  * Owns reading, evaluating, validating and watching the file; it does not know who uses the result. Invariant I7: an error
  * says where and why, never what values the file holds.
  */
-import { Context, type Effect, type Result, Schema, type Stream } from "effect"
+import { Context, type Effect, Result, Schema, type Stream } from "effect"
+import { parseDatasetReference } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { AdminApiError } from "./AdminApi.ts"
 
 export class ManifestError extends Schema.TaggedError<ManifestError>()("ManifestError", {
   /** How far it came: the file could not be read, its code failed, or its content is not a manifest. */
   operation: Schema.Literals(["read", "evaluate", "validate"]),
-  /** Absolute path of the config file. */
+  /** Absolute path of the config file, or the reference of the dataset that the settings name in its place. */
   path: Schema.String,
   /** The file the line belongs to: the config file, or a module it imports. */
   file: Schema.UndefinedOr(Schema.String),
@@ -25,7 +26,10 @@ export class ManifestError extends Schema.TaggedError<ManifestError>()("Manifest
     const place = this.file === undefined || this.file === this.path
       ? `${this.path}${line}`
       : `${this.path} (in ${this.file}${line})`
-    const heading = `could not ${this.operation} the config file ${place}`
+    const isDataset = Result.isSuccess(parseDatasetReference(this.path))
+    const heading = isDataset
+      ? `could not use the tables of dataset ${this.path} that TABLES names`
+      : `could not ${this.operation} the config file ${place}`
     return this.problems.length === 1
       ? `${heading}: ${this.problems[0]}`
       : [`${heading}:`, ...this.problems.map((problem) => `  - ${problem}`)].join("\n")

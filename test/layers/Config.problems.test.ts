@@ -35,6 +35,7 @@ describe("ConfigError", () => {
       assert.deepStrictEqual(problems.map(({ variable }) => variable), ["DATABASE_URL_FILE", "AMP_AUTH_TOKEN_FILE"])
       assert.include(problems[0]?.found, "ENOENT")
       assert.include(problems[1]?.found, "is empty")
+      assert.strictEqual(problems[1]?.allowed, "a file that can be read and is not empty")
     }))
 
   it.effect("accepts the upstream's name of the decode limit, and refuses two different values", () =>

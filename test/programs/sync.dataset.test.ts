@@ -52,7 +52,8 @@ describe("DATASET and TABLES in the place of a config file", () => {
         Effect.gen(function*() {
           const world = yield* makeWorld({ dialect, blocks: 30 })
           const sync = yield* startSync(withDataset(world, reference, "blocks, logs"))
-          yield* sync.says("Loaded manifest: anvil")
+          const revision = { "_/anvil": ", newest version", "_/anvil@0.1.0": " v0.1.0", "anvil@latest": "@latest" }
+          yield* sync.says(`Loaded manifest: anvil${revision[reference as keyof typeof revision]}`)
           yield* holdsAll(world, "logs")
           yield* goesOn(world, ["blocks", "logs"])
           world.simulator.reorg(3, 5)
@@ -75,9 +76,10 @@ describe("DATASET and TABLES in the place of a config file", () => {
       const sync = yield* startSync(withDataset(world, "_/anvil", "blocks,traces"))
       yield* sync.says("trying again")
       const error = yield* Effect.flip(sync.ended)
-      assert.include(
+      assert.strictEqual(
         (error as Error).message,
-        "there is no table \"traces\" in version 0.1.0; it has blocks, transactions, logs"
+        "could not use the tables of dataset _/anvil that TABLES names: " +
+          "there is no table \"traces\" in version 0.1.0; it has blocks, transactions, logs"
       )
     }))
 })
@@ -96,6 +98,7 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
         })
         yield* holdsAll(world, "logs")
         yield* holdsAll(world, "blocks")
+        assert.notInclude(sync.lines.join("\n"), "VERSION_POLL_INTERVAL_SECS")
         const before = yield* epochs(world)
         yield* Effect.sleep(2500)
         assert.deepStrictEqual(yield* epochs(world), before, "the same version is no news")
@@ -147,6 +150,9 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
         const { state, url } = yield* publisher(world)
         const sync = yield* startSync({ ...world.environment, AMP_ADMIN_API_ADDR: url, VERSION_POLL_INTERVAL_SECS: 1 })
         yield* holdsAll(world, "blocks")
+        const told = sync.lines.filter((line) => line.includes("VERSION_POLL_INTERVAL_SECS has no effect"))
+        assert.lengthOf(told, 1)
+        assert.include(told[0], "named with its version, 0.1.0")
         const before = state.requests
         yield* Effect.sleep(2500)
         assert.strictEqual(state.requests, before, "the version is exact")

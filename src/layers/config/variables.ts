@@ -121,7 +121,7 @@ export const readSecretFiles = Effect.fnUntraced(function*({ problems, texts }: 
       found.push({
         variable,
         found: `names a file that ${reason}: ${JSON.stringify(path)}`,
-        allowed: "a readable file"
+        allowed: "a file that can be read and is not empty"
       })
     }
   }
