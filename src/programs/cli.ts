@@ -3,7 +3,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, Layer, Logger, Schema } from "effect"
-import { Command, Flag } from "effect/cli"
+import { CliConfig, Command, Flag, GlobalFlag } from "effect/cli"
 import { VERSION } from "../domain/version.ts"
 import { layer as configFromEnvironment, layerWithoutManifest as databaseFromEnvironment } from "../layers/Config.ts"
 import { layer as loggers, layerAt } from "../layers/Logging.ts"
@@ -124,6 +124,11 @@ const syncCommand = Command.make("ampsync", {}, () =>
     Command.withSubcommands([simulateCommand, demoCommand, planCommand, resyncCommand])
   )
 
+/** A level of the log is set by `RUST_LOG` alone: the flag would set it for what is then given another one. */
+const cliConfig = CliConfig.layer({ builtIns: GlobalFlag.BuiltIns.filter((flag) => flag !== GlobalFlag.LogLevel) })
+
 /** Runs the verb that the command line names, and ends the process. */
 export const main = (): void =>
-  runMain(Command.run(syncCommand, { version: VERSION }).pipe(Effect.provide(NodeServices.layer)))
+  runMain(
+    Command.run(syncCommand, { version: VERSION }).pipe(Effect.provide(Layer.merge(NodeServices.layer, cliConfig)))
+  )
