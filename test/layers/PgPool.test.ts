@@ -445,4 +445,42 @@ describe("I7 an error of the database carries no row value", () => {
       assert.notInclude(everything, secret)
       assert.notInclude(everything, "98765432109876543210")
     }))
+
+  const triggers: ReadonlyArray<readonly [title: string, body: string, told: string]> = [
+    [
+      "that raises is told with the name of its function",
+      `RAISE EXCEPTION 'bad ${secret}'`,
+      "SQLSTATE P0001; by function "
+    ],
+    [
+      "whose statement fails is told without it, because a statement may hold values",
+      "PERFORM 1 / 0",
+      "SQLSTATE 22012)"
+    ],
+    ["that fails in its own assignment is told with it too", "NEW.n := NEW.s::bigint", "SQLSTATE 22P02; by function "],
+    [
+      "whose statement holds a value that looks like a frame is told without it",
+      "EXECUTE format('SELECT 1/0 AS %I', E'x\\nPL/pgSQL function ' || NEW.s || '() line 1 at RAISE')",
+      "SQLSTATE 22012)"
+    ]
+  ]
+  it.live.each(triggers)("a trigger %s", ([, body, told]) =>
+    Effect.gen(function*() {
+      const it = yield* bench()
+      const { query, schema } = it.database
+      yield* query(
+        `CREATE FUNCTION "Forbid it" () RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body}; RETURN NEW; END $$`
+      )
+      yield* query(`CREATE TRIGGER forbidding BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION "Forbid it" ()`)
+      const exits = [
+        yield* Effect.exit(it.pool.transaction("test", Effect.asVoid(insert(it, 1, secret)))),
+        yield* Effect.exit(it.pool.transaction("test", copyInto(it, copyOf(tuple(1n, secret)))))
+      ]
+      for (const exit of exits) {
+        const error = failureOf(exit) as SqlError.SqlError
+        assert.include(error.message, told)
+        if (told.endsWith("function ")) assert.include(error.message, `by function ${schema}."Forbid it"()`)
+        assert.notInclude(error.message + JSON.stringify(error) + Cause.pretty(Cause.fail(error)), secret)
+      }
+    }))
 })

@@ -31,6 +31,8 @@ interface Fields {
   readonly severity: string
   readonly text: string
   readonly objects: string
+  /** The function of the user's that raised it, where the server says so. */
+  readonly raisedBy: string
 }
 
 const fieldsOf = (cause: unknown): Fields => {
@@ -44,15 +46,25 @@ const fieldsOf = (cause: unknown): Fields => {
     code: text("code"),
     severity: text("severity"),
     text: text("message") || String(cause),
-    objects: objects.join(", ")
+    objects: objects.join(", "),
+    raisedBy: RAISED_BY.exec(text("where"))?.[1] ?? ""
   }
 }
+
+/**
+ * The innermost frame of a context, and of that the name only. It is looked for at the very beginning: frames below it may
+ * quote statements, and a value in one of these may look like a frame.
+ * Source: PostgreSQL, src/pl/plpgsql/src/pl_exec.c, `plpgsql_exec_error_callback`.
+ */
+const RAISED_BY = /^PL\/pgSQL function ((?:"(?:[^"\n]|"")+"|[\p{L}\p{N}_$.])+)\([^)\n]*\) line \d+ at /u
 
 const describe = (error: Fields): string => {
   if (NO_PASSWORD.test(error.text)) return "the server asks for a password and none is set; set DATABASE_PASSWORD"
   if (!error.isServerError) return error.text
   const text = SAFE_CLASSES.test(error.code) ? error.text : conditions[error.code] ?? "the data was rejected"
-  return `${text} (SQLSTATE ${error.code}${error.objects === "" ? "" : `; ${error.objects}`})`
+  const by = error.raisedBy === "" ? "" : `by function ${error.raisedBy}()`
+  const details = [`SQLSTATE ${error.code}`, error.objects, by].filter((detail) => detail !== "").join("; ")
+  return `${text} (${details})`
 }
 
 /** What the driver says of a handshake that it cannot go through with, whoever asks again. Source: pg, lib/crypto/sasl.js. */
