@@ -229,6 +229,10 @@ describe("secrets", () => {
         assert.strictEqual((yield* wrong.exited).code, 1, wrong.output())
         assert.include(wrong.output(), "password authentication failed")
 
+        const missing = yield* startAmpsync(parts)
+        assert.strictEqual((yield* missing.exited).code, 1, missing.output())
+        assert.include(missing.output(), "the server asks for a password and none is set; set DATABASE_PASSWORD")
+
         const unwelcome = yield* startAmpsync({ ...parts, DATABASE_PASSWORD: password, AMP_AUTH_TOKEN: "t0ken-wr0ng" })
         yield* unwelcome.says(/parked.*UNAUTHENTICATED/)
         for (const { output } of [first, second, wrong, unwelcome]) {
