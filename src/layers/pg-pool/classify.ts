@@ -59,8 +59,11 @@ const fieldsOf = (cause: unknown): Fields => {
 const RAISED_BY = /^PL\/pgSQL function ((?:"(?:[^"\n]|"")+"|[\p{L}\p{N}_$.])+)\([^)\n]*\) line \d+ at /u
 
 const describe = (error: Fields): string => {
-  if (NO_PASSWORD.test(error.text)) return "the server asks for a password and none is set; set DATABASE_PASSWORD"
-  if (!error.isServerError) return error.text
+  if (!error.isServerError) {
+    return NO_PASSWORD.test(error.text)
+      ? "the server asks for a password and none is set; set DATABASE_PASSWORD"
+      : error.text
+  }
   const text = SAFE_CLASSES.test(error.code) ? error.text : conditions[error.code] ?? "the data was rejected"
   const by = error.raisedBy === "" ? "" : `by function ${error.raisedBy}()`
   const details = [`SQLSTATE ${error.code}`, error.objects, by].filter((detail) => detail !== "").join("; ")
