@@ -12,7 +12,7 @@ import { awaitSignal } from "../layers/Signals.ts"
 import { services } from "./ampsync.ts"
 import { demo } from "./demo.ts"
 import { inTime, plan } from "./plan.ts"
-import { resync, resyncServices } from "./resync.ts"
+import { resync, resyncServices, ResyncStopped } from "./resync.ts"
 import { simulate } from "./simulate.ts"
 import { sync } from "./sync.ts"
 import { tellRemarks } from "./tellRemarks.ts"
@@ -104,6 +104,7 @@ const resyncCommand = Command.make(
   },
   (options) =>
     untilStopped(Effect.provide(resync(options), resyncServices), awaitSignal).pipe(
+      Effect.flatMap((signal) => signal === undefined ? Effect.void : new ResyncStopped({ exitCode: 1 })),
       Effect.provide(logging),
       Effect.provideService(Logger.LogToStderr, true),
       Effect.provide(databaseFromEnvironment)

@@ -1,9 +1,10 @@
-import { Console, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
+import { Console, Data, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
 import { Prompt } from "effect/cli"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
 import { layer as pgPool } from "../layers/PgPool.ts"
 import { layer as tableSink } from "../layers/TableSink.ts"
 import { Checkpoints, TableHeld } from "../services/Checkpoints.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
 import { type Emptying, TableSink } from "../services/TableSink.ts"
 import { keepAlive } from "./heartbeat.ts"
 import { lettingFinish } from "./lettingFinish.ts"
@@ -24,6 +25,21 @@ export class ResyncRefused extends Schema.TaggedError<ResyncRefused>()("ResyncRe
   }
 }
 
+/** It was stopped before its end, which is none that a script should take for one; what happened is printed. */
+export class ResyncStopped extends Data.TaggedError("ResyncStopped")<{ readonly exitCode: 1 }> {
+  override get message() {
+    return ""
+  }
+}
+
+/** It failed when the watermark was forgotten already. */
+export class ResyncFailed extends Schema.TaggedError<ResyncFailed>()("ResyncFailed", { reason: Schema.String }) {
+  override get message() {
+    return `the watermark is forgotten, but not all rows are deleted: ${this.reason}. ` +
+      "Run resync again, or start the sync: both delete what is left"
+  }
+}
+
 const refuse = (exitCode: 1 | 2, reason: string) => new ResyncRefused({ reason, exitCode })
 
 /** What it needs of the services: neither the config file nor the server. */
@@ -41,19 +57,23 @@ export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOption
   const identity = yield* checkpoints.recorded(table)
   if (Option.isNone(identity)) return yield* refuseUnrecorded(table)
   const { history } = yield* checkpoints.look(identity.value)
-  const question = `Delete all rows of table "${table}" (complete up to block ${history.at(-1)?.block ?? "none"}), ` +
-    "to fill it again from the first block?"
+  const { database: { database, host, port }, databaseSchema } = yield* AmpsyncConfig
+  const place = `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
+  const question = `Delete all rows of table "${table}" in ${place} (complete up to block ${
+    history.at(-1)?.block ?? "none"
+  }), to fill it again from the first block?`
   if (!yes && !(yield* ask(question))) return yield* Console.log("Nothing was changed.")
   yield* keepAlive
   const emptying = yield* sink.empty(table).pipe(
     Effect.catchTag(
       "TableHeld",
-      ({ writer }: TableHeld) => refuse(1, `table "${table}" is being written by ${writer}; stop that process first`)
+      ({ message }: TableHeld) =>
+        refuse(1, `${message}; stop that process first, and if it was killed already, wait six seconds`)
     ),
     Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(checkpoints.release(table))))
   )
   yield* Console.log(`Table "${table}": watermark ${emptying.watermark ?? "none"} and its history are forgotten.`)
-  const deleted = yield* deleteAll(emptying)
+  const deleted = yield* Effect.mapError(deleteAll(emptying), ({ message }) => new ResyncFailed({ reason: message }))
   yield* Console.log(`Table "${table}": ${deleted} rows deleted; the next start fills it from the first block.`)
 }, Effect.scoped)
 

@@ -71,7 +71,6 @@ describe("the settings of a table", () => {
       PrimaryKeys: "primaryKey",
       indexs: "indexes",
       index: "indexes",
-      indices: "indexes",
       colums: "columns",
       column: "columns",
       Comment: "comment",
@@ -93,7 +92,9 @@ describe("the settings of a table", () => {
       network: "anvil",
       start_block: 1,
       functions: {},
-      description: ""
+      description: "",
+      content: "",
+      commit: ""
     }
     assert.deepStrictEqual(
       specOf({ ...others, queue: 1, keys: [], ["x".repeat(200)]: 1 }).settings,

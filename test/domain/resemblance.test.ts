@@ -10,7 +10,7 @@ describe("a name that is not known", () => {
       ["DATABASE_ULR", "DATABASE_URL"],
       ["AMP_FLIGHT_ADRR", "AMP_FLIGHT_ADDR"],
       ["AMP_FLIGHT_ADDRESS", undefined],
-      ["AMP_FLIGTH_ADRR", "AMP_FLIGHT_ADDR"],
+      ["AMP_FLIGTH_ADDR", "AMP_FLIGHT_ADDR"],
       ["AMP_FLIGTH_ARRD", undefined],
       ["XDATABASE_URL", undefined],
       ["TABLE", "TABLES"],

@@ -57,7 +57,7 @@ const resyncing = (database: TestDatabase, options: { readonly yes: boolean; rea
   const services = sinkLayer.pipe(
     Layer.provideMerge(checkpointsLayer),
     Layer.provideMerge(poolLayer),
-    Layer.provide(Layer.fresh(testSettings(database)))
+    Layer.provideMerge(Layer.fresh(testSettings(database)))
   )
   const run = resync({ table: "t", yes: options.yes }).pipe(
     Effect.provide(services),
