@@ -48,7 +48,8 @@ export {
   Fenced,
   TableHeld,
   type TableIdentity,
-  TableRefused
+  TableRefused,
+  type TableState
 } from "./services/Checkpoints.ts"
 export { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem } from "./services/Config.ts"
 export { FlightClient, FlightError, type StreamRequest } from "./services/FlightClient.ts"

@@ -11,6 +11,7 @@ import { bookkeepingDdl, missingRights } from "./checkpoints/ddl.ts"
 import { makeLooks } from "./checkpoints/looks.ts"
 import { makeProgress } from "./checkpoints/progress.ts"
 import type { Row } from "./checkpoints/rows.ts"
+import { makeStates } from "./checkpoints/states.ts"
 
 /** `Checkpoints` kept in the tables `_ampsync_*` of the target schema. */
 const make = Effect.gen(function*() {
@@ -57,7 +58,8 @@ const make = Effect.gen(function*() {
     activity: (table) => activityOf(writerId, table),
     ...makeLooks(run, databaseSchema),
     ...makeClaims(run, databaseSchema, writer),
-    ...makeProgress(run, databaseSchema)
+    ...makeProgress(run, databaseSchema),
+    ...makeStates(run, databaseSchema, writer)
   })
 })
 

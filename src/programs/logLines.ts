@@ -75,6 +75,8 @@ export const tableRemoved = (table: string) =>
   `Table '${table}' is no longer in the config and not synced here any more; its complete rows and its checkpoint stay`
 export const trimmed = (table: string, rows: number) => `Deleted ${rows} provisional rows from table '${table}'`
 export const notTrimmed = (table: string, reason: string) => `Table '${table}' keeps its provisional rows: ${reason}`
+export const statesNotReported = (reason: string) =>
+  `_ampsync_progress does not show the present states, trying again: ${reason}`
 export const crashed = (table: string, reason: string) => `Table '${table}' ended by a mistake of ampsync: ${reason}`
 export const indexEvent = {
   building: (table: string, index: string, _elapsedMillis: number) =>

@@ -7,6 +7,7 @@ import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import { namesExactVersion } from "./Generation.ts"
 import { keepAlive } from "./heartbeat.ts"
 import * as log from "./logLines.ts"
+import { reportStates } from "./reportStates.ts"
 import { syncDataset } from "./syncDataset.ts"
 
 const patience = backoff("500 millis", "30 seconds")
@@ -36,9 +37,10 @@ export const prepare = Effect.gen(function*() {
   return manifest
 })
 
-/** Syncs the tables of a manifest until interrupted, and says all the while that this process is alive. */
+/** Syncs the tables of a manifest until interrupted; the database says all the while that this process is alive, and what it does. */
 export const run = Effect.fn("run")(function*(manifest: Manifest) {
   yield* keepAlive
+  yield* reportStates
   return yield* syncDataset(manifest)
 }, Effect.scoped)
 

@@ -34,7 +34,7 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
   for (const name of (yield* status.get).keys()) yield* status.remove(name)
   for (const { name } of manifest.tables) yield* status.update(name, () => ({ phase: "starting" }))
   const info = yield* admin.dataset(manifest.dataset).pipe(
-    Effect.tapError((error) => error.retryable ? Effect.logWarning(`${error.message}; trying again`) : Effect.void),
+    Effect.tapError((error) => error.retryable ? waiting(manifest, `${error.message}; trying again`) : Effect.void),
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.retryable))),
     Effect.tapError((error) => parkAll(manifest, error.message))
   )
@@ -44,6 +44,12 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
     yield* Effect.logInfo(`Table '${name}' has no namesake in dataset ${version}; its query alone says what it holds`)
   }
   return { manifest, info } satisfies Generation
+})
+
+const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {
+  const status = yield* SyncStatus
+  yield* Effect.logWarning(reason)
+  for (const { name } of tables) yield* status.update(name, () => ({ reason }))
 })
 
 const parkAll = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {

@@ -9,6 +9,7 @@ import { Context, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Reorg } from "../domain/chain/Chunk.ts"
 import type { Known } from "../domain/chain/follow.ts"
+import type { Phase } from "./SyncStatus.ts"
 
 /** What a table is filled with; its dataset and name own it, the rest is recorded. */
 export interface TableIdentity {
@@ -53,6 +54,16 @@ export interface Advance {
   readonly provisionalRows: bigint
   /** Unix seconds of the watermark's block, where the server says them. */
   readonly blockTimestamp: number | undefined
+}
+
+/** What this process does with a table. */
+export interface TableState {
+  readonly table: string
+  /** `removed`: the config names it no longer. `stopped`: the process came to its end in good order. */
+  readonly state: Phase | "removed" | "stopped"
+  readonly reason: string | undefined
+  /** Since it began; no point in time, because the clock of the database may be another one. */
+  readonly ageMillis: number
 }
 
 /** Another process writes this table, and was alive a moment ago. */
@@ -114,6 +125,10 @@ export class Checkpoints extends Context.Service<Checkpoints, {
   ) => Effect.Effect<Claim, SqlError.SqlError>
   /** Says that this process is alive. */
   readonly heartbeat: Effect.Effect<void, SqlError.SqlError>
+  /** Says what this process does with these tables; what it said of others stays, and what other processes say. */
+  readonly report: (states: ReadonlyArray<TableState>) => Effect.Effect<void, SqlError.SqlError>
+  /** Says how the last change of the config was taken: applied, or refused for `reason`. */
+  readonly reportReload: (reload: Pick<TableState, "ageMillis" | "reason">) => Effect.Effect<void, SqlError.SqlError>
   /** Gives up the right to write `table`, so that the next process need not wait. */
   readonly release: (table: string) => Effect.Effect<void, SqlError.SqlError>
 }>()("ampsync/services/Checkpoints") {}

@@ -4,7 +4,7 @@ import type { Watermark } from "../../src/domain/chain/watermarks.ts"
 import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
 import { activityOf } from "../../src/layers/checkpoints/activity.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"
-import type { Advance, Claim, TableIdentity } from "../../src/services/Checkpoints.ts"
+import type { Advance, Claim, TableIdentity, TableState } from "../../src/services/Checkpoints.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { PgPool } from "../../src/services/PgPool.ts"
 import { eventually } from "../support/eventually.ts"
@@ -78,6 +78,23 @@ const silence = (database: TestDatabase, { checkpoints }: Writer) =>
     checkpoints.heartbeat
   )
 
+const saying = (table: string, state: TableState["state"], reason?: string, ageMillis = 0): TableState => ({
+  table,
+  state,
+  reason,
+  ageMillis
+})
+
+/** What the view says of a table's state. */
+const told = (database: TestDatabase, table: string) =>
+  Effect.map(
+    database.query<{ state: string; reason: string | null; state_since: Date | null; rows: string | null }>(
+      "SELECT state, reason, state_since, rows FROM _ampsync_progress WHERE table_name = $1",
+      [table]
+    ),
+    (rows) => (assert.isAtMost(rows.length, 1), rows[0])
+  )
+
 describe("the bookkeeping tables", () => {
   it.live("are made by many processes that start at once, and once more without harm", () =>
     Effect.gen(function*() {
@@ -97,6 +114,7 @@ describe("the bookkeeping tables", () => {
         "_ampsync_checkpoints",
         "_ampsync_progress",
         "_ampsync_reorgs",
+        "_ampsync_states",
         "_ampsync_watermarks",
         "_ampsync_writers"
       ])
@@ -121,6 +139,36 @@ describe("the bookkeeping tables", () => {
       // Another table is synced beside it.
       const claim = yield* claimed(writer, "blocks")
       assert.isTrue(claim.isNew)
+    }))
+
+  it.live("of a version that did not say states are extended, and views on _ampsync_progress stay", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      yield* claimed(writer, "logs")
+      yield* database.query(
+        `DROP VIEW _ampsync_progress; DROP TABLE _ampsync_states;
+         ALTER TABLE _ampsync_writers DROP config_loaded_at, DROP reload_failed_at, DROP reload_reason;
+         CREATE VIEW _ampsync_progress AS
+         SELECT c.table_name, c.dataset, c.dataset_version, c.network, c.max_block_num AS watermark, c.watermark_hash,
+           c.watermark_at, clock_timestamp() - c.watermark_at AS watermark_age, c.block_at, c.rows, c.provisional_rows,
+           c.unverified_from IS NOT NULL AS unverified, c.writer, w.heartbeat_at AS writer_seen_at,
+           r.seen_at AS last_reorg_at, r.first_block AS last_reorg_block, r.depth AS last_reorg_depth
+         FROM _ampsync_checkpoints c
+         LEFT JOIN _ampsync_writers w USING (writer)
+         LEFT JOIN LATERAL (
+           SELECT * FROM _ampsync_reorgs r WHERE r.table_name = c.table_name ORDER BY id DESC LIMIT 1
+         ) r ON true;
+         CREATE VIEW mine AS SELECT table_name, writer FROM _ampsync_progress`
+      )
+      assert.lengthOf(yield* writer.checkpoints.pending, 3)
+      yield* writer.checkpoints.ensure
+      assert.lengthOf(yield* writer.checkpoints.pending, 0)
+      assert.deepInclude(yield* told(database, "logs"), { state: "no process", reason: null, state_since: null })
+      yield* writer.checkpoints.report([saying("logs", "caught up")])
+      yield* writer.checkpoints.reportReload({ ageMillis: 0, reason: "no" })
+      assert.deepInclude(yield* told(database, "logs"), { state: "caught up" })
+      assert.lengthOf(yield* database.query("SELECT FROM mine WHERE table_name = 'logs' AND writer IS NOT NULL"), 1)
     }))
 
   it.live("of a program we do not know are refused with a sentence and left alone", () =>
@@ -386,6 +434,85 @@ describe("an advance", () => {
         last_reorg_depth: "2"
       })
       assert.isNotNull(row?.["writer_seen_at"])
+    }))
+})
+
+describe("the state of a table", () => {
+  it.live("is there before its first checkpoint, with the reason and since when", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const { checkpoints } = yield* preparedWriter(database)
+      yield* checkpoints.report([saying("logs", "parked", "not ours", 60_000), saying("blocks", "starting")])
+      const row = (yield* told(database, "logs"))!
+      assert.deepInclude(row, { state: "parked", reason: "not ours", rows: null })
+      assert.approximately(Date.now() - row.state_since!.getTime(), 60_000, 5_000)
+      yield* checkpoints.report([saying("logs", "catching up")])
+      assert.deepInclude(yield* told(database, "logs"), { state: "catching up", reason: null })
+      assert.deepInclude(yield* told(database, "blocks"), { state: "starting" })
+    }))
+
+  it.live("I7 has a reason of a thousand characters at most, whatever is in it", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const { checkpoints } = yield* preparedWriter(database)
+      const reason = `a "b", \\'{c}\u0000d ${"x".repeat(978)}\u{1f600}${"y".repeat(5_000)}`
+      yield* checkpoints.report([saying("logs", "stalled", reason)])
+      yield* checkpoints.reportReload({ ageMillis: 0, reason })
+      const said = (yield* told(database, "logs"))!.reason!
+      assert.isTrue(said.startsWith("a \"b\", \\'{c}\ufffdd x"), said.slice(0, 30))
+      assert.isAtMost([...said].length, 1_000)
+      assert.deepStrictEqual(yield* database.query("SELECT reload_reason FROM _ampsync_writers"), [{
+        reload_reason: said
+      }])
+    }))
+
+  it.live("is what the process that writes it says, whoever else speaks of it, before or after", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      yield* claimed(first, "logs")
+      yield* second.checkpoints.report([saying("logs", "standby", "held")])
+      yield* first.checkpoints.report([saying("logs", "caught up", undefined, 1_000)])
+      assert.deepInclude(yield* told(database, "logs"), { state: "caught up" })
+      for (const state of ["standby", "parked", "removed", "stopped"] as const) {
+        yield* second.checkpoints.report([saying("logs", state, "another word")])
+        assert.deepInclude(yield* told(database, "logs"), { state: "caught up" }, state)
+      }
+      // A parked table is given back: whoever may go on with it is believed.
+      yield* first.checkpoints.report([saying("logs", "parked", "no")])
+      yield* first.checkpoints.release("logs")
+      yield* second.checkpoints.report([saying("logs", "standby")])
+      assert.deepInclude(yield* told(database, "logs"), { state: "parked" })
+      yield* claimed(second, "logs")
+      yield* second.checkpoints.report([saying("logs", "catching up")])
+      assert.deepInclude(yield* told(database, "logs"), { state: "catching up" })
+    }))
+
+  it.live("of a process that fell silent is its last word, said to be one; an end in good order stays one", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      yield* first.checkpoints.report([
+        saying("logs", "stalled", "no server"),
+        saying("blocks", "stopped"),
+        saying("transactions", "removed", "not in the config")
+      ])
+      yield* silence(database, second)
+      const row = yield* told(database, "logs")
+      assert.deepInclude(row, { state: "no process", reason: "last said: stalled: no server" })
+      assert.approximately(Date.now() - row!.state_since!.getTime(), 10_000, 5_000)
+      assert.deepInclude(yield* told(database, "blocks"), { state: "stopped" })
+      assert.deepInclude(yield* told(database, "transactions"), { state: "removed", reason: "not in the config" })
+      // Its heartbeat is forgotten after a day, what it said is not.
+      yield* database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at - interval '2 days'")
+      yield* second.checkpoints.ensure
+      assert.deepInclude(yield* told(database, "logs"), { state: "no process" })
+      assert.deepInclude(yield* told(database, "blocks"), { state: "stopped" })
+      for (const table of ["logs", "blocks"]) {
+        yield* second.checkpoints.report([saying(table, "starting")])
+        assert.deepInclude(yield* told(database, table), { state: "starting" })
+      }
+      assert.lengthOf(yield* database.query("SELECT FROM _ampsync_states"), 3, "the words of the dead are gone")
     }))
 })
 

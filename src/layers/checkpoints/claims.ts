@@ -7,7 +7,7 @@ import { refuseOwner } from "./looks.ts"
 import { claimOf, type Row, type Run } from "./rows.ts"
 
 /** A writer that said nothing for so long is taken for dead: three heartbeats of two seconds. */
-const STALE = "interval '6 seconds'"
+export const STALE = "interval '6 seconds'"
 
 export const makeClaims = (
   run: Run,

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { SqlError } from "effect/sql"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
+import { STALE } from "./claims.ts"
 import type { Run } from "./rows.ts"
 
 /** A failure that names the GRANT to run, where this role lacks a right that a sync cannot do without. */
@@ -56,23 +57,29 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: stri
       "SQLSTATE 42P16"
     )
   } else {
-    const missing = checkpointColumns.filter(([name]) => !columns.has(`_ampsync_checkpoints.${name}`))
-    const changes = missing.map(([name, type]) => `ADD COLUMN ${name} ${type}`)
+    const changes = missingColumns(columns, "_ampsync_checkpoints", checkpointColumns)
     // The first ampsync had no table without a block; ours exists before its first block does.
     if (columns.get("_ampsync_checkpoints.max_block_num") === true) {
       changes.push("ALTER COLUMN max_block_num DROP NOT NULL")
     }
     if (changes.length > 0) statements.push(`ALTER TABLE ${quoted}._ampsync_checkpoints ${changes.join(", ")}`)
   }
-  for (const [table, definition] of otherTables) {
+  for (const [table, definition, later = []] of otherTables) {
     const exists = [...columns.keys()].some((name) => name.startsWith(`${table}.`))
     if (!exists) statements.push(`CREATE TABLE ${quoted}.${table} (${definition})`)
+    const changes = missingColumns(columns, table, later)
+    if (changes.length > 0) statements.push(`ALTER TABLE ${quoted}.${table} ${changes.join(", ")}`)
   }
-  if (!columns.has("_ampsync_progress.table_name")) statements.push(progressView(quoted))
+  if (!columns.has("_ampsync_progress.state")) statements.push(progressView(quoted))
   return statements
 })
 
-const checkpointColumns: ReadonlyArray<readonly [name: string, type: string]> = [
+type Columns = ReadonlyArray<readonly [name: string, type: string]>
+
+const missingColumns = (existing: ReadonlyMap<string, unknown>, table: string, wanted: Columns) =>
+  wanted.filter(([name]) => !existing.has(`${table}.${name}`)).map(([name, type]) => `ADD COLUMN ${name} ${type}`)
+
+const checkpointColumns: Columns = [
   ["dataset", "text"],
   ["dataset_version", "text"],
   ["network", "text"],
@@ -91,8 +98,17 @@ const checkpointColumns: ReadonlyArray<readonly [name: string, type: string]> = 
   ["unverified_from", "bigint"]
 ]
 
-const otherTables: ReadonlyArray<readonly [table: string, definition: string]> = [
-  ["_ampsync_writers", "writer text PRIMARY KEY, heartbeat_at timestamptz NOT NULL"],
+const otherTables: ReadonlyArray<readonly [table: string, definition: string, later?: Columns]> = [
+  [
+    "_ampsync_writers",
+    "writer text PRIMARY KEY, heartbeat_at timestamptz NOT NULL",
+    [["config_loaded_at", "timestamptz"], ["reload_failed_at", "timestamptz"], ["reload_reason", "text"]]
+  ],
+  [
+    "_ampsync_states",
+    `table_name text, writer text, state text NOT NULL, reason text, since timestamptz NOT NULL,
+     PRIMARY KEY (table_name, writer)`
+  ],
   [
     "_ampsync_watermarks",
     `table_name text, block_num bigint, hash text NOT NULL, reached_at timestamptz NOT NULL DEFAULT now(),
@@ -106,14 +122,35 @@ const otherTables: ReadonlyArray<readonly [table: string, definition: string]> =
   ]
 ]
 
+/**
+ * Where several processes speak of a table, the one that writes it is believed; what a dead process said last is only quoted.
+ *
+ * Columns may only be added at the end: the view of an earlier version is replaced while others depend on it.
+ */
 const progressView = (schema: string): string =>
-  `CREATE VIEW ${schema}._ampsync_progress AS
-   SELECT c.table_name, c.dataset, c.dataset_version, c.network, c.max_block_num AS watermark, c.watermark_hash,
+  `CREATE OR REPLACE VIEW ${schema}._ampsync_progress AS
+   SELECT t.table_name, c.dataset, c.dataset_version, c.network, c.max_block_num AS watermark, c.watermark_hash,
      c.watermark_at, clock_timestamp() - c.watermark_at AS watermark_age, c.block_at, c.rows, c.provisional_rows,
      c.unverified_from IS NOT NULL AS unverified, c.writer, w.heartbeat_at AS writer_seen_at,
-     r.seen_at AS last_reorg_at, r.first_block AS last_reorg_block, r.depth AS last_reorg_depth
-   FROM ${schema}._ampsync_checkpoints c
+     r.seen_at AS last_reorg_at, r.first_block AS last_reorg_block, r.depth AS last_reorg_depth,
+     coalesce(s.state, 'no process') AS state, s.reason, s.state_since
+   FROM (
+     SELECT table_name FROM ${schema}._ampsync_checkpoints UNION SELECT table_name FROM ${schema}._ampsync_states
+   ) t
+   LEFT JOIN ${schema}._ampsync_checkpoints c USING (table_name)
    LEFT JOIN ${schema}._ampsync_writers w USING (writer)
    LEFT JOIN LATERAL (
      SELECT * FROM ${schema}._ampsync_reorgs r WHERE r.table_name = c.table_name ORDER BY id DESC LIMIT 1
-   ) r ON true`
+   ) r ON true
+   LEFT JOIN LATERAL (
+     SELECT CASE WHEN counts THEN said.state ELSE 'no process' END AS state,
+       CASE WHEN counts THEN said.reason ELSE 'last said: ' || said.state || coalesce(': ' || said.reason, '') END AS reason,
+       CASE WHEN counts THEN said.since ELSE coalesce(by.heartbeat_at, said.since) END AS state_since
+     FROM ${schema}._ampsync_states said
+     LEFT JOIN ${schema}._ampsync_writers by USING (writer)
+     CROSS JOIN LATERAL (SELECT said.state IN ('removed', 'stopped') AS ended) AS last
+     CROSS JOIN LATERAL (SELECT ended OR coalesce(by.heartbeat_at > clock_timestamp() - ${STALE}, false) AS counts) AS word
+     WHERE said.table_name = t.table_name
+     ORDER BY counts AND NOT ended DESC, writer IS NOT DISTINCT FROM c.writer DESC, said.state = 'standby', state_since DESC
+     LIMIT 1
+   ) s ON true`

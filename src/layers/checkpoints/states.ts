@@ -1,0 +1,65 @@
+/** What this process says of its tables and of its config, for whoever looks only at the database. */
+import { Effect } from "effect"
+import pg from "pg"
+import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
+import type { Checkpoints, TableState } from "../../services/Checkpoints.ts"
+import { STALE } from "./claims.ts"
+import type { Run } from "./rows.ts"
+
+const MAX_CHARACTERS = 1_000
+
+/**
+ * One string with the statement, so that it holds for that one only and takes no transaction of the pool. Without it each
+ * attempt that is given up would leave a session behind that waits for the lock.
+ */
+const LOCK_TIMEOUT = "SET LOCAL lock_timeout TO '1s'"
+
+/** Servers may say anything, but no text of PostgreSQL has a NUL in it. */
+const literal = (text: string | undefined): string =>
+  text === undefined
+    ? "NULL::text"
+    : pg.escapeLiteral(text.slice(0, MAX_CHARACTERS).replaceAll("\0", "\ufffd"))
+
+const ago = (millis: number): string => `clock_timestamp() - interval '${millis} milliseconds'`
+
+export const makeStates = (
+  run: Run,
+  databaseSchema: string,
+  writer: string
+): Pick<Checkpoints["Service"], "report" | "reportReload"> => {
+  const schema = quoteIdentifier(databaseSchema)
+  const me = literal(writer)
+
+  // Each process has rows of its own, so that none can take a word out of another's mouth; those of the dead go.
+  const report = Effect.fn("Checkpoints.report")(function*(states: ReadonlyArray<TableState>) {
+    if (states.length === 0) return
+    const tables = states.map(({ table }) => literal(table)).join(", ")
+    const rows = states.map(({ ageMillis, reason, state, table }) =>
+      `(${me}, ${literal(table)}, ${literal(state)}, ${literal(reason)}, ${ago(ageMillis)})`
+    )
+    yield* run(
+      `${LOCK_TIMEOUT}; WITH gone AS (
+         DELETE FROM ${schema}._ampsync_states s WHERE table_name IN (${tables}) AND writer <> ${me} AND NOT EXISTS (
+           SELECT FROM ${schema}._ampsync_writers w
+           WHERE w.writer = s.writer AND w.heartbeat_at > clock_timestamp() - ${STALE})
+       )
+       INSERT INTO ${schema}._ampsync_states (writer, table_name, state, reason, since) VALUES ${rows.join(", ")}
+       ON CONFLICT (table_name, writer)
+       DO UPDATE SET state = excluded.state, reason = excluded.reason, since = excluded.since`
+    )
+  })
+
+  const reportReload: Checkpoints["Service"]["reportReload"] = Effect.fn("Checkpoints.reportReload")(
+    function*({ ageMillis, reason }) {
+      const change = reason === undefined
+        ? `config_loaded_at = ${ago(ageMillis)}, reload_failed_at = NULL`
+        : `reload_failed_at = ${ago(ageMillis)}`
+      yield* run(
+        `${LOCK_TIMEOUT}; UPDATE ${schema}._ampsync_writers SET ${change}, reload_reason = ${literal(reason)}
+         WHERE writer = ${me}`
+      )
+    }
+  )
+
+  return { report, reportReload }
+}
