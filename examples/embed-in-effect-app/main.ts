@@ -5,7 +5,7 @@
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { layer as ampsync, SyncStatus, type TableStatus } from "ampsync"
-import { Console, Context, Effect, Layer, Stream } from "effect"
+import { Console, Context, Effect, Layer, Schedule, Stream } from "effect"
 
 /** The app's own service: what it does with the news. */
 class Announcer extends Context.Service<Announcer, {
@@ -22,9 +22,9 @@ const reporter = Layer.effectDiscard(
   Effect.gen(function*() {
     const announcer = yield* Announcer
     const status = yield* SyncStatus
-    yield* status.changes.pipe(
-      // Every commit is a change; twice a second is enough to read.
-      Stream.throttle({ cost: () => 1, units: 1, duration: "500 millis", strategy: "enforce" }),
+    // Every commit is one of `status.changes`; a look twice a second is enough to read, and misses no last one.
+    yield* Stream.fromEffectSchedule(status.get, Schedule.spaced("500 millis")).pipe(
+      Stream.changes,
       Stream.runForEach((tables) =>
         Effect.forEach(
           tables.values(),
