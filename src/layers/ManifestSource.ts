@@ -2,7 +2,7 @@
  * `ManifestSource` from the config file that the settings name: JSON is parsed, TypeScript and JavaScript are run. Settings
  * that name a dataset instead are asked for its tables as they are.
  */
-import { Duration, Effect, Equal, Fiber, Layer, Ref, Result, Stream } from "effect"
+import { Duration, Effect, Fiber, Layer, Ref, Result, Stream } from "effect"
 import { readFile } from "node:fs/promises"
 import { extname } from "node:path"
 import { formatDatasetReference } from "../domain/Dataset.ts"
@@ -12,14 +12,7 @@ import { AdminApi } from "../services/AdminApi.ts"
 import { AmpsyncConfig, type ManifestOrigin } from "../services/Config.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../services/ManifestSource.ts"
 import { changeWatcher } from "./manifest-source/awaitChange.ts"
-import {
-  ABSENT,
-  digestOf,
-  type Digests,
-  digestsNow,
-  sameContents,
-  sameDigests
-} from "./manifest-source/contentDigest.ts"
+import { ABSENT, digestOf, type Digests, digestsNow, sameDigests } from "./manifest-source/contentDigest.ts"
 import { EVALUATION_MILLIS, takeAhead } from "./manifest-source/evaluateAhead.ts"
 import { Evaluation } from "./manifest-source/Evaluation.ts"
 import { failureFromThrown, parseJson } from "./manifest-source/evaluationFailure.ts"
@@ -50,7 +43,7 @@ const make = Effect.fnUntraced(function*(options: ManifestSourceOptions) {
 
 const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Duration, rest: Duration.Duration) {
   const loadNow = loadFile(path, timeout)
-  const last = yield* Ref.make<Loaded | undefined>(undefined)
+  const last = yield* Ref.make<Digests>(new Map())
   // A config that is code takes its time to get going: it does so while others connect to the database.
   const early = yield* Ref.make<Fiber.Fiber<Loaded> | undefined>(yield* Effect.forkScoped(loadNow))
 
@@ -64,29 +57,18 @@ const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
   })
   const load = Effect.gen(function*() {
     const loaded = (yield* takeEarly) ?? (yield* loadNow)
-    yield* Ref.set(last, loaded)
-    return loaded
+    yield* Ref.set(last, loaded.digests)
+    return loaded.manifest
   }).pipe(Effect.withSpan("ManifestSource.load"))
 
-  const changes = Effect.map(changeWatcher(rest), (awaitChange) => {
-    const next = Effect.gen(function*() {
-      const before = yield* Ref.get(last)
-      yield* awaitChange(before?.digests ?? new Map())
-      const after = yield* load
-      return before !== undefined && hasOnlyMoved(before, after) ? [] : [after.manifest]
-    })
-    return Stream.flattenIterable(Stream.fromEffectRepeat(next))
-  })
-  return ManifestSource.of({
-    load: Effect.flatMap(load, ({ manifest }) => Effect.fromResult(manifest)),
-    changes: Stream.unwrap(changes)
-  })
+  const changes = Stream.unwrap(
+    Effect.map(
+      changeWatcher(rest),
+      (awaitChange) => Stream.fromEffectRepeat(Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(load)))
+    )
+  )
+  return ManifestSource.of({ load: Effect.flatMap(load, Effect.fromResult), changes })
 })
-
-/** A link that leads to another copy of the same is no change. */
-const hasOnlyMoved = (before: Loaded, after: Loaded): boolean =>
-  Result.isSuccess(after.manifest) && Equal.equals(before.manifest, after.manifest) &&
-  sameContents(before.digests, after.digests)
 
 /** A dataset changes by its version, which is the business of whoever knows the one in use. */
 const fromDataset = (
@@ -115,7 +97,7 @@ const loadFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
   if (Result.isFailure(read)) {
     return { manifest: Result.fail(read.failure.error), digests: digests.set(path, read.failure.digest) }
   }
-  digests.set(path, digestOf(path, read.success))
+  digests.set(path, digestOf(read.success))
   const value = extname(path) === ".json"
     ? Effect.try({
       try: () => parseJson(read.success.toString("utf8"), path),

@@ -11,7 +11,7 @@ export class SourceFiles {
 
   read(file: string): string {
     const content = readFileSync(file)
-    this.#onFile(file, digestOf(file, content))
+    this.#onFile(file, digestOf(content))
     return content.toString("utf8")
   }
 
