@@ -45,29 +45,26 @@ const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
   const loadNow = loadFile(path, timeout)
   const last = yield* Ref.make<Digests>(new Map())
   // A config that is code takes its time to get going: it does so while others connect to the database.
-  const early = yield* Ref.make<Fiber.Fiber<Loaded> | undefined>(yield* Effect.forkScoped(loadNow))
+  const early = yield* Effect.forkScoped(loadNow)
 
-  const takeEarly = Effect.gen(function*() {
-    const fiber = yield* Ref.getAndSet(early, undefined)
-    if (fiber === undefined) return undefined
-    const loaded = yield* Fiber.join(fiber)
-    return sameDigests(yield* Effect.promise(() => digestsNow(loaded.digests.keys())), loaded.digests)
-      ? loaded
-      : undefined
+  const unchangedEarly = Effect.gen(function*() {
+    const loaded = yield* Fiber.join(early)
+    const now = yield* Effect.promise(() => digestsNow(loaded.digests.keys()))
+    return sameDigests(now, loaded.digests) ? loaded : undefined
   })
+  const keep = ({ digests, manifest }: Loaded) => Effect.as(Ref.set(last, digests), manifest)
   const load = Effect.gen(function*() {
-    const loaded = (yield* takeEarly) ?? (yield* loadNow)
-    yield* Ref.set(last, loaded.digests)
-    return loaded.manifest
+    return yield* keep((yield* unchangedEarly) ?? (yield* loadNow))
   }).pipe(Effect.withSpan("ManifestSource.load"))
 
-  const changes = Stream.unwrap(
-    Effect.map(
-      changeWatcher(rest),
-      (awaitChange) => Stream.fromEffectRepeat(Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(load)))
-    )
+  const changes = Effect.map(
+    changeWatcher(rest),
+    (awaitChange) =>
+      Stream.fromEffectRepeat(
+        Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(loadNow), Effect.flatMap(keep))
+      )
   )
-  return ManifestSource.of({ load: Effect.flatMap(load, Effect.fromResult), changes })
+  return ManifestSource.of({ load: Effect.flatMap(load, Effect.fromResult), changes: Stream.unwrap(changes) })
 })
 
 /** A dataset changes by its version, which is the business of whoever knows the one in use. */

@@ -15,9 +15,9 @@ import { layer as tableIndexes } from "../layers/TableIndexes.ts"
 import { layer as tableSink } from "../layers/TableSink.ts"
 import type { AdminApi } from "../services/AdminApi.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
-import type { AmpsyncConfig, ConfigError } from "../services/Config.ts"
+import { AmpsyncConfig, type ConfigError } from "../services/Config.ts"
 import type { FlightClient } from "../services/FlightClient.ts"
-import type { LoadError, ManifestSource } from "../services/ManifestSource.ts"
+import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
@@ -38,9 +38,19 @@ export type Services =
   | TableIndexes
   | TableSink
 
+/** Fails where the config file is wrong, whatever else is not there yet: nobody should wait for a database to be told. */
+const readableConfig = Layer.effectDiscard(Effect.gen(function*() {
+  const { manifest } = yield* AmpsyncConfig
+  if (manifest._tag === "File") yield* (yield* ManifestSource).load
+}))
+
 /** What needs no database: a config that is code is evaluated while the pool connects. */
 const servicesWithoutPool = Layer.mergeAll(
-  manifestSource.pipe(Layer.provideMerge(adminApi), Layer.provide(NodeHttpClient.layerNodeHttp)),
+  readableConfig.pipe(
+    Layer.provideMerge(manifestSource),
+    Layer.provideMerge(adminApi),
+    Layer.provide(NodeHttpClient.layerNodeHttp)
+  ),
   flightClient,
   syncStatus
 )
@@ -48,13 +58,13 @@ const servicesWithoutPool = Layer.mergeAll(
 const sink = Layer.merge(tableSink, tableIndexes).pipe(Layer.provideMerge(checkpoints))
 
 /** Everything but settings and connections to the database, which a host may have already. */
-const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, never, AmpsyncConfig | PgPool> = Layer.merge(
+const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, LoadError, AmpsyncConfig | PgPool> = Layer.merge(
   servicesWithoutPool,
   sink
 )
 
 /** All services on settings that come from elsewhere. */
-export const services: Layer.Layer<Services, SqlError.SqlError, AmpsyncConfig> = Layer.merge(
+export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, AmpsyncConfig> = Layer.merge(
   servicesWithoutPool,
   sink.pipe(Layer.provideMerge(pgPool))
 )

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { allDifferences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
@@ -80,6 +80,33 @@ describe("a stop", () => {
       yield* process.says("Database is not reachable")
       yield* stopped(process, "SIGINT")
     }), 180_000)
+})
+
+describe("a config file that is wrong", () => {
+  it.live.each(
+    [
+      ["c.json", "{ \"name\": ", "not valid JSON"],
+      ["c.ts", "export default { name: \"x\", tables: {} }", "tables"]
+    ] as const
+  )(
+    "%s ends the start with exit code 2, also while the database is not there",
+    ([name, content, reason]) =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
+        const path = join(dirname(world.manifestPath), name)
+        yield* Effect.promise(() => writeFile(path, content))
+        const process = yield* startAmpsync({
+          ...world.environment,
+          DATASET_MANIFEST: path,
+          DATABASE_URL: `postgresql://u:p@127.0.0.1:${yield* unusedPort}/db`
+        })
+        const { code } = yield* process.exited
+        assert.strictEqual(code, 2, process.output())
+        assert.include(process.output(), path)
+        assert.include(process.output(), reason)
+      }),
+    60_000
+  )
 })
 
 const isWaiting = ({ database }: World) =>
