@@ -2,12 +2,8 @@ import { Effect, Result, Schema } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { AdminApi } from "../services/AdminApi.ts"
-import { TableSink } from "../services/TableSink.ts"
-import { describeTable, tryStream } from "./describeTable.ts"
-import { compareGenerations, type Generation, requestOf } from "./Generation.ts"
-
-/** A server or a database that does not answer for so long is taken for one that is down. */
-const PATIENCE = "45 seconds"
+import { compareGenerations, type Generation } from "./Generation.ts"
+import { ANSWERS_WITHIN, tryTable } from "./tryTable.ts"
 
 /** A manifest that cannot be put into force. */
 export class ReloadRefused extends Schema.TaggedError<ReloadRefused>()("ReloadRefused", {
@@ -31,7 +27,7 @@ export const checkGeneration = Effect.fn("checkGeneration")(function*(current: G
   )
   const next: Generation = { manifest, info }
   const { changed, started } = compareGenerations(current, next)
-  const results = yield* Effect.forEach([...changed, ...started], (table) => Effect.result(planTable(next, table)), {
+  const results = yield* Effect.forEach([...changed, ...started], (table) => Effect.result(checkTable(next, table)), {
     concurrency: 4
   })
   const failures = results.filter(Result.isFailure).map(({ failure }) => failure)
@@ -42,21 +38,15 @@ export const checkGeneration = Effect.fn("checkGeneration")(function*(current: G
   })
 }, (check) =>
   Effect.timeoutOrElse(check, {
-    duration: PATIENCE,
+    duration: ANSWERS_WITHIN,
     orElse: () =>
-      Effect.fail(new ReloadRefused({ problems: [`it could not be checked within ${PATIENCE}`], retryable: true }))
+      Effect.fail(
+        new ReloadRefused({ problems: [`it could not be checked within ${ANSWERS_WITHIN}`], retryable: true })
+      )
   }))
 
-const planTable = Effect.fnUntraced(
-  function*(next: Generation, table: TableSpec) {
-    const sink = yield* TableSink
-    const schema = yield* describeTable(table)
-    yield* sink.plan(requestOf(next, table, schema))
-    yield* tryStream(table)
-  },
-  (plan, _, { name }) =>
-    Effect.mapError(plan, (error) => ({
-      problem: error._tag === "TableRefused" ? error.message : `table "${name}": ${error.message}`,
-      retryable: error._tag === "FlightError" ? error.retryable : error._tag === "SqlError" && error.isRetryable
-    }))
-)
+const checkTable = (next: Generation, table: TableSpec) =>
+  Effect.mapError(tryTable(next, table), (error) => ({
+    problem: error._tag === "TableRefused" ? error.message : `table "${table.name}": ${error.message}`,
+    retryable: error._tag === "FlightError" ? error.retryable : error._tag === "SqlError" && error.isRetryable
+  }))

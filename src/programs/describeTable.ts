@@ -1,4 +1,4 @@
-import { Effect, Schema, Stream } from "effect"
+import { Effect, Schema } from "effect"
 import { decodeSchema } from "../domain/arrow/decodeSchema.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { FlightClient } from "../services/FlightClient.ts"
@@ -19,18 +19,5 @@ export const describeTable = Effect.fnUntraced(function*(table: TableSpec) {
   return yield* Effect.mapError(
     Effect.fromResult(decodeSchema(bytes)),
     (error) => new UnreadableSchema({ reason: error.message })
-  )
-})
-
-/** What cannot be streamed is refused at once; a server that says nothing for so long is waiting for a block. */
-const FIRST_MESSAGE_WITHIN = "3 seconds"
-
-/** Fails where a query that the server can plan is one that it cannot stream, which only its stream tells. */
-export const tryStream = Effect.fnUntraced(function*(table: TableSpec) {
-  const flight = yield* FlightClient
-  yield* flight.open({ sql: table.query.streaming, cursor: undefined }).pipe(
-    Effect.flatMap((messages) => Stream.runDrain(Stream.take(messages, 1))),
-    Effect.timeoutOption(FIRST_MESSAGE_WITHIN),
-    Effect.scoped
   )
 })

@@ -10,12 +10,10 @@ import { AmpsyncConfig } from "../services/Config.ts"
 import type { FlightError } from "../services/FlightClient.ts"
 import { ManifestSource } from "../services/ManifestSource.ts"
 import { TableIndexes } from "../services/TableIndexes.ts"
-import { type TablePlan, TableSink } from "../services/TableSink.ts"
-import { describeTable, tryStream, type UnreadableSchema } from "./describeTable.ts"
-import { type Generation, requestOf } from "./Generation.ts"
-
-/** A server or a database that does not answer for so long is taken for one that is down. */
-const PATIENCE = "45 seconds"
+import type { TablePlan } from "../services/TableSink.ts"
+import type { UnreadableSchema } from "./describeTable.ts"
+import type { Generation } from "./Generation.ts"
+import { ANSWERS_WITHIN, tryTable } from "./tryTable.ts"
 
 /** What a start would do with one table. */
 export interface PlannedTable extends Omit<TablePlan, "kind" | "indexed"> {
@@ -76,10 +74,9 @@ export const planDataset = Effect.gen(function*() {
 
 const planTable = (schema: string, generation: Generation, table: TableSpec) =>
   Effect.gen(function*() {
-    const [indexes, sink] = [yield* TableIndexes, yield* TableSink]
+    const indexes = yield* TableIndexes
     const { name, settings } = table
-    const { indexed, ...plan } = yield* sink.plan(requestOf(generation, table, yield* describeTable(table)))
-    yield* tryStream(table)
+    const { indexed, ...plan } = yield* tryTable(generation, table)
     const { missing } = yield* indexes.plan(name, settings.indexes)
     const later = missing.filter(({ columns }) => !indexed.some((index) => sameColumns(index, columns)))
     return {
@@ -119,9 +116,9 @@ export const plan = Effect.fn("plan")(function*({ json }: { readonly json: boole
 /** As `timeoutOrElse` of everything a plan needs, connecting included: what is down for long is a failure here. */
 export const inTime = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E | PlanFailed, R> =>
   Effect.timeoutOrElse(work, {
-    duration: PATIENCE,
+    duration: ANSWERS_WITHIN,
     orElse: () =>
-      Effect.fail(new PlanFailed({ reason: `the server or the database did not answer within ${PATIENCE}` }))
+      Effect.fail(new PlanFailed({ reason: `the server or the database did not answer within ${ANSWERS_WITHIN}` }))
   })
 
 const formatPlan = ({ bookkeeping, dataset, schema, tables, version }: DatasetPlan): string =>
