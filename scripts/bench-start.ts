@@ -36,15 +36,10 @@ const configs = {
   "config.json": JSON.stringify(manifest, undefined, 2),
   "config.ts": `import { defineDataset } from "nozzl"
 
-const sources: Record<string, string> = ${JSON.stringify(manifest.dependencies.anvil)}
+interface Source { readonly owner: string; readonly name: string; readonly version: string }
+const dependencies: Record<string, Source> = ${JSON.stringify(manifest.dependencies)}
 
-export default defineDataset(() => ({
-  name: "example",
-  network: "anvil",
-  version: "0.1.0",
-  dependencies: { anvil: sources },
-  tables: ${JSON.stringify(manifest.tables, undefined, 2)}
-}))
+export default defineDataset(() => ({ ...${JSON.stringify(manifest, undefined, 2)}, dependencies }))
 `
 }
 

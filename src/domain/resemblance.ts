@@ -5,7 +5,8 @@ const SHORT = 6
 
 /**
  * The closest of `known` that `name` resembles: the same but for case, or the same first letter and no more than two letters
- * too many, too few or swapped (one where the known name is short); one that is different counts as two, or "content" would be "comment". None where `name` is known itself.
+ * too many, too few or swapped (one where the known name is short); one that is different counts as two, or "content" would
+ * be "comment". None where `name` is known itself.
  */
 export const resembling = <A extends string>(name: string, known: ReadonlyArray<A>): A | undefined => {
   if (known.some((candidate) => candidate === name)) return undefined

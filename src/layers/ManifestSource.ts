@@ -53,9 +53,11 @@ const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
     return sameDigests(now, loaded.digests) ? loaded : undefined
   })
   const keep = ({ digests, manifest }: Loaded) => Effect.as(Ref.set(last, digests), manifest)
-  const load = Effect.gen(function*() {
-    return yield* keep((yield* unchangedEarly) ?? (yield* loadNow))
-  }).pipe(Effect.withSpan("ManifestSource.load"))
+  const load = unchangedEarly.pipe(
+    Effect.flatMap((loaded) => loaded === undefined ? loadNow : Effect.succeed(loaded)),
+    Effect.flatMap(keep),
+    Effect.withSpan("ManifestSource.load")
+  )
 
   const changes = Effect.map(
     changeWatcher(rest),
@@ -78,7 +80,7 @@ const fromDataset = (
     const manifest = datasetManifest(reference, info.dialect, tables)
     if (unknown.length === 0 && Result.isSuccess(manifest)) return manifest.success
     const offered = info.tables.map(({ name }) => name).join(", ")
-    return yield* failed("validate", formatDatasetReference(reference), [
+    return yield* failed("select", formatDatasetReference(reference), [
       ...unknown.map((name) =>
         `there is no table ${JSON.stringify(name)} in version ${info.version}; it has ${offered}`
       ),

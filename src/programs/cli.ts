@@ -104,7 +104,7 @@ const resyncCommand = Command.make(
   },
   (options) =>
     untilStopped(Effect.provide(resync(options), resyncServices), awaitSignal).pipe(
-      Effect.flatMap((signal) => signal === undefined ? Effect.void : new ResyncStopped({ exitCode: 1 })),
+      Effect.flatMap((signal) => signal === undefined ? Effect.void : new ResyncStopped()),
       Effect.provide(logging),
       Effect.provideService(Logger.LogToStderr, true),
       Effect.provide(databaseFromEnvironment)

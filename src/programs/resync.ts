@@ -26,7 +26,8 @@ export class ResyncRefused extends Schema.TaggedError<ResyncRefused>()("ResyncRe
 }
 
 /** It was stopped before its end, which is none that a script should take for one; what happened is printed. */
-export class ResyncStopped extends Data.TaggedError("ResyncStopped")<{ readonly exitCode: 1 }> {
+export class ResyncStopped extends Data.TaggedError("ResyncStopped") {
+  readonly exitCode = 1
   override get message() {
     return ""
   }

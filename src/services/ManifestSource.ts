@@ -4,14 +4,16 @@
  * Owns reading, evaluating, validating and watching the file; it does not know who uses the result. Invariant I7: an error
  * says where and why, never what values the file holds.
  */
-import { Context, type Effect, Result, Schema, type Stream } from "effect"
-import { parseDatasetReference } from "../domain/Dataset.ts"
+import { Context, type Effect, type Result, Schema, type Stream } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { AdminApiError } from "./AdminApi.ts"
 
 export class ManifestError extends Schema.TaggedError<ManifestError>()("ManifestError", {
-  /** How far it came: the file could not be read, its code failed, or its content is not a manifest. */
-  operation: Schema.Literals(["read", "evaluate", "validate"]),
+  /**
+   * How far it came: the file could not be read, its code failed, or its content is not a manifest; without a file, the tables
+   * that the settings name could not be selected.
+   */
+  operation: Schema.Literals(["read", "evaluate", "validate", "select"]),
   /** Absolute path of the config file, or the reference of the dataset that the settings name in its place. */
   path: Schema.String,
   /** The file the line belongs to: the config file, or a module it imports. */
@@ -26,8 +28,7 @@ export class ManifestError extends Schema.TaggedError<ManifestError>()("Manifest
     const place = this.file === undefined || this.file === this.path
       ? `${this.path}${line}`
       : `${this.path} (in ${this.file}${line})`
-    const isDataset = Result.isSuccess(parseDatasetReference(this.path))
-    const heading = isDataset
+    const heading = this.operation === "select"
       ? `could not use the tables of dataset ${this.path} that TABLES names`
       : `could not ${this.operation} the config file ${place}`
     return this.problems.length === 1
@@ -40,7 +41,10 @@ export class ManifestError extends Schema.TaggedError<ManifestError>()("Manifest
 export type LoadError = ManifestError | AdminApiError
 
 export class ManifestSource extends Context.Service<ManifestSource, {
-  /** Reads and evaluates the file anew, with every module it imports from beside it. Code has ten seconds to come to an end. */
+  /**
+   * What the file comes to now, with every module it imports from beside it; it is not evaluated again while none of them has
+   * changed since the start. Code has ten seconds to come to an end.
+   */
   readonly load: Effect.Effect<Manifest, LoadError>
   /**
    * What the file comes to, each time that its content or that of a file it imports is not what was loaded last. A change is

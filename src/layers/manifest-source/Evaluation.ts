@@ -28,12 +28,7 @@ export class Evaluation {
   /** The thread is gone afterwards, with everything it opened; one that waits outside of JavaScript is left to its end. */
   async stop(): Promise<void> {
     this.#stopped = true
-    const waiting = new AbortController()
-    await Promise.race([
-      this.#worker?.terminate(),
-      sleep(PATIENCE_WITH_STUCK_MILLIS, undefined, { signal: waiting.signal, ref: false }).catch(() => undefined)
-    ])
-    waiting.abort()
+    await Promise.race([this.#worker?.terminate(), sleep(PATIENCE_WITH_STUCK_MILLIS, undefined, { ref: false })])
   }
 
   async #begin(path: string, patienceMillis: number): Promise<Ended> {
