@@ -6,6 +6,7 @@ import { dirname, join } from "node:path"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { allDifferences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
+import { holdLock } from "../support/holdLock.ts"
 import { awaitCanonicalChain, awaitWatermark } from "../support/snapshots.ts"
 import { makeWorld, temporaryDirectory, type World } from "../support/world.ts"
 
@@ -58,7 +59,7 @@ describe("a stop", () => {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
       const process = yield* startAmpsync(world.environment)
       yield* awaitCanonicalChain(world)
-      const lock = yield* holdLock(world, "logs")
+      const lock = yield* holdLock(world.database, "LOCK TABLE logs")
       world.simulator.mine(5)
       yield* eventually("a COPY waits", isWaiting(world))
       yield* stopped(process, "SIGTERM")
@@ -119,22 +120,6 @@ const isWaiting = ({ database }: World) =>
     ),
     (rows) => rows.length > 0
   )
-
-/** Keeps everybody else from `table` until it is released. */
-const holdLock = ({ database }: World, table: string) =>
-  Effect.gen(function*() {
-    const { Client } = (yield* Effect.promise(() => import("pg"))).default
-    const client = yield* Effect.acquireRelease(
-      Effect.promise(async () => {
-        const client = new Client({ connectionString: database.url })
-        await client.connect()
-        await client.query(`BEGIN; LOCK TABLE ${database.schema}.${table}`)
-        return client
-      }),
-      (client) => Effect.promise(() => client.end())
-    )
-    return { release: Effect.promise(() => client.query("ROLLBACK")) }
-  })
 
 const unusedPort = Effect.callback<number>((resume) => {
   const server = createServer()

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import pg from "pg"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { differences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
+import { holdLock } from "../support/holdLock.ts"
 import { holdsCanonicalChain } from "../support/snapshots.ts"
 import { makeWorld, type World } from "../support/world.ts"
 
@@ -41,19 +41,6 @@ const state = Effect.fnUntraced(function*({ database }: World) {
 
 const resync = (world: World, ...args: ReadonlyArray<string>) =>
   startAmpsync(world.environment, ["resync", "--table", "blocks", ...args])
-
-/** Holds a lock that a statement of the resync runs into. */
-const locking = Effect.fnUntraced(function*(world: World, statement: string) {
-  const client = yield* Effect.acquireRelease(
-    Effect.promise(async () => {
-      const client = new pg.Client({ connectionString: world.database.url })
-      await client.connect()
-      return client
-    }),
-    (client) => Effect.promise(() => client.end())
-  )
-  yield* Effect.promise(() => client.query(`SET search_path TO ${world.database.schema}; BEGIN; ${statement}`))
-})
 
 const isBlocked = (world: World) =>
   Effect.map(
@@ -190,7 +177,7 @@ describe("resync", () => {
             yield* syncOnce(world)
             yield* addFiller(world)
             yield* Effect.scoped(Effect.gen(function*() {
-              yield* locking(world, lock)
+              yield* holdLock(world.database, lock)
               const run = yield* resync(world, "--yes")
               yield* eventually("it waits for the lock", isBlocked(world))
               yield* run.kill(signal)

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { rm } from "node:fs/promises"
-import pg from "pg"
 import type { Dialect } from "../../src/simulator/tables.ts"
 import { allDifferences, differences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
+import { holdLock } from "../support/holdLock.ts"
 import { startProxy, throughProxy } from "../support/proxy.ts"
 import { watchSnapshots } from "../support/snapshots.ts"
 import { allTables, makeWorld, manifestOf, type World } from "../support/world.ts"
@@ -15,19 +15,11 @@ const CHANGED = "Manifest file changed, initiating hot-reload..."
 const KEEPING = "Keeping previous configuration active"
 /** Nobody else can write `table` until the lock is released or the scope closes. */
 const locked = Effect.fnUntraced(function*({ database }: World, table: string) {
-  const client = yield* Effect.acquireRelease(
-    Effect.promise(async () => {
-      const client = new pg.Client({ connectionString: database.url })
-      await client.connect()
-      await client.query(`BEGIN; LOCK TABLE ${database.schema}.${table} IN SHARE MODE`)
-      return client
-    }),
-    (client) => Effect.promise(() => client.end())
-  )
+  const { release } = yield* holdLock(database, `LOCK TABLE ${table} IN SHARE MODE`)
   const waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = to_regclass($1)"
   return {
     isWaitedFor: Effect.map(database.query(waiting, [`${database.schema}.${table}`]), (rows) => rows.length > 0),
-    release: Effect.promise(() => client.query("ROLLBACK"))
+    release
   }
 })
 

@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { writeFile } from "node:fs/promises"
-import pg from "pg"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { reportStates } from "../../src/programs/reportStates.ts"
 import { Checkpoints, type TableState } from "../../src/services/Checkpoints.ts"
 import { type Phase, SyncStatus } from "../../src/services/SyncStatus.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { eventually } from "../support/eventually.ts"
+import { holdLock } from "../support/holdLock.ts"
 import { startProxy, throughProxy } from "../support/proxy.ts"
 import { makeWorld, type World } from "../support/world.ts"
 import { edit, goesOn, startSync } from "./runningSync.ts"
@@ -202,15 +202,7 @@ describe("a lock that somebody holds on _ampsync_states", () => {
       // One for transactions, one for all the rest.
       const sync = yield* startSync({ ...world.environment, MAX_DB_CONNECTIONS: 2 })
       yield* shows(world, "logs", "caught up")
-      const client = yield* Effect.acquireRelease(
-        Effect.promise(async () => {
-          const client = new pg.Client({ connectionString: world.database.url })
-          await client.connect()
-          await client.query(`BEGIN; LOCK TABLE ${world.database.schema}._ampsync_states`)
-          return client
-        }),
-        (client) => Effect.promise(() => client.end())
-      )
+      const lock = yield* holdLock(world.database, "LOCK TABLE _ampsync_states")
       yield* edit(world, { logs: two.logs })
       yield* sync.says("_ampsync_progress does not show the present states")
       for (let second = 0; second < 15; second += 1) {
@@ -226,7 +218,7 @@ describe("a lock that somebody holds on _ampsync_states", () => {
         assert.isAtMost(waiting.length, 1)
         yield* Effect.sleep("1 second")
       }
-      yield* Effect.promise(() => client.query("ROLLBACK"))
+      yield* lock.release
       yield* shows(world, "blocks", "removed")
     }))
 })

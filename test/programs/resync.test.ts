@@ -1,13 +1,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { type Cause, Console, Effect, Fiber, Layer, Option, Queue, Stdio, Terminal } from "effect"
-import pg from "pg"
 import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"
 import { layer as sinkLayer } from "../../src/layers/TableSink.ts"
 import { resync } from "../../src/programs/resync.ts"
 import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../layers/table-sink/bench.ts"
 import { eventually } from "../support/eventually.ts"
+import { holdLock } from "../support/holdLock.ts"
 import type { TestDatabase } from "../support/postgres.ts"
 import { testSettings } from "../support/testSettings.ts"
 
@@ -77,19 +77,8 @@ const watermark = ({ query }: TestDatabase) =>
     ([row]) => row!.block
   )
 
-/** Somebody holds the rows of the table until the effect it gives has run. */
-const locked = Effect.fnUntraced(function*(database: TestDatabase) {
-  const client = yield* Effect.acquireRelease(
-    Effect.promise(async () => {
-      const client = new pg.Client({ connectionString: database.url })
-      await client.connect()
-      await client.query(`BEGIN; SELECT FROM ${database.schema}.t FOR UPDATE`)
-      return client
-    }),
-    (client) => Effect.promise(() => client.end())
-  )
-  return Effect.promise(() => client.query("ROLLBACK"))
-})
+/** Somebody holds the rows of the table. */
+const held = (database: TestDatabase) => holdLock(database, "SELECT FROM t FOR UPDATE")
 
 describe("a resync", () => {
   it.live.each(
@@ -117,7 +106,7 @@ describe("a resync", () => {
   it.live("I3 keeps its table from everybody else for as long as it deletes", () =>
     Effect.gen(function*() {
       const database = yield* filledTable()
-      yield* locked(database)
+      yield* held(database)
       const { run } = resyncing(database, { yes: true })
       yield* Effect.forkScoped(run)
       yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))
@@ -133,7 +122,7 @@ describe("a resync", () => {
   it.live("that is stopped finishes its step, says how far it came, and gives the table back", () =>
     Effect.gen(function*() {
       const database = yield* filledTable()
-      const release = yield* locked(database)
+      const { release } = yield* held(database)
       const { run, said } = resyncing(database, { yes: true })
       const fiber = yield* Effect.forkScoped(run)
       yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))
@@ -147,7 +136,7 @@ describe("a resync", () => {
   it.live("that is stopped waits for no lock", () =>
     Effect.gen(function*() {
       const database = yield* filledTable()
-      yield* locked(database)
+      yield* held(database)
       const { run, said } = resyncing(database, { yes: true })
       const fiber = yield* Effect.forkScoped(run)
       yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))

@@ -84,18 +84,24 @@ describe("DATASET and TABLES in the place of a config file", () => {
     }))
 })
 
+/** A sync that looks every second for another version than the one it has. */
+const startPolling = Effect.fnUntraced(function*(world: World) {
+  const { state, url } = yield* publisher(world)
+  const sync = yield* startSync({
+    ...withDataset(world, "_/anvil", "blocks,logs"),
+    AMP_ADMIN_API_ADDR: url,
+    VERSION_POLL_INTERVAL_SECS: 1
+  })
+  return { state, sync }
+})
+
 describe("VERSION_POLL_INTERVAL_SECS", () => {
   it.live(
     "reloads when a newer version of a dataset is published that is named without one",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
-        const { state, url } = yield* publisher(world)
-        const sync = yield* startSync({
-          ...withDataset(world, "_/anvil", "blocks,logs"),
-          AMP_ADMIN_API_ADDR: url,
-          VERSION_POLL_INTERVAL_SECS: 1
-        })
+        const { state, sync } = yield* startPolling(world)
         yield* holdsAll(world, "logs")
         yield* holdsAll(world, "blocks")
         assert.notInclude(sync.lines.join("\n"), "VERSION_POLL_INTERVAL_SECS")
@@ -119,12 +125,7 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
   it.live("tries a version that is refused once, and the next one again", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
-      const { state, url } = yield* publisher(world)
-      const sync = yield* startSync({
-        ...withDataset(world, "_/anvil", "blocks,logs"),
-        AMP_ADMIN_API_ADDR: url,
-        VERSION_POLL_INTERVAL_SECS: 1
-      })
+      const { state, sync } = yield* startPolling(world)
       yield* holdsAll(world, "blocks")
       yield* world.database.query("ALTER TABLE blocks RENAME COLUMN hash TO renamed")
       state.published = "0.2.0"

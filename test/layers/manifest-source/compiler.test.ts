@@ -31,6 +31,8 @@ const chunk = (root: string, name: RegExp) =>
 const source = /^compiler\.cjs$/
 const codeOfV8 = /^compiler\.cjs\.v/
 
+const removeCodeOfV8 = (root: string) => Effect.flatMap(chunk(root, codeOfV8), (code) => Effect.promise(() => rm(code)))
+
 /** What the thread of the built program makes of `config.ts`. */
 const evaluated = Effect.fnUntraced(function*(root: string) {
   const thread = yield* chunk(root, /^worker-.*\.js$/)
@@ -68,7 +70,7 @@ describe("the compiler of the built program", () => {
       const blank = yield* Effect.map(Effect.promise(() => readFile(script)), ({ length }) => " ".repeat(length))
       yield* Effect.promise(() => writeFile(script, blank))
       assertCompiled(yield* evaluated(root))
-      yield* Effect.promise(async () => rm(await Effect.runPromise(chunk(root, codeOfV8))))
+      yield* removeCodeOfV8(root)
       assert.include(yield* evaluated(root), { kind: "failed", reason: "TypeError: compiler is not a function" })
     }))
 
@@ -78,7 +80,7 @@ describe("the compiler of the built program", () => {
       const code = yield* chunk(root, codeOfV8)
       yield* Effect.promise(() => truncate(code, 1000))
       assertCompiled(yield* evaluated(root))
-      yield* Effect.promise(() => rm(code))
+      yield* removeCodeOfV8(root)
       assertCompiled(yield* evaluated(root))
     }))
 
@@ -99,7 +101,7 @@ describe("the compiler of the built program", () => {
         "node_modules/cjs/index.js": "module.exports = \"pi\""
       })
       assertCompiled(yield* evaluated(root))
-      yield* Effect.promise(async () => rm(await Effect.runPromise(chunk(root, codeOfV8))))
+      yield* removeCodeOfV8(root)
       assertCompiled(yield* evaluated(root))
     }))
 })

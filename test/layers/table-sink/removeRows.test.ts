@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import pg from "pg"
+import { holdLock } from "../../support/holdLock.ts"
 import type { TestDatabase } from "../../support/postgres.ts"
 import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "./bench.ts"
 
@@ -116,18 +116,10 @@ describe("emptying a table", () => {
       yield* other.checkpoints.ensure
       yield* other.sink.prepare(requestOf("t", columns))
       // The other one is in the middle of a commit.
-      const client = yield* Effect.acquireRelease(
-        Effect.promise(async () => {
-          const client = new pg.Client({ connectionString: database.url })
-          await client.connect()
-          await client.query(`BEGIN; SELECT FROM ${database.schema}.t FOR UPDATE`)
-          return client
-        }),
-        (client) => Effect.promise(() => client.end())
-      )
+      const lock = yield* holdLock(database, "SELECT FROM t FOR UPDATE")
       const error = yield* Effect.flip(Effect.timeout(deleteSome, "5 seconds"))
       assert.strictEqual(error._tag, "Fenced")
-      yield* Effect.promise(() => client.query("ROLLBACK"))
+      yield* lock.release
       assert.strictEqual((yield* Effect.flip(deleteSome))._tag, "Fenced")
       assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2])
     }))

@@ -1,0 +1,18 @@
+/** Somebody else who stands in the way. */
+import { Effect } from "effect"
+import pg from "pg"
+import type { TestDatabase } from "./postgres.ts"
+
+/** A session of its own that has run `statement` in a transaction, until that is released or the scope closes. */
+export const holdLock = Effect.fnUntraced(function*({ schema, url }: TestDatabase, statement: string) {
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new pg.Client({ connectionString: url })
+      await client.connect()
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
+  yield* Effect.promise(() => client.query(`SET search_path TO ${schema}; BEGIN; ${statement}`))
+  return { release: Effect.asVoid(Effect.promise(() => client.query("ROLLBACK"))) }
+})
