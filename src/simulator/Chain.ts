@@ -44,6 +44,7 @@ export class Chain {
   private orphans: Array<Orphans> = []
   private readonly listeners = new Set<() => void>()
   private reorgCount = 0
+  private reorgsIgnored = false
 
   constructor(options: ChainOptions) {
     this.seed = options.seed
@@ -89,7 +90,34 @@ export class Chain {
   }
 
   /**
-   * Replaces the whole chain by another one of `blocks` blocks, visible at once even when it is shorter.
+   * Replaces the whole chain by another one of at most as many blocks, as when a development chain is started again.
+   *
+   * A real server does not notice it: it serves the old chain, whose head stands still, until the new one is longer. Then
+   * every block is replaced at once.
+   */
+  replaceByShorter(blocks = 1): void {
+    const length = this.head.tip + 1n
+    if (BigInt(blocks) > length) throw new RangeError(`${blocks} blocks are more than the ${length} they would replace`)
+    this.reorg(Number(length), blocks)
+  }
+
+  /**
+   * Serves no block of a chain that replaces another one, however long it is: the continuous dump job of a nozzle server
+   * never notices a reorg, and its streams are silent meanwhile.
+   */
+  ignoreReorgs(): void {
+    this.reorgsIgnored = true
+  }
+
+  /** Serves the newest chain again, as a new dump job does. */
+  noticeReorgs(): void {
+    this.reorgsIgnored = false
+    this.publish()
+  }
+
+  /**
+   * Replaces the whole chain by another one of `blocks` blocks, visible at once even when it is shorter: as when the data of
+   * a server is deleted and extracted anew.
    *
    * The blocks of the old one are forgotten, unless `remember` says that the server still knows them.
    */
@@ -219,7 +247,7 @@ export class Chain {
     const old = this.indexed
     const fork = divergence(old, this.head)
     const extendsOld = fork > old.tip
-    if (!extendsOld && this.head.tip <= old.tip) return
+    if (!extendsOld && (this.reorgsIgnored || this.head.tip <= old.tip)) return
     this.indexed = this.head
     if (!extendsOld) {
       this.orphan(old, fork)

@@ -95,8 +95,12 @@ class FlightCalls {
     const aborted = new AbortController()
     call.on("cancelled", () => aborted.abort())
     let ending: FlightFailure | undefined
+    const ticket = decodeTicket(call.request)
+    const content = Result.isSuccess(ticket) ? decodeTicketContent(ticket.success) : undefined
     const stream: StreamHandle = {
       peer: call.getPeer(),
+      sql: content?.sql ?? "",
+      isStreaming: content?.streaming ?? false,
       end: (failure) => {
         ending = failure
         aborted.abort()
@@ -104,7 +108,7 @@ class FlightCalls {
     }
     const closed = this.options.faults.opened(stream)
     try {
-      await this.send(call, await this.messages(call, aborted.signal), stream, aborted.signal)
+      await this.send(call, await this.messages(content, call.metadata, aborted.signal), stream, aborted.signal)
       if (ending !== undefined) throw ending
       call.end()
     } catch (failure) {
@@ -115,12 +119,11 @@ class FlightCalls {
   }
 
   private async messages(
-    call: ServerWritableStream<Uint8Array, Uint8Array>,
+    content: TicketContent | undefined,
+    metadata: Metadata,
     signal: AbortSignal
   ): Promise<AsyncIterable<FlightData> | Iterable<FlightData>> {
-    const ticket = decodeTicket(call.request)
-    const content = Result.isSuccess(ticket) ? decodeTicketContent(ticket.success) : undefined
-    await this.admit("DoGet", content?.sql ?? "", call.metadata)
+    await this.admit("DoGet", content?.sql ?? "", metadata)
     if (content === undefined) throw invalid("ticket decoding error | Caused by: invalid ticket")
     const plan = Result.getOrThrow(this.plan(content.sql))
     if (!content.streaming) return batchQuery(this.options, plan)
@@ -138,7 +141,7 @@ class FlightCalls {
   ): Promise<void> {
     const { faults } = this.options
     for await (const message of messages) {
-      if (faults.isSilent) await unlessAborted(signal, (done) => void faults.audible().then(done))
+      if (faults.holds(stream)) await unlessAborted(signal, (done) => void faults.audible(stream).then(done))
       if (signal.aborted) return
       await unlessAborted(signal, (done) => call.write(encodeFlightData(message), done))
       faults.sent(stream)

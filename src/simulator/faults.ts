@@ -21,6 +21,10 @@ export interface RecordedCall {
 /** A DoGet in progress. */
 export interface StreamHandle {
   readonly peer: string
+  /** Text of the query; empty where the ticket could not be read. */
+  readonly sql: string
+  /** False for a batch query. */
+  readonly isStreaming: boolean
   /** Ends it with OK, or with `failure`. */
   readonly end: (failure?: FlightFailure) => void
 }
@@ -58,6 +62,7 @@ export class Faults {
   private wrongPrevHashes = 0
   private adminFailures: Array<number> = []
   private silent = false
+  private readonly hanging = new Set<StreamHandle>()
   private readonly waiting = new Set<() => void>()
 
   /** Flight connections that are open now. */
@@ -118,8 +123,20 @@ export class Faults {
     this.silent = true
   }
 
+  /**
+   * Lets streams that are open now hang: they send nothing more until `resume`, while the connection is alive and batch
+   * queries and new streams are served. All of them, or those for which `matches` is true; answers how many.
+   */
+  hangStreams(matches: (stream: StreamHandle) => boolean = () => true): number {
+    const chosen = [...this.streams].filter((stream) => stream.isStreaming && matches(stream))
+    for (const stream of chosen) this.hanging.add(stream)
+    return chosen.length
+  }
+
+  /** Ends `silence` and `hangStreams`. */
   resume(): void {
     this.silent = false
+    this.hanging.clear()
     for (const wake of this.waiting) wake()
     this.waiting.clear()
   }
@@ -168,7 +185,10 @@ export class Faults {
   /** For the Flight server: a stream is open; the answer says that it is not any more. */
   opened(stream: StreamHandle): () => void {
     this.streams.add(stream)
-    return () => this.streams.delete(stream)
+    return () => {
+      this.streams.delete(stream)
+      this.hanging.delete(stream)
+    }
   }
 
   /** For the Flight server: one message of `stream` is on its way. */
@@ -193,12 +213,13 @@ export class Faults {
     return this.adminFailures.shift()
   }
 
-  /** Settles when the server is not silent. */
-  audible(): Promise<void> {
-    return this.silent ? new Promise((resolve) => this.waiting.add(resolve)) : Promise.resolve()
+  /** For the servers: settles when the server is not silent, and `stream`, where one is given, does not hang. */
+  audible(stream?: StreamHandle): Promise<void> {
+    return this.holds(stream) ? new Promise((resolve) => this.waiting.add(resolve)) : Promise.resolve()
   }
 
-  get isSilent(): boolean {
-    return this.silent
+  /** For the Flight server: must the next message of `stream` wait? */
+  holds(stream?: StreamHandle): boolean {
+    return this.silent || (stream !== undefined && this.hanging.has(stream))
   }
 }

@@ -28,12 +28,13 @@ export interface BatchSource {
 
 /** The rows of blocks `start` to `end` in batches of at most `maxRows`; one block's rows may lie in two of them. */
 export function* batchesOf(source: BatchSource): Generator<ReadonlyArray<RowWindow>> {
-  const { chain, end, maxRows, plan, view } = source
+  const { chain, maxRows, plan, view } = source
   let windows: Array<RowWindow> = []
   let group = new Group(plan)
   let room = maxRows
   let left = plan.limit ?? Number.POSITIVE_INFINITY
-  for (let number = source.start; number <= end && left > 0; number += 1n) {
+  for (const number of numbersOf(source)) {
+    if (left <= 0) break
     const id = blockAt(view, number)
     if (id === undefined || !plan.includes(number)) continue
     const rows = Math.min(group.append(chain.source(id)), left)
@@ -57,6 +58,11 @@ export function* batchesOf(source: BatchSource): Generator<ReadonlyArray<RowWind
   }
   if (group.taken > group.from) windows.push(group.window())
   if (windows.length > 0) yield windows
+}
+
+function* numbersOf({ end, plan, start }: BatchSource): Generator<bigint> {
+  if (plan.descending) { for (let number = end; number >= start; number -= 1n) yield number }
+  else for (let number = start; number <= end; number += 1n) yield number
 }
 
 /** The columns of some consecutive blocks. Rows `from` to `taken - 1` belong to the batch that is being filled. */

@@ -21,6 +21,8 @@ export interface Plan {
   readonly fields: ReadonlyArray<ArrowField>
   readonly count: boolean
   readonly includes: BlockCondition
+  /** Rows come from the last block to the first. */
+  readonly descending: boolean
   readonly limit: number | undefined
   readonly nonIncremental: string | undefined
   /** The statement itself asks to be streamed. */
@@ -66,9 +68,10 @@ const planSelect = (
     ? planSelect(dialect, datasets, query.from.query, aliases)
     : planTable(dialect, datasets, query.from.parts, aliases)
   return Result.flatMap(source, (inner) => {
-    const includes: BlockCondition = (block) => inner.includes(block) && query.conditions.every((_) => _(block))
+    const includes: BlockCondition = (block) => inner.includes(block) && query.condition(block)
     const limit = inner.limit ?? query.limit
-    const plan: Plan = { ...inner, includes, limit, nonIncremental: query.nonIncremental }
+    const descending = inner.descending || query.descending
+    const plan: Plan = { ...inner, includes, descending, limit, nonIncremental: query.nonIncremental }
     if (query.projection.kind === "all") return Result.succeed(plan)
     if (query.projection.kind === "count") {
       const type = { kind: "int", bits: 64, signed: true } as const
@@ -101,6 +104,7 @@ const planTable = (
       fields: fieldsOf(table),
       count: false,
       includes: () => true,
+      descending: false,
       limit: undefined,
       nonIncremental: undefined,
       streaming: false

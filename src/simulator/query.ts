@@ -28,7 +28,9 @@ export interface Query {
     readonly kind: "query"
     readonly query: Query
   }
-  readonly conditions: ReadonlyArray<BlockCondition>
+  readonly condition: BlockCondition
+  /** Rows come from the last block to the first. */
+  readonly descending: boolean
   readonly limit: number | undefined
   /** The first operation that cannot be streamed, as the server prints it. */
   readonly nonIncremental: string | undefined

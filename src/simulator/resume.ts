@@ -44,13 +44,18 @@ export interface NextRange {
   readonly timestampSeconds: number
 }
 
-/** The next range of at most `maxBlocks` blocks; none while the chain does not reach its start. */
+/**
+ * The next range of at most `maxBlocks` blocks; none while the chain does not reach its start.
+ *
+ * After a position below `origin` there is never one: the server looks for a block that its tables do not hold.
+ */
 export const nextRange = (
   chain: Chain,
   origin: bigint,
   maxBlocks: number,
   position: StreamPosition | undefined
 ): NextRange | undefined => {
+  if (position !== undefined && position.number < origin) return undefined
   const start = nextStart(chain, origin, position)
   const limit = start + BigInt(maxBlocks) - 1n
   const end = chain.tip < limit ? chain.tip : limit

@@ -11,14 +11,15 @@ import { type Token, tokenize } from "./sqlTokens.ts"
 
 /**
  * The SQL the simulator understands: a column list or `count(*)`, one table or one sub-query, conditions on the block
- * number, LIMIT and ORDER BY (which no server streams), and the SETTINGS clause at the very end.
+ * number (comparisons, BETWEEN, IN, AND, OR), LIMIT and ORDER BY (which no server streams), and the SETTINGS clause at the
+ * very end.
  *
  * Operations that a server knows but cannot stream are recognised and named, because the server names them too.
  */
 
 /** Words that end a name: where one of them stands, no alias is meant. */
 const CLAUSE_WORDS = new Set(
-  "select from where and settings limit order group having join inner left right full cross union on as by between distinct"
+  "select from where and settings limit order group having join inner left right full cross union on as by between distinct or in asc desc"
     .split(" ")
 )
 const BLOCK_COLUMNS = new Set(["_block_num", "block_num"])
@@ -57,12 +58,12 @@ class Parser {
     const projection = this.projection()
     this.expectWord("from")
     const from = this.source()
-    const conditions = this.word("where") ? this.conditions() : []
-    const { limit, operation } = this.tail()
+    const condition = this.word("where") ? this.anyOf() : always
+    const { descending, limit, operation } = this.tail()
     const inner = from.kind === "query" ? from.query.nonIncremental : undefined
     const nonIncremental = inner ?? operation ??
       (projection.kind === "count" ? "Aggregate" : distinct ? "Distinct" : undefined)
-    return { projection, from, conditions, limit, nonIncremental }
+    return { projection, from, condition, descending, limit, nonIncremental }
   }
 
   private projection(): Projection {
@@ -99,15 +100,22 @@ class Parser {
     return { kind: "table", parts }
   }
 
-  private conditions(): ReadonlyArray<BlockCondition> {
+  private anyOf(): BlockCondition {
+    const alternatives = [this.allOf()]
+    while (this.word("or")) alternatives.push(this.allOf())
+    return (block) => alternatives.some((condition) => condition(block))
+  }
+
+  /** AND binds closer than OR. */
+  private allOf(): BlockCondition {
     const conditions: Array<BlockCondition> = []
     do {
       if (this.symbol("(")) {
-        conditions.push(...this.conditions())
+        conditions.push(this.anyOf())
         this.expectSymbol(")")
       } else conditions.push(this.condition())
     } while (this.word("and"))
-    return conditions
+    return (block) => conditions.every((condition) => condition(block))
   }
 
   private condition(): BlockCondition {
@@ -119,6 +127,10 @@ class Parser {
       this.expectWord("and")
       const high = this.integer()
       return (block) => low <= block && block <= high
+    }
+    if (this.word("in")) {
+      const numbers = this.numbers()
+      return (block) => numbers.has(block)
     }
     const divisor = this.symbol("%") ? this.integer() : undefined
     const operator = this.take().text
@@ -134,9 +146,19 @@ class Parser {
     }
   }
 
-  /** What may follow WHERE. Only LIMIT and an ascending ORDER BY of the block number are carried out. */
-  private tail(): { readonly limit: number | undefined; readonly operation: string | undefined } {
+  private numbers(): ReadonlySet<bigint> {
+    const numbers = new Set<bigint>()
+    this.expectSymbol("(")
+    do numbers.add(this.integer())
+    while (this.symbol(","))
+    this.expectSymbol(")")
+    return numbers
+  }
+
+  /** What may follow WHERE. Only LIMIT and an ORDER BY of the block number are carried out. */
+  private tail(): Pick<Query, "descending" | "limit"> & { readonly operation: string | undefined } {
     let operation: string | undefined
+    let descending = false
     if (this.isWord("join", "inner", "left", "right", "full", "cross")) throw unsupported("Join")
     if (this.isWord("union")) throw unsupported("Union")
     if (this.isWord("group", "having")) throw unsupported("Aggregate")
@@ -144,12 +166,12 @@ class Parser {
       this.expectWord("by")
       const column = this.name("a column")
       if (!BLOCK_COLUMNS.has(column)) throw unsupported(`ORDER BY "${column}"`)
-      if (this.word("desc")) throw unsupported("ORDER BY ... DESC")
-      this.word("asc")
+      descending = this.word("desc")
+      if (!descending) this.word("asc")
       operation = "Sort"
     }
     const limit = this.word("limit") ? Number(this.integer()) : undefined
-    return { limit, operation: limit === undefined ? operation : "Limit" }
+    return { descending, limit, operation: limit === undefined ? operation : "Limit" }
   }
 
   /** True for `SETTINGS ..., stream = true`; the value must be a boolean literal, in either case. */
@@ -226,5 +248,7 @@ class Parser {
     })
   }
 }
+
+const always: BlockCondition = () => true
 
 const unsupported = (message: string): SqlProblem => new SqlProblem({ kind: "unsupported", message })

@@ -4,7 +4,6 @@ import type { Dialect } from "./tables.ts"
 /** The JSON beside every record batch, as each dialect writes it. */
 
 const ENCODER = new TextEncoder()
-const ZERO_HASH = `0x${"0".repeat(64)}`
 /** The parent that a range claims when it is told to lie. */
 const WRONG_HASH = `0x${"de".repeat(32)}`
 
@@ -13,7 +12,7 @@ const json = (value: unknown): Uint8Array => ENCODER.encode(JSON.stringify(value
 /**
  * `{"ranges":[...]}`, in amp with `ranges_complete` and the timestamp of the last block.
  *
- * A range that begins at block 0 has no block before it: nozzle says null, amp the zero hash.
+ * Keys stand in alphabetical order, and a range that begins at block 0 names the zero hash, as recorded from both servers.
  */
 export const rangeMetadata = (
   dialect: Dialect,
@@ -21,12 +20,11 @@ export const rangeMetadata = (
   range: NextRange & { readonly wrongPrevHash?: boolean },
   complete: boolean
 ): Uint8Array => {
-  const prevHash = range.wrongPrevHash === true ? WRONG_HASH : range.prevHash
   const common = {
-    numbers: { start: Number(range.start), end: Number(range.end) },
-    network,
     hash: range.hash,
-    prev_hash: dialect === "nozzle" && prevHash === ZERO_HASH ? null : prevHash
+    network,
+    numbers: { end: Number(range.end), start: Number(range.start) },
+    prev_hash: range.wrongPrevHash === true ? WRONG_HASH : range.prevHash
   }
   return dialect === "nozzle"
     ? json({ ranges: [common] })

@@ -69,6 +69,38 @@ describe("faults of the simulator", () => {
       assert.deepStrictEqual((yield* Fiber.join(late)).map(span), [[0, 5]])
     }))
 
+  it.live("a stream that hangs is silent while batch queries and new streams are served, and misses nothing afterwards", () =>
+    Effect.gen(function*() {
+      const { reader, simulator, stream } = yield* desk({ dialect: "amp", blocks: 5 })
+      const [hanging, other] = [yield* stream("blocks"), yield* stream("logs")]
+      for (const opened of [hanging, other]) yield* ranges(opened, completed)
+      assert.strictEqual(simulator.faults.hangStreams(({ sql }) => sql.includes("blocks")), 1)
+      simulator.mine(1)
+      const tip = yield* Effect.forkChild(ranges(hanging, completed))
+      assert.deepStrictEqual((yield* ranges(other, completed)).map(span), [[5, 5]])
+      assert.deepStrictEqual((yield* ranges(yield* stream("blocks"), completed)).map(span), [[0, 5]])
+      const batches = yield* Effect.promise(() => reader.batches(`SELECT hash FROM ${tableOf("amp", "blocks")}`))
+      assert.deepStrictEqual(batches.map((_) => _.rows), [6, 0])
+      yield* Effect.sleep("100 millis")
+      assert.isUndefined(tip.pollUnsafe())
+      assert.strictEqual(simulator.faults.connections, 1)
+      simulator.faults.resume()
+      assert.deepStrictEqual((yield* Fiber.join(tip)).map(span), [[5, 5]])
+    }))
+
+  it.live("a stream that hangs can be ended, cut and cancelled like any other", () =>
+    Effect.gen(function*() {
+      const { simulator, stream } = yield* desk({ dialect: "amp", blocks: 5 })
+      const opened = [yield* stream("blocks"), yield* stream("logs")]
+      for (const each of opened) yield* ranges(each, completed)
+      assert.strictEqual(simulator.faults.hangStreams(), 2)
+      simulator.mine(1)
+      yield* Effect.promise(() => opened[0]!.close())
+      simulator.faults.endStreams()
+      assert.isUndefined(yield* next(opened[1]!))
+      assert.strictEqual(simulator.faults.openStreams, 0)
+    }))
+
   it.live("streams end cleanly on demand", () =>
     Effect.gen(function*() {
       const { simulator, stream } = yield* desk({ dialect: "nozzle", blocks: 5 })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { rowsOf } from "./arrowFlightReader.ts"
 import { desk, isLastOf, isSilent, ranges, rowsOfRange, span, tableOf } from "./streaming.ts"
 
 const UNKNOWN = `0x${"ab".repeat(32)}`
@@ -108,6 +109,70 @@ describe("reorgs and cursors of the simulator", () => {
         const old = cursor(19n)
         simulator.chain.reset({ blocks: 5, remember: true })
         assert.deepStrictEqual((yield* ranges(yield* stream("blocks", old), isLast)).map(span), [[0, 4]])
+      }))
+
+    it.live(`${dialect}: a chain replaced by a shorter one is not noticed until it is longer; then every block is replaced`, () =>
+      Effect.gen(function*() {
+        const { cursor, reader, simulator, stream } = yield* desk({ dialect, blocks: 20 })
+        const live = yield* stream("blocks")
+        yield* ranges(live, isLast)
+        const old = cursor(19n)
+        simulator.chain.replaceByShorter(3)
+        simulator.mine(17)
+        const headSql = `SELECT hash FROM ${tableOf(dialect, "blocks")} ORDER BY block_num DESC LIMIT 1`
+        const [head] = yield* Effect.promise(() => reader.batches(headSql))
+        const expected = JSON.parse(old[`${dialect}-resume`]!) as { anvil: { hash: string } }
+        assert.deepStrictEqual(rowsOf(head!.batch), [{
+          hash: Uint8Array.from(Buffer.from(expected.anvil.hash.slice(2), "hex"))
+        }])
+        simulator.mine(1)
+        for (const opened of [live, yield* stream("blocks", old)]) {
+          assert.deepStrictEqual((yield* ranges(opened, isLast)).map(span), [[0, 20]])
+        }
+      }))
+
+    it.live(`${dialect}: a server that ignores reorgs is silent after one, until a new job notices it`, () =>
+      Effect.gen(function*() {
+        const { simulator, stream } = yield* desk({ dialect, blocks: 20 })
+        const live = yield* stream("blocks")
+        yield* ranges(live, isLast)
+        simulator.chain.ignoreReorgs()
+        simulator.mine(1)
+        assert.deepStrictEqual((yield* ranges(live, isLast)).map(span), [[20, 20]])
+        simulator.reorg(3)
+        simulator.mine(5)
+        assert.strictEqual(simulator.chain.tip, 20n)
+        simulator.chain.noticeReorgs()
+        assert.deepStrictEqual((yield* ranges(live, isLast)).map(span), [[18, 26]])
+      }))
+
+    it.live(`${dialect}: a cursor below the first block of the dataset is answered by silence, however long the chain grows`, () =>
+      Effect.gen(function*() {
+        const { cursor, simulator, stream } = yield* desk({ dialect, blocks: 25, startBlock: 20 })
+        for (const number of [5n, 19n]) {
+          const canonical = yield* stream("blocks", cursor(number))
+          const unknown = yield* stream("blocks", cursor(number, UNKNOWN))
+          simulator.mine(1)
+          assert.deepStrictEqual([yield* isSilent(canonical), yield* isSilent(unknown)], [true, true])
+        }
+      }))
+
+    it.live(`${dialect}: a cursor beyond the tip is answered by silence`, () =>
+      Effect.gen(function*() {
+        const { cursor, simulator, stream } = yield* desk({ dialect, blocks: 25 })
+        const opened = yield* stream("blocks", cursor(50n, UNKNOWN))
+        simulator.mine(10)
+        assert.isTrue(yield* isSilent(opened))
+      }))
+
+    it.live(`${dialect}: after a reorg below the first block the range begins at the first block, on another parent`, () =>
+      Effect.gen(function*() {
+        const { cursor, simulator, stream } = yield* desk({ dialect, blocks: 25, startBlock: 20 })
+        const [parent, orphaned] = [simulator.chain.hashAt(19n), cursor(24n)]
+        simulator.reorg(10)
+        const [range] = yield* ranges(yield* stream("blocks", orphaned), isLast)
+        assert.deepStrictEqual([span(range!), range!.range.prev_hash], [[20, 25], simulator.chain.hashAt(19n)!])
+        assert.notStrictEqual(range!.range.prev_hash, parent)
       }))
 
     it.live(`${dialect}: a cursor of other networks only is an error of DoGet`, () =>
