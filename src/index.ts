@@ -55,6 +55,13 @@ export { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem } 
 export { FlightClient, FlightError, type StreamRequest } from "./services/FlightClient.ts"
 export { type LoadError, ManifestError, ManifestSource } from "./services/ManifestSource.ts"
 export { PgPool } from "./services/PgPool.ts"
+export {
+  type Head,
+  type HeadReport,
+  SourceHead,
+  SourceHeadError,
+  type SourceHeadReason
+} from "./services/SourceHead.ts"
 export { type Phase, SyncStatus, type TableStatus } from "./services/SyncStatus.ts"
 export { type IndexEvent, TableIndexes, type WantedIndexes } from "./services/TableIndexes.ts"
 export { type Committed, type TableRequest, TableSink, type TableWriter } from "./services/TableSink.ts"

@@ -10,6 +10,7 @@ import { layer as configFromEnvironment } from "../layers/Config.ts"
 import { layer as flightClient } from "../layers/FlightClient.ts"
 import { layer as manifestSource } from "../layers/ManifestSource.ts"
 import { layer as pgPool } from "../layers/PgPool.ts"
+import { layer as sourceHead } from "../layers/SourceHead.ts"
 import { layer as syncStatus } from "../layers/SyncStatus.ts"
 import { layer as tableIndexes } from "../layers/TableIndexes.ts"
 import { layer as tableSink } from "../layers/TableSink.ts"
@@ -19,6 +20,7 @@ import { AmpsyncConfig, type ConfigError } from "../services/Config.ts"
 import type { FlightClient } from "../services/FlightClient.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
+import type { SourceHead } from "../services/SourceHead.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableSink } from "../services/TableSink.ts"
@@ -34,6 +36,7 @@ export type Services =
   | FlightClient
   | ManifestSource
   | PgPool
+  | SourceHead
   | SyncStatus
   | TableIndexes
   | TableSink
@@ -45,14 +48,10 @@ const readableConfig = Layer.effectDiscard(Effect.gen(function*() {
 }))
 
 /** What needs no database: a config that is code is evaluated while the pool connects. */
-const servicesWithoutPool = Layer.mergeAll(
-  readableConfig.pipe(
-    Layer.provideMerge(manifestSource),
-    Layer.provideMerge(adminApi),
-    Layer.provide(NodeHttpClient.layerNodeHttp)
-  ),
-  flightClient,
-  syncStatus
+const servicesWithoutPool = Layer.merge(readableConfig, sourceHead).pipe(
+  Layer.provideMerge(manifestSource),
+  Layer.provideMerge(Layer.mergeAll(adminApi, flightClient, syncStatus)),
+  Layer.provide(NodeHttpClient.layerNodeHttp)
 )
 
 const sink = Layer.merge(tableSink, tableIndexes).pipe(Layer.provideMerge(checkpoints))

@@ -9,9 +9,9 @@ import type { Chunk, Part } from "../domain/chain/Chunk.ts"
 import type { Verdict } from "../domain/chain/follow.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
-import type { AdminApi } from "../services/AdminApi.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { FlightClient } from "../services/FlightClient.ts"
+import type { SourceHead } from "../services/SourceHead.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import type { TableWriter } from "../services/TableSink.ts"
 import { TableSink } from "../services/TableSink.ts"
@@ -80,7 +80,7 @@ export const syncTable = Effect.fn("syncTable")(
       retentionBlocks: config.retentionBlocks,
       onChainReset: config.onChainReset
     }
-    const services = yield* Effect.context<AdminApi | FlightClient>()
+    const services = yield* Effect.context<SourceHead>()
     const verify = (network: string, block: Watermark): Effect.Effect<Verdict> =>
       Effect.provideContext(verifyBlock(generation.manifest, network, block), services)
     const parts = followTable(frames, { known: writer.known, options, approach, plan: writer.plan, verify }).pipe(

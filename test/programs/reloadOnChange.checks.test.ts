@@ -13,6 +13,7 @@ import { AdminApi, AdminApiError, type DatasetInfo } from "../../src/services/Ad
 import { Checkpoints, TableRefused } from "../../src/services/Checkpoints.ts"
 import { FlightClient, FlightError } from "../../src/services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../../src/services/ManifestSource.ts"
+import { SourceHead } from "../../src/services/SourceHead.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
@@ -113,6 +114,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
     }),
     Layer.mock(Checkpoints, { activity: (table) => table }),
     Layer.mock(TableIndexes, {}),
+    Layer.mock(SourceHead, {}),
     Layer.succeed(ManifestSource, {
       load: script.load ?? Effect.die("the config is not loaded anew"),
       changes: Stream.fromQueue(changes)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Ref, Result, Semaphore, Stream } from "effect"
+import { Effect, Fiber, Layer, Ref, Result, Semaphore, Stream } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { initialBatchSize } from "../../src/domain/BatchSize.ts"
@@ -9,9 +9,10 @@ import { decodeManifest } from "../../src/domain/Manifest.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { superviseTable } from "../../src/programs/superviseTable.ts"
 import type { TableSession } from "../../src/programs/syncTable.ts"
-import { AdminApi, type DatasetInfo } from "../../src/services/AdminApi.ts"
+import type { DatasetInfo } from "../../src/services/AdminApi.ts"
 import { Checkpoints, TableHeld, TableRefused } from "../../src/services/Checkpoints.ts"
 import { FlightClient, FlightError } from "../../src/services/FlightClient.ts"
+import { SourceHead } from "../../src/services/SourceHead.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableSink, type TableWriter } from "../../src/services/TableSink.ts"
 import { encapsulate, encodeSchema } from "../../src/simulator/arrowIpc.ts"
@@ -76,7 +77,7 @@ const supervised = (script: Script) =>
       commit: () => Effect.succeed({ rowsRemoved: 0 })
     }
     const doubles = Layer.mergeAll(
-      Layer.mock(AdminApi, { blocksTable: () => Effect.succeed(Option.none()) }),
+      Layer.mock(SourceHead, { check: () => Effect.succeed({ verdict: "unknown", head: undefined }) }),
       Layer.mock(FlightClient, {
         schema: () => Effect.succeed(schema),
         open: () =>

@@ -9,6 +9,7 @@ import { makeTableFibers } from "../../src/programs/tableFibers.ts"
 import { AdminApi } from "../../src/services/AdminApi.ts"
 import { Checkpoints, TableHeld, TableRefused } from "../../src/services/Checkpoints.ts"
 import { FlightClient, FlightError } from "../../src/services/FlightClient.ts"
+import { SourceHead } from "../../src/services/SourceHead.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { type TableRequest, TableSink } from "../../src/services/TableSink.ts"
@@ -58,6 +59,7 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
   const services = yield* Layer.build(Layer.mergeAll(
     Layer.mock(AdminApi, {}),
     Layer.mock(TableIndexes, {}),
+    Layer.mock(SourceHead, {}),
     Layer.mock(FlightClient, {
       schema: () => Effect.succeed(schema),
       open: () => script.open ?? Effect.succeed(Stream.never)

@@ -1,0 +1,95 @@
+/** The question to the source, its head and its verdict, as pure functions. */
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import type { BlockRange } from "../../../src/domain/chain/BlockRange.ts"
+import {
+  type BlocksAnswer,
+  blocksQuery,
+  emptyAnswer,
+  headOf,
+  isHeadMissing,
+  lastBlockOf,
+  readAnswer,
+  reportOn
+} from "../../../src/domain/chain/sourceHead.ts"
+
+const hashOf = (block: bigint, chain = 0) => `0x${chain}${block.toString().padStart(63, "0")}`
+const row = (block: bigint, chain = 0) => ({ block, hash: hashOf(block, chain) })
+const range = (network: string, end: bigint): BlockRange => ({
+  network,
+  start: 0n,
+  end,
+  hash: hashOf(end),
+  prevHash: undefined,
+  timestamp: 1_710_000_000
+})
+const answer = (rows: BlocksAnswer["rows"], ranges?: BlocksAnswer["ranges"]): BlocksAnswer => ({
+  ...emptyAnswer,
+  rows,
+  ranges: ranges ?? [],
+  namesHead: ranges !== undefined
+})
+
+describe("the question for blocks", () => {
+  it("asks for a window from the highest block on, and for each other block once", () => {
+    assert.strictEqual(
+      blocksQuery("anvil.blocks", [7n]),
+      "SELECT block_num, hash FROM anvil.blocks WHERE block_num BETWEEN 7 AND 106"
+    )
+    assert.strictEqual(
+      blocksQuery("anvil.blocks", [7n, 9n, 7n, 9n, 2n]),
+      "SELECT block_num, hash FROM anvil.blocks WHERE block_num IN (7, 2) OR block_num BETWEEN 9 AND 108"
+    )
+  })
+})
+
+describe("the head of the source", () => {
+  it("is the end of the synced range of the network, where the server names one", () => {
+    const head = headOf(answer([row(7n)], [range("other", 900n), range("anvil", 40n)]), "anvil", [7n])
+    assert.deepStrictEqual(head, { ...row(40n), atSeconds: 1_710_000_000, isExact: true })
+  })
+
+  it("is not known of an amp server that has synced nothing, and need not be asked for", () => {
+    assert.isUndefined(headOf(answer([], []), "anvil", [7n]))
+    assert.isFalse(isHeadMissing(answer([], []), [7n]))
+  })
+
+  it("is otherwise the last row, and more than that is not known when the window is full", () => {
+    const shown = (last: bigint) => headOf(answer([row(2n), row(7n), row(last)]), "anvil", [2n, 7n])
+    assert.deepStrictEqual(shown(105n), { ...row(105n), atSeconds: undefined, isExact: true })
+    assert.deepStrictEqual(shown(106n), { ...row(106n), atSeconds: undefined, isExact: false })
+  })
+
+  it("has to be asked for when a nozzle server shows no block from the highest one on", () => {
+    assert.isTrue(isHeadMissing(answer([row(2n)]), [2n, 7n]))
+    assert.isFalse(isHeadMissing(answer([row(2n), row(7n)]), [2n, 7n]))
+    assert.deepStrictEqual(lastBlockOf(answer([row(4n)])), { ...row(4n), atSeconds: undefined, isExact: true })
+    assert.isUndefined(lastBlockOf(answer([])))
+  })
+})
+
+describe("the verdict on a block", () => {
+  const head = (block: bigint, isExact = true) => ({ ...row(block), atSeconds: undefined, isExact })
+  const verdict = (...args: Parameters<typeof reportOn>) => reportOn(...args).verdict
+
+  it("is canonical or orphaned by the hash that is shown for its number", () => {
+    assert.strictEqual(verdict(row(7n), [row(7n)], head(9n)), "canonical")
+    assert.strictEqual(verdict(row(7n), [row(7n, 1), row(8n)], head(9n)), "orphaned")
+    assert.strictEqual(verdict(row(9n), [], head(9n)), "canonical")
+    assert.strictEqual(verdict(row(9n, 1), [], head(9n)), "orphaned")
+  })
+
+  it("is orphaned above the head, and unknown where the head is not exact, not known, or above", () => {
+    assert.strictEqual(verdict(row(7n), [], head(6n)), "orphaned")
+    assert.strictEqual(verdict(row(7n), [], head(6n, false)), "unknown")
+    assert.strictEqual(verdict(row(7n), [], undefined), "unknown")
+    assert.strictEqual(verdict(row(7n), [row(8n)], head(9n)), "unknown")
+  })
+})
+
+describe("the answer of the source", () => {
+  it("is refused where its metadata or its batches cannot be read", () => {
+    const frame = { dataHeader: new Uint8Array(3), dataBody: new Uint8Array(0), appMetadata: new Uint8Array(0) }
+    assert.isTrue(Result.isFailure(readAnswer(emptyAnswer, frame)))
+  })
+})

@@ -1,0 +1,332 @@
+/** The source's chain read over real gRPC from the simulator, and the pace of the questions among doubles. */
+import { assert, describe, it } from "@effect/vitest"
+import { status } from "@grpc/grpc-js"
+import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, Option, Result, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { decodeManifest } from "../../src/domain/Manifest.ts"
+import { layer as flightLayer } from "../../src/layers/FlightClient.ts"
+import { layerWith, type SourceHeadOptions } from "../../src/layers/SourceHead.ts"
+import { AdminApi } from "../../src/services/AdminApi.ts"
+import { FlightClient, FlightError } from "../../src/services/FlightClient.ts"
+import { SourceHead } from "../../src/services/SourceHead.ts"
+import { type SimulatorOptions, startSimulator } from "../../src/simulator/Simulator.ts"
+import type { Dialect } from "../../src/simulator/tables.ts"
+import { testSettings } from "../support/testSettings.ts"
+import { manifestOf } from "../support/world.ts"
+import { apiAt } from "./admin-api/server.ts"
+
+const nowhere = { url: "postgresql://u:p@127.0.0.1:1/d", schema: "s", query: () => Effect.die("no database") }
+const manifestFor = (dialect: Dialect) =>
+  Result.getOrThrow(decodeManifest(manifestOf(dialect, { blocks: "SELECT * FROM anvil.blocks" })))
+
+/** A simulated source and the service in front of it. */
+const desk = Effect.fnUntraced(function*(options: SimulatorOptions, head: SourceHeadOptions = {}) {
+  const simulator = yield* Effect.orDie(startSimulator({ seed: 5, ...options }))
+  const flight = flightLayer.pipe(Layer.provide(testSettings(nowhere, { AMP_FLIGHT_ADDR: simulator.flightUrl })))
+  const services = yield* Layer.build(
+    layerWith({ window: "20 millis", ...head }).pipe(
+      Layer.provide(apiAt(simulator.adminUrl)),
+      Layer.provideMerge(flight)
+    )
+  )
+  const source = Context.get(services, SourceHead)
+  const manifest = manifestFor(options.dialect)
+  const hashAt = (block: bigint) => simulator.chain.hashAt(block)!
+  return {
+    simulator,
+    flight: Context.get(services, FlightClient),
+    source,
+    hashAt,
+    /** Checks a block by its number and the hash it has now, or the one that is given. */
+    check: (block: bigint, hash = hashAt(block), network = "anvil") => source.check(manifest, network, { block, hash }),
+    /** The queries that have been run. */
+    queries: () => simulator.faults.calls.filter(({ call }) => call === "DoGet").map(({ sql }) => sql)
+  }
+})
+
+describe("SourceHead", () => {
+  for (const dialect of ["nozzle", "amp"] as const) {
+    const atSeconds = (block: number) => dialect === "amp" ? 1_710_000_000 + 12 * block : undefined
+
+    it.live(`${dialect}: one query tells that a block is canonical, and where the chain ends`, () =>
+      Effect.gen(function*() {
+        const { check, hashAt, queries, simulator } = yield* desk({ dialect, blocks: 30 })
+        const head = { block: 29n, hash: hashAt(29n), atSeconds: atSeconds(29), isExact: true }
+        assert.deepStrictEqual(yield* check(12n), { verdict: "canonical", head })
+        assert.deepStrictEqual(yield* check(29n), { verdict: "canonical", head })
+        assert.lengthOf(queries(), 2)
+        simulator.mine(1)
+        assert.deepStrictEqual((yield* check(29n)).head?.block, 30n)
+      }))
+
+    it.live(`${dialect}: a block whose number has another hash now is orphaned`, () =>
+      Effect.gen(function*() {
+        const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30 })
+        const [kept, replaced] = [hashAt(20n), hashAt(29n)]
+        simulator.reorg(3)
+        const { head, verdict } = yield* check(29n, replaced)
+        assert.deepStrictEqual([verdict, head?.block, head?.hash], ["orphaned", 30n, hashAt(30n)])
+        assert.strictEqual((yield* check(20n, kept)).verdict, "canonical")
+      }))
+
+    it.live(`${dialect}: a block above the head of a chain that became shorter is orphaned`, () =>
+      Effect.gen(function*() {
+        const { check, hashAt, queries, simulator } = yield* desk({ dialect, blocks: 30 })
+        const old = hashAt(29n)
+        simulator.chain.reset({ blocks: 5 })
+        assert.deepStrictEqual(yield* check(29n, old), {
+          verdict: "orphaned",
+          head: { block: 4n, hash: hashAt(4n), atSeconds: atSeconds(4), isExact: true }
+        })
+        // Only a nozzle server has to be asked for its last block.
+        assert.lengthOf(queries(), dialect === "nozzle" ? 2 : 1)
+      }))
+
+    it.live(`${dialect}: a shorter chain that the server has not noticed shows as a head that stands still`, () =>
+      Effect.gen(function*() {
+        const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30 })
+        const watermark = hashAt(29n)
+        simulator.chain.replaceByShorter(2)
+        simulator.mine(5)
+        const { head, verdict } = yield* check(29n, watermark)
+        assert.deepStrictEqual([verdict, head?.block], ["canonical", 29n])
+      }))
+
+    it.live(`${dialect}: a block that the source does not hold is unknown, and so is everything in an empty source`, () =>
+      Effect.gen(function*() {
+        const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30, startBlock: 20 })
+        const { head, verdict } = yield* check(5n)
+        assert.deepStrictEqual([verdict, head?.block], ["unknown", 29n])
+        simulator.faults.noData = true
+        if (dialect === "amp") {
+          assert.deepStrictEqual(yield* check(25n, hashAt(25n)), { verdict: "unknown", head: undefined })
+        }
+        const empty = yield* desk({ dialect, blocks: 0 })
+        assert.deepStrictEqual(yield* empty.check(3n, `0x${"ab".repeat(32)}`), { verdict: "unknown", head: undefined })
+      }))
+
+    it.live(`${dialect}: calls that come together share one query, each with its own verdict`, () =>
+      Effect.gen(function*() {
+        const { check, hashAt, queries, simulator } = yield* desk({ dialect, blocks: 30 })
+        const [fork, gone] = [hashAt(26n), hashAt(28n)]
+        simulator.reorg(3)
+        const reports = yield* Effect.all(
+          [check(28n, gone), check(3n), check(26n, fork), check(28n), check(28n)],
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(
+          reports.map(({ verdict }) => verdict),
+          ["orphaned", "canonical", "canonical", "canonical", "canonical"]
+        )
+        for (const { head } of reports) assert.strictEqual(head?.block, 30n)
+        assert.lengthOf(queries(), 1)
+      }))
+
+    it.live(`${dialect}: a caller that goes away disturbs nobody, whether the query runs already or not`, () =>
+      Effect.gen(function*() {
+        const { check, queries, simulator } = yield* desk({ dialect, blocks: 30 }, { window: "100 millis" })
+        yield* check(1n)
+        for (const pause of ["10 millis", "200 millis"] as const) {
+          simulator.faults.silence()
+          const [first, second] = [yield* Effect.forkChild(check(28n)), yield* Effect.forkChild(check(29n))]
+          yield* Effect.sleep(pause)
+          yield* Fiber.interrupt(first)
+          simulator.faults.resume()
+          assert.strictEqual((yield* Fiber.join(second)).verdict, "canonical")
+        }
+        assert.lengthOf(queries(), 3)
+      }))
+
+    it.live(`${dialect}: answers while a stream hangs`, () =>
+      Effect.gen(function*() {
+        const { check, flight, simulator } = yield* desk({ dialect, blocks: 30 })
+        const frames = yield* flight.open({ sql: "SELECT * FROM anvil.logs SETTINGS stream = true", cursor: undefined })
+        yield* Effect.forkScoped(Stream.runDrain(frames))
+        while (simulator.faults.messagesSent < 2) yield* Effect.sleep("10 millis")
+        assert.strictEqual(simulator.faults.hangStreams(), 1)
+        simulator.mine(4)
+        assert.strictEqual((yield* check(29n)).head?.block, 33n)
+      }))
+
+    it.live(`${dialect}: a server that accepts and never answers is an error after the deadline, with network and table`, () =>
+      Effect.gen(function*() {
+        const { check, simulator } = yield* desk({ dialect, blocks: 30 }, { deadline: "300 millis" })
+        yield* check(29n)
+        simulator.faults.silence()
+        const error = yield* Effect.flip(check(29n))
+        const table = dialect === "amp" ? "\"_/anvil@0.1.0\".blocks" : "anvil__0_1_0.blocks"
+        assert.deepInclude(error, { reason: "Timeout", retryable: true, network: "anvil", table })
+        assert.strictEqual(
+          error.message,
+          `cannot read the chain of network "anvil" from table ${table}: no answer within 300ms`
+        )
+        // The look-up of the table has to end as well.
+        assert.deepInclude(yield* Effect.flip(check(29n)), { reason: "Timeout", table: undefined })
+        simulator.faults.resume()
+        assert.strictEqual((yield* check(29n)).verdict, "canonical")
+      }))
+
+    it.live(`${dialect}: without a table of blocks of that network the error says so, and that asking again is no use`, () =>
+      Effect.gen(function*() {
+        const { check, queries } = yield* desk({ dialect, blocks: 30 })
+        const error = yield* Effect.flip(check(29n, undefined, "mainnet"))
+        assert.deepInclude(error, { reason: "NoBlocksTable", retryable: false, network: "mainnet", table: undefined })
+        assert.include(
+          error.message,
+          "cannot read the chain of network \"mainnet\": neither dataset \"_/example@0.1.0\""
+        )
+        assert.lengthOf(queries(), 0)
+      }))
+
+    it.live(`${dialect}: an error of the server keeps its words, and says whether asking again may help`, () =>
+      Effect.gen(function*() {
+        const { check, simulator } = yield* desk({ dialect, blocks: 30 })
+        for (const [code, retryable] of [[status.INVALID_ARGUMENT, false], [status.UNAVAILABLE, true]] as const) {
+          simulator.faults.failNext("DoGet", code, "not today")
+          const error = yield* Effect.flip(check(29n))
+          assert.deepInclude(error, { reason: "QueryFailed", retryable })
+          assert.include(error.message, "not today")
+        }
+        simulator.faults.failAdmin(503, 20)
+        assert.deepInclude(yield* Effect.flip(check(29n)), { reason: "LookupFailed", retryable: true })
+      }))
+  }
+
+  it.live("nozzle: the head is exact within a hundred blocks, and beyond them at least the last one shown", () =>
+    Effect.gen(function*() {
+      const { check } = yield* desk({ dialect: "nozzle", blocks: 150 })
+      const headSeenFrom = (block: bigint) => Effect.map(check(block), ({ head }) => [head?.block, head?.isExact])
+      assert.deepStrictEqual(yield* headSeenFrom(10n), [109n, false])
+      assert.deepStrictEqual(yield* headSeenFrom(50n), [149n, false])
+      assert.deepStrictEqual(yield* headSeenFrom(51n), [149n, true])
+    }))
+
+  it.live("a config that was reloaded with the same dependencies asks in the same query", () =>
+    Effect.gen(function*() {
+      const { hashAt, queries, source } = yield* desk({ dialect: "amp", blocks: 30 })
+      const check = (block: bigint) => source.check(manifestFor("amp"), "anvil", { block, hash: hashAt(block) })
+      yield* Effect.all([check(3n), check(29n)], { concurrency: 2 })
+      assert.lengthOf(queries(), 1)
+    }))
+})
+
+/** The service among doubles, which count; every query is answered by `answer`. */
+const counting = Effect.fnUntraced(function*(answer: Effect.Effect<void, FlightError> = Effect.void) {
+  const asked = { admin: 0, flight: 0 }
+  let table: Option.Option<string> = Option.some("anvil.blocks")
+  const services = yield* Layer.build(
+    layerWith({}).pipe(Layer.provide(Layer.mergeAll(
+      Layer.mock(AdminApi, { blocksTable: () => Effect.sync(() => (asked.admin += 1, table)) }),
+      Layer.mock(FlightClient, {
+        query: () =>
+          Stream.unwrap(Effect.suspend(() => {
+            asked.flight += 1
+            return Effect.as(answer, Stream.empty)
+          }))
+      })
+    )))
+  )
+  const source = Context.get(services, SourceHead)
+  const ask = Effect.exit(source.check(manifestFor("nozzle"), "anvil", { block: 5n, hash: "0x" }))
+  return {
+    asked,
+    source,
+    /** Asks, and lets the window and a deadline pass. */
+    ask: Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(ask, { startImmediately: true })
+      yield* TestClock.adjust("21 seconds")
+      return yield* Fiber.join(fiber)
+    }),
+    publish: (name: string | undefined) => {
+      table = Option.fromNullishOr(name)
+    }
+  }
+})
+
+const unavailable = new FlightError({ operation: "DoGet", status: "UNAVAILABLE", detail: "gone", retryable: true })
+
+describe("the pace of SourceHead", () => {
+  it.effect("looks the table up once in ten minutes", () =>
+    Effect.gen(function*() {
+      const { ask, asked } = yield* counting()
+      for (let i = 0; i < 20; i += 1) yield* ask
+      assert.strictEqual(asked.admin, 1)
+      yield* TestClock.adjust("10 minutes")
+      yield* ask
+      assert.strictEqual(asked.admin, 2)
+    }))
+
+  it.effect("looks the table up again after an error, but not because there is none", () =>
+    Effect.gen(function*() {
+      const failing = yield* counting(Effect.fail(unavailable))
+      for (let i = 0; i < 3; i += 1) assert.isTrue(Exit.isFailure(yield* failing.ask))
+      assert.deepStrictEqual(failing.asked, { admin: 3, flight: 3 })
+      const missing = yield* counting()
+      missing.publish(undefined)
+      for (let i = 0; i < 3; i += 1) assert.isTrue(Exit.isFailure(yield* missing.ask))
+      assert.deepStrictEqual(missing.asked, { admin: 1, flight: 0 })
+      missing.publish("anvil.blocks")
+      yield* TestClock.adjust("10 minutes")
+      assert.isTrue(Exit.isSuccess(yield* missing.ask))
+    }))
+
+  it.effect("waits twenty seconds for an answer", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* counting(Effect.never)
+      const exit = yield* ask
+      const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
+      assert.deepInclude(error, { reason: "Timeout", retryable: true })
+    }))
+
+  it.effect("ends with its layer, whatever is asked at that moment", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      let cancelled = 0
+      const cancellable = Effect.onInterrupt(Effect.never, () => Effect.sync(() => void (cancelled += 1)))
+      const { asked, source } = yield* Scope.provide(counting(cancellable), scope)
+      const block = { block: 5n, hash: "0x" }
+      const fiber = yield* Effect.forkChild(source.check(manifestFor("nozzle"), "anvil", block), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([asked.flight, cancelled], [1, 0])
+      yield* Scope.close(scope, Exit.void)
+      const exit = yield* Fiber.await(fiber)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      assert.strictEqual(cancelled, 1)
+    }))
+
+  it.effect("ticks every fifteen seconds, at the same moment for everyone who waits for a network", () =>
+    Effect.gen(function*() {
+      const { source } = yield* counting()
+      const ticks: Array<number> = []
+      const waiting = Effect.andThen(
+        source.nextTick("anvil"),
+        Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.sync(() => void ticks.push(now)))
+      )
+      for (const pause of ["0 millis", "4 seconds", "7 seconds"] as const) {
+        yield* TestClock.adjust(pause)
+        yield* Effect.forkChild(Effect.repeat(waiting, { times: 2 }), { startImmediately: true })
+      }
+      yield* TestClock.adjust("1 minute")
+      const moments = [...new Set(ticks)]
+      assert.lengthOf(ticks, 9)
+      for (const [i, moment] of moments.slice(1).entries()) assert.strictEqual(moment - moments[i]!, 15_000)
+      assert.isAtMost(moments.length, 4)
+      assert.isAtMost(moments[0]!, 15_000)
+    }))
+
+  it.effect("ticks at other moments in another process", () =>
+    Effect.gen(function*() {
+      const firstTick = Effect.gen(function*() {
+        const { source } = yield* counting()
+        const fiber = yield* Effect.forkChild(Effect.andThen(source.nextTick("anvil"), Clock.currentTimeMillis), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust("15 seconds")
+        return (yield* Fiber.join(fiber)) % 15_000
+      })
+      const moments = yield* Effect.all(Array.from({ length: 8 }, () => firstTick))
+      assert.isAbove(new Set(moments).size, 1)
+    }))
+})
