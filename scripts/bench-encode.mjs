@@ -1,6 +1,7 @@
 /**
- * Measures decode and encode of log rows on one thread: `node scripts/bench-encode.mjs [rows per batch] [rounds]`.
+ * Measures decode and encode of log rows on one thread: `npm run bench:encode [-- <rows per batch> <rounds>]`.
  *
+ * Encodes into one buffer of 256 KiB that is used again and again, as the product does.
  * The rows look like those of the EVM table `logs`: 13 columns, about 300 bytes of Arrow each, made by apache-arrow.
  */
 import * as Arrow from "apache-arrow"
@@ -16,7 +17,13 @@ const rounds = Number(process.argv[3] ?? 15)
 const codecs = async () => {
   const directory = await mkdtemp(join(tmpdir(), "ampsync-bench-"))
   const outfile = join(directory, "codecs.mjs")
-  const contents = ["arrow/decodeFrame", "postgres/encodeCopy", "postgres/PgType"]
+  const contents = [
+    "arrow/decodeFrame",
+    "postgres/encodeCopy",
+    "postgres/FieldWriter",
+    "postgres/PgType",
+    "postgres/RowEncoder"
+  ]
     .map((name) => `export * from "./src/domain/${name}.ts"`).join("\n")
   await build({
     stdin: { contents, resolveDir: process.cwd() },
@@ -103,7 +110,7 @@ const struct = Arrow.makeData({
 })
 const [schemaFrame, batchFrame] = framesOf(new Arrow.Table([new Arrow.RecordBatch(schema, struct)]))
 
-const { decodeFrame, encodeRows, makeCopyPlan, noSchema, planColumns } = await codecs()
+const { decodeFrame, makeCopyPlan, makeRowEncoder, noSchema, outputOf, planColumns } = await codecs()
 const unwrap = (result) => {
   if (result._tag === "Failure") throw result.failure
   return result.success
@@ -112,28 +119,47 @@ const { state } = unwrap(decodeFrame(noSchema, schemaFrame))
 const position = { kind: "column", index: 0, name: "_block_num" }
 const plan = makeCopyPlan({ columns: unwrap(planColumns(state.schema)), position, textNul: "refuse" })
 const range = { start: 0n, end: 30_000_000n }
+const encoders = { JavaScript: makeRowEncoder(plan) }
+const out = outputOf(new Uint8Array(262_144))
 
-const once = () => {
+const encodeBatch = (encoder, batch) => {
+  const bound = unwrap(encoder.bind(batch))
+  let bytes = 0
+  let cursor
+  for (let from = 0; from < rows;) {
+    const written = unwrap(bound.write(out, 0, { from, to: rows, range, cursor }))
+    if (written.rows === 0) throw new Error("a row is larger than the buffer")
+    bytes += written.end
+    from += written.rows
+    cursor = written.cursor
+  }
+  return bytes
+}
+
+/** Runs `action` often enough for a stable figure; returns nanoseconds per run. */
+const perRun = Math.max(1, Math.ceil(200_000 / rows))
+const timed = (action) => {
   const started = process.hrtime.bigint()
-  const { batch } = unwrap(decodeFrame(state, batchFrame))
-  const decoded = process.hrtime.bigint()
-  const { bytes } = unwrap(encodeRows(plan, { batch, from: 0, to: rows, range, cursor: undefined }))
-  const encoded = process.hrtime.bigint()
-  return { decode: Number(decoded - started), encode: Number(encoded - decoded), bytes: bytes.length }
+  for (let run = 0; run < perRun; run++) action()
+  return Number(process.hrtime.bigint() - started) / perRun
 }
 
-const perRound = Math.max(1, Math.ceil(200_000 / rows))
-const results = []
+const { batch } = unwrap(decodeFrame(state, batchFrame))
+const cases = { decode: () => decodeFrame(state, batchFrame) }
+for (const [name, encoder] of Object.entries(encoders)) cases[name] = () => encodeBatch(encoder, batch)
+const nanos = Object.fromEntries(Object.keys(cases).map((name) => [name, []]))
+// Interleaved, so that a busy moment of the machine meets all cases alike.
 for (let round = 0; round < rounds; round++) {
-  const runs = Array.from({ length: perRound }, once)
-  const sum = (key) => runs.reduce((total, run) => total + run[key], 0) / perRound
-  results.push({ decode: sum("decode"), encode: sum("encode"), bytes: sum("bytes") })
+  for (const [name, action] of Object.entries(cases)) nanos[name].push(timed(action))
 }
-const median = (key) => results.map((result) => result[key]).sort((a, b) => a - b)[rounds >> 1]
-const best = Math.min(...results.map((result) => result.encode))
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]
 const rate = (nanos) => `${(1000 * rows / nanos).toFixed(2)} Mrow/s`
-console.log(`${rows} rows per batch, ${(median("bytes") / rows).toFixed(0)} bytes of COPY per row, ${rounds} rounds`)
-console.log(`decode  median ${(median("decode") / 1000).toFixed(1)} us per batch`)
-console.log(
-  `encode  median ${(median("encode") / rows).toFixed(0)} ns per row, ${rate(median("encode"))}; best ${rate(best)}`
-)
+const bytesPerRow = encodeBatch(encoders.JavaScript, batch) / rows
+console.log(`${rows} rows per batch, ${bytesPerRow.toFixed(0)} bytes of COPY per row, ${rounds} rounds`)
+console.log(`decode      median ${(median(nanos.decode) / 1000).toFixed(1)} us per batch`)
+for (const name of Object.keys(encoders)) {
+  const middle = median(nanos[name])
+  const figures = `${(middle / rows).toFixed(0)} ns per row, ${rate(middle)}; best ${rate(Math.min(...nanos[name]))}`
+  console.log(`${name.padEnd(11)} median ${figures}`)
+}

@@ -14,7 +14,8 @@ import { parseStreamMetadata } from "../domain/chain/StreamMetadata.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import type { CopyPlan, EncodeError, RowCursor } from "../domain/postgres/encodeCopy.ts"
-import { encodeRows } from "../domain/postgres/encodeCopy.ts"
+import { outputOf } from "../domain/postgres/FieldWriter.ts"
+import { makeRowEncoder } from "../domain/postgres/RowEncoder.ts"
 
 /** This connection cannot go on; the next one is opened as `approach` says. Nothing was deleted. */
 export class OtherApproach extends Schema.TaggedError<OtherApproach>()("OtherApproach", { reason: Schema.String }) {
@@ -57,8 +58,7 @@ export interface Following {
   readonly verify: (network: string, block: Watermark) => Effect.Effect<Verdict>
 }
 
-/** Most rows and bytes of one piece: a chunk closes between pieces, so they bound how far it overshoots. */
-const PIECE_ROWS = 8_192
+/** Most bytes of one piece that holds several rows: a chunk closes between pieces, so they bound how far it overshoots. */
 const PIECE_BYTES = 4 * 1024 * 1024
 
 /** The corridor of one connection: messages in, parts of chunks out, encoded. */
@@ -153,13 +153,16 @@ const encodePieces = (
 ): Result.Result<{ parts: Array<Part>; cursor: RowCursor | undefined }, EncodeError> =>
   Result.gen(function*() {
     const parts: Array<Part> = []
-    const perRow = Math.max(1, batch.sizeBytes / batch.rows)
-    const step = Math.max(1, Math.min(PIECE_ROWS, Math.floor(PIECE_BYTES / perRow)))
-    for (let from = 0; from < batch.rows; from += step) {
-      const to = Math.min(batch.rows, from + step)
-      const encoded = yield* encodeRows(plan, { batch, from, to, range, cursor })
-      parts.push({ _tag: "Rows", bytes: encoded.bytes, rows: to - from })
-      cursor = encoded.cursor
+    const bound = yield* makeRowEncoder(plan).bind(batch)
+    let bufferBytes = PIECE_BYTES
+    for (let from = 0; from < batch.rows;) {
+      const out = outputOf(new Uint8Array(bufferBytes))
+      const written = yield* bound.write(out, 0, { from, to: batch.rows, range, cursor })
+      if (written.rows > 0) parts.push({ _tag: "Rows", bytes: out.bytes.slice(0, written.end), rows: written.rows })
+      // A row larger than a buffer gets one of its own.
+      bufferBytes = written.rows > 0 ? PIECE_BYTES : yield* bound.bound(from, range)
+      from += written.rows
+      cursor = written.cursor
     }
     return { parts, cursor }
   })

@@ -4,7 +4,7 @@ import { Data } from "effect"
 export class EncodeError extends Data.TaggedError("EncodeError")<{
   /**
    * `schema`: the batch has other columns than the plan; `position`: a row does not stand where the range says;
-   * `value`: PostgreSQL cannot hold a value; `size`: too much at once.
+   * `value`: PostgreSQL cannot hold a value; `size`: a row is too large for PostgreSQL.
    */
   readonly kind: "schema" | "position" | "value" | "size"
   readonly column: string
@@ -12,12 +12,17 @@ export class EncodeError extends Data.TaggedError("EncodeError")<{
   readonly row: number
   /** The block of the row, where it is known. */
   readonly position: bigint | undefined
-  readonly range: { readonly start: bigint; readonly end: bigint }
+  /** The blocks that delivered the row; absent where no row was read (`schema`). */
+  readonly range: { readonly start: bigint; readonly end: bigint } | undefined
   readonly reason: string
 }> {
   override get message() {
-    const { end, start } = this.range
-    const where = this.position === undefined ? `blocks ${start} to ${end}` : `block ${this.position}`
-    return `column ${JSON.stringify(this.column)}, ${where}: ${this.reason}`
+    const { position, range } = this
+    const where = position !== undefined
+      ? `, block ${position}`
+      : range !== undefined
+      ? `, blocks ${range.start} to ${range.end}`
+      : ""
+    return `column ${JSON.stringify(this.column)}${where}: ${this.reason}`
   }
 }

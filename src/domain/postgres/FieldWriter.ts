@@ -1,10 +1,12 @@
-import { type Column, isNull } from "../arrow/ColumnBatch.ts"
+import { type Column, isNull, viewOf } from "../arrow/ColumnBatch.ts"
 
 /** The buffer that tuples are written into, seen in two ways. */
 export interface Output {
   readonly bytes: Uint8Array
   readonly view: DataView
 }
+
+export const outputOf = (bytes: Uint8Array): Output => ({ bytes, view: viewOf(bytes) })
 
 /**
  * Writes the values of one column, row by row, in a form that PostgreSQL reads.

@@ -3,8 +3,9 @@ import { Result } from "effect"
 import type { ColumnBatch } from "../../../src/domain/arrow/ColumnBatch.ts"
 import { decodeFrame, type DecoderState, noSchema } from "../../../src/domain/arrow/decodeFrame.ts"
 import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
-import { encodeRows, makeCopyPlan } from "../../../src/domain/postgres/encodeCopy.ts"
+import { makeCopyPlan } from "../../../src/domain/postgres/encodeCopy.ts"
 import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+import { encodeAll } from "../../support/encodeAll.ts"
 import type { Random } from "../postgres/randomColumns.ts"
 
 /** A copy in the middle of other bytes, which no reader may see. */
@@ -51,7 +52,7 @@ const encoded = (batch: ColumnBatch): string => {
   if (Result.isFailure(columns)) return columns.failure.message
   const plan = makeCopyPlan({ columns: columns.success, position: { kind: "rangeEnd" }, textNul: "refuse" })
   const to = Math.min(batch.rows, 2000)
-  const rows = encodeRows(plan, { batch, from: 0, to, range: { start: 0n, end: 1n }, cursor: undefined })
+  const rows = encodeAll(plan, { batch, from: 0, to, range: { start: 0n, end: 1n }, cursor: undefined })
   return Result.match(rows, {
     onFailure: (error) => error.message,
     onSuccess: ({ bytes }) => Buffer.from(bytes).toString("base64")

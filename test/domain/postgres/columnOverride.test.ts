@@ -3,8 +3,9 @@ import { Result } from "effect"
 import type { ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
 import type { ColumnBatch } from "../../../src/domain/arrow/ColumnBatch.ts"
 import { parseOverrideType } from "../../../src/domain/postgres/columnOverride.ts"
-import { type EncodeError, encodeRows, makeCopyPlan } from "../../../src/domain/postgres/encodeCopy.ts"
+import { type EncodeError, makeCopyPlan } from "../../../src/domain/postgres/encodeCopy.ts"
 import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+import { encodeAll } from "../../support/encodeAll.ts"
 import { batchOf, columnOf, field, type Value } from "../arrow/columns.ts"
 
 const utf8: ArrowType = { kind: "utf8", offsets: 32 }
@@ -25,7 +26,7 @@ const encode = (type: ArrowType, wanted: string, values: ReadonlyArray<Value>) =
   const batch: ColumnBatch = batchOf([columnOf(field("value", type), values)])
   const columns = Result.getOrThrow(plan(type, wanted))
   const copy = makeCopyPlan({ columns, position: { kind: "rangeEnd" }, textNul: "refuse" })
-  return encodeRows(copy, { batch, from: 0, to: values.length, range: { start: 0n, end: 7n }, cursor: undefined })
+  return encodeAll(copy, { batch, from: 0, to: values.length, range: { start: 0n, end: 7n }, cursor: undefined })
 }
 
 const refusal = (type: ArrowType, wanted: string, values: ReadonlyArray<Value>): EncodeError => {

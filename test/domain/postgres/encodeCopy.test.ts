@@ -5,11 +5,11 @@ import {
   copyColumns,
   copyHeader,
   copyTrailer,
-  encodeRows,
   makeCopyPlan,
   type RowCursor
 } from "../../../src/domain/postgres/encodeCopy.ts"
 import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+import { encodeAll } from "../../support/encodeAll.ts"
 import { batchOf, columnOf, field, type Value } from "../arrow/columns.ts"
 
 const uint64 = { kind: "int", bits: 64, signed: false } as const
@@ -38,7 +38,7 @@ const encode = (
     textNul?: "refuse" | "replace"
   } = {}
 ) =>
-  encodeRows(planOf(batch, options.mode ?? "column", options.textNul), {
+  encodeAll(planOf(batch, options.mode ?? "column", options.textNul), {
     batch,
     from: options.from ?? 0,
     to: options.to ?? batch.rows,
@@ -318,7 +318,7 @@ describe("values PostgreSQL cannot hold", () => {
       batchOf([blocks([5n]), columnOf(field("c", utf8), ["x"]), columnOf(field("e", utf8), ["x"])])
     ]
     for (const batch of others) {
-      const error = errorOf(encodeRows(planOf(planned, "column"), { ...input, batch }))
+      const error = errorOf(encodeAll(planOf(planned, "column"), { ...input, batch }))
       assert.strictEqual(error.kind, "schema")
     }
   })

@@ -1,7 +1,8 @@
 import { Result } from "effect"
 import type { ColumnBatch } from "../../../src/domain/arrow/ColumnBatch.ts"
-import { encodeRows, makeCopyPlan } from "../../../src/domain/postgres/encodeCopy.ts"
+import { makeCopyPlan } from "../../../src/domain/postgres/encodeCopy.ts"
 import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+import { encodeAll } from "../../support/encodeAll.ts"
 
 const RANGE = { start: 0n, end: 7n }
 
@@ -9,7 +10,7 @@ const RANGE = { start: 0n, end: 7n }
 export const encodedRows = (batch: ColumnBatch, from: number, to: number, textNul: "refuse" | "replace" = "refuse") => {
   const columns = Result.getOrThrow(planColumns(batch.schema))
   const plan = makeCopyPlan({ columns, position: { kind: "rangeEnd" }, textNul })
-  return Result.map(encodeRows(plan, { batch, from, to, range: RANGE, cursor: undefined }), ({ bytes }) => bytes)
+  return Result.map(encodeAll(plan, { batch, from, to, range: RANGE, cursor: undefined }), ({ bytes }) => bytes)
 }
 
 /** The field of the only column, in hex: without the field count before it, `_row_index` and `_range_end` behind it. */

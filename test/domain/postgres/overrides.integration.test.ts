@@ -6,8 +6,9 @@ import { Client } from "pg"
 import { from as copyFrom } from "pg-copy-streams"
 import type { ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
 import { parseOverrideType } from "../../../src/domain/postgres/columnOverride.ts"
-import { copyHeader, copyTrailer, encodeRows, makeCopyPlan } from "../../../src/domain/postgres/encodeCopy.ts"
+import { copyHeader, copyTrailer, makeCopyPlan } from "../../../src/domain/postgres/encodeCopy.ts"
 import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+import { encodeAll } from "../../support/encodeAll.ts"
 import { testDatabase } from "../../support/postgres.ts"
 import { batchOf, columnOf, field, type Value } from "../arrow/columns.ts"
 import { randomFrom } from "./randomColumns.ts"
@@ -29,7 +30,7 @@ const both = ({ sql, type, values, wanted }: Case) =>
     const plan = makeCopyPlan({ columns, position: { kind: "rangeEnd" }, textNul: "refuse" })
     const batch = batchOf([columnOf(field("value", type), values)])
     const input = { batch, from: 0, to: values.length, range: { start: 0n, end: 9n }, cursor: undefined }
-    const { bytes } = Result.getOrThrow(encodeRows(plan, input))
+    const { bytes } = Result.getOrThrow(encodeAll(plan, input))
     return yield* Effect.promise(async () => {
       const client = new Client({ connectionString: url })
       await client.connect()

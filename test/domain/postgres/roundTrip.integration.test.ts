@@ -11,12 +11,12 @@ import {
   copyColumns,
   copyHeader,
   copyTrailer,
-  encodeRows,
   makeCopyPlan,
   type RowCursor
 } from "../../../src/domain/postgres/encodeCopy.ts"
 import { quoteIdentifier } from "../../../src/domain/postgres/identifiers.ts"
 import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+import { encodeAll } from "../../support/encodeAll.ts"
 import { testDatabase } from "../../support/postgres.ts"
 import { batchOf, columnOf, field, type Value } from "../arrow/columns.ts"
 import { decodeFrames } from "../arrow/decodeStream.ts"
@@ -69,7 +69,7 @@ const encodeInSlices = (random: Random, batch: ColumnBatch, columns: ReturnType<
   let cursor: RowCursor | undefined
   for (let from = 0; from < batch.rows;) {
     const to = Math.min(batch.rows, from + 1 + Math.floor(random() * 20))
-    const encoded = Result.getOrThrow(encodeRows(plan, { batch, from, to, range: { start: 1n, end: 9n }, cursor }))
+    const encoded = Result.getOrThrow(encodeAll(plan, { batch, from, to, range: { start: 1n, end: 9n }, cursor }))
     pieces.push(encoded.bytes)
     cursor = encoded.cursor
     from = to

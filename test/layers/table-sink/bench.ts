@@ -5,7 +5,6 @@ import type { BlockRange } from "../../../src/domain/chain/BlockRange.ts"
 import { addPart, firstChunk, type Part } from "../../../src/domain/chain/Chunk.ts"
 import type { Known } from "../../../src/domain/chain/FollowState.ts"
 import { parseOverrideType } from "../../../src/domain/postgres/columnOverride.ts"
-import { encodeRows } from "../../../src/domain/postgres/encodeCopy.ts"
 import { noSettings, type TableSettings } from "../../../src/domain/TableSettings.ts"
 import { layer as checkpointsLayer } from "../../../src/layers/Checkpoints.ts"
 import { layer as poolLayer } from "../../../src/layers/PgPool.ts"
@@ -16,6 +15,7 @@ import { PgPool } from "../../../src/services/PgPool.ts"
 import { TableIndexes } from "../../../src/services/TableIndexes.ts"
 import { type TableRequest, TableSink, type TableWriter } from "../../../src/services/TableSink.ts"
 import { batchOf, columnOf, type Value } from "../../domain/arrow/columns.ts"
+import { encodeAll } from "../../support/encodeAll.ts"
 import { type TestDatabase, testDatabase } from "../../support/postgres.ts"
 import { testSettings } from "../../support/testSettings.ts"
 
@@ -91,7 +91,7 @@ export const commitRows = Effect.fnUntraced(function*(
   const batch = batchOf(fields.map((one, index) => columnOf(one, rows.map((row) => row[index]!))))
   const { bytes } = yield* Effect.orDie(
     Effect.fromResult(Result.mapError(
-      encodeRows(writer.plan, { batch, from: 0, to: rows.length, range, cursor: undefined }),
+      encodeAll(writer.plan, { batch, from: 0, to: rows.length, range, cursor: undefined }),
       (error) => new Error(error.message)
     ))
   )

@@ -1,0 +1,224 @@
+import * as Result from "effect/Result"
+import type { Column, ColumnBatch } from "../arrow/ColumnBatch.ts"
+import { sameField } from "../arrow/sameField.ts"
+import type { CopyPlan } from "./encodeCopy.ts"
+import { EncodeError } from "./EncodeError.ts"
+import { type FieldWriter, type Output, RefusedValue, withoutNulls } from "./FieldWriter.ts"
+import { numberByColumn, numberByRange, type RowCursor, type RowSpan } from "./RowNumbering.ts"
+import { RANGE_END } from "./tableDdl.ts"
+
+/** Writes the rows of one query as COPY BINARY tuples into buffers that the caller owns. */
+export interface RowEncoder {
+  /** Checks the schema of a batch and binds its columns, once per batch. Fails: a batch of another schema. */
+  readonly bind: (batch: ColumnBatch) => Result.Result<BoundBatch, EncodeError>
+}
+
+/** The rows of one batch, ready to be written. */
+export interface BoundBatch {
+  readonly rows: number
+  /**
+   * Writes rows from `span.from` on into `out` at `at`: as many as surely fit before the end of `out.bytes`, none at or after
+   * `span.to`. Zero rows when not even one fits.
+   *
+   * Shape: per row int16 number of fields, then per field int32 length (-1 for NULL) and the value; system columns come last.
+   * Fails: the row `span.from` is refused, because its position does not fit the range or PostgreSQL cannot hold a value.
+   * Rows before a refused one are written first; the call that begins with the refused row fails. Bytes of `out` behind
+   * `end` may have changed.
+   */
+  readonly write: (out: Output, at: number, span: RowSpan) => Result.Result<WrittenRows, EncodeError>
+  /**
+   * Returns the bytes that a row needs at most: a buffer of this size takes the row.
+   *
+   * Fails: more than 1 GiB, which no PostgreSQL field holds; the error names the column that needs most.
+   */
+  readonly bound: (row: number, range: RowSpan["range"]) => Result.Result<number, EncodeError>
+}
+
+export interface WrittenRows {
+  readonly rows: number
+  /** The position behind the last tuple. */
+  readonly end: number
+  /** Where the next rows of the same range go on. */
+  readonly cursor: RowCursor | undefined
+}
+
+/** Most rows that are numbered and written in one step. */
+const PIECE_ROWS = 8192
+
+/** What one row may need, so that no field exceeds PostgreSQL's 1 GiB. Source: utils/memutils.h, `MaxAllocSize`. */
+const MAX_ROW_BYTES = 0x3fffffff
+
+/** `_row_index` of the rows of one step. Encoding never suspends, so that all tables share it. */
+const indices = new Int32Array(PIECE_ROWS)
+
+export const makeRowEncoder = (plan: CopyPlan): RowEncoder => ({
+  bind: (batch) => {
+    const { columns } = plan
+    const other = columns.findIndex((column, index) => !sameField(column.arrow, batch.schema.fields[index]))
+    if (other >= 0 || batch.columns.length !== columns.length) {
+      return Result.fail(
+        new EncodeError({
+          kind: "schema",
+          column: columns[Math.max(other, 0)]?.name ?? "",
+          row: 0,
+          position: undefined,
+          range: undefined,
+          reason: "the stream's schema is not the one the table was prepared for"
+        })
+      )
+    }
+    return Result.succeed(bindBatch(plan, batch))
+  }
+})
+
+const bindBatch = (plan: CopyPlan, batch: ColumnBatch): BoundBatch => {
+  const writers = plan.columns.map((column, index) => {
+    const data = batch.columns[index]!
+    const writer = column.writer(data, plan)
+    return column.nullable || !mayHoldNulls(data) ? writer : withoutNulls(writer)
+  })
+  const { position } = plan
+  const numbering = position.kind === "rangeEnd"
+    ? numberByRange(RANGE_END)
+    : numberByColumn(batch.columns[position.index]!, position.name)
+  const inRangeMode = position.kind === "rangeEnd"
+  const tuples = new TupleWriter(writers, inRangeMode)
+  const fail = (kind: "value" | "size", column: number, row: number, range: RowSpan["range"], reason: string) =>
+    Result.fail(
+      new EncodeError({
+        kind,
+        column: plan.columns[column]!.name,
+        row,
+        position: numbering.blockOf(row),
+        range,
+        reason
+      })
+    )
+  return {
+    rows: batch.rows,
+    write: (out, at, span) => {
+      const { from, range, to } = span
+      let { cursor } = span
+      let end = at
+      let row = from
+      while (row < to) {
+        const fitting = tuples.rowsThatFit(row, to, out.bytes.length - end)
+        if (fitting === 0) break
+        const numbered = numbering.number({ from: row, to: row + fitting, range, cursor }, indices)
+        const written = tuples.write(out, end, row, row + numbered.rows, range.end)
+        if (written > 0) {
+          end = tuples.end
+          row += written
+          cursor = numbering.cursorBehind(row - 1, indices[written - 1]!, range)
+        }
+        if (written === fitting) continue
+        // What was written in this call counts first; the next call begins with the refused row.
+        if (row > from) break
+        return written < numbered.rows
+          ? fail("value", tuples.refusedColumn, row, range, tuples.refusedReason)
+          : Result.fail(numbered.refused!)
+      }
+      return Result.succeed({ rows: row - from, end, cursor })
+    },
+    bound: (row, range) => {
+      const bytes = tuples.bound(row, row + 1)
+      return bytes <= MAX_ROW_BYTES
+        ? Result.succeed(bytes)
+        : fail("size", tuples.largestColumn(row), row, range, "the row needs more than 1 GiB, and most of it here")
+    }
+  }
+}
+
+/** A bitmap is not the only place where a null can hide: dictionaries and runs have them among their values. */
+const mayHoldNulls = ({ field, validity }: Column): boolean =>
+  validity !== undefined || field.type.kind === "dictionary" || field.type.kind === "runEndEncoded"
+
+/** Bound calculations that one written row pays for. A bound may cost time for each of its rows (views, dictionaries). */
+const CREDIT_PER_ROW = 4
+const FIRST_CREDIT = 64
+const MAX_CREDIT = 4 * PIECE_ROWS
+
+/** Writes the tuples of one batch with the writers of its columns. Results stand in fields: a step allocates nothing. */
+class TupleWriter {
+  /** The position behind the tuples written last. */
+  end = 0
+  /** Why `write` stopped early. */
+  refusedColumn = 0
+  refusedReason = ""
+  readonly #writers: ReadonlyArray<FieldWriter>
+  readonly #inRangeMode: boolean
+  readonly #ownBytes: number
+  #boundPerRow = 0
+  #credit = FIRST_CREDIT
+
+  constructor(writers: ReadonlyArray<FieldWriter>, inRangeMode: boolean) {
+    this.#writers = writers
+    this.#inRangeMode = inRangeMode
+    this.#ownBytes = inRangeMode ? 2 + 8 + 12 : 2 + 8
+  }
+
+  bound(from: number, to: number): number {
+    let bytes = this.#ownBytes * (to - from)
+    for (const writer of this.#writers) bytes += writer.bound(from, to)
+    return bytes
+  }
+
+  largestColumn(row: number): number {
+    const bounds = this.#writers.map((writer) => writer.bound(row, row + 1))
+    return bounds.indexOf(Math.max(...bounds))
+  }
+
+  /**
+   * A number of rows from `row` on whose bound is at most `room`, near the largest one; 0 where not even one fits.
+   *
+   * Guesses by the bytes per row seen last and corrects downwards. Rows whose bound is calculated are paid from the credit of
+   * rows written before, so that all guesses together cost O(1) per row.
+   */
+  rowsThatFit(row: number, to: number, room: number): number {
+    const affordable = Math.max(1, this.#credit >> 1)
+    let rows = Math.min(to - row, PIECE_ROWS, affordable, Math.max(1, Math.floor(room / this.#boundPerRow)))
+    while (rows > 0) {
+      this.#credit -= rows
+      const bytes = this.bound(row, row + rows)
+      this.#boundPerRow = bytes / rows
+      if (bytes <= room) break
+      rows = Math.min(rows >> 1, Math.floor(room / this.#boundPerRow))
+    }
+    return rows
+  }
+
+  /** Writes the rows `from` to `to`, numbered by `indices`; returns how many, fewer when a value is refused. */
+  write(out: Output, at: number, from: number, to: number, rangeEnd: bigint): number {
+    const { view } = out
+    const writers = this.#writers
+    const inRangeMode = this.#inRangeMode
+    const fields = writers.length + (inRangeMode ? 2 : 1)
+    let start = at
+    let row = from
+    let column = 0
+    try {
+      for (; row < to; row++) {
+        let next = start
+        view.setInt16(next, fields)
+        next += 2
+        for (column = 0; column < writers.length; column++) next = writers[column]!.write(out, next, row)
+        view.setInt32(next, 4)
+        view.setInt32(next + 4, indices[row - from]!)
+        next += 8
+        if (inRangeMode) {
+          view.setInt32(next, 8)
+          view.setBigInt64(next + 4, rangeEnd)
+          next += 12
+        }
+        start = next
+      }
+    } catch (cause) {
+      if (!(cause instanceof RefusedValue)) throw cause
+      this.refusedColumn = column
+      this.refusedReason = cause.reason
+    }
+    this.end = start
+    this.#credit = Math.min(this.#credit + CREDIT_PER_ROW * (row - from), MAX_CREDIT)
+    return row - from
+  }
+}
