@@ -110,7 +110,8 @@ const struct = Arrow.makeData({
 })
 const [schemaFrame, batchFrame] = framesOf(new Arrow.Table([new Arrow.RecordBatch(schema, struct)]))
 
-const { decodeFrame, makeCopyPlan, makeRowEncoder, noSchema, outputOf, planColumns } = await codecs()
+const { decodeFrame, makeCopyPlan, makeRowEncoder, makeRowEncoderWith, noSchema, outputOf, planColumns } =
+  await codecs()
 const unwrap = (result) => {
   if (result._tag === "Failure") throw result.failure
   return result.success
@@ -119,7 +120,7 @@ const { state } = unwrap(decodeFrame(noSchema, schemaFrame))
 const position = { kind: "column", index: 0, name: "_block_num" }
 const plan = makeCopyPlan({ columns: unwrap(planColumns(state.schema)), position, textNul: "refuse" })
 const range = { start: 0n, end: 30_000_000n }
-const encoders = { JavaScript: makeRowEncoder(plan) }
+const encoders = { JavaScript: makeRowEncoderWith(plan, undefined), WebAssembly: makeRowEncoder(plan) }
 const out = outputOf(new Uint8Array(262_144))
 
 const encodeBatch = (encoder, batch) => {

@@ -99,13 +99,21 @@ const listOf = (type: ArrowType, item: ArrowType): Home =>
 /** What PostgreSQL's `numeric` can declare. Source: PostgreSQL, utils/numeric.h, `NUMERIC_MAX_PRECISION`. */
 const MAX_PRECISION = 1000
 
+type Decimal = Extract<ArrowType, { kind: "decimal" }>
+
 /**
+ * The digits that a `numeric` declares to hold every value of a decimal.
+ *
  * Exact for every scale: zeros that a negative scale leaves out are digits in PostgreSQL, and a scale above the precision
  * needs a precision as large, because versions before 15 know neither.
  */
-const decimal = (type: Extract<ArrowType, { kind: "decimal" }>): Home => {
+export const decimalDigits = (type: Decimal): { readonly precision: number; readonly scale: number } => {
   const scale = Math.max(type.scale, 0)
-  const precision = Math.max(type.precision - Math.min(type.scale, 0), scale)
+  return { precision: Math.max(type.precision - Math.min(type.scale, 0), scale), scale }
+}
+
+const decimal = (type: Decimal): Home => {
+  const { precision, scale } = decimalDigits(type)
   if (precision > MAX_PRECISION) {
     return Result.fail(`${formatArrowType(type)} has more than the ${MAX_PRECISION} digits PostgreSQL allows`)
   }

@@ -4,8 +4,9 @@ import { sameField } from "../arrow/sameField.ts"
 import type { CopyPlan } from "./encodeCopy.ts"
 import { EncodeError } from "./EncodeError.ts"
 import { type FieldWriter, type Output, RefusedValue, withoutNulls } from "./FieldWriter.ts"
-import { numberByColumn, numberByRange, type RowCursor, type RowSpan } from "./RowNumbering.ts"
+import { numberByColumn, numberByRange, PIECE_ROWS, type RowCursor, type RowSpan } from "./RowNumbering.ts"
 import { RANGE_END } from "./tableDdl.ts"
+import { planTuples, type TuplePlan, WasmTuples } from "./WasmTuples.ts"
 
 /** Writes the rows of one query as COPY BINARY tuples into buffers that the caller owns. */
 export interface RowEncoder {
@@ -42,16 +43,17 @@ export interface WrittenRows {
   readonly cursor: RowCursor | undefined
 }
 
-/** Most rows that are numbered and written in one step. */
-const PIECE_ROWS = 8192
-
 /** What one row may need, so that no field exceeds PostgreSQL's 1 GiB. Source: utils/memutils.h, `MaxAllocSize`. */
 const MAX_ROW_BYTES = 0x3fffffff
 
 /** `_row_index` of the rows of one step. Encoding never suspends, so that all tables share it. */
 const indices = new Int32Array(PIECE_ROWS)
 
-export const makeRowEncoder = (plan: CopyPlan): RowEncoder => ({
+/** Makes the encoder of a query, with the fast path where its columns allow it. */
+export const makeRowEncoder = (plan: CopyPlan): RowEncoder => makeRowEncoderWith(plan, planTuples(plan))
+
+/** Makes an encoder with this fast path, or without one: the writers alone are what tests compare the fast path with. */
+export const makeRowEncoderWith = (plan: CopyPlan, tuplePlan: TuplePlan | undefined): RowEncoder => ({
   bind: (batch) => {
     const { columns } = plan
     const other = columns.findIndex((column, index) => !sameField(column.arrow, batch.schema.fields[index]))
@@ -67,11 +69,11 @@ export const makeRowEncoder = (plan: CopyPlan): RowEncoder => ({
         })
       )
     }
-    return Result.succeed(bindBatch(plan, batch))
+    return Result.succeed(bindBatch(plan, batch, tuplePlan))
   }
 })
 
-const bindBatch = (plan: CopyPlan, batch: ColumnBatch): BoundBatch => {
+const bindBatch = (plan: CopyPlan, batch: ColumnBatch, tuplePlan: TuplePlan | undefined): BoundBatch => {
   const writers = plan.columns.map((column, index) => {
     const data = batch.columns[index]!
     const writer = column.writer(data, plan)
@@ -83,6 +85,7 @@ const bindBatch = (plan: CopyPlan, batch: ColumnBatch): BoundBatch => {
     : numberByColumn(batch.columns[position.index]!, position.name)
   const inRangeMode = position.kind === "rangeEnd"
   const tuples = new TupleWriter(writers, inRangeMode)
+  const fast = tuplePlan && WasmTuples.bind(tuplePlan, batch, plan.columns, writers)
   const fail = (kind: "value" | "size", column: number, row: number, range: RowSpan["range"], reason: string) =>
     Result.fail(
       new EncodeError({
@@ -102,21 +105,33 @@ const bindBatch = (plan: CopyPlan, batch: ColumnBatch): BoundBatch => {
       let end = at
       let row = from
       while (row < to) {
-        const fitting = tuples.rowsThatFit(row, to, out.bytes.length - end)
-        if (fitting === 0) break
-        const numbered = numbering.number({ from: row, to: row + fitting, range, cursor }, indices)
-        const written = tuples.write(out, end, row, row + numbered.rows, range.end)
-        if (written > 0) {
-          end = tuples.end
-          row += written
-          cursor = numbering.cursorBehind(row - 1, indices[written - 1]!, range)
+        const room = out.bytes.length - end
+        const tried = fast === undefined ? 0 : fast.rowsToTry(row, to, room)
+        const rows = tried > 0 ? tried : tuples.rowsThatFit(row, to, room)
+        if (rows === 0) break
+        const numbered = numbering.number({ from: row, to: row + rows, range, cursor }, indices)
+        let written = 0
+        let behind = end
+        if (tried > 0) {
+          written = fast!.write(out, end, row, row + numbered.rows, indices, range.end)
+          behind = fast!.end
         }
-        if (written === fitting) continue
-        // What was written in this call counts first; the next call begins with the refused row.
-        if (row > from) break
-        return written < numbered.rows
-          ? fail("value", tuples.refusedColumn, row, range, tuples.refusedReason)
-          : Result.fail(numbered.refused!)
+        if (written === 0) {
+          // A value that the fast path refuses is read again here, so that all reasons come from the writers.
+          const fitting = tried > 0 ? tuples.rowsThatFit(row, row + numbered.rows, room) : numbered.rows
+          written = tuples.write(out, end, row, row + fitting, range.end)
+          behind = tuples.end
+        }
+        if (written === 0) {
+          // What this call has written counts first; the next call begins with the refused row.
+          if (row > from) break
+          if (numbered.rows === 0) return Result.fail(numbered.refused!)
+          if (tuples.refusedColumn < 0) break
+          return fail("value", tuples.refusedColumn, row, range, tuples.refusedReason)
+        }
+        cursor = numbering.cursorBehind(row + written - 1, indices[written - 1]!, range)
+        row += written
+        end = behind
       }
       return Result.succeed({ rows: row - from, end, cursor })
     },
@@ -142,8 +157,8 @@ const MAX_CREDIT = 4 * PIECE_ROWS
 class TupleWriter {
   /** The position behind the tuples written last. */
   end = 0
-  /** Why `write` stopped early. */
-  refusedColumn = 0
+  /** The column whose value stopped `write`, and why; -1 when all rows were written. */
+  refusedColumn = -1
   refusedReason = ""
   readonly #writers: ReadonlyArray<FieldWriter>
   readonly #inRangeMode: boolean
@@ -196,6 +211,7 @@ class TupleWriter {
     let start = at
     let row = from
     let column = 0
+    this.refusedColumn = -1
     try {
       for (; row < to; row++) {
         let next = start

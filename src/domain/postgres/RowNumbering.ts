@@ -36,6 +36,9 @@ export interface RowNumbering {
   readonly blockOf: (row: number) => bigint | undefined
 }
 
+/** Most rows that are numbered and written in one step. */
+export const PIECE_ROWS = 8192
+
 const MAX_ROW_INDEX = 0x7fffffff
 
 /** Numbers rows within each block, and checks every block: present, inside the range, never going backwards. */
