@@ -59,7 +59,7 @@ export interface Following {
 }
 
 /** Most bytes of one piece that holds several rows: a chunk closes between pieces, so they bound how far it overshoots. */
-const PIECE_BYTES = 4 * 1024 * 1024
+const PIECE_BYTES = 256 * 1024
 
 /** The corridor of one connection: messages in, parts of chunks out, encoded. */
 export const followTable = <E>(

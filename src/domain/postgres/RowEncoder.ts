@@ -3,10 +3,12 @@ import type { Column, ColumnBatch } from "../arrow/ColumnBatch.ts"
 import { sameField } from "../arrow/sameField.ts"
 import type { CopyPlan } from "./encodeCopy.ts"
 import { EncodeError } from "./EncodeError.ts"
-import { type FieldWriter, type Output, RefusedValue, withoutNulls } from "./FieldWriter.ts"
+import { type Output, withoutNulls } from "./FieldWriter.ts"
+import { planTuples, type TuplePlan } from "./planTuples.ts"
 import { numberByColumn, numberByRange, PIECE_ROWS, type RowCursor, type RowSpan } from "./RowNumbering.ts"
 import { RANGE_END } from "./tableDdl.ts"
-import { planTuples, type TuplePlan, WasmTuples } from "./WasmTuples.ts"
+import { TupleWriter } from "./TupleWriter.ts"
+import { WasmTuples } from "./WasmTuples.ts"
 
 /** Writes the rows of one query as COPY BINARY tuples into buffers that the caller owns. */
 export interface RowEncoder {
@@ -119,7 +121,7 @@ const bindBatch = (plan: CopyPlan, batch: ColumnBatch, tuplePlan: TuplePlan | un
         if (written === 0) {
           // A value that the fast path refuses is read again here, so that all reasons come from the writers.
           const fitting = tried > 0 ? tuples.rowsThatFit(row, row + numbered.rows, room) : numbered.rows
-          written = tuples.write(out, end, row, row + fitting, range.end)
+          written = tuples.write(out, end, row, row + fitting, indices, range.end)
           behind = tuples.end
         }
         if (written === 0) {
@@ -147,94 +149,3 @@ const bindBatch = (plan: CopyPlan, batch: ColumnBatch, tuplePlan: TuplePlan | un
 /** A bitmap is not the only place where a null can hide: dictionaries and runs have them among their values. */
 const mayHoldNulls = ({ field, validity }: Column): boolean =>
   validity !== undefined || field.type.kind === "dictionary" || field.type.kind === "runEndEncoded"
-
-/** Bound calculations that one written row pays for. A bound may cost time for each of its rows (views, dictionaries). */
-const CREDIT_PER_ROW = 4
-const FIRST_CREDIT = 64
-const MAX_CREDIT = 4 * PIECE_ROWS
-
-/** Writes the tuples of one batch with the writers of its columns. Results stand in fields: a step allocates nothing. */
-class TupleWriter {
-  /** The position behind the tuples written last. */
-  end = 0
-  /** The column whose value stopped `write`, and why; -1 when all rows were written. */
-  refusedColumn = -1
-  refusedReason = ""
-  readonly #writers: ReadonlyArray<FieldWriter>
-  readonly #inRangeMode: boolean
-  readonly #ownBytes: number
-  #boundPerRow = 0
-  #credit = FIRST_CREDIT
-
-  constructor(writers: ReadonlyArray<FieldWriter>, inRangeMode: boolean) {
-    this.#writers = writers
-    this.#inRangeMode = inRangeMode
-    this.#ownBytes = inRangeMode ? 2 + 8 + 12 : 2 + 8
-  }
-
-  bound(from: number, to: number): number {
-    let bytes = this.#ownBytes * (to - from)
-    for (const writer of this.#writers) bytes += writer.bound(from, to)
-    return bytes
-  }
-
-  largestColumn(row: number): number {
-    const bounds = this.#writers.map((writer) => writer.bound(row, row + 1))
-    return bounds.indexOf(Math.max(...bounds))
-  }
-
-  /**
-   * A number of rows from `row` on whose bound is at most `room`, near the largest one; 0 where not even one fits.
-   *
-   * Guesses by the bytes per row seen last and corrects downwards. Rows whose bound is calculated are paid from the credit of
-   * rows written before, so that all guesses together cost O(1) per row.
-   */
-  rowsThatFit(row: number, to: number, room: number): number {
-    const affordable = Math.max(1, this.#credit >> 1)
-    let rows = Math.min(to - row, PIECE_ROWS, affordable, Math.max(1, Math.floor(room / this.#boundPerRow)))
-    while (rows > 0) {
-      this.#credit -= rows
-      const bytes = this.bound(row, row + rows)
-      this.#boundPerRow = bytes / rows
-      if (bytes <= room) break
-      rows = Math.min(rows >> 1, Math.floor(room / this.#boundPerRow))
-    }
-    return rows
-  }
-
-  /** Writes the rows `from` to `to`, numbered by `indices`; returns how many, fewer when a value is refused. */
-  write(out: Output, at: number, from: number, to: number, rangeEnd: bigint): number {
-    const { view } = out
-    const writers = this.#writers
-    const inRangeMode = this.#inRangeMode
-    const fields = writers.length + (inRangeMode ? 2 : 1)
-    let start = at
-    let row = from
-    let column = 0
-    this.refusedColumn = -1
-    try {
-      for (; row < to; row++) {
-        let next = start
-        view.setInt16(next, fields)
-        next += 2
-        for (column = 0; column < writers.length; column++) next = writers[column]!.write(out, next, row)
-        view.setInt32(next, 4)
-        view.setInt32(next + 4, indices[row - from]!)
-        next += 8
-        if (inRangeMode) {
-          view.setInt32(next, 8)
-          view.setBigInt64(next + 4, rangeEnd)
-          next += 12
-        }
-        start = next
-      }
-    } catch (cause) {
-      if (!(cause instanceof RefusedValue)) throw cause
-      this.refusedColumn = column
-      this.refusedReason = cause.reason
-    }
-    this.end = start
-    this.#credit = Math.min(this.#credit + CREDIT_PER_ROW * (row - from), MAX_CREDIT)
-    return row - from
-  }
-}

@@ -5,17 +5,14 @@
  * One memory of fixed size serves all tables, because encoding never suspends. What the module does not know or would refuse
  * is left to the writers. Source: `tuples.wat`, which also defines the layout of the memory.
  */
-import type { TimeUnit } from "../arrow/ArrowSchema.ts"
 import { type Column, type ColumnBatch, viewOf } from "../arrow/ColumnBatch.ts"
-import type { CopyPlan } from "./encodeCopy.ts"
 import type { FieldWriter, Output } from "./FieldWriter.ts"
-import { decimalDigits, type PgColumn } from "./PgType.ts"
+import type { PgColumn } from "./PgType.ts"
+import { DESCRIPTOR_WORDS, DESCRIPTORS, type FieldShape, STAGING, type TuplePlan } from "./planTuples.ts"
 import { PIECE_ROWS } from "./RowNumbering.ts"
 import { tuplesModule } from "./tuplesModule.ts"
 
-const DESCRIPTORS = 1024
-const DESCRIPTOR_BYTES = 64
-const STAGING = 106_496
+/** The staging area and the output area of the memory, behind the descriptors. */
 const STAGING_BYTES = 1024 * 1024
 const OUTPUT = STAGING + STAGING_BYTES
 
@@ -29,155 +26,6 @@ const STEP_BYTES = 128 * 1024
 
 /** Below this many rows the writers are faster than filling the memory. */
 const MIN_ROWS = 8
-
-/** A descriptor's words, by their place. */
-const [KIND, VALIDITY, BIT, VALUES, STRIDE, DATA, WIDTH, WEIGHT, SCALE, DECIMALS] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-const WORDS = DESCRIPTOR_BYTES / 4
-
-/** The kinds of a field, in the order of the module's `br_table`. */
-const kinds = [
-  "fixed",
-  "fixed32",
-  "fixed20",
-  "binary",
-  "text",
-  "bool",
-  "int8",
-  "uint8",
-  "int16",
-  "uint16",
-  "int32",
-  "uint32",
-  "int64",
-  "uint64",
-  "nanoseconds",
-  "timestamp",
-  "decimal",
-  "uint64Numeric"
-] as const
-
-type Kind = typeof kinds[number]
-
-/** How a field is read and written, apart from addresses. Words not given are 0. */
-interface FieldShape {
-  readonly kind: Kind
-  readonly stride: number
-  /** Bytes of the value, or the factor of a numeric. */
-  readonly width: number
-  readonly numeric?: { readonly weight: number; readonly scale: number; readonly decimals: number }
-  readonly timestamp?: { readonly least: bigint; readonly most: bigint; readonly micros: bigint }
-}
-
-/** The timestamps PostgreSQL holds, in microseconds since 1970; the last one excluded. Source: datatype/timestamp.h. */
-const FIRST_MICROS = -210_866_803_200_000_000n
-const END_MICROS = 9_224_318_016_000_000_000n
-const MAX_INT64 = 2n ** 63n - 1n
-
-const microsPer = { second: 1_000_000n, millisecond: 1_000n, microsecond: 1n } as const
-
-const timestampShape = (unit: TimeUnit): FieldShape => {
-  // All 64 bits of nanoseconds lie within PostgreSQL's range.
-  if (unit === "nanosecond") return { kind: "nanoseconds", stride: 8, width: 8 }
-  const micros = microsPer[unit]
-  // END_MICROS is a multiple of every unit but does not fit 64 bits itself.
-  const most = END_MICROS / micros - 1n
-  const timestamp = { least: FIRST_MICROS / micros, most: most < MAX_INT64 ? most : MAX_INT64, micros }
-  return { kind: "timestamp", stride: 8, width: 8, timestamp }
-}
-
-const outputBytes: Readonly<Record<string, number>> = { bigint: 8, integer: 4, smallint: 2 }
-
-/** The shape of a column, decided by its Arrow type and its PostgreSQL type; none where only the writers know it. */
-const shapeOf = ({ arrow, type: name }: PgColumn): FieldShape | undefined => {
-  const { type } = arrow
-  switch (type.kind) {
-    case "fixedSizeBinary": {
-      const kind = type.width === 32 ? "fixed32" : type.width === 20 ? "fixed20" : "fixed"
-      return name === "bytea" ? { kind, stride: type.width, width: type.width } : undefined
-    }
-    case "binary":
-      return name === "bytea" && type.offsets === 32 ? { kind: "binary", stride: 4, width: 0 } : undefined
-    case "utf8":
-      return name === "text" && type.offsets === 32 ? { kind: "text", stride: 4, width: 0 } : undefined
-    case "bool":
-      return name === "boolean" ? { kind: "bool", stride: 0, width: 1 } : undefined
-    case "int": {
-      const wide = type.bits === 64 && !type.signed
-      if (wide && name === "numeric(20,0)") {
-        return { kind: "uint64Numeric", stride: 8, width: 1, numeric: { weight: 0, scale: 0, decimals: 20 } }
-      }
-      const width = outputBytes[name]
-      return width === undefined
-        ? undefined
-        : { kind: `${type.signed ? "" : "u"}int${type.bits}`, stride: type.bits / 8, width }
-    }
-    case "float":
-      // Bit by bit, like integers of their size.
-      if (type.bits === 64 && name === "double precision") return { kind: "int64", stride: 8, width: 8 }
-      return type.bits === 32 && name === "real" ? { kind: "int32", stride: 4, width: 4 } : undefined
-    case "timestamp":
-      return name.startsWith("timestamp") ? timestampShape(type.unit) : undefined
-    case "decimal": {
-      // An override with fewer digits has another limit, which only its writer knows.
-      const { precision, scale } = decimalDigits(type)
-      if (type.bits !== 128 || name !== `numeric(${precision},${scale})`) return undefined
-      const weight = Math.floor(-type.scale / 4)
-      const shift = -type.scale - 4 * weight
-      return {
-        kind: "decimal",
-        stride: 16,
-        width: 10 ** shift,
-        numeric: { weight, scale, decimals: type.precision + shift }
-      }
-    }
-    default:
-      return undefined
-  }
-}
-
-/** The descriptors of one query's tuples without addresses, or undefined where a column has no shape. */
-export interface TuplePlan {
-  readonly shapes: ReadonlyArray<FieldShape>
-  readonly descriptors: Int32Array
-}
-
-const OWN_SHAPES: ReadonlyArray<FieldShape> = [
-  { kind: "int32", stride: 4, width: 4 },
-  // `_range_end` is the same in all rows.
-  { kind: "int64", stride: 0, width: 8 }
-]
-
-/** Plans the fast path of a query; none where a column is of a kind that only the writers know. */
-export const planTuples = (plan: CopyPlan): TuplePlan | undefined => {
-  const shapes: Array<FieldShape> = []
-  for (const column of plan.columns) {
-    const shape = shapeOf(column)
-    if (shape === undefined) return undefined
-    shapes.push(shape)
-  }
-  shapes.push(...OWN_SHAPES.slice(0, plan.position.kind === "rangeEnd" ? 2 : 1))
-  if (DESCRIPTORS + shapes.length * DESCRIPTOR_BYTES > STAGING) return undefined
-  const descriptors = new Int32Array(shapes.length * WORDS)
-  shapes.forEach((shape, index) => describe(descriptors, index * WORDS, shape))
-  return { shapes, descriptors }
-}
-
-const describe = (words: Int32Array, at: number, { kind, numeric, stride, timestamp, width }: FieldShape): void => {
-  words[at + KIND] = kinds.indexOf(kind)
-  words[at + STRIDE] = stride
-  words[at + WIDTH] = width
-  if (numeric !== undefined) {
-    words[at + WEIGHT] = numeric.weight
-    words[at + SCALE] = numeric.scale
-    words[at + DECIMALS] = numeric.decimals
-  }
-  if (timestamp !== undefined) {
-    const view = viewOf(new Uint8Array(words.buffer, 4 * at, DESCRIPTOR_BYTES))
-    view.setBigInt64(32, timestamp.least, true)
-    view.setBigInt64(40, timestamp.most, true)
-    view.setBigInt64(48, timestamp.micros, true)
-  }
-}
 
 /** The module and its memory, in the forms in which they are used. */
 interface Machine {
@@ -216,6 +64,9 @@ const loadMachine = (): Machine | undefined => {
   }
   return machine === "absent" ? undefined : machine
 }
+
+/** The words of a descriptor that are set for each step. */
+const [VALIDITY, BIT, VALUES, DATA] = [1, 2, 3, 5]
 
 /** Where the values of one column stand, ready to be copied. */
 interface Source {
@@ -264,7 +115,7 @@ export class WasmTuples {
     this.#stagedBytes = 32 * buffers
   }
 
-  /** Binds a batch; none where its columns need the writers: they have NULLs that they promised not to have, or no rows. */
+  /** Binds a batch; none where it needs the writers: NULLs in columns that are declared without, or too few rows. */
   static bind(
     plan: TuplePlan,
     batch: ColumnBatch,
@@ -343,15 +194,15 @@ export class WasmTuples {
         words[at + VALUES] = this.#copy(buffers[0]!, shape.stride * from, shape.stride * to)
       }
       if (words[at + VALUES] === 0) return false
-      at += WORDS
+      at += DESCRIPTOR_WORDS
     }
-    words.set(to - from === indices.length ? indices : indices.subarray(0, to - from), this.#staged / 4)
+    words.set(indices.subarray(0, to - from), this.#staged / 4)
     words[at + VALUES] = this.#staged
     if (this.#plan.shapes.length > this.#sources.length + 1) {
       // Behind the words that an integer uses, in its own descriptor.
-      const address = 4 * (at + WORDS) + 32
+      const address = 4 * (at + DESCRIPTOR_WORDS) + 32
       view.setBigInt64(address, rangeEnd, true)
-      words[at + WORDS + VALUES] = address
+      words[at + DESCRIPTOR_WORDS + VALUES] = address
     }
     return true
   }

@@ -1,10 +1,11 @@
 ;; Encodes rows of Arrow columns as COPY BINARY tuples.
 ;;
-;; `scripts/build-wasm.mjs` compiles this text into `tuplesModule.ts`; `WasmTuples.ts` fills the memory and calls `encode`.
+;; `scripts/build-wasm.mjs` compiles this text into `tuplesModule.ts`; `planTuples.ts` and `WasmTuples.ts` fill
+;; the memory and call `encode`.
 ;; The writers of `FieldWriter.ts` are the reference: for every value that is not refused the bytes are the same.
 ;; A value that PostgreSQL cannot hold stops the run before its row; the writers then read the row again and name the reason.
 ;;
-;; Memory, in bytes (the same numbers stand in `WasmTuples.ts`):
+;; Memory, in bytes (the same numbers stand in those two files):
 ;;         0  i32 end: the position behind the last complete tuple
 ;;         4  i32 refused: 1 when a value stopped the run, else 0
 ;;        64  the digits of one numeric, least significant first, as u16

@@ -14,8 +14,8 @@ import {
 } from "../../../src/domain/postgres/encodeCopy.ts"
 import { outputOf } from "../../../src/domain/postgres/FieldWriter.ts"
 import { type PgColumn, planColumns } from "../../../src/domain/postgres/PgType.ts"
+import { planTuples } from "../../../src/domain/postgres/planTuples.ts"
 import { makeRowEncoderWith, type RowEncoder } from "../../../src/domain/postgres/RowEncoder.ts"
-import { planTuples } from "../../../src/domain/postgres/WasmTuples.ts"
 import { batchOf, columnOf, field, type Value } from "../arrow/columns.ts"
 import { type Kind, type Random, randomFrom, scalarKinds } from "./randomColumns.ts"
 
