@@ -14,6 +14,8 @@ import type { Figures } from "./stats.ts"
 
 export interface Bench {
   readonly options: Options
+  /** The program that is measured now. */
+  readonly main: string
   /** For files of the run; removed at its end. */
   readonly directory: string
   readonly postgres: Postgres
@@ -65,5 +67,5 @@ export const startBench = (options: Options): Effect.Effect<Bench, unknown, Scop
     ], { concurrency: "unbounded" })
     const ports = yield* Effect.promise(() => flight.call("ports"))
     const proxyPort = yield* Effect.promise(() => proxy.call("listen", postgres.port))
-    return { options, directory, postgres, flight, ports, proxy, proxyPort, copiers }
+    return { options, main: options.builds[0]!, directory, postgres, flight, ports, proxy, proxyPort, copiers }
   })

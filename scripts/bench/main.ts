@@ -9,6 +9,7 @@ import { existsSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { resolve } from "node:path"
 import { type CaseResult, startBench } from "./bench.ts"
+import { forEachBuild } from "./builds.ts"
 import { ALL_CASES } from "./cases/all.ts"
 import { killAll } from "./children.ts"
 import { now } from "./clock.ts"
@@ -26,8 +27,9 @@ const readOptions = (): Options => {
       console.log(HELP)
       process.exit(0)
     }
-    if (!existsSync(options.main)) throw new UsageError(`${options.main} is not there; run: npm run build`)
-    return { ...options, main: resolve(options.main) }
+    const missing = options.builds.find((path) => !existsSync(path))
+    if (missing !== undefined) throw new UsageError(`${missing} is not there; run: npm run build`)
+    return { ...options, builds: options.builds.map((path) => resolve(path)) }
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`)
     process.exit(2)
@@ -39,10 +41,14 @@ const run = (options: Options, progress: (line: string) => void) =>
     const bench = yield* startBench(options)
     const machine = describeMachine(bench.postgres.version)
     progress(formatMachine(machine))
+    options.builds.forEach((path, index) => progress(`#${index + 1} ${path}`))
     const cases: Array<CaseResult> = []
     for (const name of options.only) {
       const began = now()
-      const results = yield* Effect.tryPromise({ try: () => ALL_CASES[name](bench), catch: (error) => error })
+      const results = yield* Effect.tryPromise({
+        try: () => forEachBuild(bench, ALL_CASES[name]),
+        catch: (error) => error
+      })
       cases.push(...results)
       progress(`\n${results.map(({ name, title }) => `${name}: ${title}`).join("\n")}`)
       progress(`${formatCases(results, true)}\n(${((now() - began) / 1000).toFixed(1)} s)`)

@@ -27,8 +27,8 @@ export interface Options {
   readonly json: string | undefined
   /** A folder for the drawings of the batch size. */
   readonly plot: string | undefined
-  /** The program that is measured. */
-  readonly main: string
+  /** The programs that are measured: each a `main.js`. */
+  readonly builds: ReadonlyArray<string>
   /** `copy`: a plain COPY of ours; `psql`: `\copy` of the psql that is installed. */
   readonly floor: "copy" | "psql"
   /** The whole run is given up after so long. */
@@ -40,7 +40,7 @@ export const HELP = `npm run bench -- [options]
   --rounds N       rounds of each case (5)
   --scale X        1 stands for a million rows of logs (1)
   --tiny           every case once with next to no rows: shows that the benchmark works, measures nothing
-  --main PATH      another build than dist/main.js
+  --main PATH      another build than dist/main.js; given twice, two builds take turns
   --floor psql     \\copy of an installed psql instead of a plain COPY of ours
   --json FILE      writes all figures
   --plot DIR       draws how the adaptive batch size behaves
@@ -75,7 +75,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
       tiny: { type: "boolean", default: false },
       json: text,
       plot: text,
-      main: text,
+      main: { type: "string", multiple: true },
       floor: text,
       minutes: text,
       help: { type: "boolean", default: false }
@@ -91,7 +91,7 @@ export const parseOptions = (args: ReadonlyArray<string>): Options | undefined =
     tiny,
     json: values.json,
     plot: values.plot,
-    main: values.main ?? fileURLToPath(new URL("../../dist/main.js", import.meta.url)),
+    builds: values.main ?? [fileURLToPath(new URL("../../dist/main.js", import.meta.url))],
     floor,
     minutes: positive("minutes", values.minutes ?? (tiny ? "3" : "90"))
   }

@@ -59,7 +59,7 @@ export const startProduct = async (bench: Bench, request: ProductRequest): Promi
   await monitor.query(`DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE`)
   await monitor.query("CHECKPOINT")
   const spawnedAt = now()
-  const child = start(process.execPath, [bench.options.main], {
+  const child = start(process.execPath, [bench.main], {
     cwd: tmpdir(),
     env: environmentOf(bench, request),
     stdio: ["ignore", "pipe", "pipe"]

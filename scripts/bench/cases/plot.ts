@@ -34,7 +34,8 @@ const situationsOf = (scale: number, tiny: boolean): ReadonlyArray<Situation> =>
     {
       ...unusual,
       name: "wide-rows",
-      title: "Rows of 8 KiB",
+      title: "Rows of 8 KiB, 1,500 rows/s",
+      source: { rowsPerSecond: 1_500 },
       spec: { ...wideRanges("logs", logRows(scale / 25)), messageRows: 500, wideBytes: 8_192 }
     },
     {
@@ -92,6 +93,8 @@ const observe = async (bench: Bench, { database, source, spec }: Situation): Pro
 /** One SVG file per situation in `directory`. */
 export const plot = async (bench: Bench, directory: string): Promise<ReadonlyArray<CaseResult>> => {
   await mkdir(directory, { recursive: true })
+  const { builds } = bench.options
+  const build = builds.length === 1 ? "" : `-${builds.indexOf(bench.main) + 1}`
   const results: Array<CaseResult> = []
   for (const situation of situationsOf(bench.options.scale, bench.options.tiny)) {
     const { commits, sizes } = await observe(bench, situation)
@@ -104,7 +107,7 @@ export const plot = async (bench: Bench, directory: string): Promise<ReadonlyArr
         { name: "rows of a commit", points: commits }
       ]
     })
-    await writeFile(join(directory, `batch-size-${situation.name}.svg`), drawing)
+    await writeFile(join(directory, `batch-size-${situation.name}${build}.svg`), drawing)
     const figures = { commits: commits.length, firstSize: sizes[0]?.y ?? null, lastSize: sizes.at(-1)?.y ?? null }
     results.push({
       name: `plot-${situation.name}`,
