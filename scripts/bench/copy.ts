@@ -1,13 +1,11 @@
 /** The floor in a process of its own: sends rows that are already COPY BINARY, with nothing else to do. */
-import { createReadStream } from "node:fs"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import pg from "pg"
 import { from as copyFrom } from "pg-copy-streams"
 import { now, sleep, sleepUntil } from "./clock.ts"
+import { rawCopy } from "./rawCopy.ts"
 import { serve } from "./serve.ts"
-
-const PIECE_BYTES = 256 * 1024
 
 /** One block of the bare tip. */
 export interface BareBlock {
@@ -31,10 +29,8 @@ const handlers = {
     await client.connect()
   },
   /** Copies a file into a table. */
-  copy: async ({ file, into }: { readonly file: string; readonly into: string }): Promise<void> => {
-    const sink = connected().query(copyFrom(`COPY ${into} FROM STDIN (FORMAT BINARY)`))
-    await pipeline(createReadStream(file, { highWaterMark: PIECE_BYTES }), sink)
-  },
+  copy: ({ file, into }: { readonly file: string; readonly into: string }): Promise<void> =>
+    rawCopy(connected(), into, file),
   /** Commits one block every `intervalMillis`, each statement awaited; the answer is when each began. */
   bare: async (request: {
     readonly into: string

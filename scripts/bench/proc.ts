@@ -28,13 +28,17 @@ export const cpuSeconds = (pid: number): number | undefined => statOf(pid)?.own
 
 /** Seconds of CPU of all processes below `parent`, those that ended included, without `except`. */
 export const childrenCpuSeconds = (parent: number, except: number): number | undefined => {
-  const root = statOf(parent)
-  if (root === undefined) return undefined
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number)
-  return pids.reduce((sum, pid) => {
-    const stat = statOf(pid)
-    return stat?.parent === parent && pid !== except ? sum + stat.own : sum
-  }, root.children)
+  for (;;) {
+    const before = statOf(parent)
+    if (before === undefined) return undefined
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number)
+    const living = pids.reduce((sum, pid) => {
+      const stat = statOf(pid)
+      return stat?.parent === parent && pid !== except ? sum + stat.own : sum
+    }, 0)
+    // A process that ended meanwhile is in neither sum, or in both: count again.
+    if (statOf(parent)?.children === before.children) return before.children + living
+  }
 }
 
 const memoryMb = (pid: number, field: "VmHWM" | "VmRSS"): number | undefined => {
