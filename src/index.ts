@@ -23,8 +23,10 @@ export {
 } from "./domain/defineDataset.ts"
 export type { LogFilter, LogFilterLevel } from "./domain/logFilter.ts"
 export type { Manifest } from "./domain/Manifest.ts"
+export type { Phase, TablePhase } from "./domain/TablePhase.ts"
 export type { TableSettings } from "./domain/TableSettings.ts"
 export type { TableSpec } from "./domain/TableSpec.ts"
+export type { SourceHeadBlock, StatusEvent, TableStatus } from "./domain/TableStatus.ts"
 export { VERSION } from "./domain/version.ts"
 export {
   layer,
@@ -44,17 +46,20 @@ export {
 export {
   type Advance,
   Checkpoints,
-  type Claim,
+  type CheckpointStatements,
+  type CheckpointSummary,
   Fenced,
   TableHeld,
   type TableIdentity,
+  type TableOwner,
   TableRefused,
-  type TableState
+  type TableState,
+  type WriterLease
 } from "./services/Checkpoints.ts"
 export { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem } from "./services/Config.ts"
-export { FlightClient, FlightError, type StreamRequest } from "./services/FlightClient.ts"
+export { FlightClient, FlightError, type FlightStream, type StreamRequest } from "./services/FlightClient.ts"
 export { type LoadError, ManifestError, ManifestSource } from "./services/ManifestSource.ts"
-export { PgPool } from "./services/PgPool.ts"
+export { type PgAnswer, type PgPipeline, PgPool, type PgResult } from "./services/PgPool.ts"
 export {
   type Head,
   type HeadReport,
@@ -62,6 +67,14 @@ export {
   SourceHeadError,
   type SourceHeadReason
 } from "./services/SourceHead.ts"
-export { type Phase, SyncStatus, type TableStatus } from "./services/SyncStatus.ts"
+export { type ReloadStatus, SyncStatus } from "./services/SyncStatus.ts"
 export { type IndexEvent, TableIndexes, type WantedIndexes } from "./services/TableIndexes.ts"
-export { type Committed, type TableRequest, TableSink, type TableWriter } from "./services/TableSink.ts"
+export {
+  type ChunkTransactions,
+  type Committed,
+  TableChanged,
+  type TableRequest,
+  TableSink,
+  type TableWriter,
+  type WriteError
+} from "./services/TableSink.ts"

@@ -14,8 +14,16 @@ class Announcer extends Context.Service<Announcer, {
   static readonly layer = Layer.succeed(Announcer, { announce: (sentence) => Console.log(sentence) })
 }
 
-/** Blocks that readers of the table may see already but that are not known to be complete yet. */
-const lag = ({ head, watermark }: TableStatus): bigint => head === undefined ? 0n : head - (watermark ?? -1n)
+/** The newest block of which rows are committed. */
+const newest = ({ lastBlock, watermark }: TableStatus): bigint | undefined => lastBlock ?? watermark
+
+/** Blocks between the table and the source; unknown until the source's head was read. */
+const lag = (table: TableStatus): string => {
+  if (table.sourceHead === undefined) return "unknown"
+  const blocks = table.sourceHead.block - (newest(table) ?? -1n)
+  // The head was read a moment ago, and the table may have passed it since.
+  return String(blocks > 0n ? blocks : 0n)
+}
 
 /** A layer that needs a service of Ampsync and one of the app, and runs for as long as both live. */
 const reporter = Layer.effectDiscard(
@@ -30,7 +38,9 @@ const reporter = Layer.effectDiscard(
           tables.values(),
           (table) =>
             announcer.announce(
-              `${table.table}: ${table.rows} rows up to block ${table.head ?? "-"}, lag ${lag(table)}, ${table.phase}`
+              `${table.table}: ${table.rows} rows up to block ${newest(table) ?? "-"}, lag ${
+                lag(table)
+              }, ${table.phase}`
             ),
           { discard: true }
         )

@@ -25,7 +25,7 @@ export interface Options {
   readonly tiny: boolean
   /** Where the figures are written. */
   readonly json: string | undefined
-  /** A folder for the drawings of the batch size. */
+  /** A folder for the drawings of the chunk size. */
   readonly plot: string | undefined
   /** The programs that are measured: each a `main.js`. */
   readonly builds: ReadonlyArray<string>
@@ -43,7 +43,7 @@ export const HELP = `npm run bench -- [options]
   --main PATH      another build than dist/main.js; given twice, two builds take turns
   --floor psql     \\copy of an installed psql instead of a plain COPY of ours
   --json FILE      writes all figures
-  --plot DIR       draws how the adaptive batch size behaves
+  --plot DIR       draws how the adaptive chunk size behaves
   --minutes N      gives up after so long (90)`
 
 export class UsageError extends Error {}

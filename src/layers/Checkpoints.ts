@@ -6,8 +6,8 @@ import { Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 import { activityOf } from "./checkpoints/activity.ts"
-import { makeClaims } from "./checkpoints/claims.ts"
 import { bookkeepingDdl, missingRights } from "./checkpoints/ddl.ts"
+import { makeLeases } from "./checkpoints/leases.ts"
 import { makeLooks } from "./checkpoints/looks.ts"
 import { makeProgress } from "./checkpoints/progress.ts"
 import type { Row } from "./checkpoints/rows.ts"
@@ -57,8 +57,8 @@ const make = Effect.gen(function*() {
     heartbeat,
     activity: (table) => activityOf(writerId, table),
     ...makeLooks(run, databaseSchema),
-    ...makeClaims(run, databaseSchema, writer),
-    ...makeProgress(run, databaseSchema),
+    ...makeLeases(run, databaseSchema, writer),
+    ...makeProgress(run, databaseSchema, writer),
     ...makeStates(run, databaseSchema, writer)
   })
 })

@@ -17,6 +17,8 @@ import type { StreamRequest } from "../services/FlightClient.ts"
 import { FlightClient, FlightError } from "../services/FlightClient.ts"
 
 const SERVICE = "/arrow.flight.protocol.FlightService"
+/** A connection that is accepted and then silent never becomes ready. */
+const CONNECT_TIMEOUT_MILLIS = 10_000
 /** GetFlightInfo only plans; a DoGet has no deadline, because a stream at the tip is silent for as long as the chain is. */
 const INFO_TIMEOUT_MILLIS = 60_000
 const MAX_DETAIL_CHARS = 1_000
@@ -30,13 +32,9 @@ const PERMANENT: ReadonlySet<grpc.status> = new Set([
   grpc.status.PERMISSION_DENIED
 ])
 
-/** `FlightClient` over grpc-js: one HTTP/2 connection, one stream per query. */
+/** `FlightClient` over grpc-js: one HTTP/2 connection per query, so that no query shares the fate of another. */
 const make = Effect.gen(function*() {
   const config = yield* AmpsyncConfig
-  const client = yield* Effect.acquireRelease(
-    Effect.sync(() => connect(config.flightAddr, config.grpcMaxDecodeBytes)),
-    (client) => Effect.sync(() => client.close())
-  )
 
   const failed = (operation: FlightError["operation"], error: grpc.ServiceError) =>
     failure(operation, error, config.flightAddr)
@@ -49,7 +47,12 @@ const make = Effect.gen(function*() {
     return result
   }
 
-  const info = (sql: string, headers: Record<string, string>) =>
+  const connection = Effect.acquireRelease(
+    Effect.sync(() => connect(config.flightAddr, config.grpcMaxDecodeBytes)),
+    (client) => Effect.sync(() => client.close())
+  )
+
+  const info = (client: grpc.Client, sql: string, headers: Record<string, string>) =>
     Effect.callback<Buffer, FlightError>((resume) => {
       const call = client.makeUnaryRequest(
         `${SERVICE}/GetFlightInfo`,
@@ -58,25 +61,27 @@ const make = Effect.gen(function*() {
         Buffer.from(encodeFlightDescriptor({ type: DESCRIPTOR_CMD, cmd: encodeStatementQuery(sql) })),
         metadata(headers),
         { deadline: Date.now() + INFO_TIMEOUT_MILLIS },
-        (error, reply) => resume(error === null ? Effect.succeed(reply!) : Effect.fail(failed("GetFlightInfo", error)))
+        (error, reply) => {
+          clearTimeout(connecting)
+          resume(error === null ? Effect.succeed(reply!) : Effect.fail(failed("GetFlightInfo", error)))
+        }
       )
-      return Effect.sync(() => call.cancel())
+      const connecting = setTimeout(() => {
+        if (client.getChannel().getConnectivityState(false) === grpc.connectivityState.READY) return
+        resume(Effect.fail(unconnected(config.flightAddr)))
+        call.cancel()
+      }, CONNECT_TIMEOUT_MILLIS)
+      return Effect.sync(() => {
+        clearTimeout(connecting)
+        call.cancel()
+      })
     }).pipe(
       Effect.flatMap((reply) => Effect.fromResult(decodeFlightInfo(reply))),
       Effect.mapError((error) => error._tag === "FlightError" ? error : malformed("GetFlightInfo", error.message))
     )
 
-  const ticketOf = Effect.fnUntraced(function*(sql: string, headers: Record<string, string>) {
-    const { endpoints } = yield* info(sql, headers)
-    const [endpoint] = endpoints
-    if (endpoint === undefined || endpoints.length !== 1) {
-      return yield* malformed("GetFlightInfo", `the server offered ${endpoints.length} endpoints instead of one`)
-    }
-    return endpoint.ticket
-  })
-
-  const doGet = (ticket: Uint8Array) =>
-    serverStream(() =>
+  const doGet = (client: grpc.Client, ticket: Uint8Array) =>
+    Stream.unwrap(serverStream(() =>
       client.makeServerStreamRequest(
         `${SERVICE}/DoGet`,
         identity,
@@ -84,16 +89,36 @@ const make = Effect.gen(function*() {
         Buffer.from(encodeTicket(ticket)),
         metadata({}),
         {}
-      ), (error) => failed("DoGet", error))
+      ), (error) => failed("DoGet", error)))
+
+  const open = Effect.fnUntraced(function*(sql: string, headers: Record<string, string>) {
+    const client = yield* connection
+    const { endpoints, schema } = yield* info(client, sql, headers)
+    const [endpoint] = endpoints
+    if (endpoint === undefined || endpoints.length !== 1) {
+      return yield* malformed("GetFlightInfo", `the server offered ${endpoints.length} endpoints instead of one`)
+    }
+    return { schema, messages: doGet(client, endpoint.ticket) }
+  })
 
   return FlightClient.of({
-    schema: Effect.fn("FlightClient.schema")((sql: string) => Effect.map(info(sql, {}), (reply) => reply.schema)),
-    open: Effect.fn("FlightClient.open")(function*(request: StreamRequest) {
-      return yield* doGet(yield* ticketOf(request.sql, streamHeaders(request)))
-    }),
-    query: (sql) => Stream.unwrap(Effect.flatMap(ticketOf(sql, {}), doGet))
+    schema: Effect.fn("FlightClient.schema")((sql: string) =>
+      Effect.scoped(Effect.flatMap(connection, (client) => Effect.map(info(client, sql, {}), (reply) => reply.schema)))
+    ),
+    open: Effect.fn("FlightClient.open")((request: StreamRequest) => open(request.sql, streamHeaders(request))),
+    query: (sql) => Stream.unwrap(Effect.map(open(sql, {}), ({ messages }) => messages))
   })
 })
+
+const unconnected = (address: URL): FlightError =>
+  new FlightError({
+    operation: "GetFlightInfo",
+    status: "UNAVAILABLE",
+    detail: `no connection within ${
+      CONNECT_TIMEOUT_MILLIS / 1000
+    } s (at ${address.origin}, which AMP_FLIGHT_ADDR names)`,
+    retryable: true
+  })
 
 export const layer: Layer.Layer<FlightClient, never, AmpsyncConfig> = Layer.effect(FlightClient, make)
 
@@ -109,14 +134,14 @@ const connect = (address: URL, maxMessageBytes: number): grpc.Client => {
       "grpc.max_receive_message_length": maxMessageBytes,
       // The default window of 64 KiB caps a stream at 64 KiB per round trip; larger ones than 1 MiB gain nothing on loopback.
       "grpc-node.flow_control_window": 1024 * 1024,
-      // Between blocks the server says nothing: only pings tell silence from a peer that is gone.
-      "grpc.keepalive_time_ms": 20_000,
+      // Between blocks the server sends nothing: only pings tell silence from a peer that is gone. Gateways close connections
+      // that ping more often than once a minute.
+      "grpc.keepalive_time_ms": 60_000,
       "grpc.keepalive_timeout_ms": 10_000,
-      "grpc.keepalive_permit_without_calls": 1,
       // Our own schedule decides when to come back, so the channel must not wait longer than it.
       "grpc.initial_reconnect_backoff_ms": 250,
       "grpc.max_reconnect_backoff_ms": 5_000,
-      // One subchannel per client: two clients of one process never share, and close, each other's connection.
+      // Without it grpc-js would give all clients of the process one connection.
       "grpc.use_local_subchannel_pool": 1
     }
   )
@@ -214,12 +239,14 @@ const messageOf = (bytes: Buffer): Effect.Effect<[FlightData], FlightError> =>
   })
 
 const failure = (operation: FlightError["operation"], error: grpc.ServiceError, address: URL): FlightError => {
+  // grpc-js leaves the details out where it cannot read a message, as of an encoding that it lacks.
+  const details = error.details ?? ""
   // What a proxy answers while a server is replaced, in the clothes of a status that a server would mean for good.
-  const byProxy = error.details.startsWith("Received HTTP status code")
-  const tooLarge = error.code === grpc.status.RESOURCE_EXHAUSTED && /larger than max/i.test(error.details)
+  const byProxy = details.startsWith("Received HTTP status code")
+  const tooLarge = error.code === grpc.status.RESOURCE_EXHAUSTED && /larger than max/i.test(details)
   // What comes from no server, or perhaps from another one, is told with where it was looked for.
   const elsewhere = byProxy || error.code === grpc.status.UNAVAILABLE || error.code === grpc.status.DEADLINE_EXCEEDED
-  const words = (error.details || error.message).replace(/\.? Resolution note: $/, "").slice(0, MAX_DETAIL_CHARS)
+  const words = (details || error.message).replace(/\.? Resolution note: $/, "").slice(0, MAX_DETAIL_CHARS)
   return new FlightError({
     operation,
     status: grpc.status[error.code] ?? String(error.code),

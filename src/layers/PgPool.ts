@@ -1,5 +1,5 @@
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer, Option, Redacted, Schedule, Semaphore } from "effect"
+import { Effect, Layer, Redacted, Schedule, Semaphore } from "effect"
 import type { Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import type { SqlError } from "effect/sql"
@@ -7,10 +7,11 @@ import { SqlClient } from "effect/sql"
 import pg from "pg"
 import { backoff } from "../domain/backoff.ts"
 import type { DatabaseTarget } from "../domain/DatabaseTarget.ts"
-import { MAX_IDENTIFIER_BYTES } from "../domain/postgres/identifiers.ts"
+import { activityLiteral, beginTransaction } from "../domain/sql/transaction.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 import { classify } from "./pg-pool/classify.ts"
+import type { Pipeline } from "./pg-pool/Pipeline.ts"
 import { PooledConnection } from "./pg-pool/PooledConnection.ts"
 import { tlsAttempts } from "./pg-pool/tls.ts"
 
@@ -26,7 +27,7 @@ export interface PgPoolOptions {
 /** `PgPool` over the `pg` driver: effect's own driver refuses COPY. */
 const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolOptions) {
   const { database, maxDbConnections } = yield* AmpsyncConfig
-  const { pool, ssl } = yield* connectedPool(database, maxDbConnections)
+  const { isDirect, pool, ssl } = yield* connectedPool(database, maxDbConnections)
   // One connection stays free of transactions, so that a long one never keeps this process from saying it is alive.
   const transactions = yield* Semaphore.make(Math.max(1, maxDbConnections - 1))
 
@@ -39,26 +40,26 @@ const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolO
     isTransaction: (connection) => !(connection as PooledConnection).broken
   }).pipe(Effect.provide(Reactivity.layer))
 
-  const copyIn = Effect.fn("PgPool.copyIn")(function*(statement: string, pieces: ReadonlyArray<Uint8Array>) {
-    const open = yield* Effect.serviceOption(sql.transactionService)
-    if (Option.isNone(open)) return yield* Effect.die(new Error("I1: COPY outside a transaction"))
-    return yield* (open.value[0] as PooledConnection).copyIn(statement, pieces)
-  })
-
   const transaction: PgPool["Service"]["transaction"] = (activity, effect) =>
     sql.withTransaction(effect).pipe(
-      Effect.provideService(SqlClient.BeginTransaction, beginAs(activity)),
+      Effect.provideService(SqlClient.BeginTransaction, beginTransaction(activity)),
       transactions.withPermit
     )
 
-  const apart: PgPool["Service"]["apart"] = (activity, use) =>
+  const pipeline = Effect.gen(function*() {
+    yield* Effect.acquireRelease(transactions.take(1), () => transactions.release(1), { interruptible: true })
+    const connection = yield* lease(pool, stallMillis)
+    return yield* Effect.acquireRelease(Effect.sync(() => connection.pipeline(isDirect)), endPipeline)
+  })
+
+  const withDedicatedConnection: PgPool["Service"]["withDedicatedConnection"] = (activity, use) =>
     Effect.scoped(Effect.gen(function*() {
       const connection = yield* Effect.flatMap(newPool(database, 1, ssl), (pool) => lease(pool, stallMillis))
       yield* connection.execute(`SET application_name TO ${activityLiteral(activity)}; ${NO_TIMEOUTS}`, [], undefined)
       return yield* use((statement, params = []) => connection.execute(statement, params, undefined))
     }))
 
-  return PgPool.of({ sql, transaction, copyIn, apart })
+  return PgPool.of({ sql, transaction, pipeline, withDedicatedConnection })
 })
 
 export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> =>
@@ -66,13 +67,17 @@ export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.
 
 export const layer: Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> = layerWith({})
 
-const activityLiteral = (activity: string): string =>
-  pg.escapeLiteral(Buffer.from(activity).subarray(0, MAX_IDENTIFIER_BYTES).toString())
+/** What a stop grants a transaction whose end was sent. */
+const COMMIT_GRACE = "2 seconds"
 
-const beginAs = (activity: string): string =>
-  `BEGIN; SET LOCAL application_name TO ${activityLiteral(activity)}; SET LOCAL statement_timeout TO 0; ` +
-  // Behind a lock that long, coming back later is better than holding what others wait for.
-  "SET LOCAL lock_timeout TO '30s'"
+const endPipeline = (pipeline: Pipeline): Effect.Effect<void> =>
+  pipeline.answered.pipe(
+    // Inside of a finalizer: without this the limit could not end the wait.
+    Effect.interruptible,
+    Effect.timeoutOption(COMMIT_GRACE),
+    Effect.ignore,
+    Effect.andThen(Effect.sync(() => pipeline.isClean || pipeline.close("the connection was closed in a transaction")))
+  )
 
 const NO_TIMEOUTS = "SET statement_timeout TO 0; SET lock_timeout TO 0"
 
@@ -85,9 +90,18 @@ const NO_TIMEOUTS = "SET statement_timeout TO 0; SET lock_timeout TO 0"
 const connectedPool = (
   target: DatabaseTarget,
   max: number
-): Effect.Effect<{ readonly pool: pg.Pool; readonly ssl: Ssl }, SqlError.SqlError, Scope.Scope> => {
+): Effect.Effect<
+  { readonly pool: pg.Pool; readonly ssl: Ssl; readonly isDirect: boolean },
+  SqlError.SqlError,
+  Scope.Scope
+> => {
   const tryOut = (ssl: Ssl) =>
-    Effect.scoped(Effect.as(Effect.flatMap(newPool(target, 1, ssl), (pool) => lease(pool, STALL_MILLIS)), ssl))
+    newPool(target, 1, ssl).pipe(
+      Effect.flatMap((pool) => lease(pool, STALL_MILLIS)),
+      Effect.flatMap((connection) => connection.isDirect),
+      Effect.map((isDirect) => ({ isDirect, ssl })),
+      Effect.scoped
+    )
   const firstThatWorks = ([first, second]: ReturnType<typeof tlsAttempts>) =>
     // Only a refusal of the way itself calls for the other way; a database that is down is down either way.
     second === undefined ? tryOut(first) : Effect.catchIf(tryOut(first), refusesTransport, () => tryOut(second))
@@ -101,7 +115,7 @@ const connectedPool = (
         Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => mayHeal(input))))
       )
     ),
-    Effect.flatMap((ssl) => Effect.map(newPool(target, max, ssl), (pool) => ({ pool, ssl })))
+    Effect.flatMap((found) => Effect.map(newPool(target, max, found.ssl), (pool) => ({ pool, ...found })))
   )
 }
 

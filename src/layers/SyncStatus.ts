@@ -1,5 +1,6 @@
 import { Clock, Effect, Layer, Ref, SubscriptionRef } from "effect"
-import type { ReloadStatus, TableStatus } from "../services/SyncStatus.ts"
+import { initialStatus, nextStatus, type TableStatus } from "../domain/TableStatus.ts"
+import type { ReloadStatus } from "../services/SyncStatus.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 
 /** `SyncStatus` in memory. */
@@ -9,11 +10,11 @@ const make = Effect.gen(function*() {
   return SyncStatus.of({
     get: SubscriptionRef.get(tables),
     changes: SubscriptionRef.changes(tables),
-    update: (table, change) =>
-      SubscriptionRef.update(tables, (all) => {
-        const status = all.get(table) ?? unknownTable(table)
-        return new Map(all).set(table, { ...status, ...change(status) })
-      }),
+    record: (table, event) =>
+      SubscriptionRef.update(
+        tables,
+        (all) => new Map(all).set(table, nextStatus(all.get(table) ?? initialStatus(table), event))
+      ),
     remove: (table) => SubscriptionRef.update(tables, (all) => new Map([...all].filter(([name]) => name !== table))),
     reload: Ref.get(reload),
     reloaded: (reason) =>
@@ -29,16 +30,3 @@ const make = Effect.gen(function*() {
 })
 
 export const layer: Layer.Layer<SyncStatus> = Layer.effect(SyncStatus, make)
-
-const unknownTable = (table: string): TableStatus => ({
-  table,
-  phase: "starting",
-  rows: 0n,
-  rowsCommitted: 0,
-  blocksCommitted: 0n,
-  watermark: undefined,
-  head: undefined,
-  reorgs: 0,
-  unverified: false,
-  reason: undefined
-})

@@ -43,7 +43,7 @@ const make = Effect.gen(function*() {
   const build = Effect.fn("TableIndexes.build")(
     (table: string, wanted: WantedIndexes, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
       // Under the name of the table's transactions: where a build is in the way of an ALTER, whoever alters may end it.
-      pool.apart(checkpoints.activity(table), (run) =>
+      pool.withDedicatedConnection(checkpoints.activity(table), (run) =>
         Effect.gen(function*() {
           const [lock] = yield* run<{ locked: boolean }>(LOCK, [`ampsync indexes ${JSON.stringify([schema, table])}`])
           if (lock?.locked !== true) return false

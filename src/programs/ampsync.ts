@@ -74,7 +74,7 @@ const reportEnd = Effect.fnUntraced(function*(cause: Cause.Cause<never>) {
   const status = yield* SyncStatus
   yield* Effect.logError("The sync ended by itself", cause)
   for (const table of (yield* status.get).keys()) {
-    yield* status.update(table, () => ({ phase: "parked", reason: "the sync ended by itself; see the log" }))
+    yield* status.record(table, { _tag: "Parked", reason: "the sync ended by itself; see the log" })
   }
 })
 

@@ -1,7 +1,6 @@
-import { Clock, Effect, Ref, Schedule, Stream } from "effect"
+import { Clock, Effect, Ref, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
-import { SyncStatus } from "../services/SyncStatus.ts"
 import { type IndexEvent, TableIndexes } from "../services/TableIndexes.ts"
 import * as log from "./logLines.ts"
 
@@ -15,13 +14,12 @@ const patience = backoff("1 second", "60 seconds")
  *
  * It runs beside the sync and cannot disturb it: what fails here is said, and tried again where that may help.
  */
-export const buildIndexes = Effect.fn("buildIndexes")(function*({ name, settings }: TableSpec) {
-  const [indexes, status] = [yield* TableIndexes, yield* SyncStatus]
-  yield* status.changes.pipe(
-    Stream.filter((tables) => tables.get(name)?.phase === "caught up"),
-    Stream.take(1),
-    Stream.runDrain
-  )
+export const buildIndexes = Effect.fn("buildIndexes")(function*(
+  { name, settings }: TableSpec,
+  caughtUp: Effect.Effect<void>
+) {
+  const indexes = yield* TableIndexes
+  yield* caughtUp
   const told = yield* Ref.make(false)
   const work = Effect.gen(function*() {
     const { broken, missing, superfluous } = yield* indexes.plan(name, settings.indexes)

@@ -118,7 +118,7 @@ const tell = Effect.fnUntraced(
     yield* awaitTables(TABLE_NAMES, reachable)
   },
   Effect.scoped,
-  (following, screen, _, simulator) => Effect.andThen(following, prove(screen, simulator))
+  (following, screen, _, simulator) => Effect.andThen(following, acceptCandidate(screen, simulator))
 )
 
 /** Ends only where it is not all there is to see. */
@@ -136,7 +136,7 @@ const goLive = (screen: Screen, options: DemoOptions, chain: DemoChain) => {
     : Effect.andThen(screen.print(announce, say.stopHint), liveTip(chain, pace, onReorg))
 }
 
-const prove = Effect.fnUntraced(function*(screen: Screen, { chain }: Simulator) {
+const acceptCandidate = Effect.fnUntraced(function*(screen: Screen, { chain }: Simulator) {
   const canonical = canonicalRows(chain)
   const compare = (table: TableName) =>
     Effect.andThen(screen.show([say.comparing(table)]), compareTable(table, canonical))

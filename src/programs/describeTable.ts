@@ -12,12 +12,15 @@ export class UnreadableSchema extends Schema.TaggedError<UnreadableSchema>()("Un
   }
 }
 
-/** The columns of a table's query as the server plans it. */
-export const describeTable = Effect.fnUntraced(function*(table: TableSpec) {
-  const flight = yield* FlightClient
-  const bytes = yield* flight.schema(table.query.batch)
-  return yield* Effect.mapError(
+/** The columns of a query, from the server's description of it. */
+export const readSchema = (bytes: Uint8Array) =>
+  Effect.mapError(
     Effect.fromResult(decodeSchema(bytes)),
     (error) => new UnreadableSchema({ reason: error.message })
   )
+
+/** The columns of a table's query as the server plans it. */
+export const describeTable = Effect.fnUntraced(function*(table: TableSpec) {
+  const flight = yield* FlightClient
+  return yield* readSchema(yield* flight.schema(table.query.batch))
 })

@@ -77,6 +77,12 @@ export const trimmed = (table: string, rows: number) => `Deleted ${rows} provisi
 export const notTrimmed = (table: string, reason: string) => `Table '${table}' keeps its provisional rows: ${reason}`
 export const statesNotReported = (reason: string) =>
   `_ampsync_progress does not show the present states, trying again: ${reason}`
+export const reconnecting = (table: string, from: string, reason: string) =>
+  `Table '${table}': reconnecting from ${from}: ${reason}`
+export const diverged = (table: string, reason: string) =>
+  `Table '${table}': ${reason}. Set ON_CHAIN_RESET=resync to follow a development chain that was started again`
+export const headUnreadable = (reason: string) =>
+  `The lag of tables is not known, and they count as caught up once their streams are silent: ${reason}`
 export const crashed = (table: string, reason: string) => `Table '${table}' ended by a mistake of ampsync: ${reason}`
 export const indexEvent = {
   building: (table: string, index: string, _elapsedMillis: number) =>

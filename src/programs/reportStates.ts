@@ -1,7 +1,8 @@
 import { Cause, Clock, Effect, Exit, Ref, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
+import type { TableStatus } from "../domain/TableStatus.ts"
 import { Checkpoints, type TableState } from "../services/Checkpoints.ts"
-import { type ReloadStatus, SyncStatus, type TableStatus } from "../services/SyncStatus.ts"
+import { type ReloadStatus, SyncStatus } from "../services/SyncStatus.ts"
 import * as log from "./logLines.ts"
 
 /** Every commit is a change of `SyncStatus`; a look now and then sees the newest of them and keeps none. */
@@ -20,7 +21,7 @@ interface Seen extends Omit<TableState, "ageMillis"> {
 type States = ReadonlyMap<string, Seen>
 
 /**
- * Writes what `SyncStatus` says into the database whenever a phase or a reason is another one, in the background for as
+ * Writes what `SyncStatus` contains into the database whenever a phase, a reason or the head of the source is another one, in the background for as
  * long as the scope is open; at an end in good order, that it was one. Nothing waits for it and nothing fails by it (I4).
  */
 export const reportStates = Effect.gen(function*() {
@@ -80,7 +81,12 @@ export const reportStates = Effect.gen(function*() {
 const see = (tables: ReadonlyMap<string, TableStatus>, earlier: States, now: number): States => {
   const gone = [...earlier.keys()].filter((table) => !tables.has(table))
   const states = [
-    ...[...tables.values()].map(({ phase, reason, table }) => ({ table, state: phase, reason })),
+    ...[...tables.values()].map(({ phase, reason, sourceHead, table }) => ({
+      table,
+      state: phase,
+      reason,
+      sourceHead
+    })),
     ...gone.map((table) => ({ table, state: "removed" as const, reason: log.tableRemoved(table) }))
   ]
   return new Map(states.map((state) => {
@@ -89,5 +95,5 @@ const see = (tables: ReadonlyMap<string, TableStatus>, earlier: States, now: num
   }))
 }
 
-const isSame = (told: Seen | undefined, { reason, state }: Seen): boolean =>
-  told !== undefined && told.state === state && told.reason === reason
+const isSame = (told: Seen | undefined, { reason, sourceHead, state }: Seen): boolean =>
+  told !== undefined && told.state === state && told.reason === reason && told.sourceHead?.block === sourceHead?.block

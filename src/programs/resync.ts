@@ -57,11 +57,11 @@ export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOption
   const sink = yield* TableSink
   const identity = yield* checkpoints.recorded(table)
   if (Option.isNone(identity)) return yield* refuseUnrecorded(table)
-  const { history } = yield* checkpoints.look(identity.value)
+  const { watermark } = yield* checkpoints.look(identity.value)
   const { database: { database, host, port }, databaseSchema } = yield* AmpsyncConfig
   const place = `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
   const question = `Delete all rows of table "${table}" in ${place} (complete up to block ${
-    history.at(-1)?.block ?? "none"
+    watermark?.block ?? "none"
   }), to fill it again from the first block?`
   if (!yes && !(yield* ask(question))) return yield* Console.log("Nothing was changed.")
   yield* keepAlive
@@ -81,17 +81,16 @@ export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOption
 /** No checkpoint says what fills the table: there is none, or it is one of the first ampsync. */
 const refuseUnrecorded = Effect.fnUntraced(function*(table: string) {
   const checkpoints = yield* Checkpoints
-  const unknown = { table, dataset: "", version: undefined, fingerprint: "", positionColumn: "" }
-  const { isNew } = yield* Effect.catchTag(
-    checkpoints.look(unknown),
+  const { exists } = yield* Effect.catchTag(
+    checkpoints.look({ table, dataset: "" }),
     "TableRefused",
     ({ message }) => refuse(2, message)
   )
   return yield* refuse(
     2,
-    isNew
-      ? `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`
-      : `table "${table}" is gone and needs no resync: the next start creates it and fills it from the first block`
+    exists
+      ? `table "${table}" is gone and needs no resync: the next start creates it and fills it from the first block`
+      : `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`
   )
 })
 

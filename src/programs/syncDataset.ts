@@ -32,7 +32,7 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
   yield* Effect.logInfo(log.preparing(formatDatasetReference(manifest.dataset)))
   // A manifest before this one may have come no further than this.
   for (const name of (yield* status.get).keys()) yield* status.remove(name)
-  for (const { name } of manifest.tables) yield* status.update(name, () => ({ phase: "starting" }))
+  for (const { name } of manifest.tables) yield* status.record(name, { _tag: "Started" })
   const info = yield* admin.dataset(manifest.dataset).pipe(
     Effect.tapError((error) => error.retryable ? waiting(manifest, `${error.message}; trying again`) : Effect.void),
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.retryable))),
@@ -41,7 +41,7 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
   for (const { name } of manifest.tables) {
     if (info.tables.some((table) => table.name === name)) continue
     const version = `${info.namespace}/${info.name} ${info.version}`
-    yield* Effect.logInfo(`Table '${name}' has no namesake in dataset ${version}; its query alone says what it holds`)
+    yield* Effect.logInfo(`Table '${name}' is not a table of dataset ${version}; its columns come from the query`)
   }
   return { manifest, info } satisfies Generation
 })
@@ -49,13 +49,13 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
 const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {
   const status = yield* SyncStatus
   yield* Effect.logWarning(reason)
-  for (const { name } of tables) yield* status.update(name, () => ({ reason }))
+  for (const { name } of tables) yield* status.record(name, { _tag: "Waiting", reason })
 })
 
 const parkAll = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {
   const status = yield* SyncStatus
   for (const { name } of tables) {
     yield* Effect.logError(log.parked(name, reason))
-    yield* status.update(name, () => ({ phase: "parked", reason }))
+    yield* status.record(name, { _tag: "Parked", reason })
   }
 })

@@ -1,7 +1,5 @@
-import { Cause, Effect, FiberMap, Ref, Schedule, Semaphore } from "effect"
+import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, Semaphore } from "effect"
 import { backoff } from "../domain/backoff.ts"
-import { initialBatchSize } from "../domain/BatchSize.ts"
-import { resume } from "../domain/chain/approach.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
@@ -9,7 +7,9 @@ import { TableSink } from "../services/TableSink.ts"
 import { buildIndexes } from "./buildIndexes.ts"
 import { compareGenerations, type Generation } from "./Generation.ts"
 import * as log from "./logLines.ts"
-import { superviseTable } from "./superviseTable.ts"
+import { makeCopyBuffers } from "./table/CopyBuffers.ts"
+import { superviseTable } from "./table/superviseTable.ts"
+import { makeTableSession, type SharedByTables } from "./table/syncTable.ts"
 
 /** A database that is down is waited for, at most this long between two looks. */
 const patience = backoff("1 second", "30 seconds")
@@ -22,7 +22,11 @@ export const makeTableFibers = Effect.gen(function*() {
   const { maxConcurrentBatches } = yield* AmpsyncConfig
   const status = yield* SyncStatus
   const fibers = yield* FiberMap.make<string>()
-  const permits = yield* Semaphore.make(maxConcurrentBatches)
+  const shared: SharedByTables = {
+    permits: yield* Semaphore.make(maxConcurrentBatches),
+    buffers: makeCopyBuffers(maxConcurrentBatches),
+    unreadableHeads: new Set()
+  }
   const current = yield* Ref.make<Ref.Ref<Generation> | undefined>(undefined)
 
   const generation = Effect.flatMap(
@@ -33,23 +37,21 @@ export const makeTableFibers = Effect.gen(function*() {
   /** Invariant I3: the fiber that was there has come to its end, whatever it waited for, before another one may begin. */
   const stop = (name: string) => FiberMap.remove(fibers, name)
 
+  /** Parked tables wait for a change of the config. */
+  const parked = new Map<string, Ref.Ref<boolean>>()
+
   const start = Effect.fnUntraced(function*(table: TableSpec, inForce: Ref.Ref<Generation>) {
-    yield* status.update(table.name, () => ({ phase: "starting", reason: undefined }))
-    const session = {
-      table,
-      generation: inForce,
-      permits,
-      size: yield* Ref.make(initialBatchSize),
-      approach: yield* Ref.make(resume),
-      commits: yield* Ref.make(0)
-    }
+    yield* status.record(table.name, { _tag: "Started" })
+    const session = yield* makeTableSession(table, inForce, shared)
+    parked.set(table.name, session.isParked)
     yield* FiberMap.run(
       fibers,
       table.name,
       // The indexes are a child of the table's fiber: they end with it, and nothing that befalls them reaches it.
-      Effect.andThen(Effect.forkChild(buildIndexes(table)), superviseTable(session)).pipe(
-        Effect.catchCause((cause) => reportCrash(table.name, cause))
-      )
+      Effect.andThen(Effect.forkChild(buildIndexes(table, Deferred.await(session.caughtUp))), superviseTable(session))
+        .pipe(
+          Effect.catchCause((cause) => Effect.andThen(Ref.set(session.isParked, true), reportCrash(table.name, cause)))
+        )
     )
   })
 
@@ -61,8 +63,10 @@ export const makeTableFibers = Effect.gen(function*() {
   const apply = Effect.fn("applyGeneration")(function*(next: Generation) {
     const before = yield* generation
     const { changed, removed, started, unchanged } = compareGenerations(before, next)
-    const phases = yield* status.get
-    const retried = unchanged.filter(({ name }) => phases.get(name)?.phase === "parked")
+    const retried = yield* Effect.filter(unchanged, ({ name }) => {
+      const isParked = parked.get(name)
+      return isParked === undefined ? Effect.succeed(false) : Ref.get(isParked)
+    })
     const ending = [...removed, ...changed.map(({ name }) => name), ...retried.map(({ name }) => name)]
     yield* Effect.forEach(ending, stop, { concurrency: "unbounded", discard: true })
     // Only now: an attempt that was still at work must not write for the dataset of the next generation.
@@ -70,6 +74,7 @@ export const makeTableFibers = Effect.gen(function*() {
     yield* Ref.set(inForce, next)
     yield* Ref.set(current, inForce)
     for (const name of removed) {
+      parked.delete(name)
       yield* Effect.logWarning(log.tableRemoved(name))
       yield* status.remove(name)
       yield* FiberMap.run(fibers, name, retire(name))
@@ -109,5 +114,5 @@ const reportCrash = Effect.fnUntraced(function*(name: string, cause: Cause.Cause
   const status = yield* SyncStatus
   const reason = Cause.pretty(cause).split("\n")[0] ?? "unknown"
   yield* Effect.logError(log.crashed(name, Cause.pretty(cause)))
-  yield* status.update(name, () => ({ phase: "parked", reason }))
+  yield* status.record(name, { _tag: "Parked", reason })
 })

@@ -23,7 +23,7 @@ export const tryTable = Effect.fnUntraced(function*(generation: Generation, tabl
 const tryStream = Effect.fnUntraced(function*(table: TableSpec) {
   const flight = yield* FlightClient
   yield* flight.open({ sql: table.query.streaming, cursor: undefined }).pipe(
-    Effect.flatMap((messages) => Stream.runDrain(Stream.take(messages, 1))),
+    Effect.flatMap(({ messages }) => Stream.runDrain(Stream.take(messages, 1))),
     Effect.timeoutOption(FIRST_MESSAGE_WITHIN),
     Effect.scoped
   )

@@ -2,20 +2,26 @@
  * Remembers, per table, which blocks are durable in PostgreSQL, on which chain, and who may write.
  *
  * Owns the bookkeeping tables only: it never reads or writes user rows. Invariant I1: `advance` joins the transaction of
- * the rows it describes. Invariant I3: whoever does not hold the current epoch writes nothing.
+ * the rows it describes. Invariant I3: whoever does not hold the lease writes nothing.
  */
 import type { Effect, Option } from "effect"
 import { Context, Schema } from "effect"
 import type { SqlError } from "effect/sql"
-import type { Reorg } from "../domain/chain/Chunk.ts"
-import type { Known } from "../domain/chain/follow.ts"
-import type { Phase } from "./SyncStatus.ts"
+import type { Checkpoint } from "../domain/chain/Checkpoint.ts"
+import type { ReorgRecord } from "../domain/chain/Chunk.ts"
+import type { Watermark } from "../domain/chain/watermarks.ts"
+import type { Phase } from "../domain/TablePhase.ts"
+import type { SourceHeadBlock } from "../domain/TableStatus.ts"
 
-/** What a table is filled with; its dataset and name own it, the rest is recorded. */
-export interface TableIdentity {
+/** A table belongs to its dataset and its name. */
+export interface TableOwner {
   readonly table: string
   /** `namespace/name`. */
   readonly dataset: string
+}
+
+/** What a table is filled with: recorded when its lease is used, owned by nobody. */
+export interface TableIdentity extends TableOwner {
   readonly version: string | undefined
   /** Changes when the query does. */
   readonly fingerprint: string
@@ -25,35 +31,58 @@ export interface TableIdentity {
   readonly columns?: ReadonlyArray<string>
 }
 
-/** The right to write one table, and what it held when the right was taken. */
-export interface Claim extends Known {
+/** What a table was filled with last. */
+export type RecordedTable = Pick<TableIdentity, "fingerprint" | "positionColumn" | "columns">
+
+/** The right to write one table, and what was durable when it was taken. */
+export interface WriterLease {
   readonly table: string
   readonly epoch: bigint
   readonly commitSeq: bigint
+  readonly checkpoint: Checkpoint
   /** Rows durable in the table, provisional ones included. */
   readonly rows: bigint
   readonly provisionalRows: bigint
-  readonly positionColumn: string
-  /** No checkpoint existed: the data table is not ours yet. */
-  readonly isNew: boolean
-  /** Fingerprint of the query that filled the table so far, where it is another one. */
-  readonly earlierFingerprint: string | undefined
-  /** The columns that were recorded as made by us before; undefined where none were. */
-  readonly earlierColumns: ReadonlyArray<string> | undefined
+  /** Undefined where no table of this name was ever ours. */
+  readonly recorded: RecordedTable | undefined
+  /** A table of this name was there when the lease was taken, ours or not. */
+  readonly tableExists: boolean
 }
 
-/** What a claim would find, for whoever only looks. */
-export type Standing = Pick<Claim, "history" | "positionColumn" | "isNew" | "earlierFingerprint" | "earlierColumns">
+/** What a table is compared with before it is filled. */
+export interface CheckpointSummary {
+  /** A checkpoint of this name exists, be it one of the first ampsync. */
+  readonly exists: boolean
+  readonly watermark: Watermark | undefined
+  readonly recorded: RecordedTable | undefined
+}
 
 /** What one commit changes. */
 export interface Advance {
-  readonly known: Known
-  readonly reorgs: ReadonlyArray<Reorg>
+  readonly checkpoint: Checkpoint
+  readonly reorgs: ReadonlyArray<ReorgRecord>
   readonly rowsAdded: number
+  readonly rowsRemoved: number
   /** Rows above the watermark afterwards. */
   readonly provisionalRows: bigint
-  /** Unix seconds of the watermark's block, where the server says them. */
+  /** Unix seconds of the watermark's block, where the server reports them. */
   readonly blockTimestamp: number | undefined
+}
+
+/**
+ * The statements that surround the rows of a chunk, as text, so that a commit needs no round trip of its own.
+ *
+ * `fence` is the first statement of its transaction: it fails with a division by zero where the lease is no longer held.
+ * `advance` is the last one: it fails likewise where `fence` did not run before it in the same transaction.
+ */
+export interface CheckpointStatements {
+  readonly fence: (lease: WriterLease) => string
+  /** `lease` is what is held once the transaction is committed; `notify` is the payload of a NOTIFY in it. */
+  readonly advance: (
+    lease: WriterLease,
+    change: Advance,
+    notify: string | undefined
+  ) => { readonly statement: string; readonly lease: WriterLease }
 }
 
 /** What this process does with a table. */
@@ -62,6 +91,8 @@ export interface TableState {
   /** `removed`: the config names it no longer. `stopped`: the process came to its end in good order. */
   readonly state: Phase | "removed" | "stopped"
   readonly reason: string | undefined
+  /** The newest block of the source, where it is known. */
+  readonly sourceHead?: SourceHeadBlock | undefined
   /** Since it began; no point in time, because the clock of the database may be another one. */
   readonly ageMillis: number
 }
@@ -101,28 +132,28 @@ export class Checkpoints extends Context.Service<Checkpoints, {
   /** The name under which transactions on `table` show in `pg_stat_activity`. */
   readonly activity: (table: string) => string
   /** Takes the right to write a table, in the current transaction; the data table itself is the caller's to check. */
-  readonly claim: (identity: TableIdentity) => Effect.Effect<Claim, SqlError.SqlError | TableHeld | TableRefused>
+  readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRefused>
+  /** Records what the table is filled with from now on, in the current transaction. */
+  readonly record: (lease: WriterLease, identity: TableIdentity) => Effect.Effect<void, SqlError.SqlError | Fenced>
   /** Ends sessions that hang in a transaction on `table`: those of a writer no longer alive, and our own abandoned ones. */
   readonly evictStale: (table: string) => Effect.Effect<number, SqlError.SqlError>
-  /** What `claim` would find; whether another process writes the table makes no difference here. */
-  readonly look: (identity: TableIdentity) => Effect.Effect<Standing, SqlError.SqlError | TableRefused>
-  /** What a table was claimed as last; none where it has no checkpoint of ours. */
+  /** What `acquire` would find; whether another process writes the table makes no difference here. */
+  readonly look: (owner: TableOwner) => Effect.Effect<CheckpointSummary, SqlError.SqlError | TableRefused>
+  /** What a table was filled with last; none where it has no checkpoint of ours. */
   readonly recorded: (table: string) => Effect.Effect<Option.Option<TableIdentity>, SqlError.SqlError>
   /**
    * Forgets what was durable, in the current transaction: the table starts again from the first block, and the `rows` that
    * are still in it are provisional.
    */
-  readonly forget: (claim: Claim, rows: bigint) => Effect.Effect<Claim, SqlError.SqlError>
-  /**
-   * Records what the current transaction changes; the first statement of its transaction. The claim it returns holds once
-   * that transaction commits.
-   */
-  readonly advance: (claim: Claim, change: Advance) => Effect.Effect<Claim, SqlError.SqlError | Fenced>
-  /** Corrects the counts of `advance` by what only the deletion could tell, in the same transaction. */
-  readonly recount: (
-    claim: Claim,
-    counts: { readonly rowsRemoved: number; readonly provisionalRows: bigint }
-  ) => Effect.Effect<Claim, SqlError.SqlError>
+  readonly forget: (lease: WriterLease, rows: bigint) => Effect.Effect<WriterLease, SqlError.SqlError>
+  readonly statements: CheckpointStatements
+  /** Runs the statement of that name in the current transaction. */
+  readonly fence: (lease: WriterLease) => Effect.Effect<void, SqlError.SqlError | Fenced>
+  /** Runs the statement of that name in the current transaction, without a NOTIFY. */
+  readonly advance: (
+    lease: WriterLease,
+    change: Advance
+  ) => Effect.Effect<WriterLease, SqlError.SqlError | Fenced>
   /** Says that this process is alive. */
   readonly heartbeat: Effect.Effect<void, SqlError.SqlError>
   /** Says what this process does with these tables; what it said of others stays, and what other processes say. */

@@ -1,8 +1,8 @@
 /**
  * Runs queries on a Nozzle / Amp server over Arrow Flight SQL.
  *
- * Owns the connection and what a call needs (headers, tickets, keep-alive); it does not look into the messages: they leave
- * as the server sent them, in order, none dropped before a failure is told.
+ * Owns the connections, one per query, and what a call needs (headers, tickets, keep-alive, deadlines). It does not read the
+ * messages: they leave as the server sent them, in order, none dropped before a failure is reported.
  */
 import type { Effect, Scope, Stream } from "effect"
 import { Context, Schema } from "effect"
@@ -30,16 +30,25 @@ export class FlightError extends Schema.TaggedError<FlightError>()("FlightError"
   }
 }
 
+/** A streaming query on a connection of its own. */
+export interface FlightStream {
+  /** The columns the query yields, as the encapsulated IPC message of its schema. */
+  readonly schema: Uint8Array
+  /**
+   * The messages, from the same answer as the schema. The call is made when the stream runs, and cancelled when its scope
+   * closes; it ends when the server ends it. One message is read ahead.
+   */
+  readonly messages: Stream.Stream<FlightData, FlightError>
+}
+
 export class FlightClient extends Context.Service<FlightClient, {
   /** The columns a query yields, as the encapsulated IPC message of its schema. Nothing is executed. */
   readonly schema: (sql: string) => Effect.Effect<Uint8Array, FlightError>
   /**
-   * Opens a streaming query: the call is made when the effect runs, and cancelled when the scope closes. The stream ends
-   * when the server ends it. At most a few messages are read ahead.
+   * Opens a connection, which closes with the scope, and has a streaming query planned on it. Fails after 10 s without a
+   * connection, and after 60 s without a plan.
    */
-  readonly open: (
-    request: StreamRequest
-  ) => Effect.Effect<Stream.Stream<FlightData, FlightError>, FlightError, Scope.Scope>
-  /** Runs a query once over what the server has now. */
+  readonly open: (request: StreamRequest) => Effect.Effect<FlightStream, FlightError, Scope.Scope>
+  /** Runs a query once over what the server has now, on a connection of its own. */
   readonly query: (sql: string) => Stream.Stream<FlightData, FlightError>
 }>()("ampsync/services/FlightClient") {}

@@ -4,7 +4,7 @@
  * Owns connecting, pooling, transactions and COPY, and decides which failures may heal (`SqlError.isRetryable`). It knows
  * no table. No error carries a row value or a password: server texts that may quote values are replaced by their SQLSTATE.
  */
-import type { Effect } from "effect"
+import type { Effect, Scope } from "effect"
 import { Context } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 
@@ -12,6 +12,53 @@ export type RunStatement = <Row extends object>(
   statement: string,
   params?: ReadonlyArray<unknown>
 ) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
+
+/** What the server answers to one text of statements. */
+export interface PgAnswer {
+  /**
+   * Waits, without a time limit, until the text's COPY asks for data, or the whole text was carried out where it has none;
+   * gives the result of the statements before it.
+   */
+  readonly copying: Effect.Effect<PgResult, SqlError.SqlError>
+  /** Waits until the whole text was carried out. */
+  readonly done: Effect.Effect<PgResult, SqlError.SqlError>
+}
+
+/** What the statements of a text returned, in their order. */
+export interface PgResult {
+  /** The rows of all of them, each value as text. */
+  readonly rows: ReadonlyArray<ReadonlyArray<string | null>>
+  /** The command tag of each, such as `DELETE 3`. */
+  readonly tags: ReadonlyArray<string>
+}
+
+export interface SendOptions {
+  /** The last statement is a COPY, whose data follow. */
+  readonly endsInCopy?: boolean
+  /** A statement, counted from 0, that divides by zero to stop those behind it. */
+  readonly guard?: number
+}
+
+/**
+ * One connection whose messages are written at once and answered in order. After the first failure every effect fails with
+ * it, and nothing more is sent.
+ */
+export interface PgPipeline {
+  /**
+   * Whether a transaction may be sent behind one whose COMMIT is not answered. Poolers that lend a server per transaction take
+   * the texts of one transaction together, but hang on the next one.
+   */
+  readonly isDirect: boolean
+  /** Sends statements as one text. */
+  readonly send: (text: string, options?: SendOptions) => PgAnswer
+  /** Sends data of the COPY that the last text ends in; `written` is called once `bytes` may be written over. */
+  readonly copyData: (bytes: Uint8Array, written: () => void) => void
+  readonly copyDone: () => void
+  /** Waits until what was sent but not taken by the network is below the limit of a connection. */
+  readonly drained: Effect.Effect<void, SqlError.SqlError>
+  /** Whether what failed is the guard of a text. */
+  readonly isGuardFailure: (error: SqlError.SqlError) => boolean
+}
 
 export class PgPool extends Context.Service<PgPool, {
   /** Statements run on the connection of the transaction they are in, or on any. `bigint` columns arrive as text. */
@@ -25,19 +72,17 @@ export class PgPool extends Context.Service<PgPool, {
     effect: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | SqlError.SqlError, R>
   /**
-   * Sends `pieces` as the data of one `COPY ... FROM STDIN` inside the current transaction. Invariant I6: it completes, or
-   * fails and takes its transaction with it; interruption closes the connection rather than leave half a row.
+   * Lends a connection on which statements and COPY data are sent without awaiting their answers. Invariant I6: when the scope
+   * closes in the middle of a transaction, one whose end was sent has two seconds to be answered, and then the connection is
+   * closed, so that half a COPY never stays.
    */
-  readonly copyIn: (
-    statement: string,
-    pieces: ReadonlyArray<Uint8Array>
-  ) => Effect.Effect<void, SqlError.SqlError>
+  readonly pipeline: Effect.Effect<PgPipeline, SqlError.SqlError, Scope.Scope>
   /**
    * Lends a connection that is opened for it and closed after, outside of the pool: what lasts for hours there keeps nobody
    * waiting. No transaction surrounds its statements, and no timeout of the server ends them; what it is doing when it is
    * closed, the server does to the end. `activity` is its `application_name`.
    */
-  readonly apart: <A, E, R>(
+  readonly withDedicatedConnection: <A, E, R>(
     activity: string,
     use: (run: RunStatement) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | SqlError.SqlError, R>

@@ -1,35 +1,11 @@
 /**
  * What every table is doing now, for people and probes to read.
  *
- * Owns nothing durable: it is told by the fibers that sync, and forgets at the end of the process.
+ * Owns nothing durable, and nobody decides anything by it: events go in, and it is forgotten at the end of the process.
  */
 import type { Effect, Stream } from "effect"
 import { Context } from "effect"
-
-/**
- * `caught up`: what came is committed, and lately it was what the tip of a chain brings, be it nothing or a few blocks a moment;
- * it stays so from block to block, until a backlog comes or the connection is another one. `catching up`: there is a backlog,
- * or it is not known yet that there is none. `stalled`: several attempts without progress; it keeps trying. `parked`: nothing
- * but a change of the config will help. `standby`: another process writes this table.
- */
-export type Phase = "starting" | "catching up" | "caught up" | "retrying" | "stalled" | "parked" | "standby"
-
-export interface TableStatus {
-  readonly table: string
-  readonly phase: Phase
-  /** Rows in the table, provisional ones included. */
-  readonly rows: bigint
-  /** Rows and blocks committed by this process. */
-  readonly rowsCommitted: number
-  readonly blocksCommitted: bigint
-  readonly watermark: bigint | undefined
-  /** Last block of the newest range of which rows are committed. */
-  readonly head: bigint | undefined
-  readonly reorgs: number
-  readonly unverified: boolean
-  /** Why it is retrying, stalled, parked or standing by. */
-  readonly reason: string | undefined
-}
+import type { StatusEvent, TableStatus } from "../domain/TableStatus.ts"
 
 /** How the last change of the config, or of the dataset's version, was taken. */
 export interface ReloadStatus {
@@ -48,7 +24,8 @@ export class SyncStatus extends Context.Service<SyncStatus, {
   readonly get: Effect.Effect<ReadonlyMap<string, TableStatus>>
   /** The current state and every later one. */
   readonly changes: Stream.Stream<ReadonlyMap<string, TableStatus>>
-  readonly update: (table: string, change: (status: TableStatus) => Partial<TableStatus>) => Effect.Effect<void>
+  /** Records what happened to a table. */
+  readonly record: (table: string, event: StatusEvent) => Effect.Effect<void>
   /** The table is not synced any more. */
   readonly remove: (table: string) => Effect.Effect<void>
   /** Undefined before the first change. */

@@ -4,15 +4,15 @@
  * Owns the data table: its creation, its comparison with the query's columns, and the one transaction per chunk (I1).
  * It does not decide what to delete: the chunk says it.
  */
-import type { Effect } from "effect"
-import { Context } from "effect"
+import type { Effect, Scope } from "effect"
+import { Context, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
+import type { Checkpoint } from "../domain/chain/Checkpoint.ts"
 import type { Chunk } from "../domain/chain/Chunk.ts"
-import type { Known } from "../domain/chain/follow.ts"
-import type { CopyPlan } from "../domain/postgres/encodeCopy.ts"
+import type { RowEncoder } from "../domain/postgres/RowEncoder.ts"
 import type { TableSettings } from "../domain/TableSettings.ts"
-import type { Fenced, TableHeld, TableRefused } from "./Checkpoints.ts"
+import type { Fenced, TableHeld, TableOwner, TableRefused, WriterLease } from "./Checkpoints.ts"
 
 export interface TableRequest {
   readonly table: string
@@ -36,7 +36,7 @@ export interface TablePlan {
   readonly notes: ReadonlyArray<string>
 }
 
-/** A table whose rows are all owed their deletion: it holds none that anybody was promised. */
+/** A table whose rows are all to be deleted: none of them was promised to anybody. */
 export interface Emptying {
   /** The last block that was promised before. */
   readonly watermark: bigint | undefined
@@ -50,33 +50,77 @@ export interface Committed {
   readonly rowsRemoved: number
 }
 
+/** The table or a bookkeeping table is no longer what it was when the table was prepared: preparing it again tells why. */
+export class TableChanged extends Schema.TaggedError<TableChanged>()("TableChanged", {
+  table: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `table "${this.table}" was changed or dropped while it was synced: ${this.detail}`
+  }
+}
+
+export type WriteError = SqlError.SqlError | Fenced | TableChanged | TableRefused
+
+/**
+ * Transactions of one table on one connection, one after the other. Each begins with a fence and ends with the checkpoint, so
+ * that rows, deletion and checkpoint commit together (I1), and only while the lease is held (I3).
+ *
+ * Nothing is awaited but where it says so: a transaction whose end was sent may be followed by the next one at once.
+ */
+export interface ChunkTransactions {
+  /** Whether one may be opened while the end of the one before it is not answered. */
+  readonly mayOverlap: boolean
+  /** Opens a transaction and its COPY. Waits only where `deleteFrom` asks for a deletion, for as long as that takes. */
+  readonly open: (deleteFrom: Chunk["deleteFrom"]) => Effect.Effect<void, WriteError>
+  /**
+   * Sends COPY BINARY tuples, and waits while the network takes no more; `written` is called once `tuples` may be written over.
+   */
+  readonly copy: (tuples: Uint8Array, written: () => void) => Effect.Effect<void, WriteError>
+  /**
+   * Ends the transaction with the checkpoint of `chunk`; opens it before, without a COPY, where there was no row. The effect
+   * that comes out waits for the outcome.
+   */
+  readonly close: (chunk: Chunk) => Effect.Effect<Effect.Effect<Committed, WriteError>, WriteError>
+}
+
 /** A table ready to be written, by this process alone. */
 export interface TableWriter {
-  readonly plan: CopyPlan
+  readonly encoder: RowEncoder
   readonly rangeMode: boolean
-  /** What was durable when the right to write was taken. */
-  readonly known: Known
-  readonly rows: bigint
-  /** What `prepare` did or found that operators should hear of. */
+  /** What `prepare` did or found that operators should know. */
   readonly notes: ReadonlyArray<string>
+  /** Empty where the table was gone: then a stream that was opened from the lease's checkpoint is of no use. */
+  readonly checkpoint: Checkpoint
+  readonly rows: bigint
   /**
-   * Commits one chunk. After any failure the outcome is unknown: this writer must not be used again. It refuses rows that
-   * repeat the primary key that the config gives the table.
+   * Lends a connection for some transactions. After any failure the outcome of the last one is unknown: this writer must not
+   * be used again.
    */
-  readonly commit: (chunk: Chunk) => Effect.Effect<Committed, SqlError.SqlError | Fenced | TableRefused>
+  readonly transactions: Effect.Effect<ChunkTransactions, SqlError.SqlError, Scope.Scope>
+  /** What a failure means once it is known which blocks the transaction was about. */
+  readonly explain: (error: WriteError, chunk: Chunk) => WriteError
 }
 
 export class TableSink extends Context.Service<TableSink, {
-  /** Takes the right to write, creates the table or checks that it fits; nothing is lost where it does not. */
+  /** Takes the right to write a table; the table itself is not looked at yet. */
+  readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRefused>
+  /** Creates the table or checks that it fits; nothing is lost where it does not. */
   readonly prepare: (
+    lease: WriterLease,
     request: TableRequest
-  ) => Effect.Effect<TableWriter, SqlError.SqlError | TableHeld | TableRefused>
-  /** What `prepare` would do; fails with what it would fail with, except that a table that is held is no failure. */
+  ) => Effect.Effect<TableWriter, SqlError.SqlError | Fenced | TableRefused>
+  /**
+   * Waits, on a connection that nobody else wants, until no other session holds a lock that keeps rows from the table; fails
+   * after a minute.
+   */
+  readonly awaitUnlocked: (table: string) => Effect.Effect<void, SqlError.SqlError>
+  /** What `acquire` and `prepare` would do; fails with what they would fail with, except that a held table is no failure. */
   readonly plan: (request: TableRequest) => Effect.Effect<TablePlan, SqlError.SqlError | TableRefused>
   /** Takes the right to write and deletes the provisional rows; what is complete stays. Gives the rows removed. */
   readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRefused>
   /**
-   * Takes the right to write, and forgets in one transaction what was durable: every row is owed its deletion from then on,
+   * Takes the right to write, and forgets in one transaction what was durable: every row is to be deleted from then on,
    * by `deleteSome` or by the next start, and the table is filled from the first block.
    */
   readonly empty: (table: string) => Effect.Effect<Emptying, SqlError.SqlError | TableHeld | TableRefused>

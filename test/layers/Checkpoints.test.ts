@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer } from "effect"
+import { Context, Effect, Fiber, Layer, Option } from "effect"
+import { emptyCheckpoint } from "../../src/domain/chain/Checkpoint.ts"
 import type { Watermark } from "../../src/domain/chain/watermarks.ts"
 import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
 import { activityOf } from "../../src/layers/checkpoints/activity.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"
-import type { Advance, Claim, TableIdentity, TableState } from "../../src/services/Checkpoints.ts"
+import type { Advance, TableIdentity, TableState, WriterLease } from "../../src/services/Checkpoints.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { PgPool } from "../../src/services/PgPool.ts"
+import { hashOf } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import { type TestDatabase, testDatabase } from "../support/postgres.ts"
 import { testSettings } from "../support/testSettings.ts"
@@ -39,23 +41,33 @@ const identity = (table: string, dataset = "_/example"): TableIdentity => ({
   positionColumn: "_block_num"
 })
 
-const claimed = ({ checkpoints, pool }: Writer, table: string, dataset?: string) =>
-  pool.transaction(checkpoints.activity(table), checkpoints.claim(identity(table, dataset)))
+/** Acquires the lease of a table and records what the table is filled with. */
+const leased = ({ checkpoints, pool }: Writer, table: string, of: Partial<TableIdentity> = {}) => {
+  const recording = { ...identity(table), ...of }
+  return pool.transaction(
+    checkpoints.activity(table),
+    Effect.tap(checkpoints.acquire(recording), (lease) => checkpoints.record(lease, recording))
+  )
+}
 
-const hashOf = (block: bigint, fork = 0): string => `0x${fork}${block.toString(16).padStart(63, "0")}`
 const at = (block: bigint, fork = 0): Watermark => ({ block, hash: hashOf(block, fork) })
 
 const change = (history: ReadonlyArray<Watermark>, more: Partial<Advance> = {}): Advance => ({
-  known: { network: "anvil", origin: 0n, history, unverifiedFrom: undefined },
+  checkpoint: { network: "anvil", origin: 0n, history, unverifiedFrom: undefined },
   reorgs: [],
   rowsAdded: 10,
+  rowsRemoved: 0,
   provisionalRows: 0n,
   blockTimestamp: 1_700_000_000,
   ...more
 })
 
-const advanced = ({ checkpoints, pool }: Writer, claim: Claim, what: Advance) =>
-  pool.transaction(checkpoints.activity(claim.table), checkpoints.advance(claim, what))
+/** What the transaction of a chunk does to the bookkeeping. */
+const fenceAndAdvance = ({ checkpoints }: Writer, lease: WriterLease, what: Advance) =>
+  Effect.andThen(checkpoints.fence(lease), checkpoints.advance(lease, what))
+
+const advanced = (writer: Writer, lease: WriterLease, what: Advance) =>
+  writer.pool.transaction(writer.checkpoints.activity(lease.table), fenceAndAdvance(writer, lease, what))
 
 const stored = (database: TestDatabase, table: string) =>
   Effect.map(
@@ -130,22 +142,22 @@ describe("the bookkeeping tables", () => {
       yield* database.query("INSERT INTO _ampsync_checkpoints VALUES ('logs', 41, '2025-10-04T00:00:00Z')")
       yield* database.query("CREATE TABLE logs (block_num numeric PRIMARY KEY)")
       const writer = yield* preparedWriter(database)
-      const error = yield* Effect.flip(claimed(writer, "logs"))
+      const error = yield* Effect.flip(leased(writer, "logs"))
       assert.strictEqual(error._tag, "TableRefused")
       assert.include(error.message, "earlier ampsync")
       assert.include(error.message, "DATABASE_SCHEMA")
       const [row] = yield* database.query("SELECT max_block_num, writer, updated_at FROM _ampsync_checkpoints")
       assert.deepStrictEqual(row, { max_block_num: "41", writer: null, updated_at: new Date("2025-10-04T00:00:00Z") })
       // Another table is synced beside it.
-      const claim = yield* claimed(writer, "blocks")
-      assert.isTrue(claim.isNew)
+      const lease = yield* leased(writer, "blocks")
+      assert.isUndefined(lease.recorded)
     }))
 
   it.live("of a version that did not say states are extended, and views on _ampsync_progress stay", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
-      yield* claimed(writer, "logs")
+      yield* leased(writer, "logs")
       yield* database.query(
         `DROP VIEW _ampsync_progress; DROP TABLE _ampsync_states;
          ALTER TABLE _ampsync_writers DROP config_loaded_at, DROP reload_failed_at, DROP reload_reason;
@@ -161,7 +173,13 @@ describe("the bookkeeping tables", () => {
          ) r ON true;
          CREATE VIEW mine AS SELECT table_name, writer FROM _ampsync_progress`
       )
-      assert.lengthOf(yield* writer.checkpoints.pending, 3)
+      const pending = yield* writer.checkpoints.pending
+      assert.deepStrictEqual(pending.map((text) => text.split(/\s+/).slice(0, 2).join(" ")), [
+        "ALTER TABLE",
+        "CREATE TABLE",
+        "ALTER TABLE",
+        "CREATE OR"
+      ])
       yield* writer.checkpoints.ensure
       assert.lengthOf(yield* writer.checkpoints.pending, 0)
       assert.deepInclude(yield* told(database, "logs"), { state: "no process", reason: null, state_since: null })
@@ -207,32 +225,29 @@ describe("the bookkeeping tables", () => {
     }))
 })
 
-describe("a claim", () => {
+describe("a lease", () => {
   it.live("of a new table holds nothing, and the next one holds what was recorded", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
-      const claim = yield* claimed(writer, "logs")
-      assert.deepInclude(claim, {
-        isNew: true,
+      const lease = yield* leased(writer, "logs")
+      assert.deepInclude(lease, {
+        recorded: undefined,
         epoch: 1n,
         commitSeq: 0n,
         rows: 0n,
-        history: [],
-        positionColumn: "_block_num"
+        checkpoint: emptyCheckpoint
       })
       yield* database.query("CREATE TABLE logs ()")
-      const after = yield* advanced(writer, claim, change([at(9n)], { provisionalRows: 3n }))
-      const again = yield* claimed(writer, "logs")
+      const after = yield* advanced(writer, lease, change([at(9n)], { provisionalRows: 3n }))
+      const again = yield* leased(writer, "logs")
       assert.deepInclude(again, {
-        isNew: false,
+        recorded: { fingerprint: "f1", positionColumn: "_block_num" },
         epoch: 2n,
         commitSeq: 1n,
         rows: 10n,
         provisionalRows: 3n,
-        network: "anvil",
-        origin: 0n,
-        history: [at(9n)]
+        checkpoint: { network: "anvil", origin: 0n, history: [at(9n)], unverifiedFrom: undefined }
       })
       assert.strictEqual(after.commitSeq, 1n)
     }))
@@ -241,15 +256,15 @@ describe("a claim", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
-      const claim = yield* claimed(first, "logs")
-      const held = yield* Effect.flip(claimed(second, "logs"))
+      const lease = yield* leased(first, "logs")
+      const held = yield* Effect.flip(leased(second, "logs"))
       assert.strictEqual(held._tag, "TableHeld")
       yield* first.checkpoints.release("logs")
-      const taken = yield* claimed(second, "logs")
-      assert.strictEqual(taken.epoch, claim.epoch + 1n)
-      assert.strictEqual((yield* Effect.flip(claimed(first, "logs")))._tag, "TableHeld")
+      const taken = yield* leased(second, "logs")
+      assert.strictEqual(taken.epoch, lease.epoch + 1n)
+      assert.strictEqual((yield* Effect.flip(leased(first, "logs")))._tag, "TableHeld")
       yield* silence(database, first)
-      assert.strictEqual((yield* claimed(first, "logs")).epoch, claim.epoch + 2n)
+      assert.strictEqual((yield* leased(first, "logs")).epoch, lease.epoch + 2n)
       // Who is not the holder cannot release it.
       yield* second.checkpoints.release("logs")
       assert.isNotNull((yield* stored(database, "logs"))?.["writer"])
@@ -259,14 +274,14 @@ describe("a claim", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
-      const claim = yield* claimed(first, "logs")
+      const lease = yield* leased(first, "logs")
       const long = yield* Effect.forkScoped(first.pool.transaction(
         first.checkpoints.activity("logs"),
-        Effect.andThen(first.checkpoints.advance(claim, change([at(1n)])), Effect.never)
+        Effect.andThen(fenceAndAdvance(first, lease, change([at(1n)])), Effect.never)
       ))
       yield* eventually("the transaction runs", isInTransaction(database, first.checkpoints.activity("logs")))
       const began = Date.now()
-      assert.strictEqual((yield* Effect.flip(claimed(second, "logs")))._tag, "TableHeld")
+      assert.strictEqual((yield* Effect.flip(leased(second, "logs")))._tag, "TableHeld")
       assert.isBelow(Date.now() - began, 3_000, "it did not wait for the lock")
       yield* Fiber.interrupt(long)
     }))
@@ -275,20 +290,45 @@ describe("a claim", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
-      yield* claimed(writer, "logs", "_/theirs")
+      yield* leased(writer, "logs", { dataset: "_/theirs" })
       yield* database.query("CREATE TABLE logs ()")
-      const error = yield* Effect.flip(claimed(writer, "logs"))
+      const error = yield* Effect.flip(leased(writer, "logs"))
       assert.strictEqual(error._tag, "TableRefused")
       assert.include(error.message, "_/theirs")
       yield* database.query("DROP TABLE logs")
-      const claim = yield* claimed(writer, "logs")
-      assert.isFalse(claim.isNew, "what the checkpoint says of the old table is still to be forgotten")
-      const forgotten = yield* writer.pool.transaction(
-        "test",
-        writer.checkpoints.forget({ ...claim, positionColumn: "block_num" }, 0n)
-      )
-      assert.deepInclude(forgotten, { isNew: true, history: [], positionColumn: "block_num" })
-      assert.strictEqual((yield* claimed(writer, "logs")).positionColumn, "block_num")
+      const lease = yield* leased(writer, "logs", { positionColumn: "block_num" })
+      assert.isDefined(lease.recorded, "what the checkpoint says of the old table is still to be forgotten")
+      const forgotten = yield* writer.pool.transaction("test", writer.checkpoints.forget(lease, 0n))
+      assert.deepInclude(forgotten, {
+        checkpoint: emptyCheckpoint,
+        recorded: { fingerprint: "f1", positionColumn: "block_num" }
+      })
+      assert.strictEqual((yield* leased(writer, "logs")).recorded?.positionColumn, "block_num")
+    }))
+
+  it.live("of a table that was leased and never filled goes to whichever dataset asks next", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const { checkpoints, pool } = writer
+      yield* pool.transaction("test", checkpoints.acquire(identity("logs", "_/theirs")))
+      yield* database.query("CREATE TABLE logs ()")
+      assert.isTrue(Option.isNone(yield* checkpoints.recorded("logs")))
+      assert.isUndefined((yield* leased(writer, "logs")).recorded)
+      assert.strictEqual(Option.getOrThrow(yield* checkpoints.recorded("logs")).dataset, "_/example")
+    }))
+
+  it.live("I3 that ended records nothing of the table", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      const old = yield* leased(first, "logs")
+      yield* silence(database, second)
+      yield* leased(second, "logs")
+      const before = yield* database.query("SELECT * FROM _ampsync_checkpoints")
+      const record = first.checkpoints.record(old, { ...identity("logs"), fingerprint: "f2" })
+      assert.strictEqual((yield* Effect.flip(first.pool.transaction("test", record)))._tag, "Fenced")
+      assert.deepStrictEqual(yield* database.query("SELECT * FROM _ampsync_checkpoints"), before)
     }))
 })
 
@@ -305,9 +345,9 @@ describe("an advance", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
-      const old = yield* claimed(first, "logs")
+      const old = yield* leased(first, "logs")
       yield* silence(database, second)
-      const current = yield* claimed(second, "logs")
+      const current = yield* leased(second, "logs")
       // Nothing was committed yet: only the epoch tells the two apart.
       assert.strictEqual((yield* Effect.flip(advanced(first, old, change([at(4n)]))))._tag, "Fenced")
       yield* advanced(second, current, change([at(5n)]))
@@ -316,13 +356,24 @@ describe("an advance", () => {
       assert.deepStrictEqual(yield* stored(database, "logs"), before)
     }))
 
+  it.live("I3 without the fence in its transaction is refused", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const lease = yield* leased(writer, "logs")
+      const before = yield* stored(database, "logs")
+      const alone = writer.pool.transaction("test", writer.checkpoints.advance(lease, change([at(4n)])))
+      assert.strictEqual((yield* Effect.flip(alone))._tag, "Fenced")
+      assert.deepStrictEqual(yield* stored(database, "logs"), before)
+    }))
+
   it.live("I1 that was sent before cannot be applied a second time", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
-      const claim = yield* claimed(writer, "logs")
-      yield* advanced(writer, claim, change([at(5n)]))
-      assert.strictEqual((yield* Effect.flip(advanced(writer, claim, change([at(5n)]))))._tag, "Fenced")
+      const lease = yield* leased(writer, "logs")
+      yield* advanced(writer, lease, change([at(5n)]))
+      assert.strictEqual((yield* Effect.flip(advanced(writer, lease, change([at(5n)]))))._tag, "Fenced")
       assert.deepInclude(yield* stored(database, "logs"), { rows: "10", commit_seq: "1" })
     }))
 
@@ -330,20 +381,20 @@ describe("an advance", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
-      const claim = yield* claimed(writer, "logs")
-      const current = yield* advanced(writer, claim, change([at(5n)]))
+      const lease = yield* leased(writer, "logs")
+      const current = yield* advanced(writer, lease, change([at(5n)]))
       const before = yield* stored(database, "logs")
       const reorg = { firstBlock: 4n, replaced: at(5n), newHash: hashOf(6n, 1) }
       yield* Effect.flip(writer.pool.transaction(
         "test",
         Effect.andThen(
-          writer.checkpoints.advance(current, change([at(3n), at(6n, 1)], { reorgs: [reorg] })),
+          fenceAndAdvance(writer, current, change([at(3n), at(6n, 1)], { reorgs: [reorg] })),
           Effect.fail("afterwards")
         )
       ))
       assert.deepStrictEqual(yield* stored(database, "logs"), before)
       assert.lengthOf(yield* database.query("SELECT 1 FROM _ampsync_reorgs"), 0)
-      // The claim from before still holds: nothing happened.
+      // The lease from before still holds: nothing happened.
       yield* advanced(writer, current, change([at(3n), at(6n, 1)], { reorgs: [reorg] }))
       assert.deepInclude(yield* stored(database, "logs"), { max_block_num: "6", history: "3 6" })
     }))
@@ -352,12 +403,12 @@ describe("an advance", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
-      let claim = yield* claimed(writer, "logs")
+      let lease = yield* leased(writer, "logs")
       const histories = [[1n, 2n, 3n], [1n, 3n, 4n, 5n], [1n], [], [1n, 9n], [2n]]
       for (const [fork, blocks] of histories.entries()) {
         const history = blocks.map((block) => at(block, fork))
-        claim = yield* advanced(writer, claim, change(history))
-        assert.deepStrictEqual(claim.history, history)
+        lease = yield* advanced(writer, lease, change(history))
+        assert.deepStrictEqual(lease.checkpoint.history, history)
         const rows = yield* database.query<{ block: string; hash: string }>(
           "SELECT block_num AS block, hash FROM _ampsync_watermarks WHERE table_name = 'logs' ORDER BY block_num"
         )
@@ -369,54 +420,42 @@ describe("an advance", () => {
         })
       }
       // What another process reads is what this one holds.
-      assert.deepStrictEqual((yield* claimed(writer, "logs")).history, claim.history)
+      assert.deepStrictEqual((yield* leased(writer, "logs")).checkpoint.history, lease.checkpoint.history)
     }))
 
-  it.live("records each reorg, and a recount corrects its rows and those of no other transaction", () =>
+  it.live("records each reorg with the rows that its transaction removed", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
-      let claim = yield* claimed(writer, "logs")
-      const { checkpoints, pool } = writer
-      claim = yield* advanced(writer, claim, change([at(9n)], { rowsAdded: 100 }))
+      let lease = yield* leased(writer, "logs")
+      lease = yield* advanced(writer, lease, change([at(9n)], { rowsAdded: 100 }))
       for (const rowsRemoved of [7, 4]) {
         const reorg = { firstBlock: 8n, replaced: at(9n), newHash: hashOf(10n, 1) }
-        claim = yield* pool.transaction(
-          "test",
-          Effect.flatMap(
-            checkpoints.advance(claim, change([at(7n)], { reorgs: [reorg], rowsAdded: 0 })),
-            (advanced) => checkpoints.recount(advanced, { rowsRemoved, provisionalRows: 2n })
-          )
-        )
+        const what = change([at(7n)], { reorgs: [reorg], rowsAdded: 0, rowsRemoved, provisionalRows: 2n })
+        lease = yield* advanced(writer, lease, what)
       }
       // The deletion of provisional rows without a reorg belongs to no reorg.
-      claim = yield* pool.transaction(
-        "test",
-        Effect.flatMap(
-          checkpoints.advance(claim, change([at(7n)], { rowsAdded: 0 })),
-          (advanced) => checkpoints.recount(advanced, { rowsRemoved: 2, provisionalRows: 0n })
-        )
-      )
+      lease = yield* advanced(writer, lease, change([at(7n)], { rowsAdded: 0, rowsRemoved: 2 }))
       const reorgs = yield* database.query("SELECT first_block, depth, rows_removed FROM _ampsync_reorgs ORDER BY id")
       assert.deepStrictEqual(reorgs, [
         { first_block: "8", depth: "2", rows_removed: "7" },
         { first_block: "8", depth: "2", rows_removed: "4" }
       ])
       assert.deepInclude(yield* stored(database, "logs"), { rows: "87", provisional_rows: "0" })
-      assert.strictEqual(claim.rows, 87n)
+      assert.strictEqual(lease.rows, 87n)
     }))
 
   it.live("is told to people by the view _ampsync_progress", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
-      const claim = yield* claimed(writer, "logs")
-      yield* advanced(writer, claim, {
+      const lease = yield* leased(writer, "logs")
+      yield* advanced(writer, lease, {
         ...change([at(9n)], {
           provisionalRows: 4n,
           reorgs: [{ firstBlock: 8n, replaced: at(9n), newHash: hashOf(10n) }]
         }),
-        known: { network: "anvil", origin: 0n, history: [at(9n)], unverifiedFrom: 3n }
+        checkpoint: { network: "anvil", origin: 0n, history: [at(9n)], unverifiedFrom: 3n }
       })
       const [row] = yield* database.query<Record<string, unknown>>("SELECT * FROM _ampsync_progress")
       assert.deepInclude(row, {
@@ -470,7 +509,7 @@ describe("the state of a table", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
-      yield* claimed(first, "logs")
+      yield* leased(first, "logs")
       yield* second.checkpoints.report([saying("logs", "standby", "held")])
       yield* first.checkpoints.report([saying("logs", "caught up", undefined, 1_000)])
       assert.deepInclude(yield* told(database, "logs"), { state: "caught up" })
@@ -483,7 +522,7 @@ describe("the state of a table", () => {
       yield* first.checkpoints.release("logs")
       yield* second.checkpoints.report([saying("logs", "standby")])
       assert.deepInclude(yield* told(database, "logs"), { state: "parked" })
-      yield* claimed(second, "logs")
+      yield* leased(second, "logs")
       yield* second.checkpoints.report([saying("logs", "catching up")])
       assert.deepInclude(yield* told(database, "logs"), { state: "catching up" })
     }))
@@ -526,10 +565,10 @@ describe("a session that hangs in a transaction", () => {
         const names = ["logs", "blocks"]
         const hanging = yield* Effect.forEach(names, (name) =>
           Effect.gen(function*() {
-            const claim = yield* claimed(first, name)
+            const lease = yield* leased(first, name)
             const fiber = yield* Effect.forkScoped(Effect.exit(first.pool.transaction(
               first.checkpoints.activity(name),
-              Effect.andThen(first.checkpoints.advance(claim, change([at(1n)])), Effect.never)
+              Effect.andThen(fenceAndAdvance(first, lease, change([at(1n)])), Effect.never)
             )))
             yield* eventually("it hangs", isInTransaction(database, first.checkpoints.activity(name)))
             return fiber
@@ -543,7 +582,7 @@ describe("a session that hangs in a transaction", () => {
           Effect.map(isInTransaction(database, first.checkpoints.activity("logs")), (there) => !there)
         )
         assert.isTrue(yield* isInTransaction(database, first.checkpoints.activity("blocks")))
-        assert.strictEqual((yield* claimed(second, "logs")).epoch, 2n)
+        assert.strictEqual((yield* leased(second, "logs")).epoch, 2n)
         yield* Effect.forEach(hanging, (fiber) => Fiber.interrupt(fiber))
       }),
     40_000
@@ -553,19 +592,19 @@ describe("a session that hangs in a transaction", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
-      yield* claimed(first, "logs")
+      yield* leased(first, "logs")
       yield* first.checkpoints.release("logs")
       const { checkpoints, pool } = first
       yield* Effect.forkScoped(Effect.exit(
         pool.transaction(
           checkpoints.activity("logs"),
-          Effect.andThen(checkpoints.claim(identity("logs")), Effect.never)
+          Effect.andThen(checkpoints.acquire(identity("logs")), Effect.never)
         )
       ))
-      yield* eventually("the claim hangs", isInTransaction(database, checkpoints.activity("logs")))
+      yield* eventually("the lease hangs", isInTransaction(database, checkpoints.activity("logs")))
       yield* silence(database, second)
       assert.strictEqual(yield* second.checkpoints.evictStale("logs"), 1)
-      assert.strictEqual((yield* claimed(second, "logs")).epoch, 2n)
+      assert.strictEqual((yield* leased(second, "logs")).epoch, 2n)
     }))
 
   it.live("I3 is found under the longest and the strangest names of tables, and never under another's", () =>

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { status } from "@grpc/grpc-js"
 import { Context, Effect, Fiber, Layer, Result, Schedule, Stream } from "effect"
 import { decodeSchema } from "../../src/domain/arrow/decodeSchema.ts"
+import type { Cursor } from "../../src/domain/chain/BlockRange.ts"
 import { parseStreamMetadata } from "../../src/domain/chain/StreamMetadata.ts"
 import type { FlightData } from "../../src/domain/flight/FlightData.ts"
 import { layer } from "../../src/layers/FlightClient.ts"
@@ -29,7 +30,8 @@ const bench = (options: Partial<SimulatorOptions> = {}, more: Parameters<typeof 
 const SQL = "SELECT * FROM anvil.logs"
 const STREAM = `${SQL} SETTINGS stream = true`
 
-const open = (client: FlightClient["Service"], sql = STREAM) => Stream.unwrap(client.open({ sql, cursor: undefined }))
+const open = (client: FlightClient["Service"], sql = STREAM, cursor?: Cursor) =>
+  Stream.unwrap(Effect.map(client.open({ sql, cursor }), ({ messages }) => messages))
 
 const rangesOf = (messages: ReadonlyArray<FlightData>) =>
   messages.flatMap(({ appMetadata }) => Result.getOrThrow(parseStreamMetadata(appMetadata))?.ranges ?? [])
@@ -45,9 +47,7 @@ describe("the Flight client", () => {
           AMP_AUTH_TOKEN: "t0ken"
         })
         const hash = simulator.chain.hashAt(19n)!
-        const messages = yield* Stream.unwrap(
-          client.open({ sql: STREAM, cursor: { network: "anvil", number: 19n, hash } })
-        ).pipe(
+        const messages = yield* open(client, STREAM, { network: "anvil", number: 19n, hash }).pipe(
           Stream.takeUntil((message) => rangesOf([message])[0]?.start === 30n),
           Stream.runCollect
         )
@@ -170,14 +170,21 @@ describe("the Flight client", () => {
       assert.isBelow(arrivals[2]! - arrivals[0]!, 8_000_000, "two messages taken, about two more sent")
     }), 40_000)
 
-  it.live("is seen by the server to go when nobody wants the stream any more", () =>
+  it.live("has a connection for each stream, which is seen by the server to go when nobody wants the stream any more", () =>
     Effect.gen(function*() {
       const { client, simulator } = yield* bench()
-      const reading = yield* Effect.forkScoped(Stream.runDrain(open(client)))
-      yield* eventually("the stream is open", Effect.sync(() => simulator.faults.openStreams === 1))
-      yield* Fiber.interrupt(reading)
-      yield* eventually("the stream is closed", Effect.sync(() => simulator.faults.openStreams === 0), 5_000)
-      assert.strictEqual(simulator.faults.connections, 1, "the connection stays")
+      const { faults } = simulator
+      const [first, second] = [
+        yield* Effect.forkScoped(Stream.runDrain(open(client))),
+        yield* Effect.forkScoped(Stream.runDrain(open(client)))
+      ]
+      yield* eventually("the streams are open", Effect.sync(() => faults.openStreams === 2))
+      assert.strictEqual(faults.connections, 2, "each has a connection of its own")
+      yield* Fiber.interrupt(first)
+      yield* eventually("its connection is closed", Effect.sync(() => faults.connections === 1), 5_000)
+      assert.strictEqual(faults.openStreams, 1, "the other one goes on")
+      yield* Fiber.interrupt(second)
+      yield* eventually("nothing is open", Effect.sync(() => faults.openStreams + faults.connections === 0), 5_000)
     }))
 
   it.live("I8 refuses a message above the limit with a sentence that names GRPC_MAX_DECODE_MB, and does not ask for it again", () =>

@@ -140,8 +140,11 @@ describe("SourceHead", () => {
     it.live(`${dialect}: answers while a stream hangs`, () =>
       Effect.gen(function*() {
         const { check, flight, simulator } = yield* desk({ dialect, blocks: 30 })
-        const frames = yield* flight.open({ sql: "SELECT * FROM anvil.logs SETTINGS stream = true", cursor: undefined })
-        yield* Effect.forkScoped(Stream.runDrain(frames))
+        const { messages } = yield* flight.open({
+          sql: "SELECT * FROM anvil.logs SETTINGS stream = true",
+          cursor: undefined
+        })
+        yield* Effect.forkScoped(Stream.runDrain(messages))
         while (simulator.faults.messagesSent < 2) yield* Effect.sleep("10 millis")
         assert.strictEqual(simulator.faults.hangStreams(), 1)
         simulator.mine(4)

@@ -4,6 +4,7 @@ import { Client } from "pg"
 import { inject } from "vitest"
 import { indexName } from "../../src/domain/postgres/tableIndexes.ts"
 import type { IndexEvent } from "../../src/services/TableIndexes.ts"
+import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import type { TestDatabase } from "../support/postgres.ts"
 import { BLOCK, commitRows, field, readyBench, requestOf } from "./table-sink/bench.ts"
@@ -13,7 +14,7 @@ const fields = [BLOCK, field("note"), field("Other \"one\"")]
 /** A table `t` with a row. */
 const withTable = Effect.fnUntraced(function*(settings?: Parameters<typeof readyBench>[0]) {
   const all = yield* readyBench(settings)
-  const writer = yield* all.sink.prepare(requestOf("t", fields))
+  const writer = yield* prepareTable(all.sink, requestOf("t", fields))
   yield* commitRows(writer, fields, [[1n, "a", "b"]])
   const events: Array<string> = []
   const onEvent = ({ kind, name }: IndexEvent) => Effect.sync(() => void events.push(`${kind} ${name}`))
@@ -129,7 +130,7 @@ describe("indexes of a table", () => {
       yield* eventually("the build waits", Effect.map(building(database), (row) => row !== undefined))
       assert.strictEqual((yield* building(database))!.name, checkpoints.activity("t"))
       yield* checkpoints.heartbeat
-      const writer = yield* sink.prepare(requestOf("t", fields))
+      const writer = yield* prepareTable(sink, requestOf("t", fields))
       yield* commitRows(writer, fields, [[2n, "c", "d"]])
       assert.deepStrictEqual(yield* database.query("SELECT count(*)::int AS n FROM t"), [{ n: 2 }])
       yield* Effect.promise(() => old.query("ROLLBACK"))
@@ -155,11 +156,11 @@ describe("indexes of a table", () => {
       const attempt = yield* Effect.forkScoped(Effect.flip(build(["note"])))
       yield* eventually("the build waits", Effect.map(building(database), (row) => row !== undefined))
       const wider = requestOf("t", [...fields, field("more")])
-      const first = yield* Effect.flip(sink.prepare(wider))
+      const first = yield* Effect.flip(prepareTable(sink, wider))
       assert.strictEqual(first._tag, "SqlError")
       assert.isTrue((yield* Fiber.join(attempt)).isRetryable)
       yield* Effect.promise(() => old.query("ROLLBACK"))
-      yield* sink.prepare(wider)
+      yield* prepareTable(sink, wider)
       assert.isTrue(yield* build(["note"]))
     }))
 })

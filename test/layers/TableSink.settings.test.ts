@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { neverFilled, prepareTable } from "../support/chunks.ts"
 import type { TestDatabase } from "../support/postgres.ts"
 import {
   BINARY,
@@ -43,7 +44,7 @@ describe("a table whose columns are given types", () => {
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const columns = [override("value", "numeric(78,0)"), override("tx_hash", "text")]
-      const writer = yield* sink.prepare(requestOf("t", transactions, { columns }))
+      const writer = yield* prepareTable(sink, requestOf("t", transactions, { columns }))
       yield* commitRows(writer, transactions, [
         row(1n, 0n, "\u0001\u007f", "115792089237316195423570985008687907853269984665640564039457584007913129639935")
       ])
@@ -60,14 +61,14 @@ describe("a table whose columns are given types", () => {
   it.live("is refused when they are changed afterwards, in either direction", () =>
     Effect.gen(function*() {
       const { sink } = yield* readyBench()
-      yield* sink.prepare(requestOf("a", transactions, { columns: [override("value", "numeric(78,0)")] }))
-      yield* sink.prepare(requestOf("b", transactions))
+      yield* prepareTable(sink, requestOf("a", transactions, { columns: [override("value", "numeric(78,0)")] }))
+      yield* prepareTable(sink, requestOf("b", transactions))
       assert.include(
-        yield* refusalOf(sink.prepare(requestOf("a", transactions))),
+        yield* refusalOf(prepareTable(sink, requestOf("a", transactions))),
         "column \"value\" is numeric(78,0), the query yields text"
       )
       assert.include(
-        yield* refusalOf(sink.prepare(requestOf("b", transactions, { columns: [override("value", "numeric")] }))),
+        yield* refusalOf(prepareTable(sink, requestOf("b", transactions, { columns: [override("value", "numeric")] }))),
         "column \"value\" is text, the query yields numeric"
       )
     }))
@@ -77,7 +78,7 @@ describe("a table whose columns are given types", () => {
       const { database, sink } = yield* readyBench()
       const columns = [override("tx_hash", "bigint"), override("gas", "bigint")]
       const request = requestOf("t", transactions, { columns, primaryKey: ["tx_hash"] })
-      for (const attempt of [sink.prepare(request), sink.plan(request)]) {
+      for (const attempt of [prepareTable(sink, request), sink.plan(request)]) {
         const message = yield* refusalOf(
           attempt as typeof attempt & Effect.Effect<unknown, { _tag: string; message: string }>
         )
@@ -85,7 +86,7 @@ describe("a table whose columns are given types", () => {
         assert.include(message, "column \"gas\" as bigint: the query does not yield this column")
       }
       assert.deepStrictEqual(yield* database.query("SELECT to_regclass('t') AS t"), [{ t: null }])
-      assert.deepStrictEqual(yield* database.query("SELECT * FROM _ampsync_checkpoints"), [])
+      assert.deepStrictEqual(yield* neverFilled(database), ["t"])
     }))
 })
 
@@ -95,14 +96,14 @@ describe("a table with a primary key of its own", () => {
   it.live("has it, and the position stays indexed with the row index", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
-      const writer = yield* sink.prepare(requestOf("t", transactions, key))
+      const writer = yield* prepareTable(sink, requestOf("t", transactions, key))
       assert.deepStrictEqual(yield* keysOf(database), [
         "PRIMARY KEY (block_num, tx_index)",
         "UNIQUE (_block_num, _row_index)"
       ])
       yield* commitRows(writer, transactions, [row(1n, 0n, "a"), row(1n, 1n, "b"), row(2n, 0n, "c")])
       // Preparing it again finds it as it should be.
-      const again = yield* sink.prepare(requestOf("t", transactions, key))
+      const again = yield* prepareTable(sink, requestOf("t", transactions, key))
       assert.deepStrictEqual(again.notes, [])
       assert.strictEqual((yield* sink.plan(requestOf("t", transactions, key))).kind, "none")
     }))
@@ -110,7 +111,7 @@ describe("a table with a primary key of its own", () => {
   it.live("can be published, and its rewinds reach subscribers by that key", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
-      const writer = yield* sink.prepare(requestOf("t", transactions, key))
+      const writer = yield* prepareTable(sink, requestOf("t", transactions, key))
       const publication = `p_${database.schema}`
       yield* database.query(`CREATE PUBLICATION ${publication} FOR TABLE t`)
       yield* commitRows(writer, transactions, [row(1n, 0n, "a")])
@@ -128,9 +129,9 @@ describe("a table with a primary key of its own", () => {
   it.live("I7 is parked by a duplicate, with the key and the blocks and without values, and nothing is kept", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
-      const writer = yield* sink.prepare(requestOf("t", transactions, key))
+      const writer = yield* prepareTable(sink, requestOf("t", transactions, key))
       yield* commitRows(writer, transactions, [row(1n, 7_654_321n, "a")])
-      const next = yield* sink.prepare(requestOf("t", transactions, key))
+      const next = yield* prepareTable(sink, requestOf("t", transactions, key))
       const message = yield* refusalOf(
         commitRows(next, transactions, [row(2n, 7_654_321n, "b"), row(3n, 7_654_321n, "c"), row(3n, 7_654_321n, "d")])
       )
@@ -148,11 +149,11 @@ describe("a table with a primary key of its own", () => {
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const byHash = { primaryKey: ["tx_hash"] }
-      const writer = yield* sink.prepare(requestOf("t", transactions, byHash))
+      const writer = yield* prepareTable(sink, requestOf("t", transactions, byHash))
       yield* commitRows(writer, transactions, [row(1n, 0n, "a")])
       yield* database.query("UPDATE _ampsync_checkpoints SET max_block_num = NULL, watermark_hash = NULL")
       yield* database.query("DELETE FROM _ampsync_watermarks")
-      const again = yield* sink.prepare(requestOf("t", transactions, byHash))
+      const again = yield* prepareTable(sink, requestOf("t", transactions, byHash))
       yield* commitRows(again, transactions, [row(1n, 5n, "a")])
       assert.deepStrictEqual(yield* database.query("SELECT tx_index FROM t"), [{ tx_index: "5" }])
     }))
@@ -161,7 +162,7 @@ describe("a table with a primary key of its own", () => {
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const settings = { primaryKey: ["tx_hash", "to", "nowhere"], indexes: [["value"], ["missing", "_row_index"]] }
-      const message = yield* refusalOf(sink.prepare(requestOf("t", transactions, settings)))
+      const message = yield* refusalOf(prepareTable(sink, requestOf("t", transactions, settings)))
       assert.strictEqual(
         message,
         "table \"t\" is refused: primaryKey names column \"nowhere\", which the query does not yield; " +
@@ -174,8 +175,8 @@ describe("a table with a primary key of its own", () => {
   it.live("keeps it: another one, none, or the first one on a table without is refused", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
-      yield* sink.prepare(requestOf("own", transactions, key))
-      yield* sink.prepare(requestOf("plain", transactions))
+      yield* prepareTable(sink, requestOf("own", transactions, key))
+      yield* prepareTable(sink, requestOf("plain", transactions))
       const cases = [
         [
           "own",
@@ -191,38 +192,38 @@ describe("a table with a primary key of its own", () => {
         ]
       ] as const
       for (const [table, settings, words] of cases) {
-        assert.include(yield* refusalOf(sink.prepare(requestOf(table, transactions, settings))), words)
+        assert.include(yield* refusalOf(prepareTable(sink, requestOf(table, transactions, settings))), words)
       }
       assert.deepStrictEqual(yield* keysOf(database, "own"), [
         "PRIMARY KEY (block_num, tx_index)",
         "UNIQUE (_block_num, _row_index)"
       ])
       // Naming what every table has is no change.
-      yield* sink.prepare(requestOf("plain", transactions, { primaryKey: ["_block_num", "_row_index"] }))
+      yield* prepareTable(sink, requestOf("plain", transactions, { primaryKey: ["_block_num", "_row_index"] }))
     }))
 
   it.live("is refused when somebody dropped the index that rewinds need", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
-      yield* sink.prepare(requestOf("t", transactions, key))
+      yield* prepareTable(sink, requestOf("t", transactions, key))
       yield* database.query("ALTER TABLE t DROP CONSTRAINT t__block_num__row_index_key")
       assert.include(
-        yield* refusalOf(sink.prepare(requestOf("t", transactions, key))),
+        yield* refusalOf(prepareTable(sink, requestOf("t", transactions, key))),
         "its unique index on (\"_block_num\", \"_row_index\"), which rewinds need, is gone"
       )
       // An index on a part of the rows, or not in that order, is not that index.
       yield* database.query("CREATE UNIQUE INDEX ON t (_block_num, _row_index) WHERE _block_num > 5")
       yield* database.query("CREATE UNIQUE INDEX ON t (_row_index, _block_num)")
-      yield* refusalOf(sink.prepare(requestOf("t", transactions, key)))
+      yield* refusalOf(prepareTable(sink, requestOf("t", transactions, key)))
       yield* database.query("CREATE UNIQUE INDEX ON t (_block_num, _row_index) INCLUDE (value)")
-      yield* sink.prepare(requestOf("t", transactions, key))
+      yield* prepareTable(sink, requestOf("t", transactions, key))
     }))
 
   it.live("can be one in range mode", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const fields = [field("id", UINT32, false)]
-      yield* sink.prepare(requestOf("t", fields, { primaryKey: ["id"] }))
+      yield* prepareTable(sink, requestOf("t", fields, { primaryKey: ["id"] }))
       assert.deepStrictEqual(yield* keysOf(database), ["PRIMARY KEY (id)", "UNIQUE (_range_end, _row_index)"])
     }))
 })
@@ -238,23 +239,23 @@ describe("the comment of a table", () => {
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const comment = "it's \\ a \"table\"\n@name logs '' \\' é"
-      yield* sink.prepare(requestOf("t", transactions, { comment }))
+      yield* prepareTable(sink, requestOf("t", transactions, { comment }))
       assert.strictEqual(yield* commentOf(database), comment)
       assert.strictEqual((yield* sink.plan(requestOf("t", transactions, { comment }))).kind, "none")
       const changed = yield* sink.plan(requestOf("t", transactions, { comment: "new" }))
       assert.deepStrictEqual(changed.statements, [`COMMENT ON TABLE "${database.schema}"."t" IS E'new'`])
-      yield* sink.prepare(requestOf("t", transactions, { comment: "new" }))
+      yield* prepareTable(sink, requestOf("t", transactions, { comment: "new" }))
       assert.strictEqual(yield* commentOf(database), "new")
     }))
 
   it.live("is left alone where the config says nothing, and taken away where it is empty", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
-      yield* sink.prepare(requestOf("t", transactions))
+      yield* prepareTable(sink, requestOf("t", transactions))
       yield* database.query("COMMENT ON TABLE t IS 'by hand'")
-      yield* sink.prepare(requestOf("t", transactions))
+      yield* prepareTable(sink, requestOf("t", transactions))
       assert.strictEqual(yield* commentOf(database), "by hand")
-      yield* sink.prepare(requestOf("t", transactions, { comment: "" }))
+      yield* prepareTable(sink, requestOf("t", transactions, { comment: "" }))
       assert.isNull(yield* commentOf(database))
       assert.strictEqual((yield* sink.plan(requestOf("t", transactions, { comment: "" }))).kind, "none")
     }))

@@ -1,13 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Result } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, Result } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import type { IndexPlan } from "../../src/domain/postgres/tableIndexes.ts"
 import { noSettings } from "../../src/domain/TableSettings.ts"
 import { makeTableSpec } from "../../src/domain/TableSpec.ts"
-import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { buildIndexes } from "../../src/programs/buildIndexes.ts"
-import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
 
 const table = Result.getOrThrow(makeTableSpec("t", "SELECT a FROM b.c", { ...noSettings, indexes: [["a"]] }))
@@ -40,26 +38,20 @@ const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError>, plan = miss
         })
     })
     const logger = Logger.make(({ message }) => void lines.push(String(message)))
-    const layer = Layer.mergeAll(statusLayer, Layer.succeed(TableIndexes, indexes), Logger.layer([logger]))
+    const layer = Layer.mergeAll(Layer.succeed(TableIndexes, indexes), Logger.layer([logger]))
     return { builds, lines, layer }
   })
-
-const caughtUp = Effect.flatMap(SyncStatus, (status) => status.update("t", () => ({ phase: "caught up" })))
 
 describe("the indexes of a table", () => {
   it.effect("wait until it has caught up", () =>
     Effect.gen(function*() {
       const { builds, layer, lines } = yield* bench([])
       yield* Effect.gen(function*() {
-        const status = yield* SyncStatus
-        const fiber = yield* Effect.forkChild(buildIndexes(table))
-        for (const phase of ["starting", "catching up", "retrying", "standby"] as const) {
-          yield* status.update("t", () => ({ phase }))
-          yield* status.update("other", () => ({ phase: "caught up" }))
-          yield* TestClock.adjust("1 hour")
-        }
+        const caughtUp = yield* Deferred.make<void>()
+        const fiber = yield* Effect.forkChild(buildIndexes(table, Deferred.await(caughtUp)))
+        yield* TestClock.adjust("1 hour")
         assert.lengthOf(builds, 0)
-        yield* caughtUp
+        yield* Deferred.succeed(caughtUp, undefined)
         yield* Fiber.join(fiber)
         assert.deepStrictEqual(builds, [true])
         assert.include(lines.join("\n"), "Table 't' has index t_a")
@@ -70,8 +62,7 @@ describe("the indexes of a table", () => {
     Effect.gen(function*() {
       const { builds, layer, lines } = yield* bench([lost, lost, true])
       yield* Effect.gen(function*() {
-        yield* caughtUp
-        const fiber = yield* Effect.forkChild(buildIndexes(table))
+        const fiber = yield* Effect.forkChild(buildIndexes(table, Effect.void))
         yield* TestClock.adjust("10 minutes")
         yield* Fiber.join(fiber)
         assert.lengthOf(builds, 3)
@@ -84,8 +75,7 @@ describe("the indexes of a table", () => {
     Effect.gen(function*() {
       const { builds, layer, lines } = yield* bench([wrong])
       yield* Effect.gen(function*() {
-        yield* caughtUp
-        yield* buildIndexes(table)
+        yield* buildIndexes(table, Effect.void)
         assert.lengthOf(builds, 1)
         assert.include(lines.join("\n"), "Table 't' is synced, but an index could not be built: it is wrong")
       }).pipe(Effect.provide(layer))
@@ -95,8 +85,7 @@ describe("the indexes of a table", () => {
     Effect.gen(function*() {
       const { builds, layer } = yield* bench([false, false, true])
       yield* Effect.gen(function*() {
-        yield* caughtUp
-        const fiber = yield* Effect.forkChild(buildIndexes(table))
+        const fiber = yield* Effect.forkChild(buildIndexes(table, Effect.void))
         yield* TestClock.adjust("5 seconds")
         assert.lengthOf(builds, 1)
         yield* TestClock.adjust("20 seconds")
@@ -108,7 +97,7 @@ describe("the indexes of a table", () => {
   it.effect("need no connection where all are there", () =>
     Effect.gen(function*() {
       const { builds, layer } = yield* bench([], { ...missing, missing: [], superfluous: [] })
-      yield* Effect.andThen(caughtUp, buildIndexes(table)).pipe(Effect.provide(layer))
+      yield* buildIndexes(table, Effect.void).pipe(Effect.provide(layer))
       assert.lengthOf(builds, 0)
     }))
 })

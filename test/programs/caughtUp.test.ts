@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import type { Phase } from "../../src/services/SyncStatus.ts"
+import type { Phase } from "../../src/domain/TablePhase.ts"
 import type { Dialect } from "../../src/simulator/tables.ts"
 import { eventually } from "../support/eventually.ts"
 import { makeWorld, manifestOf, type WorldOptions } from "../support/world.ts"

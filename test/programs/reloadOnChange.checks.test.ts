@@ -10,17 +10,19 @@ import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import type { Generation } from "../../src/programs/Generation.ts"
 import { reloadOnChange } from "../../src/programs/reloadOnChange.ts"
 import { AdminApi, AdminApiError, type DatasetInfo } from "../../src/services/AdminApi.ts"
-import { Checkpoints, TableRefused } from "../../src/services/Checkpoints.ts"
-import { FlightClient, FlightError } from "../../src/services/FlightClient.ts"
+import { TableRefused } from "../../src/services/Checkpoints.ts"
+import { FlightError } from "../../src/services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../../src/services/ManifestSource.ts"
-import { SourceHead } from "../../src/services/SourceHead.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
-import { encapsulate, encodeSchema } from "../../src/simulator/arrowIpc.ts"
+import { checkpoints } from "../doubles/Checkpoints.ts"
+import { flightClient } from "../doubles/FlightClient.ts"
+import { recordedHead } from "../doubles/SourceHead.ts"
+import { schemaFrame } from "../support/frames.ts"
+import { nowhere } from "../support/nowhere.ts"
 import { testSettings } from "../support/testSettings.ts"
 
-const nowhere = { url: "postgresql://u:p@127.0.0.1:1/d", schema: "s", query: () => Effect.die("no database") }
 const manifestOf = (...tables: ReadonlyArray<string>) =>
   Result.getOrThrow(decodeManifest({
     name: "example",
@@ -29,12 +31,6 @@ const manifestOf = (...tables: ReadonlyArray<string>) =>
   }))
 const one = manifestOf("a")
 const info: DatasetInfo = { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [] }
-const schema = encapsulate(
-  encodeSchema([{ name: "block_num", type: { kind: "int", bits: 64, signed: false }, nullable: false }])
-)
-
-const message: FlightData = { dataHeader: schema, dataBody: new Uint8Array(0), appMetadata: new Uint8Array(0) }
-
 const down = new AdminApiError({
   operation: "dataset",
   dataset: "_/example",
@@ -72,7 +68,7 @@ interface Script {
   readonly plan?: (table: string, asked: number) => Effect.Effect<void, SqlError.SqlError | TableRefused>
   /** How long it takes until what must end has ended. */
   readonly applying?: Effect.Effect<void>
-  /** What the config comes to when it is loaded anew. */
+  /** What the config comes to when it is loaded again. */
   readonly load?: Effect.Effect<Manifest, LoadError>
   /** Puts the first manifest into force. */
   readonly begin?: (manifest: Manifest) => Effect.Effect<Generation, AdminApiError>
@@ -96,9 +92,9 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
           })
         )
     }),
-    Layer.mock(FlightClient, {
-      schema: () => Effect.suspend(() => Effect.as(script.describe?.(asked.flight++) ?? Effect.void, schema)),
-      open: () => Effect.succeed(script.stream ?? Stream.succeed(message))
+    flightClient({
+      describe: () => script.describe?.(asked.flight++) ?? Effect.void,
+      open: () => Effect.succeed(script.stream ?? Stream.succeed(schemaFrame))
     }),
     Layer.mock(TableSink, {
       plan: ({ table }) =>
@@ -112,11 +108,11 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
           })
         )
     }),
-    Layer.mock(Checkpoints, { activity: (table) => table }),
+    checkpoints(),
     Layer.mock(TableIndexes, {}),
-    Layer.mock(SourceHead, {}),
+    recordedHead().layer,
     Layer.succeed(ManifestSource, {
-      load: script.load ?? Effect.die("the config is not loaded anew"),
+      load: script.load ?? Effect.die("the config is not loaded again"),
       changes: Stream.fromQueue(changes)
     }),
     statusLayer,

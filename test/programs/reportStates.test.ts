@@ -4,8 +4,9 @@ import { TestClock } from "effect/testing"
 import { writeFile } from "node:fs/promises"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { reportStates } from "../../src/programs/reportStates.ts"
-import { Checkpoints, type TableState } from "../../src/services/Checkpoints.ts"
-import { type Phase, SyncStatus } from "../../src/services/SyncStatus.ts"
+import type { TableState } from "../../src/services/Checkpoints.ts"
+import { SyncStatus } from "../../src/services/SyncStatus.ts"
+import { checkpoints } from "../doubles/Checkpoints.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { eventually } from "../support/eventually.ts"
 import { holdLock } from "../support/holdLock.ts"
@@ -56,14 +57,19 @@ const reloads = ({ database }: World) =>
 const two = { blocks: "SELECT * FROM anvil.blocks", logs: "SELECT * FROM anvil.logs" }
 
 describe("_ampsync_progress", () => {
-  it.live("shows a table that is refused before it has a checkpoint as parked, and that it goes on when it may", () =>
+  it.live("shows a table that is refused before it was ever filled as parked, and that it goes on when it may", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 10, queries: two })
       yield* world.database.query("CREATE TABLE blocks (mine int)")
       const sync = yield* startSync(world.environment)
       const { reason } = yield* shows(world, "blocks", "parked", "did not create")
       assert.isTrue(sync.lines.some((line) => line.includes(reason!)), "it is the sentence of the log")
-      assert.lengthOf(yield* world.database.query("SELECT FROM _ampsync_checkpoints WHERE table_name = 'blocks'"), 0)
+      assert.lengthOf(
+        yield* world.database.query(
+          "SELECT FROM _ampsync_checkpoints WHERE table_name = 'blocks' AND position_column IS NOT NULL"
+        ),
+        0
+      )
       yield* shows(world, "logs", "caught up")
       yield* world.database.query("DROP TABLE blocks")
       yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
@@ -279,8 +285,7 @@ describe("what is written", () => {
     let down = false
     const services = yield* Layer.build(Layer.merge(
       statusLayer,
-      Layer.mock(Checkpoints, {
-        activity: () => "test",
+      checkpoints({
         report: (states) => down ? Effect.never : Effect.sync(() => void written.push(...states)),
         reportReload: () => Effect.void
       })
@@ -290,8 +295,18 @@ describe("what is written", () => {
     return {
       written,
       setDown: (now: boolean) => void (down = now),
-      is: (phase: Phase, reason?: string) => status.update("t", () => ({ phase, reason })),
-      commits: status.update("t", ({ rows }) => ({ phase: "catching up", rows: rows + 1n }))
+      fails: (reason: string) => status.record("t", { _tag: "Failed", attempts: 1, reason }),
+      parks: (reason: string) => status.record("t", { _tag: "Parked", reason }),
+      commits: status.record("t", {
+        _tag: "Committed",
+        rowsAdded: 1,
+        rowsRemoved: 0,
+        blocks: 1n,
+        watermark: 1n,
+        lastBlock: 1n,
+        reorgs: 0,
+        unverified: false
+      })
     }
   })
 
@@ -304,9 +319,9 @@ describe("what is written", () => {
         yield* it.commits
         yield* TestClock.adjust("1 second")
       }
-      yield* it.is("retrying", "a")
+      yield* it.fails("a")
       yield* TestClock.adjust("1 second")
-      yield* it.is("retrying", "b")
+      yield* it.fails("b")
       yield* TestClock.adjust("4 seconds")
       assert.deepStrictEqual(states(it.written), ["catching up", "retrying", "retrying"])
       assert.deepStrictEqual(it.written.map(({ reason }) => reason), [undefined, "a", "b"])
@@ -317,10 +332,10 @@ describe("what is written", () => {
       const it = yield* reporting
       it.setDown(true)
       for (const reason of ["a", "b", "c"]) {
-        yield* it.is("retrying", reason)
+        yield* it.fails(reason)
         yield* TestClock.adjust("1 minute")
       }
-      yield* it.is("parked", "d")
+      yield* it.parks("d")
       yield* TestClock.adjust("5 minutes")
       it.setDown(false)
       yield* TestClock.adjust("20 seconds")

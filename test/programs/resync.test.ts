@@ -6,6 +6,7 @@ import { layer as poolLayer } from "../../src/layers/PgPool.ts"
 import { layer as sinkLayer } from "../../src/layers/TableSink.ts"
 import { resync } from "../../src/programs/resync.ts"
 import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../layers/table-sink/bench.ts"
+import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import { holdLock } from "../support/holdLock.ts"
 import type { TestDatabase } from "../support/postgres.ts"
@@ -16,7 +17,7 @@ const columns = [BLOCK, field("note")]
 /** A table with rows up to block 2 that no process writes any more. */
 const filledTable = Effect.fnUntraced(function*() {
   const { checkpoints, database, sink } = yield* readyBench()
-  const writer = yield* sink.prepare(requestOf("t", columns))
+  const writer = yield* prepareTable(sink, requestOf("t", columns))
   yield* commitRows(writer, columns, [[0n, "a"], [1n, "b"], [2n, "c"]])
   yield* checkpoints.release("t")
   return database
@@ -114,7 +115,7 @@ describe("a resync", () => {
       // Longer than it takes to be taken for dead.
       for (let second = 0; second < 7; second += 1) {
         yield* Effect.sleep("1 second")
-        const error = yield* Effect.flip(other.sink.prepare(requestOf("t", columns)))
+        const error = yield* Effect.flip(prepareTable(other.sink, requestOf("t", columns)))
         assert.strictEqual(error._tag, "TableHeld", `second ${second}`)
       }
     }))
@@ -130,7 +131,7 @@ describe("a resync", () => {
       yield* Fiber.interrupt(fiber)
       assert.include(said.at(-1), "Stopped after 3 rows; the next start deletes the others and fills the table.")
       const other = yield* processOn(database)
-      yield* other.sink.prepare(requestOf("t", columns))
+      yield* prepareTable(other.sink, requestOf("t", columns))
     }))
 
   it.live("that is stopped waits for no lock", () =>

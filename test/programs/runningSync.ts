@@ -4,6 +4,7 @@ import { Context, Effect, Fiber, Layer, Logger, type Scope } from "effect"
 import { rename, writeFile } from "node:fs/promises"
 import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
 import { layerWith, type ManifestSourceOptions } from "../../src/layers/ManifestSource.ts"
+import { layerWith as sourceHeadLayer, type SourceHeadOptions } from "../../src/layers/SourceHead.ts"
 import { services } from "../../src/programs/ampsync.ts"
 import { sync } from "../../src/programs/sync.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
@@ -26,7 +27,7 @@ export interface RunningSync {
 /** It ends with the scope. */
 export const startSync = Effect.fnUntraced(function*(
   environment: SettingValues,
-  options: ManifestSourceOptions = {}
+  options: ManifestSourceOptions & { readonly sourceHead?: SourceHeadOptions } = {}
 ): Effect.fn.Return<RunningSync, never, Scope.Scope> {
   const lines: Array<string> = []
   const times: Array<number> = []
@@ -44,6 +45,7 @@ export const startSync = Effect.fnUntraced(function*(
   )
   const fiber = yield* Effect.forkScoped(sync.pipe(
     Effect.provide(layerWith(options)),
+    Effect.provide(sourceHeadLayer(options.sourceHead ?? {})),
     Effect.provide(logging),
     Effect.provideContext(context)
   ))
@@ -82,7 +84,9 @@ export const epochs = (world: World) =>
 
 /** Streams the server was asked to open so far, by table. */
 export const streamsOpened = (world: World, table: string): number =>
-  world.simulator.faults.calls.filter(({ call, sql }) => call === "DoGet" && sql.includes(`.${table}`)).length
+  world.simulator.faults.calls.filter(({ call, sql }) =>
+    call === "DoGet" && sql.includes(`.${table}`) && sql.includes("SETTINGS stream")
+  ).length
 
 /** Undefined where there is no such table yet. */
 export const rowsOf = Effect.fnUntraced(function*({ database }: World, table: string) {
@@ -99,6 +103,13 @@ export const holdsAll = (world: World, table: "blocks" | "transactions" | "logs"
   eventually(
     `table ${as} has every row`,
     Effect.map(rowsOf(world, as), (rows) => rows === world.simulator.chain.countRows(table, world.simulator.startBlock))
+  )
+
+/** Waits until the head of the source was read, for which the Admin API is asked where its table is. */
+export const knowsHead = (sync: RunningSync, table: string) =>
+  eventually(
+    `the head of table ${table}'s source is known`,
+    Effect.map(sync.status.get, (tables) => tables.get(table)?.sourceHead !== undefined)
   )
 
 /** Mines a block and sees it arrive: the stream that was there goes on. */

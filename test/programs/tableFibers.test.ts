@@ -7,20 +7,17 @@ import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import type { Generation } from "../../src/programs/Generation.ts"
 import { makeTableFibers } from "../../src/programs/tableFibers.ts"
 import { AdminApi } from "../../src/services/AdminApi.ts"
-import { Checkpoints, TableHeld, TableRefused } from "../../src/services/Checkpoints.ts"
-import { FlightClient, FlightError } from "../../src/services/FlightClient.ts"
-import { SourceHead } from "../../src/services/SourceHead.ts"
+import { TableHeld, TableRefused } from "../../src/services/Checkpoints.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { type TableRequest, TableSink } from "../../src/services/TableSink.ts"
-import { encapsulate, encodeSchema } from "../../src/simulator/arrowIpc.ts"
+import { checkpoints, leaseOf } from "../doubles/Checkpoints.ts"
+import { flightClient, flightError, type Messages } from "../doubles/FlightClient.ts"
+import { recordedHead } from "../doubles/SourceHead.ts"
+import { recordedWriter } from "../doubles/TableWriter.ts"
+import { nowhere } from "../support/nowhere.ts"
 import { testSettings } from "../support/testSettings.ts"
 
-const nowhere = { url: "postgresql://u:p@127.0.0.1:1/d", schema: "s", query: () => Effect.die("no database") }
-const schema = encapsulate(
-  encodeSchema([{ name: "block_num", type: { kind: "int", bits: 64, signed: false }, nullable: false }])
-)
-const lost = new FlightError({ operation: "DoGet", status: "UNAVAILABLE", detail: "injected", retryable: true })
 const noDatabase = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
 })
@@ -42,7 +39,7 @@ const generation = (tables: Readonly<Record<string, number>>, version = "0.1.0")
 
 interface Script {
   readonly prepare?: (request: TableRequest) => Effect.Effect<void, TableRefused>
-  readonly open?: Effect.Effect<Stream.Stream<never, FlightError>>
+  readonly open?: Effect.Effect<Messages>
   readonly trim?: (asked: number) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRefused>
 }
 
@@ -59,24 +56,18 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
   const services = yield* Layer.build(Layer.mergeAll(
     Layer.mock(AdminApi, {}),
     Layer.mock(TableIndexes, {}),
-    Layer.mock(SourceHead, {}),
-    Layer.mock(FlightClient, {
-      schema: () => Effect.succeed(schema),
-      open: () => script.open ?? Effect.succeed(Stream.never)
-    }),
+    recordedHead().layer,
+    flightClient({ open: () => script.open ?? Effect.succeed(Stream.never) }),
     Layer.mock(TableSink, {
-      prepare: (request) =>
-        Effect.as(noted(`${request.table} of ${request.version}`, script.prepare?.(request) ?? Effect.void), {
-          plan: { columns: [], position: { kind: "rangeEnd" as const }, textNul: "refuse" as const },
-          rangeMode: true,
-          known: { network: "anvil", origin: 0n, history: [], unverifiedFrom: undefined },
-          rows: 0n,
-          notes: [],
-          commit: () => Effect.succeed({ rowsRemoved: 0 })
-        }),
+      acquire: ({ table }) => Effect.succeed(leaseOf(table)),
+      prepare: (_, request) =>
+        Effect.as(
+          noted(`${request.table} of ${request.version}`, script.prepare?.(request) ?? Effect.void),
+          recordedWriter().writer
+        ),
       trim: (table) => noted(`trim of ${table}`, Effect.suspend(() => script.trim?.(trims++) ?? Effect.succeed(0)))
     }),
-    Layer.mock(Checkpoints, { activity: (table) => table, release: () => Effect.void }),
+    checkpoints(),
     statusLayer,
     testSettings(nowhere)
   ))
@@ -177,7 +168,7 @@ describe("the fibers of tables", () => {
 
   it.effect("of tables that are the same go by the newest config from their next attempt on", () =>
     Effect.gen(function*() {
-      const minute = Stream.fromEffect(Effect.andThen(Effect.sleep("1 minute"), Effect.fail(lost)))
+      const minute = Stream.fromEffect(Effect.andThen(Effect.sleep("1 minute"), Effect.fail(flightError())))
       const it = yield* fibers({ open: Effect.succeed(minute) })
       yield* it.apply(generation({ a: 1 }))
       yield* it.apply(generation({ a: 1 }, "0.2.0"))

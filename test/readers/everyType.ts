@@ -26,6 +26,7 @@ import {
   UINT32,
   UTF8
 } from "../layers/table-sink/bench.ts"
+import { prepareTable } from "../support/chunks.ts"
 
 export const ROWS = 12
 
@@ -76,7 +77,7 @@ export const everyTable = Effect.gen(function*() {
     ...named.map(() => row % 2 === 0 ? null : 7n).map((value, index) => value === null || index === 3 ? value : "7"),
     ...kinds.map((kind) => kind.type.kind !== "union" && random() < 0.3 ? null : tellable(() => kind.value(random)))
   ])
-  const writer = yield* all.sink.prepare(requestOf("everything", everyField, { comment: "all there is" }))
+  const writer = yield* prepareTable(all.sink, requestOf("everything", everyField, { comment: "all there is" }))
   yield* commitRows(writer, everyField, rows)
   const fields = [
     BLOCK,
@@ -88,7 +89,7 @@ export const everyTable = Effect.gen(function*() {
     columns: [override("tx_hash", "text"), override("value", "numeric(78,0)")],
     primaryKey: ["tx_hash", "log_index"]
   }
-  const owner = yield* all.sink.prepare(requestOf("owned", fields, settings))
+  const owner = yield* prepareTable(all.sink, requestOf("owned", fields, settings))
   yield* commitRows(owner, fields, [[1n, "\u0001", 0n, (2n ** 256n - 1n).toString()], [1n, "\u0001", 1n, "5"]])
   return all
 })

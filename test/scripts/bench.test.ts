@@ -81,10 +81,10 @@ describe("npm run bench", () => {
         }
       }
       assert.deepStrictEqual((await readdir(plots)).sort(), [
-        "batch-size-errors.svg",
-        "batch-size-slow-disk.svg",
-        "batch-size-slow-source.svg",
-        "batch-size-wide-rows.svg"
+        "chunk-size-errors.svg",
+        "chunk-size-slow-disk.svg",
+        "chunk-size-slow-source.svg",
+        "chunk-size-wide-rows.svg"
       ])
     } finally {
       await rm(directory, { recursive: true, force: true })

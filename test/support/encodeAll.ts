@@ -18,9 +18,15 @@ interface EncodedRows {
 /** Encodes all rows of a span through buffers of `bufferBytes`, as a caller that writes them to a socket does. */
 export const encodeAll = (
   plan: CopyPlan,
-  { batch, cursor, from, range, to }: EncodeInput,
+  input: EncodeInput,
   bufferBytes = 65_536,
   encoder: RowEncoder = makeRowEncoder(plan)
+): Result.Result<EncodedRows, EncodeError> => encodeWith(encoder, input, bufferBytes)
+
+export const encodeWith = (
+  encoder: RowEncoder,
+  { batch, cursor, from, range, to }: EncodeInput,
+  bufferBytes = 65_536
 ): Result.Result<EncodedRows, EncodeError> =>
   Result.gen(function*() {
     const bound = yield* encoder.bind(batch)

@@ -16,6 +16,8 @@ export interface Proxy {
   readonly cutOnReply: (text: string, times?: number) => void
   /** Passes nothing on any more, in neither direction, on every connection that has sent `text` since; none hears why. */
   readonly blackholeOnRequest: (text: string) => void
+  /** Reads nothing more of any client, as a server whose processes are stopped. */
+  readonly freeze: () => void
   /** Ends what was asked for; connections that were blackholed stay deaf. */
   readonly behave: () => void
 }
@@ -29,6 +31,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
     let cuts = 0
     let cut: { readonly text: string; times: number } | undefined
     let blackhole: string | undefined
+    let frozen = false
     const server = createServer({ noDelay: true }, (client) => {
       const upstream = connect({ host: "127.0.0.1", port, noDelay: true })
       let deaf = false
@@ -38,6 +41,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         sockets.delete(client)
       }
       sockets.add(client)
+      if (frozen) client.pause()
       for (const socket of [client, upstream]) socket.on("error", end).on("close", end)
       client.on("data", (bytes) => {
         if (blackhole !== undefined && bytes.includes(blackhole)) deaf = true
@@ -84,9 +88,15 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       blackholeOnRequest: (text) => {
         blackhole = text
       },
+      freeze: () => {
+        frozen = true
+        for (const socket of sockets) socket.pause()
+      },
       behave: () => {
         cut = undefined
         blackhole = undefined
+        frozen = false
+        for (const socket of sockets) socket.resume()
       }
     }
   })

@@ -1,13 +1,15 @@
 /**
- * A small language to tell what a server says: `data(0, 10), watermark(10), reorg(8, 12)`.
+ * A small language for what a server sends: `data(0, 10), watermark(10), reorg(8, 12)`.
  *
  * Blocks are named by number and branch, such as `7a`; a reorg puts branch `b` in the place of `a`.
  */
-import type { Approach } from "../../src/domain/chain/approach.ts"
-import { resume } from "../../src/domain/chain/approach.ts"
 import type { BlockRange } from "../../src/domain/chain/BlockRange.ts"
-import type { ChainEvent, FollowOptions, FollowState, Known, Step, Verdict } from "../../src/domain/chain/follow.ts"
-import { follow, startFollowing } from "../../src/domain/chain/follow.ts"
+import type { Checkpoint } from "../../src/domain/chain/Checkpoint.ts"
+import type { Followed, FollowOptions, FollowState, Refusal, Verdict } from "../../src/domain/chain/followFrame.ts"
+import { followFrame, startFollowing } from "../../src/domain/chain/followFrame.ts"
+import type { ResumeStrategy } from "../../src/domain/chain/resumeStrategy.ts"
+import { resume } from "../../src/domain/chain/resumeStrategy.ts"
+import type { RowBatch, TableEvent } from "../../src/domain/chain/TableEvent.ts"
 import type { History, Watermark } from "../../src/domain/chain/watermarks.ts"
 
 export const network = "anvil"
@@ -43,13 +45,13 @@ export const range = (start: number, end: number, on = "a", parent: string | und
 })
 
 export type Message =
-  | { readonly says: "range"; readonly ranges: ReadonlyArray<BlockRange>; readonly rows: number }
-  | { readonly says: "complete"; readonly end: number | undefined; readonly rows: number }
-  | { readonly says: "nothing"; readonly rows: number }
+  | { readonly kind: "range"; readonly ranges: ReadonlyArray<BlockRange>; readonly rows: number }
+  | { readonly kind: "complete"; readonly end: number | undefined; readonly rows: number }
+  | { readonly kind: "nothing"; readonly rows: number }
 
 /** Rows of a range. `parent` "" leaves the hash of the block before out. */
 export const data = (start: number, end: number, on = "a", parent: string = on): Message => ({
-  says: "range",
+  kind: "range",
   ranges: [range(start, end, on, parent)],
   rows: 1
 })
@@ -64,29 +66,29 @@ export const keepAlive = (start: number, end: number, on = "a", parent: string =
 })
 
 /** amp: the range in progress, which ends at `end`, is complete. */
-export const watermark = (end: number): Message => ({ says: "complete", end, rows: 0 })
+export const watermark = (end: number): Message => ({ kind: "complete", end, rows: 0 })
 
-/** amp: tables without data files say so and end. */
-export const noData: Message = { says: "complete", end: undefined, rows: 0 }
+/** amp: a table without data files declares nothing complete. */
+export const noData: Message = { kind: "complete", end: undefined, rows: 0 }
 
 /** A schema or dictionary message. */
-export const schema: Message = { says: "nothing", rows: 0 }
+export const schema: Message = { kind: "nothing", rows: 0 }
 
 /** A message such as no server should send. */
 export const odd = (message: {
-  readonly says: "range" | "nothing"
+  readonly kind: "range" | "nothing"
   readonly ranges?: ReadonlyArray<BlockRange>
   readonly rows?: number
 }): Message => ({ ranges: [], rows: 0, ...message })
 
-export interface Teller {
+export interface Scenario {
   readonly dialect: "nozzle" | "amp"
   /** Names of the stored watermarks, oldest first. */
   readonly stored?: ReadonlyArray<string>
   readonly origin?: number
-  readonly asking?: Approach
+  readonly strategy?: ResumeStrategy
   readonly options?: Partial<FollowOptions>
-  /** The answer to every look-up of a block; without it the scenario ends there. */
+  /** The answer to every check of a block; without it the scenario ends there. */
   readonly verdict?: Verdict
   readonly unverifiedFrom?: number
 }
@@ -95,81 +97,95 @@ export interface Outcome {
   /** One line per event, in order. */
   readonly lines: ReadonlyArray<string>
   readonly state: FollowState
-  /** Where the next connection is to be opened, if this one is given up. */
-  readonly next: Approach | undefined
+  /** How the next connection is to be opened, if this one is given up. */
+  readonly next: ResumeStrategy | undefined
 }
 
-/** What `follow` makes of a connection on which these messages come. */
-export const hear = (teller: Teller, ...messages: ReadonlyArray<Message>): Outcome => {
-  const known: Known = {
-    network: teller.stored === undefined ? undefined : network,
-    origin: teller.stored === undefined ? undefined : BigInt(teller.origin ?? 0),
-    history: history(...(teller.stored ?? [])),
-    unverifiedFrom: teller.unverifiedFrom === undefined ? undefined : BigInt(teller.unverifiedFrom)
+/** The durable state of a table with these watermarks, oldest first. */
+export const checkpoint = (...names: ReadonlyArray<string>): Checkpoint => ({
+  network,
+  origin: 0n,
+  history: history(...names),
+  unverifiedFrom: undefined
+})
+
+/** What `followFrame` makes of a connection on which these messages come. */
+export const run = (scenario: Scenario, ...messages: ReadonlyArray<Message>): Outcome => {
+  const stored: Checkpoint = {
+    network: scenario.stored === undefined ? undefined : network,
+    origin: scenario.stored === undefined ? undefined : BigInt(scenario.origin ?? 0),
+    history: history(...(scenario.stored ?? [])),
+    unverifiedFrom: scenario.unverifiedFrom === undefined ? undefined : BigInt(scenario.unverifiedFrom)
   }
-  const options = { rangeMode: false, retentionBlocks: 128, onChainReset: "park" as const, ...teller.options }
-  let state = startFollowing(known, options, teller.asking ?? resume)
+  const options = { rangeMode: false, retentionBlocks: 128, onChainReset: "park" as const, ...scenario.options }
+  let state = startFollowing(stored, options, scenario.strategy ?? resume)
   const lines: Array<string> = []
   for (const message of messages) {
-    const step = stepOf(teller, state, message)
-    lines.push(...linesOf(step, message.rows))
-    if (step._tag !== "Advance") return { lines, state, next: step._tag === "Reconnect" ? step.approach : undefined }
-    state = step.completed?.state ?? step.state
+    const step = follow(scenario, state, message)
+    lines.push(...linesOf(step))
+    if (step._tag !== "Followed") {
+      return { lines, state, next: step._tag === "ReconnectFrom" ? step.strategy : undefined }
+    }
+    state = step.state
   }
   return { lines, state, next: undefined }
 }
 
-const stepOf = ({ dialect, verdict }: Teller, state: FollowState, message: Message): Step => {
-  if (message.says === "nothing") return follow(state, undefined, message.rows)
-  const current = message.says === "complete" && message.end !== undefined ? state.current : undefined
-  if (message.says === "complete" && message.end !== undefined && current?.end !== BigInt(message.end)) {
+type Step = Followed<RowBatch> | Refusal
+
+const follow = ({ dialect, verdict }: Scenario, state: FollowState, message: Message): Step => {
+  const batch = { rows: message.rows }
+  if (message.kind === "nothing") {
+    return followFrame(state, { metadata: undefined, batch: message.rows === 0 ? undefined : batch })
+  }
+  const current = message.kind === "complete" && message.end !== undefined ? state.current : undefined
+  if (message.kind === "complete" && message.end !== undefined && current?.end !== BigInt(message.end)) {
     throw new Error(`the range in progress does not end at ${message.end}`)
   }
-  const ranges = message.says === "range" ? message.ranges : current === undefined ? [] : [current]
-  const metadata = { ranges, complete: dialect === "nozzle" ? undefined : message.says === "complete" }
-  const step = follow(state, metadata, message.rows)
-  return step._tag === "Verify" && verdict !== undefined ? follow(state, metadata, message.rows, verdict) : step
+  const ranges = message.kind === "range" ? message.ranges : current === undefined ? [] : [current]
+  const metadata = { ranges, complete: dialect === "nozzle" ? undefined : message.kind === "complete" }
+  const step = followFrame(state, { metadata, batch })
+  return step._tag === "Verify" && verdict !== undefined ? followFrame(state, { metadata, batch }, verdict) : step
 }
 
-const linesOf = (step: Step, rows: number): ReadonlyArray<string> => {
+const linesOf = (step: Step): ReadonlyArray<string> => {
   switch (step._tag) {
-    case "Advance": {
-      const lines = step.events.flatMap(lineOf)
-      const current = step.state.current
-      if (rows > 0 && current !== undefined) lines.push(`rows ${current.start}..${current.end}`)
-      if (step.completed !== undefined) lines.push(completedLine(step.completed.range))
-      return lines
-    }
+    case "Followed":
+      return step.events.flatMap(lineOf)
     case "Verify":
-      return [`look up ${nameOf(step.watermark)}`]
-    case "Reconnect":
-      return [approachLine(step.approach)]
-    case "Breach":
+      return [`verify ${nameOf(step.watermark)}`]
+    case "ReconnectFrom":
+      return [strategyLine(step.strategy)]
+    case "Violation":
       return [step.reason]
-    case "AnotherChain":
-      return ["another chain"]
+    case "ChainMismatch":
+      return ["chain mismatch"]
   }
 }
 
-const lineOf = (event: ChainEvent): Array<string> => {
-  if (event._tag === "Range") return []
-  if (event._tag === "Watermark") return [completedLine(event.range)]
-  const { deleteFrom, watermark } = event
-  return [
-    deleteFrom === undefined ? "delete everything" : `delete from ${deleteFrom}`,
-    ...(watermark === undefined ? [] : [`go on from ${nameOf(watermark)}`])
-  ]
+const lineOf = (event: TableEvent): Array<string> => {
+  switch (event._tag) {
+    case "RangeStarted":
+      return []
+    case "Rows":
+      return [`rows ${event.range.start}..${event.range.end}`]
+    case "Watermark":
+      return [`complete up to ${nameOf({ block: event.range.end, hash: event.range.hash })}`]
+    case "Reorg":
+      return [
+        event.deleteFrom === undefined ? "delete everything" : `delete from ${event.deleteFrom}`,
+        ...(event.watermark === undefined ? [] : [`go on from ${nameOf(event.watermark)}`])
+      ]
+  }
 }
 
-const completedLine = ({ end, hash }: BlockRange): string => `complete up to ${nameOf({ block: end, hash })}`
-
-const approachLine = (approach: Approach): string => {
-  switch (approach.kind) {
+const strategyLine = (strategy: ResumeStrategy): string => {
+  switch (strategy.kind) {
     case "resume":
-      return approach.resets === 0 ? "ask again" : "ask again, to be sure"
+      return strategy.resets === 0 ? "reconnect" : "reconnect, to be sure"
     case "restart":
-      return "ask for everything"
+      return "reconnect from the first block"
     case "probe":
-      return `ask from ${nameOf(approach.asked)}`
+      return `reconnect from ${nameOf(strategy.asked)}`
   }
 }

@@ -23,9 +23,14 @@ export const upTo = (history: History, block: bigint): History => {
   return length === history.length ? history : history.slice(0, length)
 }
 
-/** Appends the next watermark and thins; an entry at or above it is replaced by it. */
-export const append = (history: History, watermark: Watermark, retentionBlocks: number): History =>
-  thin([...upTo(history, watermark.block - 1n), watermark], retentionBlocks)
+/** Thinning walks through all entries, and may as well come now and then: so many more than necessary are kept meanwhile. */
+const THIN_EVERY = 32
+
+/** Appends the next watermark, and thins now and then; an entry at or above it is replaced by it. */
+export const append = (history: History, watermark: Watermark, retentionBlocks: number): History => {
+  const appended = [...upTo(history, watermark.block - 1n), watermark]
+  return appended.length % THIN_EVERY === 0 ? thin(appended, retentionBlocks) : appended
+}
 
 /**
  * Keeps every watermark of the last `retentionBlocks` blocks, of the older ones exponentially fewer, and always the first.
@@ -51,15 +56,19 @@ export const thin = (history: History, retentionBlocks: number): History => {
 }
 
 /**
- * Where to look for the newest canonical entry once `refuted` is known to be orphaned and `proved` (if any) to be
- * canonical: back from the newest in doubling steps until one is proved, then by bisection. Indices into the history;
- * undefined when the oldest entry itself is refuted.
+ * Where to look for the newest canonical entry once `rejected` is known to be orphaned and `accepted` (if any) to be
+ * canonical: back from the newest in doubling steps until one is accepted, then by bisection. Indices into the history;
+ * undefined when the oldest entry itself is rejected.
  */
-export const nextProbe = (refuted: number, proved: number | undefined, newest: number): number | undefined => {
-  if (proved !== undefined) return refuted - proved <= 1 ? proved : proved + Math.floor((refuted - proved) / 2)
-  if (refuted === 0) return undefined
-  const distance = Math.max(1, newest - refuted) * 2
-  return refuted === newest ? newest - 1 : Math.max(0, newest - distance)
+export const nextProbe = (rejected: number, accepted: number | undefined, newest: number): number | undefined => {
+  if (accepted !== undefined) {
+    return rejected - accepted <= 1
+      ? accepted
+      : accepted + Math.floor((rejected - accepted) / 2)
+  }
+  if (rejected === 0) return undefined
+  const distance = Math.max(1, newest - rejected) * 2
+  return rejected === newest ? newest - 1 : Math.max(0, newest - distance)
 }
 
 export const isSameWatermark = (a: Watermark | undefined, b: Watermark | undefined): boolean =>

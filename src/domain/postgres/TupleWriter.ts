@@ -16,7 +16,8 @@ export class TupleWriter {
   readonly #writers: ReadonlyArray<FieldWriter>
   readonly #inRangeMode: boolean
   readonly #ownBytes: number
-  #boundPerRow = 0
+  // Not 0: a full buffer divided by it would be no number.
+  #boundPerRow = 1
   #credit = FIRST_CREDIT
 
   constructor(writers: ReadonlyArray<FieldWriter>, inRangeMode: boolean) {

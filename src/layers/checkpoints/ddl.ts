@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { SqlError } from "effect/sql"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
-import { STALE } from "./claims.ts"
+import { STALE } from "./leases.ts"
 import type { Run } from "./rows.ts"
 
 /** A failure that names the GRANT to run, where this role lacks a right that a sync cannot do without. */
@@ -70,7 +70,7 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: stri
     const changes = missingColumns(columns, table, later)
     if (changes.length > 0) statements.push(`ALTER TABLE ${quoted}.${table} ${changes.join(", ")}`)
   }
-  if (!columns.has("_ampsync_progress.state")) statements.push(progressView(quoted))
+  if (!columns.has("_ampsync_progress.lag_blocks")) statements.push(progressView(quoted))
   return statements
 })
 
@@ -107,7 +107,8 @@ const otherTables: ReadonlyArray<readonly [table: string, definition: string, la
   [
     "_ampsync_states",
     `table_name text, writer text, state text NOT NULL, reason text, since timestamptz NOT NULL,
-     PRIMARY KEY (table_name, writer)`
+     PRIMARY KEY (table_name, writer)`,
+    [["source_head", "bigint"], ["source_head_at", "timestamptz"]]
   ],
   [
     "_ampsync_watermarks",
@@ -133,7 +134,9 @@ const progressView = (schema: string): string =>
      c.watermark_at, clock_timestamp() - c.watermark_at AS watermark_age, c.block_at, c.rows, c.provisional_rows,
      c.unverified_from IS NOT NULL AS unverified, c.writer, w.heartbeat_at AS writer_seen_at,
      r.seen_at AS last_reorg_at, r.first_block AS last_reorg_block, r.depth AS last_reorg_depth,
-     coalesce(s.state, 'no process') AS state, s.reason, s.state_since
+     coalesce(s.state, 'no process') AS state, s.reason, s.state_since, s.source_head, s.source_head_at,
+     CASE WHEN s.source_head IS NOT NULL
+       THEN greatest(s.source_head - coalesce(c.max_block_num, c.origin_block - 1, -1), 0) END AS lag_blocks
    FROM (
      SELECT table_name FROM ${schema}._ampsync_checkpoints UNION SELECT table_name FROM ${schema}._ampsync_states
    ) t
@@ -145,7 +148,9 @@ const progressView = (schema: string): string =>
    LEFT JOIN LATERAL (
      SELECT CASE WHEN counts THEN said.state ELSE 'no process' END AS state,
        CASE WHEN counts THEN said.reason ELSE 'last said: ' || said.state || coalesce(': ' || said.reason, '') END AS reason,
-       CASE WHEN counts THEN said.since ELSE coalesce(by.heartbeat_at, said.since) END AS state_since
+       CASE WHEN counts THEN said.since ELSE coalesce(by.heartbeat_at, said.since) END AS state_since,
+       CASE WHEN counts THEN said.source_head END AS source_head,
+       CASE WHEN counts THEN said.source_head_at END AS source_head_at
      FROM ${schema}._ampsync_states said
      LEFT JOIN ${schema}._ampsync_writers by USING (writer)
      CROSS JOIN LATERAL (SELECT said.state IN ('removed', 'stopped') AS ended) AS last

@@ -1,30 +1,25 @@
 /** What only reads the bookkeeping: for plans, and for whoever works on a table without its config. */
 import { Effect, Option } from "effect"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
-import { type Checkpoints, type TableIdentity, TableRefused } from "../../services/Checkpoints.ts"
-import { columnsOf, type Row, type Run } from "./rows.ts"
+import { type Checkpoints, type TableIdentity, type TableOwner, TableRefused } from "../../services/Checkpoints.ts"
+import { recordedOf, type Row, type Run } from "./rows.ts"
 
 export const makeLooks = (run: Run, databaseSchema: string): Pick<Checkpoints["Service"], "look" | "recorded"> => {
   const schema = quoteIdentifier(databaseSchema)
 
-  const look = Effect.fn("Checkpoints.look")(function*(identity: TableIdentity) {
-    // Before the first start there is nothing to look at, and an earlier version may have fewer columns.
-    const row = yield* rowOf(identity.table)
-    if (row === undefined) {
-      const { positionColumn } = identity
-      return { history: [], positionColumn, isNew: true, earlierFingerprint: undefined, earlierColumns: undefined }
+  const look = Effect.fn("Checkpoints.look")(function*(owner: TableOwner) {
+    // Before the first start there is nothing to read, and an earlier version may have fewer columns.
+    const row = yield* rowOf(owner.table)
+    if (row === undefined) return { exists: false, watermark: undefined, recorded: undefined }
+    const neverFilled = row["dataset"] !== null && row["dataset"] !== undefined && row["position_column"] === null
+    if (row["dataset"] !== owner.dataset && row["exists"] === true && !neverFilled) {
+      return yield* refuseOwner(owner, row["dataset"] ?? null)
     }
-    if (row["dataset"] !== identity.dataset && row["exists"] === true) {
-      return yield* refuseOwner(identity, row["dataset"] ?? null)
-    }
-    const { max_block_num: block, position_column: positionColumn, query_fingerprint: earlier, watermark_hash: hash } =
-      row
+    const { max_block_num: block, watermark_hash: hash } = row
     return {
-      history: block === null ? [] : [{ block: BigInt(block as string), hash: String(hash) }],
-      positionColumn: String(positionColumn),
-      isNew: false,
-      earlierFingerprint: typeof earlier === "string" && earlier !== identity.fingerprint ? earlier : undefined,
-      earlierColumns: columnsOf(row["column_names"])
+      exists: true,
+      watermark: block === null ? undefined : { block: BigInt(block as string), hash: String(hash) },
+      recorded: recordedOf(row)
     }
   })
 
@@ -43,25 +38,23 @@ export const makeLooks = (run: Run, databaseSchema: string): Pick<Checkpoints["S
 
   const recorded = Effect.fn("Checkpoints.recorded")(function*(table: string) {
     const row = yield* rowOf(table)
-    if (row === undefined || typeof row["dataset"] !== "string") return Option.none<TableIdentity>()
-    return Option.some({
-      table,
-      dataset: row["dataset"],
-      version: typeof row["dataset_version"] === "string" ? row["dataset_version"] : undefined,
-      fingerprint: String(row["query_fingerprint"]),
-      positionColumn: String(row["position_column"])
-    })
+    const found = row === undefined ? undefined : recordedOf(row)
+    if (row === undefined || found === undefined || typeof row["dataset"] !== "string") {
+      return Option.none<TableIdentity>()
+    }
+    const { dataset, dataset_version: version } = row
+    return Option.some({ ...found, table, dataset, version: typeof version === "string" ? version : undefined })
   })
 
   return { look, recorded }
 }
 
-export const refuseOwner = (identity: TableIdentity, owner: unknown): TableRefused =>
+export const refuseOwner = (asking: TableOwner, owner: unknown): TableRefused =>
   new TableRefused({
-    table: identity.table,
+    table: asking.table,
     reason: owner === null
       ? "it was filled by an earlier ampsync, whose checkpoint does not say on which chain; " +
         "set DATABASE_SCHEMA to another schema to sync afresh beside it, or drop it to start again"
-      : `dataset ${String(owner)} fills it, not ${identity.dataset}; ` +
+      : `dataset ${String(owner)} fills it, not ${asking.dataset}; ` +
         "set DATABASE_SCHEMA to another schema, or drop it to start again"
   })

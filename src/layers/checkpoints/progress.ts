@@ -1,111 +1,133 @@
-/** How far a table is: what each transaction that changes its rows says of it. */
+/** How far a table is: what each transaction that changes its rows records. */
 import { Effect } from "effect"
-import { isSameWatermark } from "../../domain/chain/watermarks.ts"
+import type { SqlError } from "effect/sql"
+import type { ReorgRecord } from "../../domain/chain/Chunk.ts"
+import { isSameWatermark, type Watermark } from "../../domain/chain/watermarks.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
-import { type Advance, type Checkpoints, type Claim, Fenced } from "../../services/Checkpoints.ts"
-import { claimOf, type Run } from "./rows.ts"
+import { blocksLiteral, numberLiteral, textLiteral, textsLiteral } from "../../domain/sql/literal.ts"
+import {
+  type Advance,
+  type Checkpoints,
+  type CheckpointStatements,
+  Fenced,
+  type WriterLease
+} from "../../services/Checkpoints.ts"
+import { leaseOf, type Run } from "./rows.ts"
+
+export const makeStatements = (databaseSchema: string, writer: string): CheckpointStatements => {
+  const schema = quoteIdentifier(databaseSchema)
+
+  /** Epoch and sequence alone can be given twice, by a server that lost its last transactions; the writer cannot. */
+  const held = ({ epoch, table }: WriterLease, commitSeq: bigint) =>
+    `table_name = ${textLiteral(table)} AND writer_epoch = ${epoch} AND commit_seq = ${commitSeq} ` +
+    `AND writer = ${textLiteral(writer)}`
+
+  const fence = (lease: WriterLease) =>
+    `WITH held AS (UPDATE ${schema}._ampsync_checkpoints SET commit_seq = commit_seq + 1 ` +
+    `WHERE ${held(lease, lease.commitSeq)} RETURNING 1) SELECT 1 / count(*) FROM held`
+
+  const advance: CheckpointStatements["advance"] = (lease, change, notify) => {
+    const { blockTimestamp, checkpoint, provisionalRows, rowsAdded, rowsRemoved } = change
+    const watermark = checkpoint.history.at(-1)
+    const rows = lease.rows + BigInt(rowsAdded - rowsRemoved)
+    const moved = isSameWatermark(watermark, lease.checkpoint.history.at(-1)) ? "" : (
+      `, watermark_at = clock_timestamp(), block_at = to_timestamp(${numberLiteral(blockTimestamp)}::double precision)`
+    )
+    const update = `UPDATE ${schema}._ampsync_checkpoints SET updated_at = clock_timestamp(), ` +
+      `max_block_num = ${numberLiteral(watermark?.block)}, watermark_hash = ${textLiteral(watermark?.hash)}${moved}, ` +
+      `network = ${textLiteral(checkpoint.network)}, origin_block = ${numberLiteral(checkpoint.origin)}, ` +
+      `unverified_from = ${numberLiteral(checkpoint.unverifiedFrom)}, rows = ${rows}, ` +
+      `provisional_rows = ${provisionalRows} WHERE ${held(lease, lease.commitSeq + 1n)} RETURNING 1`
+    const parts = [`held AS (${update})`, ...history(lease, checkpoint.history), ...reorgLog(lease.table, change)]
+    const told = notify === undefined ? "" : `, pg_notify('ampsync', ${textLiteral(notify)})`
+    return {
+      statement: `WITH ${parts.join(", ")} SELECT 1 / count(*)${told} FROM held`,
+      lease: { ...lease, checkpoint, commitSeq: lease.commitSeq + 1n, rows, provisionalRows }
+    }
+  }
+
+  const history = ({ checkpoint, table }: WriterLease, wanted: ReadonlyArray<Watermark>): ReadonlyArray<string> => {
+    const { added, gone } = historyChanges(checkpoint.history, wanted)
+    const name = textLiteral(table)
+    const parts: Array<string> = []
+    if (gone.length > 0) {
+      parts.push(
+        `gone AS (DELETE FROM ${schema}._ampsync_watermarks WHERE table_name = ${name} ` +
+          `AND block_num = ANY(${blocksLiteral(gone)}))`
+      )
+    }
+    if (added.length > 0) {
+      parts.push(
+        `added AS (INSERT INTO ${schema}._ampsync_watermarks (table_name, block_num, hash) SELECT ${name}, * ` +
+          `FROM unnest(${blocksLiteral(added.map(({ block }) => block))}, ${
+            textsLiteral(added.map(({ hash }) => hash))
+          }) ` +
+          "ON CONFLICT (table_name, block_num) DO UPDATE SET hash = excluded.hash, reached_at = excluded.reached_at)"
+      )
+    }
+    return parts
+  }
+
+  const reorgLog = (table: string, { reorgs, rowsRemoved }: Advance): ReadonlyArray<string> => {
+    if (reorgs.length === 0) return []
+    // The rows of one transaction belong to its newest reorg; an earlier one in it had nothing left to remove.
+    const values = reorgs.map((reorg, index) =>
+      reorgValues(table, reorg, index === reorgs.length - 1 ? rowsRemoved : 0)
+    )
+    return [
+      `logged AS (INSERT INTO ${schema}._ampsync_reorgs ` +
+      `(table_name, first_block, depth, old_hash, new_hash, rows_removed) VALUES ${values.join(", ")})`
+    ]
+  }
+
+  return { fence, advance }
+}
+
+const reorgValues = (table: string, { firstBlock, newHash, replaced }: ReorgRecord, rowsRemoved: number): string => {
+  const depth = replaced === undefined ? 0n : replaced.block - firstBlock + 1n
+  const hashes = `${textLiteral(replaced?.hash)}, ${textLiteral(newHash)}`
+  return `(${textLiteral(table)}, ${firstBlock}, ${depth}, ${hashes}, ${rowsRemoved})`
+}
+
+/** Both are ascending, and most of the time only their ends differ. */
+const historyChanges = (stored: ReadonlyArray<Watermark>, wanted: ReadonlyArray<Watermark>) => {
+  const known = new Map(stored.map((entry) => [entry.block, entry.hash]))
+  const added = wanted.filter((entry) => known.get(entry.block) !== entry.hash)
+  for (const { block } of wanted) known.delete(block)
+  return { added, gone: [...known.keys()] }
+}
 
 export const makeProgress = (
   run: Run,
-  databaseSchema: string
-): Pick<Checkpoints["Service"], "advance" | "forget" | "recount"> => {
+  databaseSchema: string,
+  writer: string
+): Pick<Checkpoints["Service"], "advance" | "fence" | "forget" | "statements"> => {
   const schema = quoteIdentifier(databaseSchema)
+  const statements = makeStatements(databaseSchema, writer)
 
-  const advance = Effect.fn("Checkpoints.advance")(function*(held: Claim, change: Advance) {
-    const { known } = change
-    const watermark = known.history.at(-1)
-    const moved = !isSameWatermark(watermark, held.history.at(-1))
-    const [row] = yield* run(
-      `UPDATE ${schema}._ampsync_checkpoints
-       SET commit_seq = commit_seq + 1, updated_at = clock_timestamp(), max_block_num = $4, watermark_hash = $5,
-         watermark_at = CASE WHEN $6 THEN clock_timestamp() ELSE watermark_at END,
-         block_at = CASE WHEN $6 THEN to_timestamp($7::double precision) ELSE block_at END,
-         network = $8, origin_block = $9, unverified_from = $10, rows = rows + $11, provisional_rows = $12
-       WHERE table_name = $1 AND writer_epoch = $2 AND commit_seq = $3 RETURNING table_name`,
-      [
-        held.table,
-        held.epoch,
-        held.commitSeq,
-        watermark?.block ?? null,
-        watermark?.hash ?? null,
-        moved,
-        change.blockTimestamp ?? null,
-        known.network ?? null,
-        known.origin ?? null,
-        known.unverifiedFrom ?? null,
-        change.rowsAdded,
-        change.provisionalRows
-      ]
-    )
-    if (row === undefined) return yield* new Fenced({ table: held.table })
-    yield* saveHistory(held, change)
-    for (const reorg of change.reorgs) {
-      yield* run(
-        `INSERT INTO ${schema}._ampsync_reorgs (table_name, first_block, depth, old_hash, new_hash) VALUES ($1, $2, $3, $4, $5)`,
-        [
-          held.table,
-          reorg.firstBlock,
-          reorg.replaced === undefined ? 0n : reorg.replaced.block - reorg.firstBlock + 1n,
-          reorg.replaced?.hash ?? null,
-          reorg.newHash
-        ]
-      )
-    }
-    return {
-      ...held,
-      ...known,
-      commitSeq: held.commitSeq + 1n,
-      rows: held.rows + BigInt(change.rowsAdded),
-      provisionalRows: change.provisionalRows
-    }
+  const fenced = (table: string) => (error: SqlError.SqlError) =>
+    error.reason.cause === "SQLSTATE 22012" ? new Fenced({ table }) : error
+
+  const fence = Effect.fn("Checkpoints.fence")((lease: WriterLease) =>
+    Effect.asVoid(Effect.mapError(run(statements.fence(lease)), fenced(lease.table)))
+  )
+
+  const advance = Effect.fn("Checkpoints.advance")((lease: WriterLease, change: Advance) => {
+    const { lease: after, statement } = statements.advance(lease, change, undefined)
+    return Effect.as(Effect.mapError(run(statement), fenced(lease.table)), after)
   })
 
-  const saveHistory = Effect.fnUntraced(function*(held: Claim, { known }: Advance) {
-    const wanted = new Map(known.history.map((entry) => [entry.block, entry.hash]))
-    const stored = new Map(held.history.map((entry) => [entry.block, entry.hash]))
-    const gone = held.history.filter((entry) => !wanted.has(entry.block)).map((entry) => entry.block)
-    const added = known.history.filter((entry) => stored.get(entry.block) !== entry.hash)
-    if (gone.length > 0) {
-      yield* run(`DELETE FROM ${schema}._ampsync_watermarks WHERE table_name = $1 AND block_num = ANY($2::bigint[])`, [
-        held.table,
-        gone.map(String)
-      ])
-    }
-    if (added.length > 0) {
-      yield* run(
-        `INSERT INTO ${schema}._ampsync_watermarks (table_name, block_num, hash)
-         SELECT $1, * FROM unnest($2::bigint[], $3::text[])
-         ON CONFLICT (table_name, block_num) DO UPDATE SET hash = excluded.hash, reached_at = excluded.reached_at`,
-        [held.table, added.map((entry) => String(entry.block)), added.map((entry) => entry.hash)]
-      )
-    }
-  })
-
-  const recount: Checkpoints["Service"]["recount"] = Effect.fn("Checkpoints.recount")(function*(held, counts) {
-    yield* run(
-      `UPDATE ${schema}._ampsync_checkpoints SET rows = rows - $2, provisional_rows = $3 WHERE table_name = $1`,
-      [held.table, counts.rowsRemoved, counts.provisionalRows]
-    )
-    // The rows of one transaction belong to its newest reorg; an earlier one in it had nothing left to remove.
-    yield* run(
-      `UPDATE ${schema}._ampsync_reorgs SET rows_removed = $2
-       WHERE id = (SELECT max(id) FROM ${schema}._ampsync_reorgs WHERE table_name = $1) AND xmin = pg_current_xact_id()::xid`,
-      [held.table, counts.rowsRemoved]
-    )
-    return { ...held, rows: held.rows - BigInt(counts.rowsRemoved), provisionalRows: counts.provisionalRows }
-  })
-
-  const forget = Effect.fn("Checkpoints.forget")(function*(held: Claim, rows: bigint) {
-    yield* run(`DELETE FROM ${schema}._ampsync_watermarks WHERE table_name = $1`, [held.table])
+  const forget = Effect.fn("Checkpoints.forget")(function*(lease: WriterLease, rows: bigint) {
+    yield* run(`DELETE FROM ${schema}._ampsync_watermarks WHERE table_name = $1`, [lease.table])
     const [row] = yield* run(
       `UPDATE ${schema}._ampsync_checkpoints
        SET max_block_num = NULL, watermark_hash = NULL, watermark_at = NULL, block_at = NULL, origin_block = NULL,
-         network = NULL, unverified_from = NULL, rows = $3, provisional_rows = $3, position_column = $2
+         network = NULL, unverified_from = NULL, rows = $2, provisional_rows = $2
        WHERE table_name = $1 RETURNING *`,
-      [held.table, held.positionColumn, rows]
+      [lease.table, rows]
     )
-    return claimOf(held.table, row!, [], true, undefined, undefined)
+    return leaseOf(row!, [], lease.tableExists)
   })
 
-  return { advance, forget, recount }
+  return { statements, fence, advance, forget }
 }

@@ -1,7 +1,7 @@
-/** How the bookkeeping is asked, and how its rows read. */
+/** How the rows of the bookkeeping read. */
 import type { Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import type { Claim } from "../../services/Checkpoints.ts"
+import type { RecordedTable, WriterLease } from "../../services/Checkpoints.ts"
 
 export type Row = Record<string, unknown>
 
@@ -10,29 +10,31 @@ export type Run = (
   params?: ReadonlyArray<unknown>
 ) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
 
-export const columnsOf = (names: unknown): ReadonlyArray<string> | undefined => Array.isArray(names) ? names : undefined
-
-export const claimOf = (
-  table: string,
-  row: Row,
-  history: ReadonlyArray<Row>,
-  isNew: boolean,
-  earlierFingerprint: unknown,
-  earlierColumns: unknown
-): Claim => ({
-  table,
+export const leaseOf = (row: Row, history: ReadonlyArray<Row>, tableExists: boolean): WriterLease => ({
+  table: row["table_name"] as string,
   epoch: BigInt(row["writer_epoch"] as string),
   commitSeq: BigInt(row["commit_seq"] as string),
   rows: BigInt(row["rows"] as string),
   provisionalRows: BigInt(row["provisional_rows"] as string),
-  positionColumn: row["position_column"] as string,
-  isNew,
-  earlierFingerprint: typeof earlierFingerprint === "string" ? earlierFingerprint : undefined,
-  earlierColumns: columnsOf(earlierColumns),
-  network: (row["network"] as string | null) ?? undefined,
-  origin: optionalBlock(row["origin_block"]),
-  unverifiedFrom: optionalBlock(row["unverified_from"]),
-  history: history.map((entry) => ({ block: BigInt(entry["block_num"] as string), hash: entry["hash"] as string }))
+  recorded: recordedOf(row),
+  tableExists,
+  checkpoint: {
+    network: (row["network"] as string | null) ?? undefined,
+    origin: optionalBlock(row["origin_block"]),
+    unverifiedFrom: optionalBlock(row["unverified_from"]),
+    history: history.map((entry) => ({ block: BigInt(entry["block_num"] as string), hash: entry["hash"] as string }))
+  }
 })
+
+/** A row without a position column belongs to a table that was never filled. */
+export const recordedOf = (row: Row): RecordedTable | undefined => {
+  const { column_names: columns, position_column: positionColumn, query_fingerprint: fingerprint } = row
+  if (typeof positionColumn !== "string") return undefined
+  return {
+    positionColumn,
+    fingerprint: String(fingerprint),
+    ...(Array.isArray(columns) ? { columns: columns as ReadonlyArray<string> } : {})
+  }
+}
 
 const optionalBlock = (value: unknown): bigint | undefined => (value === null ? undefined : BigInt(value as string))

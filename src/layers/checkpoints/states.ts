@@ -1,9 +1,9 @@
 /** What this process says of its tables and of its config, for whoever looks only at the database. */
 import { Effect } from "effect"
-import pg from "pg"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
+import { numberLiteral, textLiteral } from "../../domain/sql/literal.ts"
 import type { Checkpoints, TableState } from "../../services/Checkpoints.ts"
-import { STALE } from "./claims.ts"
+import { STALE } from "./leases.ts"
 import type { Run } from "./rows.ts"
 
 const MAX_CHARACTERS = 1_000
@@ -14,11 +14,8 @@ const MAX_CHARACTERS = 1_000
  */
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout TO '1s'"
 
-/** Servers may say anything, but no text of PostgreSQL has a NUL in it. */
-const literal = (text: string | undefined): string =>
-  text === undefined
-    ? "NULL::text"
-    : pg.escapeLiteral(text.slice(0, MAX_CHARACTERS).replaceAll("\0", "\ufffd"))
+/** Servers may report anything, of any length. */
+const literal = (text: string | undefined): string => `${textLiteral(text?.slice(0, MAX_CHARACTERS))}::text`
 
 const ago = (millis: number): string => `clock_timestamp() - interval '${millis} milliseconds'`
 
@@ -34,8 +31,11 @@ export const makeStates = (
   const report = Effect.fn("Checkpoints.report")(function*(states: ReadonlyArray<TableState>) {
     if (states.length === 0) return
     const tables = states.map(({ table }) => literal(table)).join(", ")
-    const rows = states.map(({ ageMillis, reason, state, table }) =>
-      `(${me}, ${literal(table)}, ${literal(state)}, ${literal(reason)}, ${ago(ageMillis)})`
+    const rows = states.map(({ ageMillis, reason, sourceHead, state, table }) =>
+      `(${me}, ${literal(table)}, ${literal(state)}, ${literal(reason)}, ${ago(ageMillis)}, ` +
+      `${numberLiteral(sourceHead?.block)}::bigint, to_timestamp(${
+        numberLiteral(sourceHead?.atSeconds)
+      }::double precision))`
     )
     yield* run(
       `${LOCK_TIMEOUT}; WITH gone AS (
@@ -43,9 +43,11 @@ export const makeStates = (
            SELECT FROM ${schema}._ampsync_writers w
            WHERE w.writer = s.writer AND w.heartbeat_at > clock_timestamp() - ${STALE})
        )
-       INSERT INTO ${schema}._ampsync_states (writer, table_name, state, reason, since) VALUES ${rows.join(", ")}
+       INSERT INTO ${schema}._ampsync_states (writer, table_name, state, reason, since, source_head, source_head_at)
+       VALUES ${rows.join(", ")}
        ON CONFLICT (table_name, writer)
-       DO UPDATE SET state = excluded.state, reason = excluded.reason, since = excluded.since`
+       DO UPDATE SET state = excluded.state, reason = excluded.reason, since = excluded.since,
+         source_head = excluded.source_head, source_head_at = excluded.source_head_at`
     )
   })
 

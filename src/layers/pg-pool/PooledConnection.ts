@@ -1,14 +1,14 @@
 import { Effect, Stream } from "effect"
 import type { SqlConnection, SqlError } from "effect/sql"
 import type { PoolClient, QueryArrayResult, QueryResult } from "pg"
-import { from as copyFrom } from "pg-copy-streams"
 import { classify, connectionLost, endsSession } from "./classify.ts"
+import { Pipeline } from "./Pipeline.ts"
 
 /** Statements that nothing but a lost connection can keep waiting (locks end before), so that no slow server is hit. */
 const INSTANT = /^(?:BEGIN|ROLLBACK|COMMIT|SAVEPOINT|RELEASE|INSERT|UPDATE)$/
 
 /**
- * One checked-out connection of the pool, as effect's SQL client wants it, plus COPY.
+ * One checked-out connection of the pool, as effect's SQL client wants it, or as a pipeline.
  *
  * Once `broken`, nothing more is sent: its transaction is over, committed or not, and the pool throws it away.
  */
@@ -20,7 +20,7 @@ export class PooledConnection implements SqlConnection.Connection {
     this.broken = true
   }
 
-  /** What begins or ends a transaction, or a piece of COPY data, counts as lost when unanswered for `stallMillis`. */
+  /** What begins or ends a transaction counts as lost when unanswered for `stallMillis`. */
   constructor(client: PoolClient, stallMillis: number) {
     this.client = client
     this.stallMillis = stallMillis
@@ -91,42 +91,18 @@ export class PooledConnection implements SqlConnection.Connection {
         : Effect.void)
   }
 
-  copyIn(statement: string, pieces: ReadonlyArray<Uint8Array>): Effect.Effect<void, SqlError.SqlError> {
-    return Effect.callback((resume) => {
-      const stream = this.client.query(copyFrom(statement))
-      let settled = false
-      const settle = (effect: Effect.Effect<void, SqlError.SqlError>) => {
-        if (settled) return
-        settled = true
-        clearTimeout(stalled)
-        resume(effect)
-      }
-      const fail = (error: SqlError.SqlError) => settle(Effect.fail(error))
-      // No PostgreSQL timeout covers a COPY whose peer is gone: without this one it would hang for ever.
-      const stalled = setTimeout(() => {
-        this.destroy()
-        fail(connectionLost("COPY made no progress", "COPY"))
-      }, this.stallMillis)
-      stream.on("error", (cause) => {
-        if (endsSession(cause)) this.destroy()
-        fail(classify(cause, "COPY"))
-      })
-      stream.on("finish", () => settle(Effect.void))
-      // One piece in flight: after an error of the server, pg-copy-streams would flush a backlog into a dead stream.
-      const pump = (index: number): void => {
-        if (settled) return
-        stalled.refresh()
-        const piece = pieces[index]
-        if (piece === undefined) stream.end()
-        else stream.write(piece, (cause) => cause == null && pump(index + 1))
-      }
-      pump(0)
-      return Effect.sync(() => {
-        settled = true
-        clearTimeout(stalled)
-        this.destroy()
-      })
-    })
+  /** From now on the connection belongs to the pipeline. */
+  pipeline(isDirect: boolean): Pipeline {
+    return new Pipeline(this.client, isDirect, this.stallMillis, () => this.destroy())
+  }
+
+  /** Whether the server at the other end is PostgreSQL itself: a pooler gives out process ids of its own. */
+  get isDirect(): Effect.Effect<boolean, SqlError.SqlError> {
+    const { processID } = this.client as unknown as { readonly processID: number | null }
+    return Effect.map(
+      this.execute("SELECT pg_backend_pid() AS pid", [], undefined),
+      ([row]) => (row as { readonly pid: number }).pid === processID
+    )
   }
 
   /** Ends the session at once: the server rolls back what is open on it. */

@@ -3,7 +3,7 @@ import type { SqlError } from "effect/sql"
 import { compareTable } from "../../domain/postgres/compareTable.ts"
 import type { TableDefinition } from "../../domain/postgres/tableDdl.ts"
 import { alterTable, commentOn, createTable, indexesOf } from "../../domain/postgres/tableDdl.ts"
-import { type Standing, TableRefused } from "../../services/Checkpoints.ts"
+import { type CheckpointSummary, TableRefused } from "../../services/Checkpoints.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import type { TablePlan } from "../../services/TableSink.ts"
 import { readTable } from "./readTable.ts"
@@ -21,7 +21,8 @@ const ANEW = "drop the table to have it made and filled anew from the first bloc
 export const examineTable = Effect.fnUntraced(function*(
   run: RunStatement,
   definition: TableDefinition,
-  standing: Standing
+  fingerprint: string,
+  { recorded, watermark }: CheckpointSummary
 ): Effect.fn.Return<Examined, SqlError.SqlError | TableRefused> {
   const { columns, comment, positionColumn, table } = definition
   const refuse = (reason: string) => new TableRefused({ table, reason })
@@ -29,20 +30,27 @@ export const examineTable = Effect.fnUntraced(function*(
   const found = yield* readTable(run, definition)
   if (found === undefined) {
     const statements = createTable(definition, yield* hasLz4)
-    const notes = standing.isNew
+    const notes = recorded === undefined
       ? [`created with columns ${columns.map((_) => _.name).join(", ")}`]
       : ["the table was gone although it had a checkpoint; created again, it starts from the first block"]
-    return { table, kind: "create", statements, indexed: indexesOf(definition), notes, startsAgain: !standing.isNew }
+    return {
+      table,
+      kind: "create",
+      statements,
+      indexed: indexesOf(definition),
+      notes,
+      startsAgain: recorded !== undefined
+    }
   }
-  if (standing.isNew || !found.isTable) {
+  if (recorded === undefined || !found.isTable) {
     return yield* refuse("something of this name exists that ampsync did not create; it is left alone")
   }
-  if (standing.positionColumn !== positionColumn) {
+  if (recorded.positionColumn !== positionColumn) {
     return yield* refuse(
-      `its rows are placed by column "${standing.positionColumn}", those of the query by "${positionColumn}"; ${ANEW}`
+      `its rows are placed by column "${recorded.positionColumn}", those of the query by "${positionColumn}"; ${ANEW}`
     )
   }
-  const difference = compareTable(definition, found, standing.earlierColumns)
+  const difference = compareTable(definition, found, recorded.columns)
   const { added } = difference
   const conflicts = [
     ...(found.isLogged
@@ -64,21 +72,20 @@ export const examineTable = Effect.fnUntraced(function*(
     kind: statements.length === 0 ? "none" : "alter",
     statements,
     indexed: [],
-    notes: evolutionNotes(table, added.map((_) => _.name), standing),
+    notes: [
+      ...(added.length === 0
+        ? []
+        : [`added columns ${added.map((_) => _.name).join(", ")}, empty in rows of earlier blocks`]),
+      ...(recorded.fingerprint === fingerprint || watermark === undefined
+        ? []
+        : [changedQuery(table, watermark.block)])
+    ],
     startsAgain: false
   }
 })
 
-const evolutionNotes = (table: string, added: ReadonlyArray<string>, standing: Standing): ReadonlyArray<string> => {
-  const columns = added.length === 0 ? [] : [`added columns ${added.join(", ")}, empty in rows of earlier blocks`]
-  const watermark = standing.history.at(-1)
-  const query = standing.earlierFingerprint === undefined || watermark === undefined
-    ? []
-    : [
-      `its query changed: rows up to block ${watermark.block} were made by the earlier one; to make all of them anew, ` +
-      `stop this process and run: node dist/main.js resync --table ${
-        /^[\w-]+$/.test(table) ? table : JSON.stringify(table)
-      }`
-    ]
-  return [...columns, ...query]
-}
+const changedQuery = (table: string, block: bigint): string =>
+  `its query changed: rows up to block ${block} were made by the earlier one; to make all of them anew, ` +
+  `stop this process and run: node dist/main.js resync --table ${
+    /^[\w-]+$/.test(table) ? table : JSON.stringify(table)
+  }`

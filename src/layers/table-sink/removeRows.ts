@@ -1,21 +1,17 @@
 /** What removes rows of a table outside of a chunk: all of them, in steps, or those above the watermark. */
 import { Effect, Option, Ref } from "effect"
+import { emptyCheckpoint } from "../../domain/chain/Checkpoint.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/tableDdl.ts"
-import { type Advance, type Checkpoints, type Claim, TableRefused } from "../../services/Checkpoints.ts"
+import { type Checkpoints, TableRefused, type WriterLease } from "../../services/Checkpoints.ts"
 import type { PgPool, RunStatement } from "../../services/PgPool.ts"
 import type { Emptying, TableSink } from "../../services/TableSink.ts"
 
 /** Small enough that a transaction lasts a second or so, and that little is lost when it is interrupted. */
 const STEP_ROWS = 50_000
 
-/** Nothing is known of the chain, and nothing is added. */
-const NOTHING: Omit<Advance, "provisionalRows"> = {
-  known: { network: undefined, origin: undefined, history: [], unverifiedFrom: undefined },
-  reorgs: [],
-  rowsAdded: 0,
-  blockTimestamp: undefined
-}
+/** Nobody waits for the connection of a deletion: whoever reads or locks rows for a while must not end it. */
+const LOCK_TIMEOUT = "30s"
 
 export const makeRemoval = (
   run: RunStatement,
@@ -23,8 +19,8 @@ export const makeRemoval = (
   checkpoints: Checkpoints["Service"],
   schema: string
 ): Pick<TableSink["Service"], "trim" | "empty"> => {
-  /** Takes the right to write a table as what it is recorded, and does `work` in the same transaction. */
-  const claiming = <A, E>(table: string, work: (claim: Claim) => Effect.Effect<A, E>) =>
+  /** Takes the lease of a table as what it is recorded, and does `work` in the same transaction. */
+  const leasing = <A, E>(table: string, work: (lease: WriterLease, positionColumn: string) => Effect.Effect<A, E>) =>
     Effect.gen(function*() {
       const identity = yield* checkpoints.recorded(table)
       if (Option.isNone(identity)) {
@@ -33,9 +29,10 @@ export const makeRemoval = (
           reason: `schema "${schema}" has no checkpoint of it, so nothing syncs it`
         })
       }
+      const { positionColumn } = identity.value
       return yield* pool.transaction(
         checkpoints.activity(table),
-        Effect.flatMap(checkpoints.claim(identity.value), work)
+        Effect.flatMap(checkpoints.acquire(identity.value), (lease) => work(lease, positionColumn))
       )
     })
 
@@ -45,48 +42,72 @@ export const makeRemoval = (
     )
 
   const trim = Effect.fn("TableSink.trim")(function*(table: string) {
-    return yield* claiming(table, (claim) =>
+    return yield* leasing(table, (lease, positionColumn) =>
       Effect.gen(function*() {
         if (!(yield* exists(table))) return 0
-        const watermark = claim.history.at(-1)?.block
-        const where = watermark === undefined ? "" : ` WHERE ${quoteIdentifier(claim.positionColumn)} > ${watermark}`
+        yield* checkpoints.fence(lease)
+        const watermark = lease.checkpoint.history.at(-1)?.block
+        const where = watermark === undefined ? "" : ` WHERE ${quoteIdentifier(positionColumn)} > ${watermark}`
         const result = yield* pool.sql.unsafe(`DELETE FROM ${qualifiedName({ schema, table })}${where}`).raw
         const rowsRemoved = (result as { rowCount: number | null }).rowCount ?? 0
-        yield* checkpoints.recount(claim, { rowsRemoved, provisionalRows: 0n })
+        yield* checkpoints.advance(lease, {
+          checkpoint: lease.checkpoint,
+          reorgs: [],
+          rowsAdded: 0,
+          rowsRemoved,
+          provisionalRows: 0n,
+          blockTimestamp: undefined
+        })
         return rowsRemoved
-      })).pipe(Effect.ensuring(Effect.ignore(checkpoints.release(table))))
+      })).pipe(
+        Effect.catchTag("Fenced", (error) => Effect.die(error)),
+        Effect.ensuring(Effect.ignore(checkpoints.release(table)))
+      )
   })
 
   const empty = Effect.fn("TableSink.empty")(function*(table: string) {
-    const { before, claim } = yield* claiming(
+    const { before, lease, positionColumn } = yield* leasing(
       table,
-      (before) => Effect.map(checkpoints.forget(before, before.rows), (claim) => ({ before, claim }))
+      (before, positionColumn) =>
+        Effect.map(checkpoints.forget(before, before.rows), (lease) => ({ before, lease, positionColumn }))
     )
-    const held = yield* Ref.make(claim)
+    const held = yield* Ref.make(lease)
     const last = yield* Ref.make<bigint | undefined>(undefined)
     const emptying: Emptying = {
-      watermark: before.history.at(-1)?.block,
+      watermark: before.checkpoint.history.at(-1)?.block,
       rows: before.rows,
-      deleteSome: pool.transaction(checkpoints.activity(table), deleteStep(held, last)).pipe(
-        Effect.tap(({ claim, upTo }) => Effect.andThen(Ref.set(held, claim), Ref.set(last, upTo))),
+      deleteSome: pool.transaction(checkpoints.activity(table), deleteStep(positionColumn, held, last)).pipe(
+        Effect.tap(({ lease, upTo }) => Effect.andThen(Ref.set(held, lease), Ref.set(last, upTo))),
         Effect.map(({ removed }) => removed)
       )
     }
     return emptying
   })
 
-  const deleteStep = Effect.fnUntraced(function*(held: Ref.Ref<Claim>, last: Ref.Ref<bigint | undefined>) {
+  const deleteStep = Effect.fnUntraced(function*(
+    positionColumn: string,
+    held: Ref.Ref<WriterLease>,
+    last: Ref.Ref<bigint | undefined>
+  ) {
     const before = yield* Ref.get(held)
-    const { positionColumn, provisionalRows, table } = before
+    const { table } = before
     const upTo = yield* Ref.get(last)
-    // Before it deletes: whoever lost the right to write must neither wait for the rows of whoever has it, nor hold them.
-    const claim = yield* checkpoints.advance(before, { ...NOTHING, provisionalRows })
+    yield* run(`SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`)
+    // Before it deletes: whoever lost the lease must neither wait for the rows of whoever has it, nor hold them.
+    yield* checkpoints.fence(before)
     const { deletedUpTo, removed } = (yield* exists(table))
       ? yield* deleteFrom(table, positionColumn, upTo)
       : { removed: 0n, deletedUpTo: undefined }
-    const left = claim.rows > removed && removed > 0n ? claim.rows - removed : 0n
-    const after = yield* checkpoints.recount(claim, { rowsRemoved: Number(claim.rows - left), provisionalRows: left })
-    return { claim: after, removed: Number(removed), upTo: deletedUpTo ?? upTo }
+    const left = before.rows > removed && removed > 0n ? before.rows - removed : 0n
+    const lease = yield* checkpoints.advance(before, {
+      checkpoint: emptyCheckpoint,
+      reorgs: [],
+      rowsAdded: 0,
+      rowsRemoved: Number(before.rows - left),
+      provisionalRows: left,
+      blockTimestamp: undefined
+    })
+    return { lease, removed: Number(removed), upTo: deletedUpTo ?? upTo }
   })
 
   /** `upTo` is where the last step ended: an index scan from the start would walk through all that was deleted before. */

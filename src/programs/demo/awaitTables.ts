@@ -1,5 +1,6 @@
 import { Clock, Effect } from "effect"
-import { SyncStatus, type TableStatus } from "../../services/SyncStatus.ts"
+import type { TableStatus } from "../../domain/TableStatus.ts"
+import { SyncStatus } from "../../services/SyncStatus.ts"
 import { DemoError } from "./DemoError.ts"
 
 const LOOK_AGAIN = "100 millis"
@@ -22,7 +23,7 @@ export const awaitTables = Effect.fnUntraced(
       const parked = found.find(({ phase }) => phase === "parked")
       if (parked !== undefined) return yield* failed(`table "${parked.table}" is parked: ${parked.reason}`)
       const rows = found.reduce((sum, { rowsCommitted }) => sum + rowsCommitted, 0)
-      const state = found.map(({ head, watermark }) => `${head} ${watermark}`).join()
+      const state = found.map(({ lastBlock, watermark }) => `${lastBlock} ${watermark}`).join()
       if (rows !== moved.rows || state !== moved.state) moved = { atMillis: now, rows, state }
       const reached = found.length === tables.length && found.every((table) => hasReached(table, target(table.table)))
       if (reached && now - moved.atMillis >= SETTLED_MILLIS) return moved.atMillis
@@ -36,8 +37,8 @@ export const awaitTables = Effect.fnUntraced(
 
 const failed = (reason: string) => new DemoError({ operation: "follow", reason })
 
-const hasReached = ({ head, phase }: TableStatus, block: bigint): boolean =>
-  phase === "caught up" && (head ?? -1n) >= block
+const hasReached = ({ lastBlock, phase }: TableStatus, block: bigint): boolean =>
+  phase === "caught up" && (lastBlock ?? -1n) >= block
 
 const describe = (found: ReadonlyArray<TableStatus>): string =>
-  found.map(({ head, phase, table }) => `${table} ${phase} at block ${head ?? "none"}`).join(", ")
+  found.map(({ lastBlock, phase, table }) => `${table} ${phase} at block ${lastBlock ?? "none"}`).join(", ")

@@ -2,7 +2,8 @@ import { Clock, Effect } from "effect"
 import type { Line } from "../../domain/display/Line.ts"
 import { progressSentence, progressTable, type TableProgress } from "../../domain/display/progress.ts"
 import { noSpeed, perSecond, sample, type Speed } from "../../domain/display/Speed.ts"
-import { SyncStatus, type TableStatus } from "../../services/SyncStatus.ts"
+import type { TableStatus } from "../../domain/TableStatus.ts"
+import { SyncStatus } from "../../services/SyncStatus.ts"
 import type { Screen } from "./screen.ts"
 
 const REDRAW = "200 millis"
@@ -49,7 +50,7 @@ export const watchTables = Effect.fnUntraced(function*(screen: Screen, { heading
 const progressOf = (status: TableStatus, rowsPerSecond: number): TableProgress => ({
   table: status.table,
   rows: status.rows,
-  blocks: (status.head ?? -1n) + 1n,
+  blocks: (status.lastBlock ?? -1n) + 1n,
   rowsPerSecond,
   watermark: status.watermark,
   reorgs: status.reorgs,

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Chunk, Part } from "../../../src/domain/chain/Chunk.ts"
+import type { Checkpoint } from "../../../src/domain/chain/Checkpoint.ts"
+import type { Chunk } from "../../../src/domain/chain/Chunk.ts"
 import {
-  addPart,
+  addEvent,
+  addRows,
   closesGroup,
   emptyChunk,
   firstChunk,
@@ -9,51 +11,49 @@ import {
   isWorthCommitting,
   nextChunk
 } from "../../../src/domain/chain/Chunk.ts"
-import type { Known } from "../../../src/domain/chain/follow.ts"
-import { block, history, network, range } from "../../support/scenario.ts"
+import type { RowBatch, Rows, TableEvent } from "../../../src/domain/chain/TableEvent.ts"
+import { block, checkpoint, range } from "../../support/scenario.ts"
 
-const known = (...names: ReadonlyArray<string>): Known => ({
-  network,
-  origin: 0n,
-  history: history(...names),
-  unverifiedFrom: undefined
-})
-const rows = (count: number): Part => ({ _tag: "Rows", bytes: new Uint8Array(10 * count), rows: count })
-const begins = (start: number, end: number, after: Known): Part => ({
-  _tag: "Range",
+type WithoutRows = Exclude<TableEvent, Rows<RowBatch>>
+type Event = WithoutRows | { readonly _tag: "Written"; readonly rows: number }
+
+/** Rows that were written, of ten bytes each. */
+const rows = (count: number): Event => ({ _tag: "Written", rows: count })
+const starts = (start: number, end: number, after: Checkpoint): WithoutRows => ({
+  _tag: "RangeStarted",
   range: range(start, end),
-  known: after,
-  endIsTold: true
+  checkpoint: after,
+  endIsDeclared: true
 })
-const completes = (start: number, end: number, after: Known): Part => ({
+const completes = (start: number, end: number, after: Checkpoint): WithoutRows => ({
   _tag: "Watermark",
   range: range(start, end),
-  known: after
+  checkpoint: after
 })
-const rewinds = (deleteFrom: number | undefined, after: Known): Part => ({
-  _tag: "Rewind",
-  rewind: {
-    _tag: "Rewind",
-    deleteFrom: deleteFrom === undefined ? undefined : BigInt(deleteFrom),
-    watermark: after.history.at(-1),
-    replaced: block("12a"),
-    range: range(deleteFrom ?? 0, 20, "b")
-  },
-  known: after
+const reorg = (deleteFrom: number | undefined, after: Checkpoint): WithoutRows => ({
+  _tag: "Reorg",
+  deleteFrom: deleteFrom === undefined ? undefined : BigInt(deleteFrom),
+  watermark: after.history.at(-1),
+  replaced: block("12a"),
+  range: range(deleteFrom ?? 0, 20, "b"),
+  checkpoint: after
 })
-const all = (chunk: Chunk, ...parts: ReadonlyArray<Part>): Chunk => parts.reduce(addPart, chunk)
+const arrival: TableEvent = { _tag: "Rows", batch: { rows: 2 }, range: range(10, 12) }
+const add = (chunk: Chunk, event: Event): Chunk =>
+  event._tag === "Written" ? addRows(chunk, event.rows, 10 * event.rows, 11n) : addEvent(chunk, event)
+const all = (chunk: Chunk, ...events: ReadonlyArray<Event>): Chunk => events.reduce(add, chunk)
 
 describe("a chunk", () => {
-  it("I1 of a new connection owes the deletion of everything above the watermark", () => {
-    assert.strictEqual(firstChunk(known("4a", "9a")).deleteFrom, 10n)
-    assert.strictEqual(firstChunk(known()).deleteFrom, "all")
+  it("I1 of a new connection carries the deferred deletion of everything above the watermark", () => {
+    assert.strictEqual(firstChunk(checkpoint("4a", "9a")).deleteFrom, 10n)
+    assert.strictEqual(firstChunk(checkpoint()).deleteFrom, "all")
   })
 
-  it("I1 carries what is owed in its first commit, be it rows or a watermark without any", () => {
-    const start = firstChunk(known("9a"))
+  it("I1 carries the deferred deletion in its first commit, with rows or with a watermark alone", () => {
+    const start = firstChunk(checkpoint("9a"))
     assert.isFalse(isWorthCommitting(start))
-    const withRows = all(start, begins(10, 12, known("9a")), rows(3))
-    const withWatermark = all(start, begins(10, 12, known("9a")), completes(10, 12, known("9a", "12a")))
+    const withRows = all(start, starts(10, 12, checkpoint("9a")), rows(3))
+    const withWatermark = all(start, starts(10, 12, checkpoint("9a")), completes(10, 12, checkpoint("9a", "12a")))
     for (const chunk of [withRows, withWatermark]) {
       assert.isTrue(isWorthCommitting(chunk))
       assert.strictEqual(chunk.deleteFrom, 10n)
@@ -61,78 +61,80 @@ describe("a chunk", () => {
   })
 
   it("I1 does not delete before something follows, so that readers see no hole", () => {
-    const chunk = all(firstChunk(known("9a", "12a")), rewinds(10, known("9a")), begins(10, 20, known("9a")))
+    const chunk = all(
+      firstChunk(checkpoint("9a", "12a")),
+      reorg(10, checkpoint("9a")),
+      starts(10, 20, checkpoint("9a"))
+    )
     assert.isFalse(isWorthCommitting(chunk))
-    assert.isTrue(isWorthCommitting(addPart(chunk, rows(1))))
-    const replaced = all(chunk, completes(10, 12, known("9a", "12b")))
+    assert.isTrue(isWorthCommitting(add(chunk, rows(1))))
+    const replaced = all(chunk, completes(10, 12, checkpoint("9a", "12b")))
     assert.isTrue(isWorthCommitting(replaced))
-    assert.deepStrictEqual(replaced.before, known("9a", "12a"))
+    assert.deepStrictEqual(replaced.before, checkpoint("9a", "12a"))
   })
 
-  it("I2 deletes from the lowest block that any of its rewinds names, and owes nothing afterwards", () => {
-    const lower = all(firstChunk(known("4a", "9a")), rewinds(5, known("4a")), rewinds(7, known("4a", "6b")))
+  it("I2 deletes from the lowest block that any of its reorgs names, and the next one deletes nothing", () => {
+    const lower = all(firstChunk(checkpoint("4a", "9a")), reorg(5, checkpoint("4a")), reorg(7, checkpoint("4a", "6b")))
     assert.strictEqual(lower.deleteFrom, 5n)
     assert.strictEqual(
-      all(firstChunk(known("4a")), rewinds(undefined, known()), rewinds(3, known("2b"))).deleteFrom,
+      all(firstChunk(checkpoint("4a")), reorg(undefined, checkpoint()), reorg(3, checkpoint("2b"))).deleteFrom,
       "all"
     )
-    assert.strictEqual(emptyChunk(lower.known).deleteFrom, undefined)
-    assert.deepStrictEqual(lower.reorgs.map((reorg) => [reorg.firstBlock, reorg.newHash]), [
+    assert.strictEqual(emptyChunk(lower.checkpoint).deleteFrom, undefined)
+    assert.deepStrictEqual(lower.reorgs.map(({ firstBlock, newHash }) => [firstBlock, newHash]), [
       [5n, block("20b").hash],
       [7n, block("20b").hash]
     ])
   })
 
-  it("closes before a rewind if it holds anything", () => {
-    const empty = emptyChunk(known("9a"))
-    const open = all(empty, begins(10, 12, known("9a")), rows(2))
-    const complete = all(empty, begins(10, 12, known("9a")), completes(10, 12, known("9a", "12a")))
-    assert.isFalse(closesGroup(empty, rewinds(10, known("9a"))))
-    assert.isTrue(closesGroup(open, rewinds(10, known("9a"))))
-    assert.isTrue(closesGroup(complete, rewinds(10, known("9a"))))
-    assert.isFalse(closesGroup(open, rows(2)))
-    assert.isFalse(closesGroup(complete, begins(13, 14, known("9a", "12a"))))
+  it("closes before a reorg if it holds anything", () => {
+    const empty = emptyChunk(checkpoint("9a"))
+    const open = all(empty, starts(10, 12, checkpoint("9a")), rows(2))
+    const complete = all(empty, starts(10, 12, checkpoint("9a")), completes(10, 12, checkpoint("9a", "12a")))
+    assert.isFalse(closesGroup(empty, reorg(10, checkpoint("9a"))))
+    assert.isTrue(closesGroup(open, reorg(10, checkpoint("9a"))))
+    assert.isTrue(closesGroup(complete, reorg(10, checkpoint("9a"))))
+    assert.isFalse(closesGroup(open, arrival))
+    assert.isFalse(closesGroup(complete, starts(13, 14, checkpoint("9a", "12a"))))
   })
 
-  it("holds several complete ranges, and says which of its rows are provisional", () => {
-    const [ten, fourteen] = [known("9a", "12a"), known("9a", "12a", "14a")]
-    const chunk = all(emptyChunk(known("9a")), begins(10, 12, known("9a")), rows(2), completes(10, 12, ten))
-    const grown = all(chunk, begins(13, 14, ten), rows(3))
-    assert.deepStrictEqual([chunk.openRows, grown.openRows, grown.rows, grown.sizeBytes], [0, 3, 5, 50])
-    const done = addPart(grown, completes(13, 14, fourteen))
-    assert.deepStrictEqual([done.openRows, done.completed, done.known], [0, range(13, 14), fourteen])
+  it("holds several complete ranges, and counts its provisional rows", () => {
+    const [ten, fourteen] = [checkpoint("9a", "12a"), checkpoint("9a", "12a", "14a")]
+    const chunk = all(emptyChunk(checkpoint("9a")), starts(10, 12, checkpoint("9a")), rows(2), completes(10, 12, ten))
+    const grown = all(chunk, starts(13, 14, ten), rows(3))
+    assert.deepStrictEqual([chunk.provisionalRows, grown.provisionalRows, grown.rows, grown.sizeBytes], [0, 3, 5, 50])
+    const done = add(grown, completes(13, 14, fourteen))
+    assert.deepStrictEqual([done.provisionalRows, done.completed, done.checkpoint], [0, range(13, 14), fourteen])
     assert.deepStrictEqual([done.firstBlock, done.lastBlock], [10n, 14n])
-    assert.strictEqual(done.pieces.length, 2)
+    assert.deepStrictEqual([done.highestRow, done.sizeBytes], [11n, 50])
   })
 
-  it("is about the blocks that replace, not about those that a rewind took back", () => {
+  it("covers the blocks that replace, not those that a reorg took back", () => {
     const chunk = all(
-      emptyChunk(known("9a")),
-      begins(10, 12, known("9a")),
-      rewinds(5, known("4a")),
-      begins(5, 7, known("4a"))
+      emptyChunk(checkpoint("9a")),
+      starts(10, 12, checkpoint("9a")),
+      reorg(5, checkpoint("4a")),
+      starts(5, 7, checkpoint("4a"))
     )
     assert.deepStrictEqual([chunk.firstBlock, chunk.lastBlock, chunk.completed], [5n, 7n, undefined])
   })
 
-  it("is nothing to commit where only the beginning of a range or a known watermark came", () => {
-    const start = emptyChunk(known("9a"))
-    assert.isFalse(isWorthCommitting(addPart(start, begins(10, 12, known("9a")))))
-    assert.isFalse(isWorthCommitting(addPart(start, completes(5, 9, known("9a")))))
+  it("is not worth a commit where only the start of a range or a stored watermark came", () => {
+    const start = emptyChunk(checkpoint("9a"))
+    assert.isFalse(isWorthCommitting(add(start, starts(10, 12, checkpoint("9a")))))
+    assert.isFalse(isWorthCommitting(add(start, completes(5, 9, checkpoint("9a")))))
   })
 
   it("names the blocks of rows whose range began in the chunk before", () => {
-    const before = all(emptyChunk(known("9a")), begins(10, 12, known("9a")), rows(2))
-    const after = addPart(nextChunk(before), rows(3))
+    const before = all(emptyChunk(checkpoint("9a")), starts(10, 12, checkpoint("9a")), rows(2))
+    const after = add(nextChunk(before), rows(3))
     assert.deepStrictEqual([after.firstBlock, after.lastBlock, after.rows], [10n, 12n, 3])
   })
 
-  it("is full of rows, of bytes or of pieces", () => {
-    const start = emptyChunk(known("9a"))
-    assert.isFalse(isFull(addPart(start, rows(5)), 6, 51))
-    assert.isTrue(isFull(addPart(start, rows(6)), 6, 1000))
-    assert.isTrue(isFull(addPart(start, rows(5)), 6, 50))
-    const crumbs = all(start, ...Array.from({ length: 2000 }, () => rows(1)))
-    assert.isTrue(isFull(crumbs, 10_000, 1_000_000))
+  it("is full of rows or of bytes", () => {
+    const start = emptyChunk(checkpoint("9a"))
+    assert.isFalse(isFull(add(start, rows(5)), 6, 51))
+    assert.isTrue(isFull(add(start, rows(6)), 6, 1000))
+    assert.isTrue(isFull(add(start, rows(5)), 6, 50))
   })
 })

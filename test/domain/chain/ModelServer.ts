@@ -1,5 +1,5 @@
 import type { BlockRange } from "../../../src/domain/chain/BlockRange.ts"
-import type { Verdict } from "../../../src/domain/chain/follow.ts"
+import type { Verdict } from "../../../src/domain/chain/followFrame.ts"
 import type { StreamMetadata } from "../../../src/domain/chain/StreamMetadata.ts"
 import type { Watermark } from "../../../src/domain/chain/watermarks.ts"
 import { network } from "../../support/scenario.ts"

@@ -1,11 +1,26 @@
-import type { Approach } from "../../../src/domain/chain/approach.ts"
-import { cursorOf, resume } from "../../../src/domain/chain/approach.ts"
-import type { Chunk, Part } from "../../../src/domain/chain/Chunk.ts"
-import { addPart, closesGroup, emptyChunk, firstChunk, isWorthCommitting } from "../../../src/domain/chain/Chunk.ts"
-import type { FollowOptions, FollowState, Rewind, Step } from "../../../src/domain/chain/follow.ts"
-import { follow, startFollowing } from "../../../src/domain/chain/follow.ts"
-import type { ModelMessage, ModelServer } from "./ModelServer.ts"
-import { encodeRows, type ModelTable, type Strictness } from "./ModelTable.ts"
+import type { Chunk } from "../../../src/domain/chain/Chunk.ts"
+import {
+  addEvent,
+  addRows,
+  closesGroup,
+  firstChunk,
+  isFull,
+  isWorthCommitting,
+  nextChunk
+} from "../../../src/domain/chain/Chunk.ts"
+import type { FollowOptions, FollowState } from "../../../src/domain/chain/followFrame.ts"
+import { followFrame, startFollowing } from "../../../src/domain/chain/followFrame.ts"
+import type { ResumeStrategy } from "../../../src/domain/chain/resumeStrategy.ts"
+import { cursorOf, resume } from "../../../src/domain/chain/resumeStrategy.ts"
+import type { Reorg, RowBatch, Rows, TableEvent } from "../../../src/domain/chain/TableEvent.ts"
+import { MAX_CHUNK_BYTES } from "../../../src/domain/ChunkSize.ts"
+import type { ModelMessage, ModelRow, ModelServer } from "./ModelServer.ts"
+import type { ModelTable, PlacedRow, Strictness } from "./ModelTable.ts"
+
+/** The rows of one message, as the chain rules see them. */
+interface ModelBatch extends RowBatch {
+  readonly values: ReadonlyArray<ModelRow>
+}
 
 /** Connections without a commit between them; a search in a history of a few dozen entries needs far fewer. */
 const MAX_SEARCH = 40
@@ -13,10 +28,12 @@ const MAX_SEARCH = 40
 /** One table's sync without I/O: what the programs do, step by step, so that a schedule can stop it anywhere. */
 export class ModelSync {
   parked: { readonly reason: string; readonly oldestIsCanonical: boolean } | undefined
-  private approach: Approach = resume
+  private strategy: ResumeStrategy = resume
   private state!: FollowState
   private chunk!: Chunk
-  private rewinds: Array<Rewind> = []
+  /** What the chunk holds beside its bookkeeping. */
+  private rows: Array<PlacedRow> = []
+  private reorgs: Array<Reorg> = []
   private searched = 0
   private readonly server: ModelServer
   private readonly table: ModelTable
@@ -31,13 +48,13 @@ export class ModelSync {
     this.connect()
   }
 
-  /** The connection is lost; what is in memory but for the approach is too. */
+  /** The connection is lost; what is in memory but for the strategy is too. */
   cut(): void {
     this.connect()
   }
 
   crash(): void {
-    this.approach = resume
+    this.strategy = resume
     this.connect()
   }
 
@@ -52,79 +69,72 @@ export class ModelSync {
   }
 
   private connect(): void {
-    const { known } = this.table
-    this.server.connect(cursorOf(this.approach, known.history))
-    this.state = startFollowing(known, this.options, this.approach)
-    this.chunk = firstChunk(known)
-    this.rewinds = []
+    const { checkpoint } = this.table
+    this.server.connect(cursorOf(this.strategy, checkpoint.history))
+    this.state = startFollowing(checkpoint, this.options, this.strategy)
+    this.begin(firstChunk(checkpoint))
   }
 
-  private take(message: ModelMessage, rows: number): void {
-    const { metadata } = message
-    let step: Step = follow(this.state, metadata, message.rows.length)
-    if (step._tag === "Verify") {
-      step = follow(this.state, metadata, message.rows.length, this.server.verdict(step.watermark))
-    }
+  private begin(chunk: Chunk): void {
+    this.chunk = chunk
+    this.rows = []
+    this.reorgs = []
+  }
+
+  private take({ metadata, rows: values }: ModelMessage, rows: number): void {
+    const frame = { metadata, batch: values.length === 0 ? undefined : { rows: values.length, values } }
+    let step = followFrame<ModelBatch>(this.state, frame)
+    if (step._tag === "Verify") step = followFrame<ModelBatch>(this.state, frame, this.server.verdict(step.watermark))
     switch (step._tag) {
-      case "Advance":
-        return this.advance(step, message, rows)
-      case "Reconnect":
+      case "Followed":
+        this.state = step.state
+        for (const event of step.events) this.add(event, rows)
+        return
+      case "ReconnectFrom":
         this.commitIfWorth()
-        this.approach = step.approach
+        this.strategy = step.strategy
         this.searched += 1
         if (this.searched > MAX_SEARCH) throw new Error(`it searches for ever: ${step.reason}`)
         return this.connect()
-      case "AnotherChain":
+      case "ChainMismatch":
         this.parked = { reason: step.reason, oldestIsCanonical: this.oldestIsCanonical() }
         return
       default:
-        throw new Error(step._tag === "Breach" ? step.reason : "a verdict was asked for twice")
+        throw new Error(step._tag === "Violation" ? step.reason : "a verdict was asked for twice")
     }
   }
 
-  private advance(step: Extract<Step, { _tag: "Advance" }>, message: ModelMessage, rows: number): void {
-    const parts: Array<Part> = step.events.map((event) =>
-      event._tag === "Rewind"
-        ? { _tag: "Rewind", rewind: event, known: step.state }
-        : event._tag === "Range"
-        ? { ...event, known: step.state, endIsTold: message.metadata?.complete !== undefined }
-        : { ...event, known: step.state }
-    )
-    if (parts.some((part) => part._tag === "Range")) this.approach = resume
-    if (message.rows.length > 0) {
-      const { end } = step.state.current!
-      const placed = message.rows.map((row) => ({
+  private add(event: TableEvent<ModelBatch>, rows: number): void {
+    if (closesGroup(this.chunk, event)) this.commitIfWorth()
+    if (event._tag === "Rows") return this.addRows(event, rows)
+    if (event._tag === "Reorg") this.reorgs.push(event)
+    if (event._tag === "RangeStarted") this.strategy = resume
+    this.chunk = addEvent(this.chunk, event)
+  }
+
+  /** Rows of one message may fill several chunks. */
+  private addRows({ batch: { values }, range }: Rows<ModelBatch>, rows: number): void {
+    for (let from = 0; from < values.length;) {
+      const placed = values.slice(from, from + rows - this.chunk.rows).map((row) => ({
         ...row,
-        position: this.options.rangeMode ? end : BigInt(row.block)
+        position: this.options.rangeMode ? range.end : BigInt(row.block)
       }))
-      parts.push({ _tag: "Rows", bytes: encodeRows(placed), rows: placed.length })
+      this.rows.push(...placed)
+      this.chunk = addRows(this.chunk, placed.length, 10 * placed.length, placed.at(-1)?.position)
+      from += placed.length
+      if (isFull(this.chunk, rows, MAX_CHUNK_BYTES)) this.commitIfWorth()
     }
-    if (step.completed !== undefined) {
-      parts.push({ _tag: "Watermark", range: step.completed.range, known: step.completed.state })
-    }
-    this.state = step.completed?.state ?? step.state
-    for (const part of parts) this.add(part, rows)
-  }
-
-  private add(part: Part, rows: number): void {
-    if (closesGroup(this.chunk, part)) this.commitIfWorth()
-    if (part._tag === "Rewind") this.rewinds.push(part.rewind)
-    this.chunk = addPart(this.chunk, part)
-    if (this.chunk.rows >= rows) this.commitIfWorth()
   }
 
   private oldestIsCanonical(): boolean {
-    const [oldest] = this.table.known.history
+    const [oldest] = this.table.checkpoint.history
     return oldest !== undefined && this.server.chain.at(oldest.block)?.hash === oldest.hash
   }
 
   private commitIfWorth(): void {
     if (!isWorthCommitting(this.chunk)) return
-    this.table.commit(this.chunk, this.rewinds, this.strictness())
-    const { history, network, origin, unverifiedFrom } = this.chunk.known
-    this.table.known = { history, network, origin, unverifiedFrom }
-    this.chunk = emptyChunk(this.table.known)
-    this.rewinds = []
+    this.table.commit(this.chunk, this.rows, this.reorgs, this.strictness())
+    this.begin(nextChunk(this.chunk))
     this.searched = 0
   }
 }

@@ -1,23 +1,12 @@
+import { type Checkpoint, emptyCheckpoint } from "../../../src/domain/chain/Checkpoint.ts"
 import type { Chunk } from "../../../src/domain/chain/Chunk.ts"
-import type { Known, Rewind } from "../../../src/domain/chain/follow.ts"
+import type { Reorg } from "../../../src/domain/chain/TableEvent.ts"
 import { ancestry, type ModelBlock, type ModelChain } from "./ModelChain.ts"
 import { type ModelRow, rowsOf } from "./ModelServer.ts"
 
 export interface PlacedRow extends ModelRow {
   readonly position: bigint
 }
-
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
-
-export const encodeRows = (rows: ReadonlyArray<PlacedRow>): Uint8Array =>
-  encoder.encode(JSON.stringify(rows.map((row) => ({ ...row, position: String(row.position) }))))
-
-const decodeRows = (bytes: Uint8Array): ReadonlyArray<PlacedRow> =>
-  (JSON.parse(decoder.decode(bytes)) as Array<ModelRow & { position: string }>).map((row) => ({
-    ...row,
-    position: BigInt(row.position)
-  }))
 
 export interface Strictness {
   /** Nothing that was orphaned came back, no cursor was lost, no chain was exchanged: deletions are judged too. */
@@ -26,7 +15,7 @@ export interface Strictness {
 
 /** What is durable, and the checks that hold after every commit. */
 export class ModelTable {
-  known: Known = { network: undefined, origin: undefined, history: [], unverifiedFrom: undefined }
+  checkpoint: Checkpoint = emptyCheckpoint
   rows: ReadonlyArray<PlacedRow> = []
   commits = 0
   private readonly chain: ModelChain
@@ -36,24 +25,29 @@ export class ModelTable {
   }
 
   /** Delete, copy, record: as the sink does, all or nothing. */
-  commit(chunk: Chunk, rewinds: ReadonlyArray<Rewind>, { judgesDeletions }: Strictness): void {
-    if (judgesDeletions) { for (const rewind of rewinds) this.checkDeletion(chunk, rewind) }
+  commit(
+    chunk: Chunk,
+    rows: ReadonlyArray<PlacedRow>,
+    reorgs: ReadonlyArray<Reorg>,
+    { judgesDeletions }: Strictness
+  ): void {
+    if (judgesDeletions) { for (const reorg of reorgs) this.checkDeletion(chunk, reorg) }
     const { deleteFrom } = chunk
     const kept = deleteFrom === "all"
       ? []
       : this.rows.filter((row) => deleteFrom === undefined || row.position < deleteFrom)
-    this.rows = [...kept, ...chunk.pieces.flatMap(decodeRows)]
-    this.known = chunk.known
+    this.rows = [...kept, ...rows]
+    this.checkpoint = chunk.checkpoint
     this.commits += 1
     this.checkRows()
-    const open = this.provisional.length
-    if (deleteFrom !== undefined && open !== chunk.openRows) {
-      throw new Error(`${open} rows are provisional, the chunk says ${chunk.openRows}`)
+    const provisional = this.provisional.length
+    if (deleteFrom !== undefined && provisional !== chunk.provisionalRows) {
+      throw new Error(`${provisional} rows are provisional, the chunk counts ${chunk.provisionalRows}`)
     }
   }
 
   get watermark() {
-    return this.known.history.at(-1)
+    return this.checkpoint.history.at(-1)
   }
 
   get provisional(): ReadonlyArray<PlacedRow> {
@@ -69,16 +63,16 @@ export class ModelTable {
     if (watermark === undefined) return
     const block = this.chain.byHash(watermark.hash)
     if (block?.number !== watermark.block) throw new Error(`watermark ${watermark.block} is no block of that hash`)
-    if (this.known.unverifiedFrom !== undefined) return
+    if (this.checkpoint.unverifiedFrom !== undefined) return
     const stored = this.rows.filter((row) => row.position <= watermark.block)
     const difference = compare(stored, ancestry(block))
     if (difference !== undefined) throw new Error(`up to the watermark ${watermark.block} ${difference}`)
   }
 
   /** Invariant I2: what was recorded and is canonical on the chain that replaces stays. */
-  private checkDeletion(chunk: Chunk, { range }: Rewind): void {
-    const told = new Set(ancestry(this.chain.byHash(range.hash)).map((block) => block.hash))
-    const canonical = this.known.history.findLast((entry) => told.has(entry.hash))
+  private checkDeletion(chunk: Chunk, { range }: Reorg): void {
+    const replacing = new Set(ancestry(this.chain.byHash(range.hash)).map((block) => block.hash))
+    const canonical = this.checkpoint.history.findLast((entry) => replacing.has(entry.hash))
     if (canonical === undefined) return
     if (chunk.deleteFrom === "all" || (chunk.deleteFrom !== undefined && chunk.deleteFrom <= canonical.block)) {
       throw new Error(`I2: rows from ${chunk.deleteFrom} on were deleted, block ${canonical.block} is canonical`)

@@ -1,31 +1,31 @@
 import { assert, describe, it } from "@effect/vitest"
-import { data, hear, history, keepAlive, reorg, schema, type Teller, watermark } from "../../support/scenario.ts"
+import { data, history, keepAlive, reorg, run, type Scenario, schema, watermark } from "../../support/scenario.ts"
 
-const amp: Teller = { dialect: "amp" }
-const nozzle: Teller = { dialect: "nozzle" }
+const amp: Scenario = { dialect: "amp" }
+const nozzle: Scenario = { dialect: "nozzle" }
 
 describe("ranges of an amp server, one after the other", () => {
   it("are complete when the server says so, and never before", () => {
-    const { lines, state } = hear(amp, schema, keepAlive(0, 5), data(0, 5), keepAlive(0, 5), data(0, 5))
+    const { lines, state } = run(amp, schema, keepAlive(0, 5), data(0, 5), keepAlive(0, 5), data(0, 5))
     assert.deepStrictEqual(lines, ["rows 0..5", "rows 0..5"])
     assert.deepStrictEqual(state.history, [])
-    assert.deepStrictEqual(hear(amp, data(0, 5), watermark(5)).lines, ["rows 0..5", "complete up to 5a"])
+    assert.deepStrictEqual(run(amp, data(0, 5), watermark(5)).lines, ["rows 0..5", "complete up to 5a"])
   })
 
   it("are complete without any row too", () => {
-    assert.deepStrictEqual(hear(amp, keepAlive(0, 5), watermark(5), keepAlive(6, 9), watermark(9)).lines, [
+    assert.deepStrictEqual(run(amp, keepAlive(0, 5), watermark(5), keepAlive(6, 9), watermark(9)).lines, [
       "complete up to 5a",
       "complete up to 9a"
     ])
   })
 
   it("are complete once, whatever is repeated behind", () => {
-    const { lines } = hear(amp, data(0, 5), watermark(5), keepAlive(0, 5), watermark(5), data(6, 6), watermark(6))
+    const { lines } = run(amp, data(0, 5), watermark(5), keepAlive(0, 5), watermark(5), data(6, 6), watermark(6))
     assert.deepStrictEqual(lines, ["rows 0..5", "complete up to 5a", "rows 6..6", "complete up to 6a"])
   })
 
   it("I2 split the stored range where a reorg that this connection saw begins", () => {
-    const { lines, state } = hear(
+    const { lines, state } = run(
       amp,
       data(0, 5),
       watermark(5),
@@ -42,25 +42,25 @@ describe("ranges of an amp server, one after the other", () => {
   it("I2 do not split one whose end is another block than the one named", () => {
     const stored = ["4a", "10a"]
     assert.deepStrictEqual(
-      hear({ ...amp, stored }, data(11, 12), watermark(12), reorg(5, 14, "b", "b")).lines.at(-1),
-      "ask again"
+      run({ ...amp, stored }, data(11, 12), watermark(12), reorg(5, 14, "b", "b")).lines.at(-1),
+      "reconnect"
     )
   })
 
   it("I2 do not split where rows say only the end of their range", () => {
     const options = { rangeMode: true }
     const lines = (from: number) =>
-      hear({ ...amp, options }, data(0, 5), watermark(5), data(6, 9), watermark(9), reorg(from, 12)).lines
+      run({ ...amp, options }, data(0, 5), watermark(5), data(6, 9), watermark(9), reorg(from, 12)).lines
     assert.deepStrictEqual(lines(6).slice(4), ["delete from 6", "go on from 5a", "rows 6..12"])
-    assert.deepStrictEqual(lines(5).slice(4), ["ask again"])
+    assert.deepStrictEqual(lines(5).slice(4), ["reconnect"])
   })
 
   it("ask again where everything is replaced: the first range of a connection decides on that", () => {
-    assert.deepStrictEqual(hear(amp, data(0, 5), watermark(5), reorg(0, 6)).lines.at(-1), "ask again")
+    assert.deepStrictEqual(run(amp, data(0, 5), watermark(5), reorg(0, 6)).lines.at(-1), "reconnect")
   })
 
   it("can be replaced twice in a row", () => {
-    const { lines } = hear(
+    const { lines } = run(
       amp,
       data(0, 9),
       watermark(9),
@@ -82,16 +82,16 @@ describe("ranges of an amp server, one after the other", () => {
   })
 
   it("are a breach where one begins before the last is complete, leaves blocks out, or goes back to its own parent", () => {
-    assert.match(hear(amp, data(0, 5), data(6, 7)).lines.at(-1)!, /began the range 6\.\.7 before completing 0\.\.5/)
-    assert.match(hear(amp, data(0, 5), watermark(5), data(7, 8)).lines.at(-1)!, /blocks 6 to 6 are missing/)
-    assert.match(hear(amp, data(0, 5), watermark(5), data(6, 8, "b")).lines.at(-1)!, /block 6 does not name block 5/)
-    assert.match(hear(amp, data(0, 5), watermark(5), data(0, 5)).lines.at(-1)!, /rows of the range 0\.\.5 after/)
+    assert.match(run(amp, data(0, 5), data(6, 7)).lines.at(-1)!, /began the range 6\.\.7 before completing 0\.\.5/)
+    assert.match(run(amp, data(0, 5), watermark(5), data(7, 8)).lines.at(-1)!, /blocks 6 to 6 are missing/)
+    assert.match(run(amp, data(0, 5), watermark(5), data(6, 8, "b")).lines.at(-1)!, /block 6 does not name block 5/)
+    assert.match(run(amp, data(0, 5), watermark(5), data(0, 5)).lines.at(-1)!, /rows of the range 0\.\.5 after/)
   })
 })
 
 describe("ranges of a nozzle server, one after the other", () => {
   it("are complete when their plain successor arrives, and the last one is not", () => {
-    const { lines, state } = hear(nozzle, schema, data(0, 5), data(0, 5), data(6, 6), data(7, 7))
+    const { lines, state } = run(nozzle, schema, data(0, 5), data(0, 5), data(6, 6), data(7, 7))
     assert.deepStrictEqual(lines, [
       "rows 0..5",
       "rows 0..5",
@@ -104,36 +104,36 @@ describe("ranges of a nozzle server, one after the other", () => {
   })
 
   it("are not completed by one that replaces them", () => {
-    const { lines, state } = hear(nozzle, data(0, 5), data(6, 7), reorg(6, 8))
+    const { lines, state } = run(nozzle, data(0, 5), data(6, 7), reorg(6, 8))
     assert.deepStrictEqual(lines.slice(3), ["delete from 6", "go on from 5a", "rows 6..8"])
     assert.deepStrictEqual(state.history, history("5a"))
   })
 
   it("I2 rewind below the watermark only to a stored block that is named as the parent", () => {
     const lines = (from: number) =>
-      hear(nozzle, data(0, 5), data(6, 8), data(9, 9), data(10, 10), reorg(from, 12)).lines.slice(7)
+      run(nozzle, data(0, 5), data(6, 8), data(9, 9), data(10, 10), reorg(from, 12)).lines.slice(7)
     assert.deepStrictEqual(lines(9), ["delete from 9", "go on from 8a", "rows 9..12"])
     assert.deepStrictEqual(lines(6), ["delete from 6", "go on from 5a", "rows 6..12"])
-    assert.deepStrictEqual(lines(7), ["ask again"])
-    assert.deepStrictEqual(lines(3), ["ask again"])
+    assert.deepStrictEqual(lines(7), ["reconnect"])
+    assert.deepStrictEqual(lines(3), ["reconnect"])
   })
 
   it("I2 leave nothing of a pending range that is replaced in part: what of it is still canonical cannot be told", () => {
-    assert.deepStrictEqual(hear(nozzle, data(0, 5), data(6, 9), reorg(8, 10)).lines.at(-1), "ask again")
-    assert.deepStrictEqual(hear(nozzle, data(0, 10), reorg(9, 13)).lines.at(-1), "ask again")
+    assert.deepStrictEqual(run(nozzle, data(0, 5), data(6, 9), reorg(8, 10)).lines.at(-1), "reconnect")
+    assert.deepStrictEqual(run(nozzle, data(0, 10), reorg(9, 13)).lines.at(-1), "reconnect")
   })
 
   it("ask again where a successor names another parent", () => {
-    assert.deepStrictEqual(hear(nozzle, data(0, 5), data(6, 7, "b")).lines.at(-1), "ask again")
+    assert.deepStrictEqual(run(nozzle, data(0, 5), data(6, 7, "b")).lines.at(-1), "reconnect")
   })
 
   it("I2 cross a gap only when the block before it was looked up", () => {
     for (const gap of [data(8, 9), data(6, 9, "a", "")]) {
-      assert.deepStrictEqual(hear(nozzle, data(0, 5), gap).lines.at(-1), "look up 5a")
-      assert.deepStrictEqual(hear({ ...nozzle, verdict: "orphaned" }, data(0, 5), gap).lines.at(-1), "ask again")
-      const { lines, state } = hear({ ...nozzle, verdict: "canonical" }, data(0, 5), gap)
+      assert.deepStrictEqual(run(nozzle, data(0, 5), gap).lines.at(-1), "verify 5a")
+      assert.deepStrictEqual(run({ ...nozzle, verdict: "orphaned" }, data(0, 5), gap).lines.at(-1), "reconnect")
+      const { lines, state } = run({ ...nozzle, verdict: "canonical" }, data(0, 5), gap)
       assert.deepStrictEqual([lines[1], state.unverifiedFrom], ["complete up to 5a", undefined])
-      assert.strictEqual(hear({ ...nozzle, verdict: "unknown" }, data(0, 5), gap).state.unverifiedFrom, 5n)
+      assert.strictEqual(run({ ...nozzle, verdict: "unknown" }, data(0, 5), gap).state.unverifiedFrom, 5n)
     }
   })
 })

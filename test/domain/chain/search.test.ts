@@ -1,44 +1,44 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Approach } from "../../../src/domain/chain/approach.ts"
-import { cursorOf, refute, restart, resume } from "../../../src/domain/chain/approach.ts"
-import { block, data, hear, history, reorg, type Teller } from "../../support/scenario.ts"
+import type { ResumeStrategy } from "../../../src/domain/chain/resumeStrategy.ts"
+import { cursorOf, rejectCandidate, restart, resume } from "../../../src/domain/chain/resumeStrategy.ts"
+import { block, data, history, reorg, run, type Scenario } from "../../support/scenario.ts"
 
 const names = Array.from({ length: 20 }, (_, index) => `${index + 1}a`)
 const stored = history(...names)
-const amp: Teller = { dialect: "amp", stored: names }
+const amp: Scenario = { dialect: "amp", stored: names }
 
 /** The blocks that are asked from, one connection each, by a server on which the blocks up to `fork` are canonical. */
 const search = (fork: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
-  let asking: Approach | undefined = resume
-  while (asking !== undefined && lines.length < 40) {
-    const cursor = Number(cursorOf(asking, stored)!.block)
+  let strategy: ResumeStrategy | undefined = resume
+  while (strategy !== undefined && lines.length < 40) {
+    const cursor = Number(cursorOf(strategy, stored)!.block)
     const answer = cursor <= fork
       ? data(cursor + 1, 30, "b", cursor <= fork ? "a" : "b")
       : reorg(cursor, 30, "b", cursor === fork + 1 ? "a" : "b")
-    const outcome = hear({ ...amp, asking }, answer)
+    const outcome = run({ ...amp, strategy }, answer)
     lines.push(...outcome.lines)
-    asking = outcome.next
+    strategy = outcome.next
   }
   return lines
 }
 
-const probing = (asked: string, refuted: string, proved?: string): Approach => ({
+const probing = (asked: string, rejected: string, accepted?: string): ResumeStrategy => ({
   kind: "probe",
   asked: block(asked),
-  refuted: block(refuted),
-  proved: proved === undefined ? undefined : block(proved),
+  rejected: block(rejected),
+  accepted: accepted === undefined ? undefined : block(accepted),
   resets: 0
 })
 
 describe("the search for the newest canonical block", () => {
-  it("steps back in doubling distances until a block is proved, then halves what lies between", () => {
+  it("steps back in doubling distances until a block is accepted, then halves what lies between", () => {
     assert.deepStrictEqual(search(7), [
-      "ask from 18a",
-      "ask from 14a",
-      "ask from 6a",
-      "ask from 9a",
-      "ask from 7a",
+      "reconnect from 18a",
+      "reconnect from 14a",
+      "reconnect from 6a",
+      "reconnect from 9a",
+      "reconnect from 7a",
       "delete from 8",
       "go on from 7a",
       "rows 8..30"
@@ -53,23 +53,23 @@ describe("the search for the newest canonical block", () => {
     }
   })
 
-  it("begins anew below a block that was canonical when the search began and is no longer", () => {
-    const asking = probing("12a", "13a", "12a")
-    assert.deepStrictEqual(hear({ ...amp, asking }, reorg(12, 30, "b", "b")).lines, ["ask from 2a"])
+  it("starts again below a block that was canonical when the search began and is no longer", () => {
+    const strategy = probing("12a", "13a", "12a")
+    assert.deepStrictEqual(run({ ...amp, strategy }, reorg(12, 30, "b", "b")).lines, ["reconnect from 2a"])
   })
 
   it("has nowhere to go below the oldest block", () => {
-    assert.strictEqual(refute(probing("1a", "2a"), stored, block("1a"), false), undefined)
-    assert.deepStrictEqual(hear({ ...amp, asking: probing("1a", "2a") }, reorg(1, 30, "b", "b")).lines, [
-      "ask again, to be sure"
+    assert.strictEqual(rejectCandidate(probing("1a", "2a"), stored, block("1a"), false), undefined)
+    assert.deepStrictEqual(run({ ...amp, strategy: probing("1a", "2a") }, reorg(1, 30, "b", "b")).lines, [
+      "reconnect, to be sure"
     ])
   })
 
   it("I2 decisions made on another history are void: the newest watermark is asked", () => {
     const other = history("1a", "2a", "3a")
-    for (const asking of [probing("5a", "6a"), probing("1a", "9a"), probing("1a", "3a", "2c"), restart(stored)]) {
-      assert.deepStrictEqual(cursorOf(asking, other), block("3a"))
-      assert.deepStrictEqual(hear({ ...amp, stored: ["1a", "2a", "3a"], asking }, data(4, 5)).lines, ["rows 4..5"])
+    for (const strategy of [probing("5a", "6a"), probing("1a", "9a"), probing("1a", "3a", "2c"), restart(stored)]) {
+      assert.deepStrictEqual(cursorOf(strategy, other), block("3a"))
+      assert.deepStrictEqual(run({ ...amp, stored: ["1a", "2a", "3a"], strategy }, data(4, 5)).lines, ["rows 4..5"])
     }
   })
 
@@ -80,13 +80,15 @@ describe("the search for the newest canonical block", () => {
 })
 
 describe("the search on a nozzle server", () => {
-  const nozzle: Teller = { dialect: "nozzle", stored: names }
+  const nozzle: Scenario = { dialect: "nozzle", stored: names }
 
-  it("looks a probed block up where a gap follows it", () => {
-    const asking = probing("12a", "13a")
-    assert.deepStrictEqual(hear({ ...nozzle, asking }, data(20, 21, "b")).lines, ["look up 12a"])
-    assert.deepStrictEqual(hear({ ...nozzle, asking, verdict: "orphaned" }, data(20, 21, "b")).lines, ["ask from 4a"])
-    assert.deepStrictEqual(hear({ ...nozzle, asking, verdict: "canonical" }, data(20, 21, "b")).lines, [
+  it("verifies a probed block where a gap follows it", () => {
+    const strategy = probing("12a", "13a")
+    assert.deepStrictEqual(run({ ...nozzle, strategy }, data(20, 21, "b")).lines, ["verify 12a"])
+    assert.deepStrictEqual(run({ ...nozzle, strategy, verdict: "orphaned" }, data(20, 21, "b")).lines, [
+      "reconnect from 4a"
+    ])
+    assert.deepStrictEqual(run({ ...nozzle, strategy, verdict: "canonical" }, data(20, 21, "b")).lines, [
       "delete from 13",
       "go on from 12a",
       "rows 20..21"
@@ -94,14 +96,14 @@ describe("the search on a nozzle server", () => {
   })
 
   it("goes on from a probed block that nobody can judge, marked, and never concludes that the chain is another one", () => {
-    const teller: Teller = { ...nozzle, asking: probing("1a", "2a"), verdict: "unknown" }
-    const { lines, state } = hear(teller, data(20, 21, "b"))
+    const scenario: Scenario = { ...nozzle, strategy: probing("1a", "2a"), verdict: "unknown" }
+    const { lines, state } = run(scenario, data(20, 21, "b"))
     assert.deepStrictEqual(lines, ["delete from 2", "go on from 1a", "rows 20..21"])
     assert.strictEqual(state.unverifiedFrom, 1n)
   })
 
   it("prefers a block that is known to be canonical to one that nobody can judge", () => {
-    const teller: Teller = { ...nozzle, asking: probing("13a", "16a", "12a"), verdict: "unknown" }
-    assert.deepStrictEqual(hear(teller, data(20, 21, "b")).lines, ["ask from 12a"])
+    const scenario: Scenario = { ...nozzle, strategy: probing("13a", "16a", "12a"), verdict: "unknown" }
+    assert.deepStrictEqual(run(scenario, data(20, 21, "b")).lines, ["reconnect from 12a"])
   })
 })

@@ -107,16 +107,16 @@ describe("the watermark history", () => {
   it("is searched in a number of steps that grows with the logarithm of its length", () => {
     const newest = 299
     for (let canonical = 0; canonical < newest; canonical++) {
-      let refuted = newest
-      let proved: number | undefined
+      let rejected = newest
+      let accepted: number | undefined
       let connections = 0
-      while (proved === undefined || refuted - proved > 1) {
-        const next = nextProbe(refuted, proved, newest)!
-        if (next <= canonical) proved = next
-        else refuted = next
+      while (accepted === undefined || rejected - accepted > 1) {
+        const next = nextProbe(rejected, accepted, newest)!
+        if (next <= canonical) accepted = next
+        else rejected = next
         connections += 1
       }
-      assert.strictEqual(proved, canonical)
+      assert.strictEqual(accepted, canonical)
       assert.isBelow(connections, 18)
     }
     assert.strictEqual(nextProbe(0, undefined, newest), undefined)

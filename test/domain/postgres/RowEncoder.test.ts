@@ -37,6 +37,15 @@ const repeated = (rows: number, bytes: number): Column => {
 }
 
 describe("rows written into a buffer of the caller", () => {
+  it("are none where the buffer is full already, also as the first ones of their batch", () => {
+    const bound = bind(textBatch(["a", "b"]))
+    const out = outputOf(new Uint8Array(100))
+    assert.deepInclude(Result.getOrThrow(bound.write(out, 100, { from: 0, to: 2, range, cursor: undefined })), {
+      rows: 0,
+      end: 100
+    })
+  })
+
   it("fills the buffer behind the given position, and goes on in the next one", () => {
     for (const type of [utf8, textView]) {
       const batch = textBatch(rowsOf(2000), type)

@@ -1,13 +1,13 @@
 /** Tables on a real server, filled through the sink: what one process would do, without a stream. */
-import { Context, Effect, Layer, Result } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { ArrowField, ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
 import type { BlockRange } from "../../../src/domain/chain/BlockRange.ts"
-import { addPart, firstChunk, type Part } from "../../../src/domain/chain/Chunk.ts"
-import type { Known } from "../../../src/domain/chain/FollowState.ts"
+import type { Checkpoint } from "../../../src/domain/chain/Checkpoint.ts"
+import { addEvent, addRows } from "../../../src/domain/chain/Chunk.ts"
 import { parseOverrideType } from "../../../src/domain/postgres/columnOverride.ts"
 import { noSettings, type TableSettings } from "../../../src/domain/TableSettings.ts"
 import { layer as checkpointsLayer } from "../../../src/layers/Checkpoints.ts"
-import { layer as poolLayer } from "../../../src/layers/PgPool.ts"
+import { layerWith as poolLayerWith, type PgPoolOptions } from "../../../src/layers/PgPool.ts"
 import { layer as indexesLayer } from "../../../src/layers/TableIndexes.ts"
 import { layer as sinkLayer } from "../../../src/layers/TableSink.ts"
 import { Checkpoints } from "../../../src/services/Checkpoints.ts"
@@ -15,7 +15,8 @@ import { PgPool } from "../../../src/services/PgPool.ts"
 import { TableIndexes } from "../../../src/services/TableIndexes.ts"
 import { type TableRequest, TableSink, type TableWriter } from "../../../src/services/TableSink.ts"
 import { batchOf, columnOf, type Value } from "../../domain/arrow/columns.ts"
-import { encodeAll } from "../../support/encodeAll.ts"
+import { firstOf, hashOf, writeChunk } from "../../support/chunks.ts"
+import { encodeWith } from "../../support/encodeAll.ts"
 import { type TestDatabase, testDatabase } from "../../support/postgres.ts"
 import { testSettings } from "../../support/testSettings.ts"
 
@@ -47,15 +48,19 @@ export const override = (column: string, type: string) => ({ column, type: parse
 type Settings = Parameters<typeof testSettings>[1]
 
 /** One process: its services on a schema of their own. */
-export const bench = (settings: Settings = {}) =>
-  Effect.flatMap(testDatabase, (database) => processOn(database, settings))
+export const bench = (settings: Settings = {}, options: PgPoolOptions = {}) =>
+  Effect.flatMap(testDatabase, (database) => processOn(database, settings, options))
 
 /** One more process on a schema. */
-export const processOn = Effect.fnUntraced(function*(database: TestDatabase, settings: Settings = {}) {
+export const processOn = Effect.fnUntraced(function*(
+  database: TestDatabase,
+  settings: Settings = {},
+  options: PgPoolOptions = {}
+) {
   const services = yield* Layer.build(
     Layer.merge(sinkLayer, indexesLayer).pipe(
       Layer.provideMerge(checkpointsLayer),
-      Layer.provideMerge(poolLayer),
+      Layer.provideMerge(poolLayerWith(options)),
       Layer.provide(Layer.fresh(testSettings(database, settings)))
     )
   )
@@ -69,9 +74,8 @@ export const processOn = Effect.fnUntraced(function*(database: TestDatabase, set
 })
 
 /** As `bench`, with the bookkeeping in place. */
-export const readyBench = (settings?: Settings) => Effect.tap(bench(settings), ({ checkpoints }) => checkpoints.ensure)
-
-const hashOf = (block: bigint): string => `0x${block.toString(16).padStart(64, "0")}`
+export const readyBench = (settings?: Settings, options?: PgPoolOptions) =>
+  Effect.tap(bench(settings, options), ({ checkpoints }) => checkpoints.ensure)
 
 /** Commits rows as the complete range of the blocks that the first column of `fields` names, oldest first. */
 export const commitRows = Effect.fnUntraced(function*(
@@ -89,22 +93,18 @@ export const commitRows = Effect.fnUntraced(function*(
     timestamp: undefined
   }
   const batch = batchOf(fields.map((one, index) => columnOf(one, rows.map((row) => row[index]!))))
-  const { bytes } = yield* Effect.orDie(
-    Effect.fromResult(Result.mapError(
-      encodeAll(writer.plan, { batch, from: 0, to: rows.length, range, cursor: undefined }),
-      (error) => new Error(error.message)
-    ))
+  const { bytes, cursor } = yield* Effect.orDie(
+    Effect.fromResult(encodeWith(writer.encoder, { batch, from: 0, to: rows.length, range, cursor: undefined }))
   )
-  const known: Known = {
+  const { checkpoint } = writer
+  const after: Checkpoint = {
     network: "anvil",
     origin: 0n,
-    history: [...writer.known.history, { block: end, hash: hashOf(end) }],
+    history: [...checkpoint.history, { block: end, hash: hashOf(end) }],
     unverifiedFrom: undefined
   }
-  const parts: ReadonlyArray<Part> = [
-    { _tag: "Range", range, known: writer.known, endIsTold: true },
-    { _tag: "Rows", bytes, rows: rows.length },
-    { _tag: "Watermark", range, known }
-  ]
-  return yield* writer.commit(parts.reduce(addPart, firstChunk(writer.known)))
+  const begun = addEvent(firstOf(writer).chunk, { _tag: "RangeStarted", range, checkpoint, endIsDeclared: true })
+  const filled = addRows(begun, rows.length, bytes.length, cursor?.position)
+  const chunk = addEvent(filled, { _tag: "Watermark", range, checkpoint: after })
+  return yield* writeChunk(writer, { chunk, tuples: [bytes] })
 })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { prepareTable } from "../../support/chunks.ts"
 import { holdLock } from "../../support/holdLock.ts"
 import type { TestDatabase } from "../../support/postgres.ts"
 import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "./bench.ts"
@@ -10,7 +11,7 @@ const rows = (...blocks: ReadonlyArray<bigint>) => blocks.map((block) => [block,
 /** A process that has filled a table up to block 2, one row per block. */
 const filled = Effect.fnUntraced(function*(table = "t") {
   const process = yield* readyBench()
-  yield* commitRows(yield* process.sink.prepare(requestOf(table, columns)), columns, rows(0n, 1n, 2n))
+  yield* commitRows(yield* prepareTable(process.sink, requestOf(table, columns)), columns, rows(0n, 1n, 2n))
   return process
 })
 
@@ -41,7 +42,7 @@ describe("emptying a table", () => {
   it.live("forgets the watermark, its history and the chain, of this table only, and no more than that", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
-      yield* commitRows(yield* sink.prepare(requestOf("other", columns)), columns, rows(7n))
+      yield* commitRows(yield* prepareTable(sink, requestOf("other", columns)), columns, rows(7n))
       const { column_names: made } = yield* checkpoint(database)
       yield* database.query("UPDATE _ampsync_checkpoints SET unverified_from = 1, block_at = now()")
       const emptying = yield* sink.empty("t")
@@ -114,7 +115,7 @@ describe("emptying a table", () => {
       yield* silence(database)
       const other = yield* processOn(database)
       yield* other.checkpoints.ensure
-      yield* other.sink.prepare(requestOf("t", columns))
+      yield* prepareTable(other.sink, requestOf("t", columns))
       // The other one is in the middle of a commit.
       const lock = yield* holdLock(database, "SELECT FROM t FOR UPDATE")
       const error = yield* Effect.flip(Effect.timeout(deleteSome, "5 seconds"))
@@ -131,7 +132,7 @@ describe("emptying a table", () => {
       const { deleteSome } = yield* sink.empty("t")
       assert.strictEqual(yield* deleteSome, 0)
       assert.deepStrictEqual(yield* counts(database), [0, 0])
-      yield* commitRows(yield* sink.prepare(requestOf("t", columns)), columns, rows(0n, 1n))
+      yield* commitRows(yield* prepareTable(sink, requestOf("t", columns)), columns, rows(0n, 1n))
       assert.deepStrictEqual(yield* blocksOf(database), [0, 1])
       assert.deepStrictEqual(yield* counts(database), [2, 0])
     }))
@@ -156,7 +157,7 @@ describe("trimming a table", () => {
   it.live("takes every row of a table that has no watermark yet", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
-      yield* sink.prepare(requestOf("t", columns))
+      yield* prepareTable(sink, requestOf("t", columns))
       yield* addRows(database, "0", 5)
       assert.strictEqual(yield* sink.trim("t"), 5)
       assert.deepStrictEqual(yield* blocksOf(database), [])

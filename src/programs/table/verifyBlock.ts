@@ -1,9 +1,9 @@
 /** Asks whether a block that the chain rules doubt is canonical, and keeps asking while that may help. */
 import { Effect, Schedule } from "effect"
-import type { Verdict } from "../domain/chain/follow.ts"
-import type { Watermark } from "../domain/chain/watermarks.ts"
-import type { Manifest } from "../domain/Manifest.ts"
-import { SourceHead } from "../services/SourceHead.ts"
+import type { Verdict } from "../../domain/chain/FollowState.ts"
+import type { Watermark } from "../../domain/chain/watermarks.ts"
+import type { Manifest } from "../../domain/Manifest.ts"
+import { SourceHead } from "../../services/SourceHead.ts"
 
 /** A server that hiccups is asked again for about a minute: an "unknown" marks the table for good. */
 const retrySchedule = Schedule.exponential("200 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 8 }))

@@ -114,7 +114,7 @@ const checkEnd = (chain: ModelChain, table: ModelTable, dialect: "nozzle" | "amp
   if (table.watermark?.block !== newest) {
     throw new Error(`the watermark is ${table.watermark?.block}, the tip ${tip.number}`)
   }
-  if (table.known.unverifiedFrom !== undefined) return true
+  if (table.checkpoint.unverifiedFrom !== undefined) return true
   const difference = compare(table.rows, ancestry(tip))
   if (difference !== undefined) throw new Error(`in the end ${difference}`)
   return true
@@ -122,13 +122,13 @@ const checkEnd = (chain: ModelChain, table: ModelTable, dialect: "nozzle" | "amp
 
 const worlds: ReadonlyArray<readonly [title: string, world: World]> = [
   ["an amp server", { dialect: "amp", rangeMode: false, verifiable: true }],
-  ["an amp server, rows that say only their range", { dialect: "amp", rangeMode: true, verifiable: true }],
+  ["an amp server, rows without a position", { dialect: "amp", rangeMode: true, verifiable: true }],
   ["a nozzle server", { dialect: "nozzle", rangeMode: false, verifiable: true }],
-  ["a nozzle server, rows that say only their range", { dialect: "nozzle", rangeMode: true, verifiable: true }],
+  ["a nozzle server, rows without a position", { dialect: "nozzle", rangeMode: true, verifiable: true }],
   ["a nozzle server without a blocks table", { dialect: "nozzle", rangeMode: false, verifiable: false }]
 ]
 
-describe("follow, by random schedules", () => {
+describe("followFrame, by random schedules", () => {
   for (const [title, world] of worlds) {
     it.prop(
       `I2 whatever ${title} does, rows up to the watermark are the chain it names, and in the end the canonical one`,

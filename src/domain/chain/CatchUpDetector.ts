@@ -1,4 +1,4 @@
-import type { Part } from "./Chunk.ts"
+import type { RangeStarted, TableEvent } from "./TableEvent.ts"
 
 /**
  * Whether what a table's stream brings is a backlog or the tip of the chain.
@@ -7,7 +7,7 @@ import type { Part } from "./Chunk.ts"
  * has to send. What tells them apart is how many blocks come at once. Out of a backlog a range has as many as the server puts
  * into one, 1,000 or 100,000; at the tip it has those that came into being since the one before. Silence is the case of none.
  */
-export interface Pace {
+export interface CatchUpDetector {
   /** Undefined as long as nothing tells. */
   readonly caughtUp: boolean | undefined
   /** There is something to be caught up with: a server that never sent anything is waited for. */
@@ -16,7 +16,7 @@ export interface Pace {
   readonly level: number
   readonly levelAtMillis: number
   /** The range in progress. */
-  readonly range: { readonly isLong: boolean; readonly endIsTold: boolean } | undefined
+  readonly range: { readonly isLong: boolean; readonly endIsDeclared: boolean } | undefined
   /** When something last came that no tip brings. */
   readonly backlogAtMillis: number
   /** When all that had come was committed, and more was waited for. */
@@ -33,7 +33,7 @@ const LONG_RANGE_MILLIS = 3_000
 const LATE_MILLIS = 5_000
 
 /** At the begin of a connection; `begun` where something came on an earlier one. */
-export const startPace = (begun: boolean, nowMillis: number): Pace => ({
+export const startDetector = (begun: boolean, nowMillis: number): CatchUpDetector => ({
   caughtUp: undefined,
   begun,
   level: 0,
@@ -43,54 +43,62 @@ export const startPace = (begun: boolean, nowMillis: number): Pace => ({
   drainedAtMillis: nowMillis
 })
 
-/** After `part` was taken from the stream. */
-export const took = (pace: Pace, part: Part, nowMillis: number): Pace => {
-  const next = part._tag === "Range" ? beginRange(pace, part, nowMillis) : pace
-  const isBacklog = nowMillis - pace.drainedAtMillis > LATE_MILLIS || exceedsTip(next, part)
+/** After `event` was taken from the stream. */
+export const onEvent = (detector: CatchUpDetector, event: TableEvent, nowMillis: number): CatchUpDetector => {
+  const next = event._tag === "RangeStarted" ? beginRange(detector, event, nowMillis) : detector
+  const isBacklog = nowMillis - detector.drainedAtMillis > LATE_MILLIS || exceedsTip(next, event)
   return {
     ...next,
     begun: true,
     level: Math.min(next.level, TIP_BLOCKS),
-    range: part._tag === "Watermark" ? undefined : next.range,
+    range: event._tag === "Watermark" ? undefined : next.range,
     ...(isBacklog ? { caughtUp: false, backlogAtMillis: nowMillis } : {})
   }
 }
 
-const beginRange = (pace: Pace, { endIsTold, range }: Extract<Part, { _tag: "Range" }>, nowMillis: number): Pace => {
+const beginRange = (
+  detector: CatchUpDetector,
+  { endIsDeclared, range }: RangeStarted,
+  nowMillis: number
+): CatchUpDetector => {
   const blocks = Number(range.end - range.start + 1n)
-  const lost = (nowMillis - pace.levelAtMillis) * TIP_BLOCKS / 1_000
+  const lost = (nowMillis - detector.levelAtMillis) * TIP_BLOCKS / 1_000
   return {
-    ...pace,
-    level: Math.max(0, pace.level - lost) + blocks,
+    ...detector,
+    level: Math.max(0, detector.level - lost) + blocks,
     levelAtMillis: nowMillis,
-    range: { isLong: blocks > TIP_BLOCKS, endIsTold }
+    range: { isLong: blocks > TIP_BLOCKS, endIsDeclared }
   }
 }
 
-const exceedsTip = ({ level, range }: Pace, part: Part): boolean => {
-  switch (part._tag) {
-    case "Range":
+const exceedsTip = ({ level, range }: CatchUpDetector, event: TableEvent): boolean => {
+  switch (event._tag) {
+    case "RangeStarted":
       return level > TIP_BLOCKS
     case "Rows":
       return range?.isLong === true
     case "Watermark":
-      // One that nobody told comes with the range after it, and says nothing of now.
-      return range?.isLong === true && range.endIsTold
-    case "Rewind":
+      // One that is not declared comes with the range after it, and tells nothing about now.
+      return range?.isLong === true && range.endIsDeclared
+    case "Reorg":
       return false
   }
 }
 
 /** While everything that came is committed and more is waited for. */
-export const drained = (pace: Pace, nowMillis: number): Pace => ({ ...pace, drainedAtMillis: nowMillis })
+export const onIdle = (detector: CatchUpDetector, nowMillis: number): CatchUpDetector => ({
+  ...detector,
+  drainedAtMillis: nowMillis
+})
 
 /** When the table has caught up if nothing more comes, in Unix milliseconds; undefined where that is not enough. */
-export const caughtUpAt = ({ backlogAtMillis, begun, range }: Pace): number | undefined => {
+export const caughtUpAt = ({ backlogAtMillis, begun, range }: CatchUpDetector): number | undefined => {
   if (!begun) return undefined
-  if (range?.isLong !== true) return backlogAtMillis + SETTLES_MILLIS
+  if (range === undefined) return backlogAtMillis + SETTLES_MILLIS
   // The rest of it is still to come, however long the server works at it.
-  return range.endIsTold ? undefined : backlogAtMillis + LONG_RANGE_MILLIS
+  if (range.endIsDeclared) return undefined
+  return backlogAtMillis + (range.isLong ? LONG_RANGE_MILLIS : SETTLES_MILLIS)
 }
 
 /** It was waited for until `caughtUpAt`. */
-export const settled = (pace: Pace): Pace => ({ ...pace, caughtUp: true })
+export const onSettled = (detector: CatchUpDetector): CatchUpDetector => ({ ...detector, caughtUp: true })

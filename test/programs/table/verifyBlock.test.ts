@@ -1,34 +1,25 @@
 /** How long a doubtful block is asked for, and what is logged where it cannot be read. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Result } from "effect"
+import { Effect, Fiber, Logger, Result } from "effect"
 import { TestClock } from "effect/testing"
-import { decodeManifest } from "../../src/domain/Manifest.ts"
-import { verifyBlock } from "../../src/programs/verifyBlock.ts"
-import { type HeadReport, SourceHead, SourceHeadError, type SourceHeadReason } from "../../src/services/SourceHead.ts"
+import { decodeManifest } from "../../../src/domain/Manifest.ts"
+import { verifyBlock } from "../../../src/programs/table/verifyBlock.ts"
+import type { HeadReport, SourceHeadError, SourceHeadReason } from "../../../src/services/SourceHead.ts"
+import { recordedHead, sourceHeadError } from "../../doubles/SourceHead.ts"
 
 const manifest = Result.getOrThrow(decodeManifest({ name: "example", tables: { t: { sql: "SELECT 1" } } }))
 
-const failing = (reason: SourceHeadReason, retryable: boolean) =>
-  Effect.fail(
-    new SourceHeadError({
-      operation: "check",
-      network: "anvil",
-      table: "anvil.blocks",
-      reason,
-      detail: "out of order",
-      retryable
-    })
-  )
+const failing = (reason: SourceHeadReason, retryable: boolean) => Effect.fail(sourceHeadError({ reason, retryable }))
 
-/** Runs `verifyBlock` for an hour at most; answers its verdict, how often the source was asked, and what was logged. */
+/** Runs `verifyBlock` for an hour at most; gives its verdict, how often the source was asked, and what was logged. */
 const verifying = Effect.fnUntraced(function*(
   answer: (asked: number) => Effect.Effect<HeadReport, SourceHeadError>
 ) {
   const lines: Array<string> = []
-  let asked = 0
+  const head = recordedHead((_, asked) => answer(asked))
   const fiber = yield* Effect.forkChild(
     verifyBlock(manifest, "anvil", { block: 7n, hash: "0x" }).pipe(
-      Effect.provide(Layer.mock(SourceHead, { check: () => Effect.suspend(() => answer(asked++)) })),
+      Effect.provide(head.layer),
       Effect.provide(
         Logger.layer([Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))])
       )
@@ -36,11 +27,11 @@ const verifying = Effect.fnUntraced(function*(
   )
   yield* TestClock.adjust("1 hour")
   const verdict = yield* Fiber.join(fiber)
-  return { verdict, asked, lines }
+  return { verdict, asked: head.askedAt.length, lines }
 })
 
 describe("verifyBlock", () => {
-  it.effect("asks a source that is out of order again, and takes its verdict", () =>
+  it.effect("asks again a source that may heal, and takes its verdict", () =>
     Effect.gen(function*() {
       const outcome = yield* verifying((asked) =>
         asked < 3 ? failing("QueryFailed", true) : Effect.succeed({ verdict: "orphaned", head: undefined })
@@ -53,7 +44,7 @@ describe("verifyBlock", () => {
       const { asked, lines, verdict } = yield* verifying(() => failing("Timeout", true))
       assert.deepStrictEqual([verdict, asked], ["unknown", 9])
       assert.deepStrictEqual(lines, [
-        "Block 7 could not be checked against the server's chain: cannot read the chain of network \"anvil\" from table anvil.blocks: out of order"
+        "Block 7 could not be checked against the server's chain: cannot read the chain of network \"anvil\": injected"
       ])
     }))
 

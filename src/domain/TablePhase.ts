@@ -1,0 +1,69 @@
+/** What one table is doing, as a pure state machine: the whole transition table stands here. */
+
+/**
+ * `caught up`: every row the source has is committed. `catching up`: there is a backlog, or it is not known yet that there is
+ * none. `diverged`: the stream is silent and the source no longer has the block of the watermark. `stalled`: several attempts
+ * without progress; it keeps trying. `parked`: nothing but a change of the config helps. `standby`: another process writes
+ * this table.
+ */
+export type Phase =
+  | "starting"
+  | "catching up"
+  | "caught up"
+  | "diverged"
+  | "retrying"
+  | "stalled"
+  | "parked"
+  | "standby"
+
+export interface TablePhase {
+  readonly phase: Phase
+  /** Why it is not catching up or caught up. */
+  readonly reason: string | undefined
+}
+
+export type PhaseEvent =
+  | { readonly _tag: "Started" }
+  /** The start waits for something; `reason` names it. */
+  | { readonly _tag: "Waiting"; readonly reason: string }
+  /** The stream is open; that alone is no progress. */
+  | { readonly _tag: "Connected" }
+  | { readonly _tag: "Committed" }
+  | { readonly _tag: "CaughtUp" }
+  | { readonly _tag: "FellBehind" }
+  | { readonly _tag: "Diverged"; readonly reason: string }
+  /** `attempts` without progress so far, this one included. */
+  | { readonly _tag: "Failed"; readonly attempts: number; readonly reason: string }
+  | { readonly _tag: "StandingBy"; readonly reason: string }
+  | { readonly _tag: "Parked"; readonly reason: string }
+
+/** Attempts without progress after which a table is stalled. */
+export const MAX_FAILED_ATTEMPTS = 5
+
+export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase => {
+  switch (event._tag) {
+    case "Started":
+      return as("starting")
+    case "Waiting":
+      return { ...current, reason: event.reason }
+    case "Connected":
+    case "FellBehind":
+      // Only a commit, or to have caught up, ends a stall.
+      return current.phase === "stalled" ? current : as("catching up")
+    case "Committed":
+      // A table that has caught up stays so from block to block, until it falls behind.
+      return as(current.phase === "caught up" ? "caught up" : "catching up")
+    case "CaughtUp":
+      return as("caught up")
+    case "Diverged":
+      return as("diverged", event.reason)
+    case "Failed":
+      return as(event.attempts < MAX_FAILED_ATTEMPTS ? "retrying" : "stalled", event.reason)
+    case "StandingBy":
+      return as("standby", event.reason)
+    case "Parked":
+      return as("parked", event.reason)
+  }
+}
+
+const as = (phase: Phase, reason?: string): TablePhase => ({ phase, reason })

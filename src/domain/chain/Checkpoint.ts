@@ -1,0 +1,23 @@
+/** What is durable of one table: everything an attempt must know before it opens a stream. */
+import type { History, Watermark } from "./watermarks.ts"
+
+/** Source: the rows of one table in `_ampsync_checkpoints` and `_ampsync_watermarks`. */
+export interface Checkpoint {
+  readonly network: string | undefined
+  /** The first block ever received. */
+  readonly origin: bigint | undefined
+  /** Ascending; its last entry is the watermark. */
+  readonly history: History
+  /** The oldest watermark that was passed without a check of its hash. */
+  readonly unverifiedFrom: bigint | undefined
+}
+
+/** Of a table that has received nothing yet. */
+export const emptyCheckpoint: Checkpoint = {
+  network: undefined,
+  origin: undefined,
+  history: [],
+  unverifiedFrom: undefined
+}
+
+export const watermarkOf = ({ history }: Checkpoint): Watermark | undefined => history.at(-1)

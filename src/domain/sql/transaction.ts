@@ -1,0 +1,23 @@
+/** How a transaction on one table begins. */
+import { MAX_IDENTIFIER_BYTES } from "../postgres/identifiers.ts"
+import { textLiteral } from "./literal.ts"
+
+/**
+ * Behind a lock for this long, coming back later is better than holding a connection and a permit that others wait for.
+ */
+const LOCK_TIMEOUT = "1s"
+
+/** `activity` becomes the session's `application_name` for as long as the transaction lasts. */
+export const beginTransaction = (activity: string, lockTimeout = LOCK_TIMEOUT): string =>
+  `BEGIN; SET LOCAL application_name TO ${activityLiteral(activity)}; SET LOCAL statement_timeout TO 0; ` +
+  `SET LOCAL lock_timeout TO '${lockTimeout}'`
+
+/** Statements in `beginTransaction`. */
+export const BEGIN_STATEMENTS = 4
+
+export const activityLiteral = (activity: string): string => {
+  const bytes = new TextEncoder().encode(activity)
+  return textLiteral(
+    bytes.length <= MAX_IDENTIFIER_BYTES ? activity : new TextDecoder().decode(bytes.subarray(0, MAX_IDENTIFIER_BYTES))
+  )
+}

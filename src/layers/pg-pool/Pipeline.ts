@@ -1,0 +1,250 @@
+/** Statements and COPY data on one connection of `pg`, sent without awaiting their answers. */
+import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
+import type { PoolClient } from "pg"
+import type { PgAnswer, PgPipeline, PgResult, SendOptions } from "../../services/PgPool.ts"
+import { classify, connectionLost } from "./classify.ts"
+
+/** Bytes that may wait for the network before a writer is held back. Measured: more is slower, and half as much too. */
+const MAX_UNSENT_BYTES = 2 * 1024 * 1024
+
+/** Shape: `c`, int32 length. Source: PostgreSQL, doc "Message Formats", `CopyDone`. */
+const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4])
+
+/** A text that is not answered yet. It stands in the queue of `pg` so that the driver hands the answers over. */
+class Text {
+  readonly rows: Array<ReadonlyArray<string | null>> = []
+  /** One per statement of the text that was carried out. */
+  readonly tags: Array<string> = []
+  readonly guard: number | undefined
+  isCopying = false
+  isDone = false
+  readonly #events: TextEvents
+
+  constructor(guard: number | undefined, events: TextEvents) {
+    this.guard = guard
+    this.#events = events
+  }
+
+  /** The text was written already: nothing is left to send when its turn comes. */
+  submit(): void {}
+  handleRowDescription(): void {}
+  handlePortalSuspended(): void {}
+  handleEmptyQuery(): void {}
+  handleCopyInResponse(): void {
+    this.isCopying = true
+    this.#events.progressed()
+  }
+  handleDataRow({ fields }: { readonly fields: ReadonlyArray<string | null> }): void {
+    this.rows.push(fields)
+  }
+  handleCommandComplete({ text }: { readonly text: string }): void {
+    this.tags.push(text)
+    this.#events.progressed()
+  }
+  handleReadyForQuery(): void {
+    this.isDone = true
+    this.#events.answered()
+  }
+  handleError(cause: unknown): void {
+    this.#events.failed(cause, this)
+  }
+}
+
+interface TextEvents {
+  readonly progressed: () => void
+  readonly answered: () => void
+  readonly failed: (cause: unknown, text: Text) => void
+}
+
+/** In `pg` since 8.17, not yet in its types. */
+interface TransactionStatus {
+  readonly getTransactionStatus: () => "I" | "T" | "E" | null
+}
+
+interface Socket {
+  readonly cork: () => void
+  readonly uncork: () => void
+  readonly write: (bytes: Uint8Array, written?: () => void) => boolean
+}
+
+/**
+ * Invariant I6: a pipeline that is not clean must be closed with its connection.
+ *
+ * A connection that takes no byte and gives no answer for `stallMillis` leads nowhere: no timeout of PostgreSQL covers a COPY.
+ */
+export class Pipeline implements PgPipeline {
+  readonly isDirect: boolean
+  readonly #client: PoolClient
+  readonly #stallMillis: number
+  readonly #onFailure: () => void
+  readonly #texts: Array<Text> = []
+  readonly #waiters = new Set<() => void>()
+  #unsentBytes = 0
+  #isCopyOpen = false
+  #corked = false
+  #limitedWaiters = 0
+  #stalled: NodeJS.Timeout | undefined
+  #failure: { readonly error: SqlError.SqlError; readonly isGuard: boolean } | undefined
+
+  /** `onFailure` must close the connection: answers of what was sent behind the failure are not awaited. */
+  constructor(client: PoolClient, isDirect: boolean, stallMillis: number, onFailure: () => void) {
+    this.isDirect = isDirect
+    this.#client = client
+    this.#stallMillis = stallMillis
+    this.#onFailure = onFailure
+  }
+
+  /** No transaction is open and no answer is missing: others may use the connection. */
+  get isClean(): boolean {
+    return this.#isSettled && (this.#client as unknown as TransactionStatus).getTransactionStatus() === "I"
+  }
+
+  /** Waits for missing answers, but not for that of a COPY that was left in the middle. */
+  get answered(): Effect.Effect<void, SqlError.SqlError> {
+    const unfinished = this.#isCopyOpen ? 1 : 0
+    return this.#until(() => this.#texts.length <= unfinished && this.#failure === undefined, true)
+  }
+
+  get #isSettled(): boolean {
+    return this.#texts.length === 0 && this.#failure === undefined
+  }
+
+  send = (statements: string, { endsInCopy = false, guard }: SendOptions = {}): PgAnswer => {
+    this.#isCopyOpen = endsInCopy
+    const text = new Text(guard, {
+      progressed: () => this.#wake(),
+      answered: () => this.#answered(),
+      failed: (cause, { guard, tags }) =>
+        this.#fail(classify(cause, "transaction"), codeOf(cause) === DIVISION_BY_ZERO && tags.length === guard)
+    })
+    this.#texts.push(text)
+    // Only one at a time stands in the queue of `pg`, which warns of more.
+    if (this.#texts.length === 1) this.#client.query(text)
+    this.#write(queryMessage(statements))
+    const settled = (isSettled: () => boolean, limited: boolean) =>
+      Effect.map(this.#until(isSettled, limited), (): PgResult => text)
+    return {
+      // A large deletion before the COPY may take as long as it takes.
+      copying: settled(() => text.isCopying || text.isDone, false),
+      done: settled(() => text.isDone, true)
+    }
+  }
+
+  copyData = (bytes: Uint8Array, written: () => void): void => {
+    if (this.#failure !== undefined) return written()
+    const header = Buffer.allocUnsafe(5)
+    header[0] = 0x64
+    header.writeInt32BE(4 + bytes.length, 1)
+    this.#write(header)
+    this.#unsentBytes += bytes.length
+    this.#write(bytes, () => {
+      this.#unsentBytes -= bytes.length
+      written()
+      this.#wake()
+    })
+  }
+
+  copyDone = (): void => {
+    this.#isCopyOpen = false
+    this.#write(COPY_DONE)
+  }
+
+  get drained(): Effect.Effect<void, SqlError.SqlError> {
+    if (this.#failure !== undefined) return Effect.fail(this.#failure.error)
+    const isDrained = () => this.#unsentBytes < MAX_UNSENT_BYTES && this.#failure === undefined
+    return isDrained() ? Effect.void : this.#until(isDrained, true)
+  }
+
+  isGuardFailure = (error: SqlError.SqlError): boolean => this.#failure?.error === error && this.#failure.isGuard
+
+  /** The connection is lost or given up. */
+  close(reason: string): void {
+    this.#fail(connectionLost(reason, "transaction"), false)
+  }
+
+  #answered(): void {
+    this.#texts.shift()
+    const [next] = this.#texts
+    if (next !== undefined) this.#client.query(next)
+    this.#wake()
+  }
+
+  #fail(error: SqlError.SqlError, isGuard: boolean): void {
+    // What was sent behind the failure fails because of it: only the first cause is one.
+    if (this.#failure !== undefined) return
+    this.#failure = { error, isGuard }
+    this.#onFailure()
+    this.#wake()
+  }
+
+  #wake(): void {
+    this.#stalled?.refresh()
+    for (const waiter of this.#waiters) waiter()
+  }
+
+  #until(isSettled: () => boolean, limited: boolean): Effect.Effect<void, SqlError.SqlError> {
+    return Effect.callback((resume) => {
+      const check = (): void => {
+        const settled = isSettled()
+        if (!settled && this.#failure === undefined) return
+        stop()
+        // An answer that came before the failure holds.
+        resume(settled ? Effect.void : Effect.fail(this.#failure!.error))
+      }
+      const stop = (): void => {
+        if (this.#waiters.delete(check) && limited) this.#limit(-1)
+      }
+      this.#waiters.add(check)
+      if (limited) this.#limit(1)
+      check()
+      return Effect.sync(stop)
+    })
+  }
+
+  /** The time limit runs while somebody waits whose wait is limited. */
+  #limit(change: 1 | -1): void {
+    this.#limitedWaiters += change
+    if (this.#limitedWaiters === 0) clearTimeout(this.#stalled)
+    else if (this.#limitedWaiters === change) {
+      this.#stalled = setTimeout(
+        () => this.close("no progress within the time limit; the outcome of the transaction is unknown"),
+        this.#stallMillis
+      )
+    }
+  }
+
+  /** What is written in one turn of the event loop leaves together. */
+  #write(bytes: Uint8Array, written?: () => void): void {
+    if (this.#failure !== undefined) return written?.()
+    const socket = this.#socket
+    if (!this.#corked) {
+      this.#corked = true
+      socket.cork()
+      process.nextTick(() => {
+        this.#corked = false
+        socket.uncork()
+      })
+    }
+    socket.write(bytes, written)
+  }
+
+  get #socket(): Socket {
+    return (this.#client as unknown as { connection: { stream: Socket } }).connection.stream
+  }
+}
+
+const DIVISION_BY_ZERO = "22012"
+
+const codeOf = (cause: unknown): unknown => (cause as { readonly code?: unknown } | null)?.code
+
+/** Shape: `Q`, int32 length, text, NUL. Source: PostgreSQL, doc "Message Formats", `Query`. */
+const queryMessage = (text: string): Buffer => {
+  const length = Buffer.byteLength(text)
+  const message = Buffer.allocUnsafe(length + 6)
+  message[0] = 0x51
+  message.writeInt32BE(length + 5, 1)
+  message.write(text, 5)
+  message[length + 5] = 0
+  return message
+}

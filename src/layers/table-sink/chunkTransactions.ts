@@ -1,0 +1,170 @@
+/** The transactions of one table as texts of statements with COPY data between them. */
+import { Effect } from "effect"
+import type { SqlError } from "effect/sql"
+import type { Chunk } from "../../domain/chain/Chunk.ts"
+import { copyHeader, copyTrailer } from "../../domain/postgres/encodeCopy.ts"
+import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
+import type { TableDefinition } from "../../domain/postgres/tableDdl.ts"
+import { qualifiedName } from "../../domain/postgres/tableDdl.ts"
+import { BEGIN_STATEMENTS, beginTransaction } from "../../domain/sql/transaction.ts"
+import { type CheckpointStatements, Fenced, TableRefused, type WriterLease } from "../../services/Checkpoints.ts"
+import type { PgPipeline, PgPool } from "../../services/PgPool.ts"
+import type { ChunkTransactions, WriteError } from "../../services/TableSink.ts"
+
+/** What stays the same for all transactions of a table. */
+export interface TransactionPlan {
+  readonly definition: TableDefinition
+  /** `COPY ... FROM STDIN (FORMAT BINARY)` of the table. */
+  readonly copy: string
+  /** Name under which the session shows in `pg_stat_activity`. */
+  readonly activity: string
+  readonly statements: CheckpointStatements
+  readonly notifies: boolean
+}
+
+/** The lease moves with each transaction whose end was sent: what follows it is fenced by it. */
+export interface LeaseRef {
+  current: WriterLease
+}
+
+/** Opens transactions on a connection of their own. Invariant I1: all of a chunk is one transaction. */
+export const openTransactions = Effect.fnUntraced(function*(
+  pool: PgPool["Service"],
+  plan: TransactionPlan,
+  lease: LeaseRef
+) {
+  return new PipelinedTransactions(yield* pool.pipeline, plan, lease)
+})
+
+class PipelinedTransactions implements ChunkTransactions {
+  readonly mayOverlap: boolean
+  readonly #pipeline: PgPipeline
+  readonly #plan: TransactionPlan
+  readonly #lease: LeaseRef
+  #rowsRemoved = 0
+  #isOpen = false
+
+  constructor(pipeline: PgPipeline, plan: TransactionPlan, lease: LeaseRef) {
+    this.mayOverlap = pipeline.isDirect
+    this.#pipeline = pipeline
+    this.#plan = plan
+    this.#lease = lease
+  }
+
+  open = (deleteFrom: Chunk["deleteFrom"]): Effect.Effect<void, WriteError> =>
+    Effect.suspend(() => {
+      this.#isOpen = true
+      return Effect.map(this.#begin(deleteFrom, this.#plan.copy), () => this.#pipeline.copyData(copyHeader, nothing))
+    })
+
+  copy = (tuples: Uint8Array, written: () => void): Effect.Effect<void, WriteError> =>
+    Effect.suspend(() => {
+      this.#pipeline.copyData(tuples, written)
+      return Effect.mapError(this.#pipeline.drained, this.#explain)
+    })
+
+  close = (chunk: Chunk) =>
+    Effect.suspend(() => {
+      if (this.#isOpen) {
+        this.#isOpen = false
+        this.#pipeline.copyData(copyTrailer, nothing)
+        this.#pipeline.copyDone()
+        return Effect.succeed(this.#end(chunk))
+      }
+      return Effect.map(this.#begin(chunk.deleteFrom), () => this.#end(chunk))
+    })
+
+  /** Begins a transaction. Waits only for a deletion, and makes sure that it left nothing. */
+  #begin(deleteFrom: Chunk["deleteFrom"], copy?: string): Effect.Effect<void, WriteError> {
+    const { activity, definition, statements } = this.#plan
+    const endsInCopy = copy !== undefined
+    const opening = `${beginTransaction(activity)}; ${statements.fence(this.#lease.current)}`
+    this.#rowsRemoved = 0
+    if (deleteFrom === undefined) {
+      this.#pipeline.send(endsInCopy ? `${opening}; ${copy}` : opening, { endsInCopy, guard: BEGIN_STATEMENTS })
+      return Effect.void
+    }
+    const begun = this.#pipeline.send(opening, { guard: BEGIN_STATEMENTS })
+    const texts = [...deletion(definition, deleteFrom), ...(endsInCopy ? [copy] : [])]
+    const deleted = this.#pipeline.send(texts.join("; "), { endsInCopy })
+    // The begin has a time limit; a large deletion takes as long as it takes.
+    return Effect.andThen(begun.done, deleted.copying).pipe(
+      Effect.mapError(this.#explain),
+      Effect.flatMap(({ rows, tags }) => {
+        this.#rowsRemoved = removedBy(tags)
+        return rows.at(-1)?.[0] === "t" ? Effect.fail(undeletable(definition, deleteFrom)) : Effect.void
+      })
+    )
+  }
+
+  #end(chunk: Chunk): Effect.Effect<{ readonly rowsRemoved: number }, WriteError> {
+    const { definition, notifies, statements } = this.#plan
+    const before = this.#lease.current
+    const rowsRemoved = this.#rowsRemoved
+    const { lease, statement } = statements.advance(
+      before,
+      {
+        checkpoint: chunk.checkpoint,
+        reorgs: chunk.reorgs,
+        rowsAdded: chunk.rows,
+        rowsRemoved,
+        provisionalRows: provisionalAfter(before, chunk),
+        blockTimestamp: chunk.completed?.timestamp
+      },
+      notifies ? notification(definition.table, chunk, rowsRemoved) : undefined
+    )
+    const answer = this.#pipeline.send(`${statement}; COMMIT`, { guard: 0 })
+    this.#lease.current = lease
+    return Effect.mapBoth(answer.done, { onFailure: this.#explain, onSuccess: () => ({ rowsRemoved }) })
+  }
+
+  #explain = (error: SqlError.SqlError): WriteError =>
+    this.#pipeline.isGuardFailure(error) ? new Fenced({ table: this.#plan.definition.table }) : error
+}
+
+const nothing = (): void => {}
+
+/** Rows above the watermark after the chunk; a deletion leaves none of earlier chunks. */
+const provisionalAfter = (before: WriterLease, chunk: Chunk): bigint => {
+  const [was, is] = [before.checkpoint.history.at(-1), chunk.checkpoint.history.at(-1)]
+  const moved = is !== undefined && is.block > (was?.block ?? -1n)
+  const earlier = moved || chunk.deleteFrom !== undefined ? 0n : before.provisionalRows
+  return earlier + BigInt(chunk.provisionalRows)
+}
+
+/**
+ * The deletion, and whether it left rows: policies, triggers and rules may keep some, and rows of an orphaned chain must not
+ * stay below a watermark.
+ */
+const deletion = (definition: TableDefinition, from: bigint | "all"): ReadonlyArray<string> => {
+  const where = from === "all" ? "" : ` WHERE ${quoteIdentifier(definition.positionColumn)} >= ${from}`
+  const table = qualifiedName(definition)
+  return [
+    // A policy that hides rows from the deletion hides them from the check as well: an error is better.
+    "SET LOCAL row_security TO off",
+    `DELETE FROM ${table}${where}`,
+    `SELECT EXISTS (SELECT FROM ${table}${where})`
+  ]
+}
+
+/** Source: PostgreSQL, doc "Message Formats", `CommandComplete`. */
+const removedBy = (tags: ReadonlyArray<string>): number =>
+  Number(tags.find((tag) => tag.startsWith("DELETE "))?.slice("DELETE ".length) ?? 0)
+
+const undeletable = ({ table }: TableDefinition, from: Chunk["deleteFrom"]): TableRefused =>
+  new TableRefused({
+    table,
+    reason:
+      `rows ${
+        from === "all" ? "" : `of blocks from ${from} on `
+      }could not be deleted although the server reported no ` +
+      "error: a trigger, a rule or a row security policy on the table keeps them; remove it, or exempt this role from it"
+  })
+
+/** Shape: `{"table","kind":"rows"|"watermark"|"reorg","from","to","rows","removed"}`; blocks as decimal numbers. */
+const notification = (table: string, chunk: Chunk, removed: number): string => {
+  const kind = chunk.reorgs.length > 0 ? "reorg" : chunk.rows > 0 ? "rows" : "watermark"
+  const from = chunk.reorgs[0]?.firstBlock ?? chunk.firstBlock
+  const number = (block: bigint | undefined) => (block === undefined ? null : Number(block))
+  return JSON.stringify({ table, kind, from: number(from), to: number(chunk.lastBlock), rows: chunk.rows, removed })
+}

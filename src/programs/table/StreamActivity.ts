@@ -1,0 +1,102 @@
+/** What is known of the stream of one attempt while it runs, for those who watch it. */
+import { Latch } from "effect"
+import type { CatchUpDetector } from "../../domain/chain/CatchUpDetector.ts"
+import { caughtUpAt, onEvent, onIdle, onSettled, startDetector } from "../../domain/chain/CatchUpDetector.ts"
+import type { Checkpoint } from "../../domain/chain/Checkpoint.ts"
+import type { StreamPosition } from "../../domain/chain/compareWithHead.ts"
+import type { TableEvent } from "../../domain/chain/TableEvent.ts"
+import type { Watermark } from "../../domain/chain/watermarks.ts"
+
+/** After the last sign of a backlog it counts as over. */
+const BACKLOG_MILLIS = 1_000
+
+export class StreamActivity implements StreamPosition {
+  received: bigint | undefined
+  declaresEnds: boolean
+  isInRange = false
+  /** A range came on this connection. */
+  hasRange = false
+  /** Everything that came is committed, and nothing that came is still being judged: only then does silence tell anything. */
+  isIdle = false
+  messages = 0
+  lastMessageAtMillis: number
+  /** The newest watermark received, committed or not. */
+  watermark: Watermark | undefined
+  network: string | undefined
+  /** Open while nothing but the tip of a chain comes. */
+  readonly quiet = Latch.makeUnsafe(false)
+  /** Open from the moment at which the table fell behind, until somebody has seen it. */
+  readonly woken = Latch.makeUnsafe(false)
+  /** The table caught up on this connection, and did not fall behind since. */
+  isAtTip = false
+  #detector: CatchUpDetector
+
+  /** `declaresEnds`: what is expected of the server until its first range shows it. */
+  constructor(checkpoint: Checkpoint, declaresEnds: boolean, nowMillis: number) {
+    this.declaresEnds = declaresEnds
+    this.watermark = checkpoint.history.at(-1)
+    this.received = this.watermark?.block
+    this.network = checkpoint.network
+    this.lastMessageAtMillis = nowMillis
+    this.#detector = startDetector(this.watermark !== undefined, nowMillis)
+  }
+
+  /** A message arrived, be it one that only shows that the server is at work. */
+  onMessage(nowMillis: number): void {
+    this.messages += 1
+    this.lastMessageAtMillis = nowMillis
+  }
+
+  /** Whether what came is a backlog; false where it may be the tip. */
+  onEvent(event: TableEvent, nowMillis: number): boolean {
+    if (event._tag === "RangeStarted") {
+      this.hasRange = true
+      this.isInRange = event.endIsDeclared
+      const { end, network, start } = event.range
+      this.declaresEnds = event.endIsDeclared
+      this.network = network
+      if (!event.endIsDeclared) this.received = end
+      else if (this.received !== undefined && start <= this.received) this.received = start - 1n
+    }
+    if (event._tag === "Watermark") {
+      this.watermark = { block: event.range.end, hash: event.range.hash }
+      if (this.declaresEnds) {
+        this.received = event.range.end
+        this.isInRange = false
+      }
+    }
+    if (event._tag === "Reorg") this.watermark = event.watermark
+    this.#detector = onEvent(this.#detector, event, nowMillis)
+    const isBacklog = this.#detector.caughtUp === false
+    if (isBacklog) this.quiet.closeUnsafe()
+    return isBacklog
+  }
+
+  /** A backlog came lately. */
+  isBacklog(nowMillis: number): boolean {
+    return this.#detector.caughtUp === false && nowMillis - this.#detector.backlogAtMillis < BACKLOG_MILLIS
+  }
+
+  /** Nothing is left to write; the silence of the stream counts from now. */
+  onIdle(nowMillis: number): void {
+    this.isIdle = true
+    this.onMessage(nowMillis)
+    this.#detector = onIdle(this.#detector, nowMillis)
+  }
+
+  /** Something came. */
+  onBusy(nowMillis: number): void {
+    this.isIdle = false
+    this.#detector = onIdle(this.#detector, nowMillis)
+  }
+
+  onSettled(): void {
+    this.#detector = onSettled(this.#detector)
+    this.quiet.openUnsafe()
+  }
+
+  /** When it is quiet if nothing more comes, in Unix milliseconds; undefined where that is not enough. */
+  get quietAtMillis(): number | undefined {
+    return caughtUpAt(this.#detector)
+  }
+}

@@ -1,0 +1,218 @@
+/** One fiber per table: attempt after attempt, for as long as the config names the table. */
+import { Duration, Effect, Ref, Schedule } from "effect"
+import { backoff } from "../../domain/backoff.ts"
+import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
+import { MAX_FAILED_ATTEMPTS } from "../../domain/TablePhase.ts"
+import { Checkpoints } from "../../services/Checkpoints.ts"
+import { SyncStatus } from "../../services/SyncStatus.ts"
+import { TableSink } from "../../services/TableSink.ts"
+import * as log from "../logLines.ts"
+import type { ReconnectFrom } from "./Outcome.ts"
+import type { TableSession } from "./syncTable.ts"
+import { syncTable } from "./syncTable.ts"
+
+/** A server that violates the protocol this often in a row will not stop doing so by itself. */
+const MAX_VIOLATIONS = 5
+/** A search for the newest canonical block takes a connection per step; beyond so many it is a failure like others. */
+const MAX_SEARCH_STEPS = 40
+/** A stream that was caught up for so long was a good one, even if the chain gave it nothing to commit. */
+const GOOD_STREAM = Duration.seconds(30)
+
+const RECONNECT_DELAY = Duration.seconds(1)
+const SECOND_LOOK_DELAY = Duration.seconds(2)
+/** Most that lies between two attempts at rows that somebody has locked. */
+const LOCK_DELAY = Duration.seconds(60)
+const NOTHING_CAME = "the server ended the stream, and nothing came of it"
+const STANDBY_INTERVAL = Duration.seconds(2)
+const retrySchedule = backoff("1 second", "60 seconds")
+
+type TableFailure = Effect.Error<ReturnType<typeof syncTable>>
+
+/** What counts towards a stall or a park; progress resets all of it. */
+interface FailureCounters {
+  /** It is reported once that another process writes the table. */
+  readonly standingBy: boolean
+  readonly attempts: number
+  readonly violations: number
+  readonly searches: number
+}
+
+const noFailures: FailureCounters = { attempts: 0, violations: 0, searches: 0, standingBy: false }
+
+/** An attempt without progress, although nothing failed. */
+class NoProgress {
+  readonly _tag = "NoProgress"
+  readonly message: string
+  constructor(message: string) {
+    this.message = message
+  }
+}
+
+/**
+ * Keeps one table going for as long as its generation lasts: retries what may heal, waits while another process writes,
+ * and parks what nothing but a change of the config can help. Invariant I4: whatever happens to it happens to it alone.
+ */
+export const superviseTable = Effect.fn("superviseTable")(function*(session: TableSession) {
+  const [checkpoints, status] = [yield* Checkpoints, yield* SyncStatus]
+  const { name } = session.table
+  const failures = yield* Ref.make(noFailures)
+
+  yield* attempt(session, failures).pipe(
+    Effect.retry(($) =>
+      $(retrySchedule).pipe(
+        Schedule.while(({ input }) => Effect.map(Ref.get(failures), ({ violations }) => mayHeal(input, violations))),
+        Schedule.tap(({ duration, input }) => reportFailure(session, failures, input, duration))
+      )
+    ),
+    Effect.repeat(Schedule.spaced("100 millis")),
+    Effect.catch((error) =>
+      Effect.gen(function*() {
+        yield* Ref.set(session.isParked, true)
+        yield* Effect.logError(log.parked(name, error.message))
+        yield* status.record(name, { _tag: "Parked", reason: error.message })
+        // Another process may have the config that this one lacks.
+        yield* Effect.ignore(checkpoints.release(name))
+        return yield* Effect.never
+      })
+    ),
+    Effect.ensuring(Effect.ignore(checkpoints.release(name)))
+  )
+}, (effect, session) => Effect.annotateLogs(effect, { table: session.table.name }))
+
+/** Succeeds when the next attempt may follow at once; fails with what `mayHeal` decides on. */
+const attempt = Effect.fnUntraced(function*(session: TableSession, failures: Ref.Ref<FailureCounters>) {
+  const { name } = session.table
+  yield* Ref.set(session.achieved, { progress: false, atTip: false })
+  const [elapsed, ended] = yield* Effect.timed(Effect.result(syncTable(session)))
+  const { atTip, progress } = yield* Ref.get(session.achieved)
+  const progressed = progress || (atTip && Duration.isGreaterThanOrEqualTo(elapsed, GOOD_STREAM))
+  if (progressed) yield* Ref.set(failures, noFailures)
+  if (ended._tag === "Failure" || ended.success._tag !== "Held") {
+    yield* Ref.update(failures, (_) => ({ ..._, standingBy: false }))
+  }
+  if (ended._tag === "Failure") return yield* endInFailure(session, failures, ended.failure, progressed)
+  const outcome = ended.success
+  switch (outcome._tag) {
+    case "Held":
+      return yield* standBy(session, failures, outcome.reason)
+    case "ReconnectFrom":
+      if (!outcome.isFailure) return yield* reconnect(session, failures, outcome)
+      yield* Ref.set(session.strategy, outcome.strategy)
+      return yield* endInFailure(session, failures, new NoProgress(outcome.reason), progressed)
+    case "Ended":
+      return yield* endInFailure(session, failures, new NoProgress(NOTHING_CAME), progressed)
+    case "AtTip":
+    case "Progressed":
+      yield* Effect.logWarning(log.streamEnded(name))
+      // An end without a word is the server's right; coming back at once would make it a storm.
+      yield* Effect.sleep(RECONNECT_DELAY)
+  }
+})
+
+const endInFailure = Effect.fnUntraced(function*(
+  session: TableSession,
+  failures: Ref.Ref<FailureCounters>,
+  error: TableFailure | NoProgress,
+  progressed: boolean
+) {
+  if (isViolation(error)) yield* Ref.update(failures, (_) => ({ ..._, violations: _.violations + 1 }))
+  if (isLocked(error)) yield* waitForLock(session, failures, error)
+  else if (!progressed || !mayHeal(error, 0)) return yield* Effect.fail(error)
+  else {
+    // Progress was made: the schedule of delays begins again with the next attempt.
+    yield* reportFailure(session, failures, error, RECONNECT_DELAY)
+    yield* Effect.sleep(RECONNECT_DELAY)
+  }
+})
+
+const isLocked = (error: TableFailure | NoProgress): boolean =>
+  error._tag === "SqlError" && error.reason._tag === "LockTimeoutError"
+
+/** Another session holds a lock on the table: it is waited for where that keeps no permit and no pooled connection. */
+const waitForLock = Effect.fnUntraced(function*(
+  session: TableSession,
+  failures: Ref.Ref<FailureCounters>,
+  error: TableFailure | NoProgress
+) {
+  const sink = yield* TableSink
+  const { attempts } = yield* Ref.get(failures)
+  const delay = Duration.min(Duration.times(RECONNECT_DELAY, 2 ** attempts), LOCK_DELAY)
+  yield* reportFailure(session, failures, error, delay)
+  const [waited] = yield* Effect.timed(Effect.ignore(sink.awaitUnlocked(session.table.name)))
+  // A lock on rows cannot be waited for: coming back at once would make it a storm.
+  yield* Effect.sleep(Duration.isLessThan(waited, RECONNECT_DELAY) ? delay : RECONNECT_DELAY)
+})
+
+const standBy = Effect.fnUntraced(function*(
+  { strategy, table: { name } }: TableSession,
+  failures: Ref.Ref<FailureCounters>,
+  reason: string
+) {
+  const status = yield* SyncStatus
+  // What was found out of the chain is the other process's business now.
+  yield* Ref.set(strategy, resume)
+  const { standingBy } = yield* Ref.getAndUpdate(failures, (_) => ({ ..._, standingBy: true }))
+  if (!standingBy) yield* Effect.logWarning(log.standingBy(name, reason))
+  yield* status.record(name, { _tag: "StandingBy", reason })
+  yield* Effect.sleep(STANDBY_INTERVAL)
+})
+
+const reconnect = Effect.fnUntraced(function*(
+  session: TableSession,
+  failures: Ref.Ref<FailureCounters>,
+  { reason, strategy }: ReconnectFrom
+) {
+  yield* Ref.set(session.strategy, strategy)
+  yield* Effect.logWarning(log.reconnecting(session.table.name, cursorBlock(strategy), reason))
+  const { searches } = yield* Ref.updateAndGet(failures, (_) => ({ ..._, searches: _.searches + 1 }))
+  if (searches > MAX_SEARCH_STEPS) yield* Effect.sleep("60 seconds")
+  // A server that seems to have lost its chain may be about to find it: the second look must not follow on the first.
+  if (strategy.kind !== "restart" && strategy.resets > 0) yield* Effect.sleep(SECOND_LOOK_DELAY)
+})
+
+/** The block that the next connection asks from, where the strategy itself names one. */
+const cursorBlock = (strategy: ReconnectFrom["strategy"]): string =>
+  strategy.kind === "restart"
+    ? "the first block"
+    : strategy.kind === "probe"
+    ? `block ${cursorOf(strategy, [strategy.asked, strategy.rejected])?.block ?? strategy.asked.block}`
+    : "the newest watermark"
+
+const isViolation = (error: { readonly _tag: string }): boolean =>
+  error._tag === "ProtocolViolation" || error._tag === "MalformedArrow" || error._tag === "MalformedMetadata"
+
+const mayHeal = (error: TableFailure | NoProgress, violations: number): boolean => {
+  if (isViolation(error)) return violations < MAX_VIOLATIONS
+  switch (error._tag) {
+    case "FlightError":
+      return error.retryable
+    case "SqlError":
+      // Rights that fail to connect had connected before: a password in rotation comes back.
+      return error.isRetryable || error.reason.operation === "connect"
+    case "EncodeError":
+      // The server planned the query otherwise than a moment before: the next attempt asks it again.
+      return error.kind === "schema"
+    case "NoProgress":
+    case "TableChanged":
+      return true
+    default:
+      return false
+  }
+}
+
+const reportFailure = Effect.fnUntraced(function*(
+  session: TableSession,
+  failures: Ref.Ref<FailureCounters>,
+  error: TableFailure | NoProgress,
+  delay: Duration.Duration
+) {
+  const status = yield* SyncStatus
+  const { name } = session.table
+  const { attempts } = yield* Ref.updateAndGet(failures, (_) => ({ ..._, attempts: _.attempts + 1 }))
+  yield* Effect.logError(
+    log.streamFailed(name, Math.min(attempts, MAX_FAILED_ATTEMPTS), MAX_FAILED_ATTEMPTS, error.message)
+  )
+  if (attempts === MAX_FAILED_ATTEMPTS) yield* Effect.logError(log.stalled(name, MAX_FAILED_ATTEMPTS))
+  yield* Effect.logWarning(log.retrying(name, Math.max(1, Math.round(Duration.toSeconds(delay)))))
+  yield* status.record(name, { _tag: "Failed", attempts, reason: error.message })
+})

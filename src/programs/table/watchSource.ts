@@ -1,0 +1,178 @@
+/** Compares a stream with the head of its source, so that silence is checked and `caught up` is a fact. */
+import { Clock, Deferred, Duration, Effect, Result } from "effect"
+import { compareWithHead, type EarlierCheck } from "../../domain/chain/compareWithHead.ts"
+import { restart, resume } from "../../domain/chain/resumeStrategy.ts"
+import type { HeadReport } from "../../domain/chain/sourceHead.ts"
+import type { Watermark } from "../../domain/chain/watermarks.ts"
+import type { Manifest } from "../../domain/Manifest.ts"
+import { SourceHead, type SourceHeadError } from "../../services/SourceHead.ts"
+import { SyncStatus } from "../../services/SyncStatus.ts"
+import * as log from "../logLines.ts"
+import type { Outcome, ReconnectFrom } from "./Outcome.ts"
+import type { StreamActivity } from "./StreamActivity.ts"
+
+export interface Watching {
+  readonly table: string
+  readonly manifest: Manifest
+  /** Used until the stream names its network; undefined where the config does not name one either. */
+  readonly network: string | undefined
+  readonly activity: StreamActivity
+  /** The connection was opened to find the newest canonical block, or to replace everything. */
+  readonly isSearching: boolean
+  /** Done once the table has caught up. */
+  readonly caughtUp: Deferred.Deferred<void>
+  readonly onChainReset: "park" | "resync"
+  /** Networks whose head could not be read, for all tables: it is reported once. */
+  readonly unreadableHeads: Set<string>
+}
+
+/** The first messages of a stream come first. */
+const FIRST_CHECK_DELAY = "1 second"
+/** After the stream fell silent the first checks follow quickly: a block may have come between two answers. */
+const FIRST_PAUSE_MILLIS = 1_000
+/** A stream that brings a backlog is asked about once it was silent for so long. */
+const SILENT_MILLIS = 10_000
+/** A source that hiccups is no source whose head cannot be read. */
+const MAX_UNANSWERED = 3
+
+/** A query of the head names some block, also where the table has none yet. */
+const FIRST_BLOCK: Watermark = { block: 0n, hash: "" }
+
+/**
+ * Watches for as long as the stream is worth it; gives how the next one is to be opened once it is not.
+ *
+ * The source is asked once soon after the start, for the lag, and from then on only while the stream is quiet or silent.
+ */
+export const watchSource = Effect.fn("watchSource")(function*(watching: Watching) {
+  const { activity, table } = watching
+  const status = yield* SyncStatus
+  let earlier: EarlierCheck | undefined
+  let [pauseMillis, unanswered, isDiverged] = [FIRST_PAUSE_MILLIS, 0, false]
+  yield* Effect.sleep(FIRST_CHECK_DELAY)
+  yield* Effect.result(readHead(watching))
+  for (;;) {
+    const isQuiet = yield* untilWorthAsking(watching)
+    const answer = yield* Effect.result(readHead(watching))
+    if (Result.isFailure(answer)) {
+      unanswered += 1
+      // Where the head cannot be read, silence is all there is.
+      if (!answer.failure.retryable || unanswered >= MAX_UNANSWERED) {
+        yield* reportUnreadable(watching, answer.failure)
+        if (isQuiet) yield* caughtUp(watching)
+      }
+      yield* pause(watching, undefined)
+      continue
+    }
+    unanswered = 0
+    // What waits to be written is no silence of the source, and what it is about may be older than the head.
+    if (!activity.isIdle) continue
+    const { check, finding } = compareWithHead(activity, answer.success, earlier, yield* Clock.currentTimeMillis)
+    earlier = check
+    switch (finding._tag) {
+      case "AtHead":
+        isDiverged = false
+        if (isQuiet) yield* caughtUp(watching)
+        break
+      case "Behind":
+        if (finding.isLate && activity.isAtTip) yield* fellBehind(watching)
+        break
+      case "Silent":
+        return reopen(watching, finding.head)
+      case "Diverged": {
+        const reason = diverged(watching)
+        if (watching.onChainReset === "resync") return startAgain(watching, reason)
+        if (!isDiverged) yield* Effect.logError(log.diverged(table, reason))
+        isDiverged = true
+        activity.isAtTip = false
+        yield* status.record(table, { _tag: "Diverged", reason })
+      }
+    }
+    yield* pause(watching, finding._tag === "AtHead" ? undefined : pauseMillis)
+    pauseMillis = finding._tag === "AtHead" ? FIRST_PAUSE_MILLIS : pauseMillis * 2
+  }
+})
+
+/** Until nothing is left to write and the stream is quiet, or was silent in the middle of a backlog; gives which of the two. */
+const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching) {
+  const { activity } = watching
+  for (;;) {
+    activity.woken.closeUnsafe()
+    const isQuiet = yield* Effect.raceFirst(Effect.as(activity.quiet.await, true), Effect.as(tick(watching), false))
+    const silentMillis = (yield* Clock.currentTimeMillis) - activity.lastMessageAtMillis
+    if (activity.isIdle && (isQuiet || silentMillis >= SILENT_MILLIS)) return isQuiet
+    yield* Effect.sleep(FIRST_PAUSE_MILLIS)
+  }
+})
+
+const tick = Effect.fnUntraced(function*(watching: Watching) {
+  const source = yield* SourceHead
+  yield* source.nextTick(networkOf(watching) ?? "")
+})
+
+/** Until the common tick, or for a shorter time while it matters, or until the table fell behind. */
+const pause = (watching: Watching, millis: number | undefined) => {
+  const waits = Effect.raceFirst(tick(watching), watching.activity.woken.await)
+  return millis === undefined ? waits : Effect.raceFirst(waits, Effect.sleep(Duration.millis(millis)))
+}
+
+const networkOf = ({ activity, network }: Watching): string | undefined => activity.network ?? network
+
+const readHead = Effect.fnUntraced(function*(watching: Watching): Effect.fn.Return<
+  HeadReport,
+  SourceHeadError | UnknownNetwork,
+  SourceHead | SyncStatus
+> {
+  const { activity, manifest, table, unreadableHeads } = watching
+  const [source, status] = [yield* SourceHead, yield* SyncStatus]
+  const network = networkOf(watching)
+  if (network === undefined) return yield* Effect.fail(unknownNetwork)
+  const report = yield* source.check(manifest, network, activity.watermark ?? FIRST_BLOCK)
+  unreadableHeads.delete(network)
+  const { head } = report
+  if (head !== undefined) yield* status.record(table, { _tag: "HeadRead", head })
+  return activity.watermark === undefined ? { head, verdict: "unknown" } : report
+})
+
+/** Neither the stream nor the config named the network yet. */
+const unknownNetwork = { _tag: "UnknownNetwork", retryable: true } as const
+type UnknownNetwork = typeof unknownNetwork
+
+const reportUnreadable = ({ unreadableHeads }: Watching, error: SourceHeadError | UnknownNetwork) =>
+  Effect.suspend(() => {
+    if (error._tag === "UnknownNetwork" || unreadableHeads.has(error.network)) return Effect.void
+    unreadableHeads.add(error.network)
+    return Effect.logWarning(log.headUnreadable(error.message))
+  })
+
+const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, isSearching, table }: Watching) {
+  const status = yield* SyncStatus
+  // Before a search has brought a range, the table is in doubt.
+  if (activity.isAtTip || !activity.isIdle || (isSearching && !activity.hasRange)) return
+  activity.isAtTip = true
+  yield* Deferred.succeed(caughtUp, undefined)
+  yield* status.record(table, { _tag: "CaughtUp" })
+})
+
+export const fellBehind = Effect.fnUntraced(function*({ activity, table }: Pick<Watching, "activity" | "table">) {
+  const status = yield* SyncStatus
+  activity.isAtTip = false
+  activity.woken.openUnsafe()
+  yield* status.record(table, { _tag: "FellBehind" })
+})
+
+const reopen = ({ activity }: Watching, head: bigint): Outcome => {
+  const from = activity.received === undefined ? "nothing was received" : `it ended with block ${activity.received}`
+  const reason = `the stream is silent although the source has block ${head}: ${from}`
+  // Where ranges without rows are invisible, this may be all there is.
+  return { _tag: "ReconnectFrom", strategy: resume, reason, isFailure: activity.declaresEnds }
+}
+
+const diverged = ({ activity }: Watching): string =>
+  `the source no longer has block ${activity.watermark?.block}, up to which the table is complete, and sends nothing that replaces it`
+
+const startAgain = ({ activity }: Watching, reason: string): ReconnectFrom => ({
+  _tag: "ReconnectFrom",
+  strategy: restart(activity.watermark === undefined ? [] : [activity.watermark]),
+  reason: `${reason}; starting again from the first block`,
+  isFailure: false
+})

@@ -1,0 +1,308 @@
+/**
+ * From the events of a table to its transactions: when one opens, what it takes, and when it commits.
+ *
+ * A chunk is an open transaction. Rows are encoded straight into its COPY, under the back-pressure of the socket, and only
+ * while the table holds one of the permits that all tables share (I8). While a COMMIT is on its way the next events gather:
+ * that makes chunks large under a backlog and small at the tip.
+ */
+import { Clock, Effect, Fiber, Ref, type Semaphore, type Stream } from "effect"
+import type { SqlError } from "effect/sql"
+import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
+import type { Chunk } from "../../domain/chain/Chunk.ts"
+import {
+  addEvent,
+  addRows,
+  closesGroup,
+  firstChunk,
+  isFull,
+  isWorthCommitting,
+  nextChunk
+} from "../../domain/chain/Chunk.ts"
+import type { Rows, TableEvent } from "../../domain/chain/TableEvent.ts"
+import type { ChunkSize } from "../../domain/ChunkSize.ts"
+import { afterCommit, afterFailure, MAX_CHUNK_BYTES } from "../../domain/ChunkSize.ts"
+import type { EncodeError, RowCursor } from "../../domain/postgres/encodeCopy.ts"
+import type { BoundBatch } from "../../domain/postgres/RowEncoder.ts"
+import type { ChunkTransactions, Committed, TableWriter, WriteError } from "../../services/TableSink.ts"
+import { type CopyBuffer, type CopyBuffers, newBuffer } from "./CopyBuffers.ts"
+import { makeReadAhead, type ReadAhead } from "./ReadAhead.ts"
+
+export interface WriteChunksOptions<R> {
+  /** One permit per chunk in flight, shared by all tables. */
+  readonly permits: Semaphore.Semaphore
+  /** Rows a chunk should have, learnt from one chunk to the next. */
+  readonly size: Ref.Ref<ChunkSize>
+  readonly buffers: CopyBuffers
+  /** Runs for each event, before it is written; undefined where there is nothing to wait for. */
+  readonly onEvent: (event: TableEvent) => Effect.Effect<void, never, R> | undefined
+  /** What came lately is a backlog: more of it is on its way, whatever waits right now. */
+  readonly isBacklog: () => boolean
+  /** Runs while nothing waits to be committed, and is interrupted by the next event. */
+  readonly whileIdle: Effect.Effect<void, never, R>
+  readonly onCommit: (chunk: Chunk, committed: Committed, elapsedMillis: number) => Effect.Effect<void, never, R>
+  readonly onFailure: (chunk: Chunk, error: WriteError) => Effect.Effect<void, never, R>
+}
+
+/** Bytes of frames that may wait while the table holds a permit. Measured: more costs garbage collection, and gains nothing. */
+const READ_AHEAD_BYTES = 2 * 1024 * 1024
+/** So many waiting bytes are worth a transaction behind a COMMIT that is not answered yet. */
+const PIPELINE_BYTES = 1024 * 1024
+/** How long a chunk out of a backlog waits for more: chunks become large, and nobody waits for the tip of a chain there. */
+const LINGER_MILLIS = 30
+/** A chunk commits at this age, and a table gives its permit to others. */
+const MAX_AGE_MILLIS = 1_000
+/** Ranges of more blocks come out of a backlog: more of them is on its way, whatever waits right now. */
+const LONG_RANGE_BLOCKS = 16n
+
+/** Writes what `events` bring until they end; what came before a failure is committed before the failure is passed on. */
+export const writeChunks = <R>(writer: TableWriter, options: WriteChunksOptions<R>) =>
+<E, R2>(
+  events: Stream.Stream<TableEvent<ColumnBatch>, E, R2>
+): Effect.Effect<void, E | SqlError.SqlError | WriteError | EncodeError, R | R2> =>
+  Effect.gen(function*() {
+    const input = yield* makeReadAhead(events, sizeOf)
+    const writing = new Writing(writer, options, input, yield* Clock.Clock)
+    while (yield* takeWithoutRows(writing)) {
+      yield* writeBacklog(writing).pipe(
+        Effect.scoped,
+        options.permits.withPermit,
+        Effect.ensuring(Effect.sync(() => input.limit(0)))
+      )
+    }
+    return yield* input.end
+  }).pipe(Effect.scoped)
+
+const sizeOf = (event: TableEvent<ColumnBatch>): number => (event._tag === "Rows" ? event.batch.sizeBytes : 0)
+
+/** Where the writing of one table stands. */
+class Writing<E, R> {
+  readonly writer: TableWriter
+  readonly options: WriteChunksOptions<R>
+  readonly input: ReadAhead<TableEvent<ColumnBatch>, E>
+  chunk: Chunk
+  /** The transaction of the chunk is open. */
+  isOpen = false
+  /** Since when there is something to commit. */
+  beganAtMillis: number | undefined
+  /** Time the chunk waited for the source. */
+  waitedMillis = 0
+  /** Nothing more is to be expected at once: the range is complete, or it is one of the tip. */
+  isSettled = true
+  /** Where in the current range the rows stand. */
+  cursor: RowCursor | undefined
+  /** The batch that is written, and how many of its rows are. */
+  batch: { readonly bound: BoundBatch; readonly of: ColumnBatch } | undefined
+  from = 0
+  buffer: CopyBuffer | undefined
+  readonly #clock: Clock.Clock
+
+  constructor(
+    writer: TableWriter,
+    options: WriteChunksOptions<R>,
+    input: ReadAhead<TableEvent<ColumnBatch>, E>,
+    clock: Clock.Clock
+  ) {
+    this.writer = writer
+    this.options = options
+    this.input = input
+    this.chunk = firstChunk(writer.checkpoint)
+    this.#clock = clock
+  }
+
+  nowMillis(): number {
+    return this.#clock.currentTimeMillisUnsafe()
+  }
+
+  ageMillis(): number {
+    return this.beganAtMillis === undefined ? 0 : this.nowMillis() - this.beganAtMillis
+  }
+
+  begins(): void {
+    this.beganAtMillis ??= this.nowMillis()
+  }
+
+  next(): void {
+    this.chunk = nextChunk(this.chunk)
+    this.isOpen = false
+    this.beganAtMillis = undefined
+    this.waitedMillis = 0
+  }
+}
+
+/** Takes events until there is something to write; false at the end. Needs neither permit nor connection. */
+const takeWithoutRows = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>) {
+  const { input, options } = writing
+  for (;;) {
+    const event = input.peek()
+    if (event === undefined) {
+      if (isWorthCommitting(writing.chunk)) return true
+      if (input.isEnded()) return false
+      yield* Effect.raceFirst(input.arrival, Effect.andThen(options.whileIdle, Effect.never))
+      continue
+    }
+    if (event._tag === "Rows" || closesGroup(writing.chunk, event)) return true
+    const noted = takeEvent(writing, event)
+    if (noted !== undefined) yield* noted
+    if (writing.ageMillis() >= MAX_AGE_MILLIS) return true
+  }
+})
+
+/** Adds an event without rows to the chunk. */
+const takeEvent = <E, R>(writing: Writing<E, R>, event: Exclude<TableEvent<ColumnBatch>, Rows<ColumnBatch>>) => {
+  const noted = writing.options.onEvent(event)
+  writing.chunk = addEvent(writing.chunk, event)
+  if (isWorthCommitting(writing.chunk)) writing.begins()
+  if (event._tag === "RangeStarted") {
+    writing.cursor = undefined
+    const { end, start } = event.range
+    writing.isSettled = !event.endIsDeclared && end - start < LONG_RANGE_BLOCKS
+  }
+  if (event._tag === "Watermark") writing.isSettled = true
+  writing.input.drop()
+  return noted
+}
+
+/** Commits one chunk after the other on one connection for as long as there is a backlog. */
+const writeBacklog = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>) {
+  const { input } = writing
+  const transactions = yield* writing.writer.transactions
+  const until = writing.nowMillis() + MAX_AGE_MILLIS
+  let committing: Fiber.Fiber<void, WriteError> | undefined
+  const answered = Effect.suspend(() => (committing === undefined ? Effect.void : Fiber.join(committing)))
+  // Where the transaction before this one failed, that is the cause.
+  const behind = <A>(effect: Effect.Effect<A, WriteError, R>) =>
+    Effect.catch(effect, (error) => Effect.andThen(answered, fail(writing, writing.chunk, error)))
+  input.limit(READ_AHEAD_BYTES)
+  do {
+    const refused = yield* behind(fill(writing, transactions))
+    if (isWorthCommitting(writing.chunk)) {
+      const { beganAtMillis, chunk, waitedMillis } = writing
+      const outcome = yield* behind(close(writing, transactions))
+      writing.next()
+      yield* answered
+      committing = yield* Effect.forkScoped(settle(writing, chunk, outcome, (beganAtMillis ?? 0) + waitedMillis))
+    }
+    if (refused !== undefined) return yield* Effect.andThen(answered, Effect.fail(refused))
+    // Nothing is opened behind an unanswered COMMIT but for a backlog: otherwise chunks would become crumbs.
+    yield* transactions.mayOverlap ? Effect.raceFirst(answered, input.backlog(PIPELINE_BYTES)) : answered
+    if (writing.nowMillis() >= until) input.limit(0)
+  } while (!(writing.nowMillis() >= until ? input.isShort() : input.isEmpty()))
+  yield* answered
+})
+
+/** Fills the chunk until it is to be committed; gives the row that could not be encoded, where one ended it. */
+const fill = Effect.fnUntraced(function*<E, R>(
+  writing: Writing<E, R>,
+  transactions: ChunkTransactions
+): Effect.fn.Return<EncodeError | undefined, WriteError, R> {
+  const { input, options } = writing
+  for (;;) {
+    const event = input.peek()
+    if (event === undefined) {
+      if (writing.chunk.rows === 0 || input.isEnded()) return undefined
+      if (writing.isSettled && !options.isBacklog()) return undefined
+      // What is encoded already must not wait for what is not here yet.
+      yield* flush(writing, transactions)
+      const began = writing.nowMillis()
+      const left = Math.max(0, MAX_AGE_MILLIS - writing.ageMillis())
+      yield* input.arrivesWithin(writing.isSettled ? Math.min(left, LINGER_MILLIS) : left)
+      writing.waitedMillis += writing.nowMillis() - began
+      if (writing.isSettled && input.isEmpty()) return undefined
+    } else if (closesGroup(writing.chunk, event)) {
+      return undefined
+    } else if (event._tag === "Rows") {
+      const refused = yield* writeRows(writing, transactions, event)
+      if (refused !== undefined) return refused
+    } else {
+      const noted = takeEvent(writing, event)
+      if (noted !== undefined) yield* noted
+    }
+    const { rows } = Ref.getUnsafe(options.size)
+    if (isFull(writing.chunk, rows, MAX_CHUNK_BYTES) || writing.ageMillis() >= MAX_AGE_MILLIS) return undefined
+  }
+})
+
+/** Encodes rows of the event until they, or the rows a chunk may have, are used up. */
+const writeRows = Effect.fnUntraced(function*<E, R>(
+  writing: Writing<E, R>,
+  transactions: ChunkTransactions,
+  event: Rows<ColumnBatch>
+): Effect.fn.Return<EncodeError | undefined, WriteError, R> {
+  const { input, options, writer } = writing
+  if (writing.batch?.of !== event.batch) {
+    const noted = options.onEvent(event)
+    if (noted !== undefined) yield* noted
+    const bound = writer.encoder.bind(event.batch)
+    if (bound._tag === "Failure") return bound.failure
+    writing.batch = { bound: bound.success, of: event.batch }
+    writing.from = 0
+  }
+  const { bound } = writing.batch
+  const { rows: most } = Ref.getUnsafe(options.size)
+  writing.begins()
+  while (writing.from < event.batch.rows && !isFull(writing.chunk, most, MAX_CHUNK_BYTES)) {
+    const buffer = (writing.buffer ??= options.buffers.take())
+    const { cursor, from } = writing
+    const to = Math.min(event.batch.rows, from + most - writing.chunk.rows)
+    const written = bound.write(buffer, buffer.end, { from, to, range: event.range, cursor })
+    if (written._tag === "Failure") return written.failure
+    const { end, rows } = written.success
+    if (rows > 0) {
+      writing.cursor = written.success.cursor
+      writing.chunk = addRows(writing.chunk, rows, end - buffer.end, writing.cursor?.position)
+      writing.from += rows
+      buffer.end = end
+    } else if (buffer.end === 0) {
+      const bytes = bound.bound(from, event.range)
+      if (bytes._tag === "Failure") return bytes.failure
+      options.buffers.release(buffer)
+      writing.buffer = newBuffer(bytes.success)
+      continue
+    }
+    if (writing.from < to) yield* flush(writing, transactions)
+  }
+  if (writing.from === event.batch.rows) {
+    writing.batch = undefined
+    input.drop()
+  }
+  return undefined
+})
+
+/** Sends what is encoded, and opens the transaction before the first of it. */
+const flush = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>, transactions: ChunkTransactions) {
+  const { buffer, chunk, options } = writing
+  if (buffer === undefined || buffer.end === 0) return
+  writing.buffer = undefined
+  if (!writing.isOpen) {
+    writing.isOpen = true
+    yield* transactions.open(chunk.deleteFrom)
+  }
+  yield* transactions.copy(buffer.bytes.subarray(0, buffer.end), () => options.buffers.release(buffer))
+})
+
+const close = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>, transactions: ChunkTransactions) {
+  yield* flush(writing, transactions)
+  return yield* transactions.close(writing.chunk)
+})
+
+/** Waits for the outcome of a chunk whose time, without that of waiting for the source, counts from `beganAtMillis`. */
+const settle = <E, R>(
+  writing: Writing<E, R>,
+  chunk: Chunk,
+  outcome: Effect.Effect<Committed, WriteError>,
+  beganAtMillis: number
+): Effect.Effect<void, WriteError, R> =>
+  Effect.gen(function*() {
+    const committed = yield* Effect.catch(outcome, (error) => fail(writing, chunk, error))
+    const elapsedMillis = writing.nowMillis() - beganAtMillis
+    yield* Ref.update(writing.options.size, (size) => afterCommit(size, chunk.rows, elapsedMillis))
+    yield* writing.options.onCommit(chunk, committed, elapsedMillis)
+  })
+
+/** The first failure of a writer is its last: reports what it means for `chunk`, and lets the next attempt take smaller steps. */
+const fail = Effect.fnUntraced(function*<E, R>({ options, writer }: Writing<E, R>, chunk: Chunk, error: WriteError) {
+  const explained = writer.explain(error, chunk)
+  yield* Ref.update(options.size, afterFailure)
+  yield* options.onFailure(chunk, explained)
+  return yield* Effect.fail(explained)
+})

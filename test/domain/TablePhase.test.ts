@@ -1,0 +1,82 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Phase, PhaseEvent } from "../../src/domain/TablePhase.ts"
+import { nextPhase } from "../../src/domain/TablePhase.ts"
+
+const PHASES: ReadonlyArray<Phase> = [
+  "starting",
+  "catching up",
+  "caught up",
+  "diverged",
+  "retrying",
+  "stalled",
+  "parked",
+  "standby"
+]
+
+/** Where an event leads from every phase, in the order of `PHASES`; one phase where it is the same from all of them. */
+const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | ReadonlyArray<Phase>]> = [
+  [{ _tag: "Started" }, "starting"],
+  [{ _tag: "Waiting", reason: "why" }, PHASES],
+  [
+    { _tag: "Connected" },
+    [
+      "catching up",
+      "catching up",
+      "catching up",
+      "catching up",
+      "catching up",
+      "stalled",
+      "catching up",
+      "catching up"
+    ]
+  ],
+  [
+    { _tag: "FellBehind" },
+    [
+      "catching up",
+      "catching up",
+      "catching up",
+      "catching up",
+      "catching up",
+      "stalled",
+      "catching up",
+      "catching up"
+    ]
+  ],
+  [
+    { _tag: "Committed" },
+    [
+      "catching up",
+      "catching up",
+      "caught up",
+      "catching up",
+      "catching up",
+      "catching up",
+      "catching up",
+      "catching up"
+    ]
+  ],
+  [{ _tag: "CaughtUp" }, "caught up"],
+  [{ _tag: "Diverged", reason: "why" }, "diverged"],
+  [{ _tag: "Failed", attempts: 1, reason: "why" }, "retrying"],
+  [{ _tag: "Failed", attempts: 4, reason: "why" }, "retrying"],
+  [{ _tag: "Failed", attempts: 5, reason: "why" }, "stalled"],
+  [{ _tag: "Failed", attempts: 50, reason: "why" }, "stalled"],
+  [{ _tag: "StandingBy", reason: "why" }, "standby"],
+  [{ _tag: "Parked", reason: "why" }, "parked"]
+]
+
+describe("the phase of a table", () => {
+  for (const [event, to] of TRANSITIONS) {
+    const attempts = event._tag === "Failed" ? ` of attempt ${event.attempts} without progress` : ""
+    it(`follows ${event._tag}${attempts} from every phase`, () => {
+      for (const [index, phase] of PHASES.entries()) {
+        const next = nextPhase({ phase, reason: "before" }, event)
+        assert.strictEqual(next.phase, typeof to === "string" ? to : to[index], `from ${phase}`)
+        // A reason stands only where it is still the reason.
+        const keepsReason = next.phase === "stalled" && event._tag !== "Failed"
+        assert.strictEqual(next.reason, "reason" in event ? "why" : keepsReason ? "before" : undefined, `from ${phase}`)
+      }
+    })
+  }
+})

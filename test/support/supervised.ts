@@ -1,0 +1,147 @@
+/** One supervised table among doubles: its stream, its database and the head of its source are the test's. */
+import { Effect, Layer, Logger, Ref, Result, Semaphore, Stream } from "effect"
+import type { SqlError } from "effect/sql"
+import type { Checkpoint } from "../../src/domain/chain/Checkpoint.ts"
+import { decodeManifest } from "../../src/domain/Manifest.ts"
+import type { Phase } from "../../src/domain/TablePhase.ts"
+import type { SettingValues } from "../../src/layers/Config.ts"
+import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
+import { makeCopyBuffers } from "../../src/programs/table/CopyBuffers.ts"
+import { superviseTable } from "../../src/programs/table/superviseTable.ts"
+import { makeTableSession } from "../../src/programs/table/syncTable.ts"
+import type { DatasetInfo } from "../../src/services/AdminApi.ts"
+import type { Fenced, TableHeld, TableRefused, WriterLease } from "../../src/services/Checkpoints.ts"
+import type { FlightError, StreamRequest } from "../../src/services/FlightClient.ts"
+import { SyncStatus } from "../../src/services/SyncStatus.ts"
+import { TableSink } from "../../src/services/TableSink.ts"
+import { checkpoints, leaseOf } from "../doubles/Checkpoints.ts"
+import { flightClient, type Messages } from "../doubles/FlightClient.ts"
+import { type HeadAnswer, recordedHead } from "../doubles/SourceHead.ts"
+import { encoderOf, recordedWriter, type TableWriterOptions } from "../doubles/TableWriter.ts"
+import { frameFields } from "./frames.ts"
+import { nowhere } from "./nowhere.ts"
+import { checkpoint } from "./scenario.ts"
+import { testSettings } from "./testSettings.ts"
+
+const TABLE = "t"
+
+const manifest = Result.getOrThrow(decodeManifest({
+  name: "example",
+  network: "anvil",
+  version: "0.1.0",
+  dependencies: {},
+  tables: { [TABLE]: { sql: "SELECT _block_num FROM anvil.blocks" } }
+}))
+
+const info: DatasetInfo = { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [] }
+
+export interface Script extends Pick<TableWriterOptions, "answer"> {
+  readonly acquire?: Effect.Effect<void, SqlError.SqlError | TableHeld | TableRefused>
+  readonly prepare?: Effect.Effect<void, SqlError.SqlError | Fenced | TableRefused>
+  readonly awaitUnlocked?: Effect.Effect<void, SqlError.SqlError>
+  /** Names of the stored watermarks, oldest first: the table has rows already. */
+  readonly stored?: ReadonlyArray<string>
+  /** What comes of each connection, by the number of those before it. */
+  readonly open: (attempt: number, request: StreamRequest) => Effect.Effect<Messages, FlightError>
+  /** The network has no table of blocks where absent. */
+  readonly head?: HeadAnswer
+  readonly settings?: SettingValues
+  /** As the Admin API reports it; amp where absent. */
+  readonly dialect?: "amp" | "nozzle"
+}
+
+/** Supervises the table until the scope closes. */
+export const supervised = Effect.fnUntraced(function*(script: Script) {
+  const lines: Array<string> = []
+  const requests: Array<StreamRequest> = []
+  const openedAt: Array<number> = []
+  const [counts, writers] = [{ acquired: 0, prepared: 0, released: 0, unlocked: 0 }, [] as Array<Writer>]
+  const head = recordedHead(script.head)
+  const stored = { current: checkpoint(...(script.stored ?? [])) }
+  if (script.stored === undefined) stored.current = { ...stored.current, network: undefined, origin: undefined }
+  const count = (what: keyof typeof counts) => Effect.sync(() => void (counts[what] += 1))
+
+  const services = yield* Layer.build(Layer.mergeAll(
+    head.layer,
+    flightClient({
+      open: (request) =>
+        Effect.clockWith((clock) =>
+          Effect.suspend(() => {
+            openedAt.push(clock.currentTimeMillisUnsafe())
+            requests.push(request)
+            return script.open(requests.length - 1, request)
+          })
+        )
+    }),
+    Layer.mock(TableSink, {
+      acquire: ({ table }) =>
+        count("acquired").pipe(
+          Effect.andThen(script.acquire ?? Effect.void),
+          Effect.as(leaseOf(table, { checkpoint: stored.current }))
+        ),
+      prepare: (lease) =>
+        count("prepared").pipe(
+          Effect.andThen(script.prepare ?? Effect.void),
+          Effect.map(() => {
+            const writer = writerOf(lease, script, stored)
+            writers.push(writer)
+            return writer.writer
+          })
+        ),
+      awaitUnlocked: () => Effect.andThen(count("unlocked"), script.awaitUnlocked ?? Effect.void)
+    }),
+    checkpoints({ release: () => count("released") }),
+    statusLayer,
+    testSettings(nowhere, script.settings),
+    Logger.layer([Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))])
+  ))
+  const session = yield* makeTableSession(
+    manifest.tables[0]!,
+    yield* Ref.make({ manifest, info: { ...info, dialect: script.dialect ?? info.dialect } }),
+    { permits: yield* Semaphore.make(1), buffers: makeCopyBuffers(1), unreadableHeads: new Set() }
+  )
+  const status = yield* Effect.provideContext(SyncStatus, services)
+  const phases: Array<readonly [atMillis: number, phase: Phase]> = []
+  yield* status.changes.pipe(
+    Stream.runForEach((tables) =>
+      Effect.clockWith((clock) =>
+        Effect.sync(() => {
+          const phase = tables.get(TABLE)?.phase
+          if (phase !== undefined && phase !== phases.at(-1)?.[1]) phases.push([clock.currentTimeMillisUnsafe(), phase])
+        })
+      )
+    ),
+    Effect.forkScoped
+  )
+  const fiber = yield* Effect.forkScoped(Effect.provideContext(superviseTable(session), services))
+  return {
+    fiber,
+    session,
+    lines,
+    counts,
+    /** What each connection was asked for, and when it was opened, in milliseconds. */
+    requests,
+    openedAt,
+    head,
+    /** Every change of the phase. */
+    phases,
+    status: Effect.map(status.get, (all) => all.get(TABLE)!),
+    phase: Effect.map(status.get, (all) => all.get(TABLE)?.phase),
+    committed: () => writers.flatMap((writer) => writer.committed()),
+    transactions: () => writers.flatMap((writer) => writer.transactions)
+  }
+})
+
+type Writer = ReturnType<typeof recordedWriter>
+
+/** What a transaction made durable is what the next lease begins with. */
+const writerOf = ({ checkpoint }: WriterLease, { answer }: Script, stored: { current: Checkpoint }): Writer =>
+  recordedWriter({
+    checkpoint,
+    encoder: encoderOf(frameFields),
+    answer: (index, chunk) =>
+      Effect.tap(
+        Effect.suspend(() => answer?.(index, chunk) ?? Effect.void),
+        () => Effect.sync(() => void (stored.current = chunk.checkpoint))
+      )
+  })
