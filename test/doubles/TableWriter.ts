@@ -25,6 +25,8 @@ export interface TableWriterOptions {
   readonly checkpoint?: Checkpoint
   readonly rows?: bigint
   readonly rowsRemoved?: number
+  /** As behind a pooler, where it is false. */
+  readonly mayOverlap?: boolean
   /** Until the COMMIT of transaction `index` is answered, counted from the first one of this writer. */
   readonly answer?: (index: number, chunk: Chunk) => Effect.Effect<void, WriteError>
   /** Until the network takes more data of transaction `index`. */
@@ -80,7 +82,7 @@ export const recordedWriter = (options: TableWriterOptions = {}): RecordedWriter
 /** As a connection of PostgreSQL: answers come in order, and the first failure is the failure of all that follows. */
 const connect = Effect.fnUntraced(function*(
   transactions: Array<RecordedTransaction>,
-  { answer, drained, rowsRemoved = 0 }: TableWriterOptions
+  { answer, drained, mayOverlap = true, rowsRemoved = 0 }: TableWriterOptions
 ) {
   const scope = yield* Effect.scope
   let current: RecordedTransaction | undefined
@@ -104,7 +106,7 @@ const connect = Effect.fnUntraced(function*(
     return current
   })
   const use: ChunkTransactions = {
-    mayOverlap: true,
+    mayOverlap,
     open: (deleteFrom) => unlessBroken(Effect.asVoid(begin(deleteFrom))),
     copy: (tuples, written) =>
       unlessBroken(Effect.gen(function*() {

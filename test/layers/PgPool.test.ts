@@ -213,6 +213,22 @@ describe("connecting", () => {
     }))
 })
 
+describe("a pooler between us and PostgreSQL", () => {
+  it.live("is noticed by the process id that it gives out, so that its transactions are not overlapped", () =>
+    Effect.gen(function*() {
+      const { url } = yield* testDatabase
+      const proxy = yield* startProxy(Number(new URL(url).port))
+      const through = () =>
+        bench({}, {}, ({ url }) => Effect.succeed(throughProxy(url, proxy))).pipe(
+          Effect.flatMap(({ pool }) => Effect.scoped(pool.pipeline)),
+          Effect.map(({ isDirect }) => isDirect)
+        )
+      assert.isTrue(yield* through(), "a proxy that passes on what PostgreSQL says is none")
+      proxy.renumberBackends()
+      assert.isFalse(yield* through())
+    }))
+})
+
 describe("I7 an error of the database carries no row value", () => {
   const secret = "s3cret-v4lue"
   const cases: ReadonlyArray<readonly [title: string, code: string, sql: string]> = [

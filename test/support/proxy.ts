@@ -2,6 +2,10 @@
 import { Effect, type Scope } from "effect"
 import { connect, createServer, type Socket } from "node:net"
 
+/** Type and length of BackendKeyData; int32 process id and int32 key follow. */
+const BACKEND_KEY = Buffer.from([0x4b, 0, 0, 0, 12])
+const MADE_UP_PROCESS = 1
+
 export interface Proxy {
   readonly port: number
   /** Connections that are open now. */
@@ -18,6 +22,8 @@ export interface Proxy {
   readonly blackholeOnRequest: (text: string) => void
   /** Reads nothing more of any client, as a server whose processes are stopped. */
   readonly freeze: () => void
+  /** Gives out process ids of its own for the sessions of PostgreSQL behind it, as poolers do. */
+  readonly renumberBackends: () => void
   /** Ends what was asked for; connections that were blackholed stay deaf. */
   readonly behave: () => void
 }
@@ -32,6 +38,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
     let cut: { readonly text: string; times: number } | undefined
     let blackhole: string | undefined
     let frozen = false
+    let renumbering = false
     const server = createServer({ noDelay: true }, (client) => {
       const upstream = connect({ host: "127.0.0.1", port, noDelay: true })
       let deaf = false
@@ -59,6 +66,8 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
           return end()
         }
         returned += bytes.length
+        const key = renumbering ? bytes.indexOf(BACKEND_KEY) : -1
+        if (key >= 0) bytes.writeInt32BE(MADE_UP_PROCESS, key + BACKEND_KEY.length)
         // A client that does not read holds the server back, as without us.
         if (!client.write(bytes)) {
           upstream.pause()
@@ -92,7 +101,11 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         frozen = true
         for (const socket of sockets) socket.pause()
       },
+      renumberBackends: () => {
+        renumbering = true
+      },
       behave: () => {
+        renumbering = false
         cut = undefined
         blackhole = undefined
         frozen = false

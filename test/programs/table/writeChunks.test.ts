@@ -152,6 +152,20 @@ describe("a chunk", () => {
       assert.deepStrictEqual(it.reported.map(({ rows }) => rows), [3])
     }))
 
+  it.effect("behind a pooler waits for the COMMIT before it, however large the backlog", () =>
+    Effect.gen(function*() {
+      const { events, send } = yield* fed
+      const answers = heldAnswers()
+      const it = yield* bench({ events, answer: answers.answer, mayOverlap: false })
+      yield* Effect.forkScoped(it.run)
+      const mebibyte = (block: number) => wholeRange(block, 1, 3, { sizeBytes: MEBIBYTE })
+      yield* send(mebibyte(10))
+      yield* send(mebibyte(11), mebibyte(12))
+      assert.lengthOf(it.transactions, 1)
+      yield* answers.give(0)
+      assert.isAbove(it.transactions.length, 1)
+    }))
+
   it.effect("stays open for a moment while a backlog comes, so that short ranges share it", () =>
     Effect.gen(function*() {
       const { events, send } = yield* fed
