@@ -28,7 +28,8 @@ export type PhaseEvent =
   | { readonly _tag: "Waiting"; readonly reason: string }
   /** The stream is open; that alone is no progress. */
   | { readonly _tag: "Connected" }
-  | { readonly _tag: "Committed" }
+  /** `isProgress`: something that was never committed before is among it. */
+  | { readonly _tag: "Committed"; readonly isProgress: boolean }
   | { readonly _tag: "CaughtUp" }
   | { readonly _tag: "FellBehind" }
   | { readonly _tag: "Diverged"; readonly reason: string }
@@ -48,9 +49,10 @@ export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase =>
       return { ...current, reason: event.reason }
     case "Connected":
     case "FellBehind":
-      // Only a commit, or to have caught up, ends a stall.
+      // Only progress, or to have caught up, ends a stall.
       return current.phase === "stalled" ? current : as("catching up")
     case "Committed":
+      if (current.phase === "stalled" && !event.isProgress) return current
       // A table that has caught up stays so from block to block, until it falls behind.
       return as(current.phase === "caught up" ? "caught up" : "catching up")
     case "CaughtUp":

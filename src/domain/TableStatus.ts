@@ -34,6 +34,7 @@ export type StatusEvent =
   }
   | {
     readonly _tag: "Committed"
+    readonly isProgress: boolean
     readonly rowsAdded: number
     readonly rowsRemoved: number
     readonly blocks: bigint

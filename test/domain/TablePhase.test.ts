@@ -44,7 +44,7 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
     ]
   ],
   [
-    { _tag: "Committed" },
+    { _tag: "Committed", isProgress: true },
     [
       "catching up",
       "catching up",
@@ -52,6 +52,19 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
       "catching up",
       "catching up",
       "catching up",
+      "catching up",
+      "catching up"
+    ]
+  ],
+  [
+    { _tag: "Committed", isProgress: false },
+    [
+      "catching up",
+      "catching up",
+      "caught up",
+      "catching up",
+      "catching up",
+      "stalled",
       "catching up",
       "catching up"
     ]
@@ -68,8 +81,12 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
 
 describe("the phase of a table", () => {
   for (const [event, to] of TRANSITIONS) {
-    const attempts = event._tag === "Failed" ? ` of attempt ${event.attempts} without progress` : ""
-    it(`follows ${event._tag}${attempts} from every phase`, () => {
+    const detail = event._tag === "Failed"
+      ? ` of attempt ${event.attempts} without progress`
+      : event._tag === "Committed" && !event.isProgress
+      ? " without progress"
+      : ""
+    it(`follows ${event._tag}${detail} from every phase`, () => {
       for (const [index, phase] of PHASES.entries()) {
         const next = nextPhase({ phase, reason: "before" }, event)
         assert.strictEqual(next.phase, typeof to === "string" ? to : to[index], `from ${phase}`)

@@ -7,6 +7,7 @@ const after = (...events: ReadonlyArray<StatusEvent>): TableStatus => events.red
 const connected: StatusEvent = { _tag: "Connected", rows: 40n, watermark: 9n, unverified: true }
 const committed = (fields: Partial<Extract<StatusEvent, { _tag: "Committed" }>> = {}): StatusEvent => ({
   _tag: "Committed",
+  isProgress: true,
   rowsAdded: 5,
   rowsRemoved: 0,
   blocks: 2n,

@@ -299,6 +299,7 @@ describe("what is written", () => {
       parks: (reason: string) => status.record("t", { _tag: "Parked", reason }),
       commits: status.record("t", {
         _tag: "Committed",
+        isProgress: true,
         rowsAdded: 1,
         rowsRemoved: 0,
         blocks: 1n,

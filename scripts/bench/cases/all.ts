@@ -7,6 +7,7 @@ import { plot } from "./plot.ts"
 import { slope } from "./slope.ts"
 import { start } from "./start.ts"
 import { oneTable, shortRanges, threeTables } from "./streams.ts"
+import { tables } from "./tables.ts"
 import { throughput } from "./throughput.ts"
 import { tip } from "./tip.ts"
 
@@ -21,6 +22,7 @@ export const ALL_CASES: Readonly<Record<CaseName, Case>> = {
   "ranges-1-block": (bench) =>
     throughput(bench, "ranges-1-block", "logs in ranges of one block, 200 rows", shortRanges(bench.options.scale, 1)),
   slope,
+  tables,
   delay,
   tip,
   memory,

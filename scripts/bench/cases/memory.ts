@@ -1,11 +1,10 @@
 /** Memory while PostgreSQL takes nothing more: what the product has read and cannot write is what it holds. */
 import type { Bench, CaseResult } from "../bench.ts"
 import { now, sleep } from "../clock.ts"
-import type { LoadedStream } from "../flight/main.ts"
 import { peakRssMb, rssMb } from "../proc.ts"
 import { checkRows, SCHEMA, startProduct } from "../product.ts"
 import { type Figures, medians } from "../stats.ts"
-import { logRows, oneTable, threeTables, wideRanges } from "./streams.ts"
+import { equalTables, oneTable, threeTables } from "./streams.ts"
 
 /** Shorter than the six seconds after which another process would take over. */
 const FROZEN_MILLIS = 4_000
@@ -14,11 +13,6 @@ const FROZEN_MILLIS_TINY = 300
 const FREEZE_AFTER_SHARE = 0.2
 const COPY_BYTES_PER_ROW = 350
 const FREEZE_WITHIN_MILLIS = 20_000
-
-const manyTables = (scale: number, count: number): ReadonlyArray<LoadedStream> => {
-  const tables = Array.from({ length: count }, (_, index) => `logs_${String(index + 1).padStart(2, "0")}`)
-  return [{ tables, spec: wideRanges("logs", logRows(scale, 0.05)) }]
-}
 
 const frozenRun = async (bench: Bench): Promise<{ readonly figures: Figures; readonly rows: number }> => {
   const { options, proxy, proxyPort } = bench
@@ -55,7 +49,7 @@ export const memory = async (bench: Bench): Promise<ReadonlyArray<CaseResult>> =
   const shapes = [
     { tables: 1, streams: oneTable(scale) },
     { tables: 3, streams: threeTables(scale) },
-    { tables: 40, streams: manyTables(scale, 40) }
+    { tables: 40, streams: equalTables(scale, 40, 0.05) }
   ]
   const results: Array<CaseResult> = []
   for (const { streams, tables } of shapes) {

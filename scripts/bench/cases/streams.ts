@@ -34,6 +34,12 @@ export const threeTables = (scale: number): ReadonlyArray<LoadedStream> => {
   ]
 }
 
+/** As many tables of logs, each with so many million rows at scale 1. */
+export const equalTables = (scale: number, count: number, millions: number): ReadonlyArray<LoadedStream> => {
+  const tables = Array.from({ length: count }, (_, index) => `logs_${String(index + 1).padStart(2, "0")}`)
+  return [{ tables, spec: wideRanges("logs", logRows(scale, millions)) }]
+}
+
 /** Ranges of `blocks` blocks of 200 rows, each in one message. */
 export const shortRanges = (scale: number, blocks: number): ReadonlyArray<LoadedStream> => [
   {

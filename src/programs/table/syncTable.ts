@@ -326,6 +326,7 @@ const noteCommit = Effect.fnUntraced(function*(
   const before = chunk.before.history.at(-1)?.block ?? (chunk.checkpoint.origin ?? 0n) - 1n
   yield* status.record(name, {
     _tag: "Committed",
+    isProgress,
     rowsAdded: chunk.rows,
     rowsRemoved,
     blocks: watermark !== undefined && watermark > before ? watermark - before : 0n,

@@ -170,6 +170,8 @@ describe("an attempt is progress", () => {
       const it = yield* supervised({ open: () => breaking(3, frames("amp", { ...data(0, 999), rows: 5 })) })
       for (let minute = 0; minute < 5; minute += 1) yield* elapse(60)
       assert.strictEqual(yield* it.phase, "stalled")
+      const [stalledAt] = it.phases.find(([, phase]) => phase === "stalled")!
+      assert.deepStrictEqual(it.phases.filter(([at]) => at > stalledAt), [], "it stays stalled while it tries")
       assert.isBelow(it.openedAt.length, 14, "the pauses grow")
       assert.isAtLeast(it.committed().length, 6)
       assert.isTrue(it.lines.some((line) => line.includes("(attempt 5/5)")))
