@@ -26,7 +26,7 @@ export type { Manifest } from "./domain/Manifest.ts"
 export type { Phase, TablePhase } from "./domain/TablePhase.ts"
 export type { TableSettings } from "./domain/TableSettings.ts"
 export type { TableSpec } from "./domain/TableSpec.ts"
-export type { SourceHeadBlock, StatusEvent, TableStatus } from "./domain/TableStatus.ts"
+export { lagBlocks, type SourceHeadBlock, type StatusEvent, type TableStatus } from "./domain/TableStatus.ts"
 export { VERSION } from "./domain/version.ts"
 export {
   layer,

@@ -13,35 +13,20 @@ const PHASES: ReadonlyArray<Phase> = [
   "standby"
 ]
 
+/** To `catching up`, but from `stalled`. */
+const EXCEPT_STALLED: ReadonlyArray<Phase> = PHASES.map((phase) => phase === "stalled" ? "stalled" : "catching up")
+
 /** Where an event leads from every phase, in the order of `PHASES`; one phase where it is the same from all of them. */
 const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | ReadonlyArray<Phase>]> = [
   [{ _tag: "Started" }, "starting"],
   [{ _tag: "Waiting", reason: "why" }, PHASES],
   [
     { _tag: "Connected" },
-    [
-      "catching up",
-      "catching up",
-      "catching up",
-      "catching up",
-      "catching up",
-      "stalled",
-      "catching up",
-      "catching up"
-    ]
+    EXCEPT_STALLED
   ],
   [
     { _tag: "FellBehind" },
-    [
-      "catching up",
-      "catching up",
-      "catching up",
-      "catching up",
-      "catching up",
-      "stalled",
-      "catching up",
-      "catching up"
-    ]
+    EXCEPT_STALLED
   ],
   [
     { _tag: "Committed", isProgress: true },

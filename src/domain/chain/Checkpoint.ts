@@ -1,5 +1,5 @@
 /** What is durable of one table: everything an attempt must know before it opens a stream. */
-import type { History, Watermark } from "./watermarks.ts"
+import type { History } from "./watermarks.ts"
 
 /** Source: the rows of one table in `_ampsync_checkpoints` and `_ampsync_watermarks`. */
 export interface Checkpoint {
@@ -19,5 +19,3 @@ export const emptyCheckpoint: Checkpoint = {
   history: [],
   unverifiedFrom: undefined
 }
-
-export const watermarkOf = ({ history }: Checkpoint): Watermark | undefined => history.at(-1)

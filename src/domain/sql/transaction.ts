@@ -8,9 +8,9 @@ import { textLiteral } from "./literal.ts"
 const LOCK_TIMEOUT = "1s"
 
 /** `activity` becomes the session's `application_name` for as long as the transaction lasts. */
-export const beginTransaction = (activity: string, lockTimeout = LOCK_TIMEOUT): string =>
+export const beginTransaction = (activity: string): string =>
   `BEGIN; SET LOCAL application_name TO ${activityLiteral(activity)}; SET LOCAL statement_timeout TO 0; ` +
-  `SET LOCAL lock_timeout TO '${lockTimeout}'`
+  `SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`
 
 /** Statements in `beginTransaction`. */
 export const BEGIN_STATEMENTS = 4

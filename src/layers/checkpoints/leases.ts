@@ -10,7 +10,7 @@ import {
   type WriterLease
 } from "../../services/Checkpoints.ts"
 import { activityOf } from "./activity.ts"
-import { refuseOwner } from "./looks.ts"
+import { isFilledByOther, refuseOwner } from "./looks.ts"
 import { leaseOf, type Row, type Run } from "./rows.ts"
 
 /** A writer that said nothing for so long is taken for dead: three heartbeats of two seconds. */
@@ -44,11 +44,7 @@ export const makeLeases = (
 
   const mayTake = Effect.fnUntraced(function*(owner: TableOwner, held: Row) {
     const { table } = owner
-    // Who dropped the data table gave up what its checkpoint says, and a row without a position never had one: the lease goes
-    // to whoever asks, and the table starts again. The rows of the first ampsync have no dataset.
-    const neverFilled = held["dataset"] !== null && held["position_column"] === null
-    const isOurs = held["dataset"] === owner.dataset || held["exists"] === false || neverFilled
-    if (!isOurs) return yield* refuseOwner(owner, held["dataset"])
+    if (isFilledByOther(owner, held)) return yield* refuseOwner(owner, held["dataset"])
     if (held["alive"] === true && held["writer"] !== writer) {
       return yield* new TableHeld({ table, writer: String(held["writer"]) })
     }

@@ -11,10 +11,7 @@ export const makeLooks = (run: Run, databaseSchema: string): Pick<Checkpoints["S
     // Before the first start there is nothing to read, and an earlier version may have fewer columns.
     const row = yield* rowOf(owner.table)
     if (row === undefined) return { exists: false, watermark: undefined, recorded: undefined }
-    const neverFilled = row["dataset"] !== null && row["dataset"] !== undefined && row["position_column"] === null
-    if (row["dataset"] !== owner.dataset && row["exists"] === true && !neverFilled) {
-      return yield* refuseOwner(owner, row["dataset"] ?? null)
-    }
+    if (isFilledByOther(owner, row)) return yield* refuseOwner(owner, row["dataset"] ?? null)
     const { max_block_num: block, watermark_hash: hash } = row
     return {
       exists: true,
@@ -47,6 +44,17 @@ export const makeLooks = (run: Run, databaseSchema: string): Pick<Checkpoints["S
   })
 
   return { look, recorded }
+}
+
+/**
+ * Whether the table with the checkpoint `row` holds rows of somebody else. Who dropped the data table gave up what its
+ * checkpoint says, and a row without a position never had one: the lease goes to whoever asks, and the table starts again.
+ * The rows of the first ampsync have no dataset, and an earlier version may not have the column.
+ */
+export const isFilledByOther = (asking: TableOwner, row: Row): boolean => {
+  const { dataset = null, exists, position_column: positionColumn } = row
+  const neverFilled = dataset !== null && positionColumn === null
+  return dataset !== asking.dataset && exists === true && !neverFilled
 }
 
 export const refuseOwner = (asking: TableOwner, owner: unknown): TableRefused =>

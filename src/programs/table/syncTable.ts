@@ -19,6 +19,7 @@ import { type ChunkSize, initialChunkSize } from "../../domain/ChunkSize.ts"
 import { datasetId } from "../../domain/Dataset.ts"
 import type { FlightData } from "../../domain/flight/FlightData.ts"
 import type { TableSpec } from "../../domain/TableSpec.ts"
+import type { DatasetTable } from "../../services/AdminApi.ts"
 import { AmpsyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
@@ -78,7 +79,7 @@ export const makeTableSession = Effect.fnUntraced(function*(
   }
 })
 
-/** Something was committed that was never committed before; or the table was caught up, since when. */
+/** Something was committed that was never committed before; the stream ended while the table was caught up. */
 export interface Achieved {
   readonly progress: boolean
   readonly atTip: boolean
@@ -219,18 +220,22 @@ const follow = (generation: Generation, activity: StreamActivity, clock: Clock.C
   }
 }
 
+/** What the Admin API reports of the table. */
+const publishedTable = ({ info }: Generation, table: TableSpec): DatasetTable | undefined =>
+  info.tables.find(({ name }) => name === table.name)
+
 /** The network of a table before its stream names one. */
-const expectedNetwork = ({ info, manifest }: Generation, table: TableSpec): string | undefined =>
-  info.tables.find(({ name }) => name === table.name)?.network ?? manifest.network
+const expectedNetwork = (generation: Generation, table: TableSpec): string | undefined =>
+  publishedTable(generation, table)?.network ?? generation.manifest.network
 
 /** The server ended the stream, which is its right. */
 const endOf = ({ achieved }: TableSession, { isAtTip }: StreamActivity): Effect.Effect<Outcome> =>
   Effect.map(Ref.get(achieved), ({ progress }) => ({ _tag: progress ? "Progressed" : isAtTip ? "AtTip" : "Ended" }))
 
 /** What the Admin API reports of this table's columns otherwise than the query does. */
-const contradictions = ({ info }: Generation, table: TableSpec, schema: ArrowSchema): ReadonlyArray<string> => {
-  const published = info.tables.find(({ name }) => name === table.name)
-  return published?.schema === undefined ? [] : differences(published.schema, schema)
+const contradictions = (generation: Generation, table: TableSpec, schema: ArrowSchema): ReadonlyArray<string> => {
+  const published = publishedTable(generation, table)?.schema
+  return published === undefined ? [] : differences(published, schema)
 }
 
 /** The table was gone, and with it what the stream was opened from. */

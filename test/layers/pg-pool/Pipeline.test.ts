@@ -293,6 +293,12 @@ describe("a connection that ends", () => {
     }))
 })
 
+/** A whole transaction of two rows. */
+const sendTwoRows = (it: Bench) => (pipeline: PgPipeline) => {
+  pipeline.send(opening(it), { endsInCopy: true })
+  return Effect.andThen(sendAll(pipeline, [tuple(1n, "a"), tuple(2n, "b")]), sendEnd(pipeline))
+}
+
 describe("a pipeline whose fiber is interrupted", () => {
   it.live("I6 before it sent anything gives its connection back", () =>
     Effect.gen(function*() {
@@ -394,10 +400,7 @@ describe("a pipeline whose fiber is interrupted", () => {
     Effect.gen(function*() {
       const it = yield* bench()
       yield* holdUpCommit(it, 1)
-      const elapsed = yield* interruptedWhen(it, sleeping(it), (pipeline) => {
-        pipeline.send(opening(it), { endsInCopy: true })
-        return Effect.andThen(sendAll(pipeline, [tuple(1n, "a"), tuple(2n, "b")]), sendEnd(pipeline))
-      })
+      const elapsed = yield* interruptedWhen(it, sleeping(it), sendTwoRows(it))
       assert.isAtLeast(elapsed, 100)
       assert.isBelow(elapsed, 1_900)
       assert.deepStrictEqual(yield* numbers(it), [1, 2])
@@ -408,10 +411,7 @@ describe("a pipeline whose fiber is interrupted", () => {
     Effect.gen(function*() {
       const it = yield* bench()
       yield* holdUpCommit(it, 4)
-      const elapsed = yield* interruptedWhen(it, sleeping(it), (pipeline) => {
-        pipeline.send(opening(it), { endsInCopy: true })
-        return Effect.andThen(sendAll(pipeline, [tuple(1n, "a"), tuple(2n, "b")]), sendEnd(pipeline))
-      })
+      const elapsed = yield* interruptedWhen(it, sleeping(it), sendTwoRows(it))
       assert.isAtLeast(elapsed, 1_900)
       assert.isBelow(elapsed, 3_000)
       yield* assertRecovered(it)
