@@ -35,7 +35,9 @@ const make = Effect.gen(function*() {
         })
       })
     )
-    yield* run(`DELETE FROM ${schema}._ampsync_writers WHERE heartbeat_at < clock_timestamp() - interval '1 day'`)
+    yield* run(
+      `DELETE FROM ${schema}._ampsync_writers WHERE abs(extract(epoch FROM clock_timestamp() - heartbeat_at)) > 86400`
+    )
     yield* heartbeat
   })
 

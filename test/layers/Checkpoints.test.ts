@@ -178,7 +178,8 @@ describe("the bookkeeping tables", () => {
         "ALTER TABLE",
         "CREATE TABLE",
         "ALTER TABLE",
-        "CREATE OR"
+        "CREATE OR",
+        "COMMENT ON"
       ])
       yield* writer.checkpoints.ensure
       assert.lengthOf(yield* writer.checkpoints.pending, 0)
@@ -268,6 +269,22 @@ describe("a lease", () => {
       // Who is not the holder cannot release it.
       yield* second.checkpoints.release("logs")
       assert.isNotNull((yield* stored(database, "logs"))?.["writer"])
+    }))
+
+  it.live("I3 of a dead writer whose heartbeat lies in the future, by the clock of a lost server, is given to the next", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      yield* leased(first, "blocks")
+      yield* first.checkpoints.report([saying("blocks", "caught up")])
+      yield* database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at + interval '1 hour'")
+      const [progress] = yield* database.query("SELECT state FROM _ampsync_progress WHERE table_name = 'blocks'")
+      assert.strictEqual(progress?.["state"], "no process")
+      const lease = yield* leased(second, "blocks")
+      assert.strictEqual(lease.epoch, 2n)
+      // The heartbeat of a living writer is back within seconds, and counts again.
+      yield* second.checkpoints.heartbeat
+      assert.strictEqual((yield* Effect.flip(leased(first, "blocks")))._tag, "TableHeld")
     }))
 
   it.live("I3 is refused without waiting while its living holder is in a long transaction", () =>

@@ -1,7 +1,9 @@
 import { Effect } from "effect"
 import { SqlError } from "effect/sql"
+import { fingerprint } from "../../domain/fingerprint.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
-import { STALE } from "./leases.ts"
+import { textLiteral } from "../../domain/sql/literal.ts"
+import { isAlive } from "./isAlive.ts"
 import type { Run } from "./rows.ts"
 
 /** A failure that names the GRANT to run, where this role lacks a right that a sync cannot do without. */
@@ -70,7 +72,14 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: stri
     const changes = missingColumns(columns, table, later)
     if (changes.length > 0) statements.push(`ALTER TABLE ${quoted}.${table} ${changes.join(", ")}`)
   }
-  if (!columns.has("_ampsync_progress.lag_blocks")) statements.push(progressView(quoted))
+  const view = progressView(quoted)
+  const comment = `What is known of each table (definition ${fingerprint(view)})`
+  const [found] = yield* run("SELECT obj_description(to_regclass($1), 'pg_class') AS comment", [
+    `${quoted}._ampsync_progress`
+  ])
+  if (found?.["comment"] !== comment) {
+    statements.push(view, `COMMENT ON VIEW ${quoted}._ampsync_progress IS ${textLiteral(comment)}`)
+  }
   return statements
 })
 
@@ -154,7 +163,7 @@ const progressView = (schema: string): string =>
      FROM ${schema}._ampsync_states said
      LEFT JOIN ${schema}._ampsync_writers by USING (writer)
      CROSS JOIN LATERAL (SELECT said.state IN ('removed', 'stopped') AS ended) AS last
-     CROSS JOIN LATERAL (SELECT ended OR coalesce(by.heartbeat_at > clock_timestamp() - ${STALE}, false) AS counts) AS word
+     CROSS JOIN LATERAL (SELECT ended OR coalesce(${isAlive("by.heartbeat_at")}, false) AS counts) AS word
      WHERE said.table_name = t.table_name
      ORDER BY counts AND NOT ended DESC, writer IS NOT DISTINCT FROM c.writer DESC, said.state = 'standby', state_since DESC
      LIMIT 1

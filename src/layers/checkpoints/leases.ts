@@ -10,11 +10,9 @@ import {
   type WriterLease
 } from "../../services/Checkpoints.ts"
 import { activityOf } from "./activity.ts"
+import { isAlive } from "./isAlive.ts"
 import { isFilledByOther, refuseOwner } from "./looks.ts"
 import { leaseOf, type Row, type Run } from "./rows.ts"
-
-/** A writer that said nothing for so long is taken for dead: three heartbeats of two seconds. */
-export const STALE = "interval '6 seconds'"
 
 export const makeLeases = (
   run: Run,
@@ -26,7 +24,7 @@ export const makeLeases = (
   const holder = (table: string, lock: string) =>
     Effect.map(
       run(
-        `SELECT c.dataset, c.writer, c.position_column, w.heartbeat_at > clock_timestamp() - ${STALE} AS alive,
+        `SELECT c.dataset, c.writer, c.position_column, ${isAlive("w.heartbeat_at")} AS alive,
            to_regclass(format('%I.%I', $2::text, c.table_name)) IS NOT NULL AS exists
          FROM ${schema}._ampsync_checkpoints c LEFT JOIN ${schema}._ampsync_writers w USING (writer)
          WHERE c.table_name = $1 ${lock}`,
@@ -93,7 +91,7 @@ export const makeLeases = (
     // Whoever hangs need not be the recorded holder: a process that hangs while it acquires is not recorded yet.
     const silent = yield* run(
       `SELECT writer FROM ${schema}._ampsync_writers
-       WHERE writer = $1 OR heartbeat_at < clock_timestamp() - ${STALE}
+       WHERE writer = $1 OR NOT (${isAlive("heartbeat_at")})
        UNION SELECT c.writer FROM ${schema}._ampsync_checkpoints c
        WHERE c.table_name = $2 AND NOT EXISTS (SELECT FROM ${schema}._ampsync_writers w WHERE w.writer = c.writer)`,
       [writer, table]

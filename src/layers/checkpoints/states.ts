@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { numberLiteral, textLiteral } from "../../domain/sql/literal.ts"
 import type { Checkpoints, TableState } from "../../services/Checkpoints.ts"
-import { STALE } from "./leases.ts"
+import { isAlive } from "./isAlive.ts"
 import type { Run } from "./rows.ts"
 
 const MAX_CHARACTERS = 1_000
@@ -41,7 +41,7 @@ export const makeStates = (
       `${LOCK_TIMEOUT}; WITH gone AS (
          DELETE FROM ${schema}._ampsync_states s WHERE table_name IN (${tables}) AND writer <> ${me} AND NOT EXISTS (
            SELECT FROM ${schema}._ampsync_writers w
-           WHERE w.writer = s.writer AND w.heartbeat_at > clock_timestamp() - ${STALE})
+           WHERE w.writer = s.writer AND ${isAlive("w.heartbeat_at")})
        )
        INSERT INTO ${schema}._ampsync_states (writer, table_name, state, reason, since, source_head, source_head_at)
        VALUES ${rows.join(", ")}
