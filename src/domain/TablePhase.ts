@@ -2,14 +2,15 @@
 
 /**
  * `caught up`: every row the source has is committed. `catching up`: there is a backlog, or it is not known yet that there is
- * none. `diverged`: the stream is silent and the source no longer has the block of the watermark. `stalled`: several attempts
- * without progress; it keeps trying. `parked`: nothing but a change of the config helps. `standby`: another process writes
- * this table.
+ * none. `searching`: the newest blocks are orphaned, and older ones are asked until one is canonical. `diverged`: the stream is
+ * silent and the source no longer has the block of the watermark. `stalled`: several attempts without progress; it keeps
+ * trying. `parked`: nothing but a change of the config helps. `standby`: another process writes this table.
  */
 export type Phase =
   | "starting"
   | "catching up"
   | "caught up"
+  | "searching"
   | "diverged"
   | "retrying"
   | "stalled"
@@ -32,6 +33,7 @@ export type PhaseEvent =
   | { readonly _tag: "Committed"; readonly isProgress: boolean }
   | { readonly _tag: "CaughtUp" }
   | { readonly _tag: "FellBehind" }
+  | { readonly _tag: "Searching"; readonly reason: string }
   | { readonly _tag: "Diverged"; readonly reason: string }
   /** `attempts` without progress so far, this one included. */
   | { readonly _tag: "Failed"; readonly attempts: number; readonly reason: string }
@@ -57,6 +59,8 @@ export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase =>
       return as(current.phase === "caught up" ? "caught up" : "catching up")
     case "CaughtUp":
       return as("caught up")
+    case "Searching":
+      return current.phase === "stalled" ? current : as("searching", event.reason)
     case "Diverged":
       return as("diverged", event.reason)
     case "Failed":

@@ -6,6 +6,7 @@ const PHASES: ReadonlyArray<Phase> = [
   "starting",
   "catching up",
   "caught up",
+  "searching",
   "diverged",
   "retrying",
   "stalled",
@@ -38,6 +39,7 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
       "catching up",
       "catching up",
       "catching up",
+      "catching up",
       "catching up"
     ]
   ],
@@ -49,12 +51,17 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
       "caught up",
       "catching up",
       "catching up",
+      "catching up",
       "stalled",
       "catching up",
       "catching up"
     ]
   ],
   [{ _tag: "CaughtUp" }, "caught up"],
+  [
+    { _tag: "Searching", reason: "why" },
+    PHASES.map((phase) => phase === "stalled" ? "stalled" : "searching")
+  ],
   [{ _tag: "Diverged", reason: "why" }, "diverged"],
   [{ _tag: "Failed", attempts: 1, reason: "why" }, "retrying"],
   [{ _tag: "Failed", attempts: 4, reason: "why" }, "retrying"],
@@ -76,8 +83,8 @@ describe("the phase of a table", () => {
         const next = nextPhase({ phase, reason: "before" }, event)
         assert.strictEqual(next.phase, typeof to === "string" ? to : to[index], `from ${phase}`)
         // A reason stands only where it is still the reason.
-        const keepsReason = next.phase === "stalled" && event._tag !== "Failed"
-        assert.strictEqual(next.reason, "reason" in event ? "why" : keepsReason ? "before" : undefined, `from ${phase}`)
+        const keepsReason = next.phase === "stalled" && event._tag !== "Failed" && event._tag !== "Waiting"
+        assert.strictEqual(next.reason, keepsReason ? "before" : "reason" in event ? "why" : undefined, `from ${phase}`)
       }
     })
   }

@@ -47,10 +47,22 @@ export interface Advance {
 export type Refusal =
   /** The same message must be judged again with a verdict on this block. */
   | { readonly _tag: "Verify"; readonly watermark: Watermark }
-  /** Another connection must be opened, as `strategy` describes. */
-  | { readonly _tag: "ReconnectFrom"; readonly strategy: ResumeStrategy; readonly reason: string }
+  | ReconnectFrom
   | { readonly _tag: "Violation"; readonly reason: string }
-  | { readonly _tag: "ChainMismatch"; readonly reason: string }
+  | ChainMismatch
+
+/** Another connection must be opened, as `strategy` describes. */
+export interface ReconnectFrom {
+  readonly _tag: "ReconnectFrom"
+  readonly strategy: ResumeStrategy
+  readonly reason: string
+}
+
+/** The server's chain and the stored one have nothing in common. */
+export interface ChainMismatch {
+  readonly _tag: "ChainMismatch"
+  readonly reason: string
+}
 
 export type Step = Advance | Refusal
 
@@ -122,7 +134,7 @@ export const passedUnverified = <State extends Checkpoint>(state: State, block: 
 })
 
 export const verify = (watermark: Watermark): Step => ({ _tag: "Verify", watermark })
-export const reconnect = (strategy: ResumeStrategy, reason: string): Step => ({
+export const reconnect = (strategy: ResumeStrategy, reason: string): ReconnectFrom => ({
   _tag: "ReconnectFrom",
   strategy,
   reason

@@ -1,7 +1,7 @@
 import type { BlockRange } from "./BlockRange.ts"
-import type { Dialect, FollowState, Step, Verdict } from "./FollowState.ts"
+import type { ChainMismatch, Dialect, FollowState, ReconnectFrom, Step, Verdict } from "./FollowState.ts"
 import { begin, beginAgain, passedUnverified, reconnect, rewindTo, verify, wrongParent } from "./FollowState.ts"
-import { acceptCandidate, cursorOf, rejectCandidate, restart } from "./resumeStrategy.ts"
+import { acceptCandidate, cursorOf, rejectCandidate, restart, skipCandidate } from "./resumeStrategy.ts"
 import type { Watermark } from "./watermarks.ts"
 import { newestBelow } from "./watermarks.ts"
 
@@ -55,7 +55,7 @@ const replacing = (state: FollowState, range: BlockRange, cursor: Watermark): St
 const readFirstRangeAgain = (state: FollowState, range: BlockRange, knew: boolean): Step => {
   const reason =
     `the server replaced blocks of the first stored range from ${range.start} on, and nothing older is stored`
-  const resets = state.strategy.kind === "restart" ? 0 : state.strategy.resets
+  const resets = resetsOf(state)
   // A server that lost our block may be about to find it: the second answer is believed.
   return knew || resets > 0
     ? reconnect(restart(state.history), reason)
@@ -83,29 +83,58 @@ const flagged = (step: Step, block: bigint): Step =>
 
 /** `rejected` and what is newer is not canonical, and nothing proves what is: ask from an older entry. */
 const doubt = (state: FollowState, range: BlockRange, rejected: Watermark, near = false): Step => {
+  const reason = `the server replaced blocks from ${range.start} on, and no stored hash confirms where the chains meet`
+  return askOlder(state, rejected, near, reason)
+}
+
+const askOlder = (state: FollowState, rejected: Watermark, near: boolean, reason: string) => {
   const next = rejectCandidate(state.strategy, state.history, rejected, near)
   return next === undefined
     ? reset(state, `not even block ${state.history[0]?.block}, the oldest one we remember, is in its chain`)
-    : reconnect(
-      next,
-      `the server replaced blocks from ${range.start} on, and no stored hash confirms where the chains meet`
-    )
+    : reconnect(next, reason)
 }
 
+/** The source shows that the block this connection asked from is orphaned, and nothing has come of the stream. */
+export const rejectedBySource = (state: FollowState, asked: Watermark): ReconnectFrom | ChainMismatch =>
+  askOlder(state, asked, false, `the source no longer has block ${asked.block}`)
+
+/** Nothing has come of a stream that asked from `asked`, and nobody can say whether that block is canonical. */
+export const unanswered = (state: FollowState, asked: Watermark): ReconnectFrom & { readonly isFailure: boolean } => {
+  const reason = `the server sends nothing after block ${asked.block}, which may lie below its first block`
+  const next = skipCandidate(state.strategy, state.history)
+  if (next !== undefined) return { ...reconnect(next, reason), isFailure: false }
+  const resets = resetsOf(state)
+  const all = `${reason}, and every newer block we remember is orphaned`
+  if (resets > 0 && mayStartAgain(state)) {
+    return { ...reconnect(restart(state.history), `${all}; starting again from the first block`), isFailure: false }
+  }
+  const strategy = { kind: "resume", resets: resets + 1 } as const
+  return {
+    ...reconnect(strategy, `${all}; ON_CHAIN_RESET=resync rebuilds the table from the server's chain`),
+    isFailure: true
+  }
+}
+
+const resetsOf = ({ strategy }: FollowState): number => strategy.kind === "restart" ? 0 : strategy.resets
+
+/** A table that is asked for, or so young that nothing is lost by it. */
+const mayStartAgain = ({ history, options, origin }: FollowState): boolean =>
+  options.onChainReset === "resync" || (history.at(-1)?.block ?? 0n) - (origin ?? 0n) < BigInt(options.retentionBlocks)
+
 /** Our chain and the server's seem to have nothing in common. */
-const reset = (state: FollowState, reason: string): Step => {
-  const watermark = state.history.at(-1)?.block ?? 0n
-  const depth = watermark - (state.origin ?? 0n)
-  const resets = state.strategy.kind === "restart" ? 0 : state.strategy.resets
+const reset = (state: FollowState, reason: string): ReconnectFrom | ChainMismatch => {
+  const resets = resetsOf(state)
   // Once may be a header lost on the way; a second fresh connection that says the same is believed.
   if (resets < 1) return reconnect({ kind: "resume", resets: resets + 1 }, reason)
-  if (state.options.onChainReset === "resync" || depth < BigInt(state.options.retentionBlocks)) {
+  if (mayStartAgain(state)) {
     return reconnect(restart(state.history), `${reason}; starting again from the first block`)
   }
   return {
     _tag: "ChainMismatch",
     reason:
-      `the server has another chain than the one stored up to block ${watermark}, or ignores the resume header: ${reason}; ` +
+      `the server has another chain than the one stored up to block ${
+        state.history.at(-1)?.block ?? 0n
+      }, or ignores the resume header: ${reason}; ` +
       "ON_CHAIN_RESET=resync rebuilds the table from the server's chain"
   }
 }

@@ -17,6 +17,8 @@ export type ResumeStrategy =
     readonly rejected: Watermark
     /** The newest entry known to be canonical. */
     readonly accepted: Watermark | undefined
+    /** The newest entry that gave no answer: neither it nor an older one is asked again. */
+    readonly unanswered: Watermark | undefined
     readonly resets: number
   }
   | { readonly kind: "restart"; readonly instead: Watermark | undefined }
@@ -32,11 +34,8 @@ export const settle = (strategy: ResumeStrategy, history: History): ResumeStrate
     case "restart":
       return indexOf(history, strategy.instead) === history.length - 1 ? strategy : resume
     case "probe": {
-      const entries = [
-        strategy.asked,
-        strategy.rejected,
-        ...(strategy.accepted === undefined ? [] : [strategy.accepted])
-      ]
+      const { accepted, asked, rejected, unanswered } = strategy
+      const entries = [asked, rejected, accepted ?? asked, unanswered ?? asked]
       return entries.every((entry) => indexOf(history, entry) >= 0) ? strategy : resume
     }
   }
@@ -64,7 +63,12 @@ export const rejectCandidate = (
   const earlier = strategy.kind === "probe" ? indexOf(history, strategy.accepted) : -1
   // A chain that went on changing may have orphaned what was canonical when the search began.
   const accepted = earlier >= 0 && earlier < at ? earlier : undefined
-  const next = near ? at - 1 : nextProbe(at, accepted, history.length - 1)
+  const unanswered = strategy.kind === "probe" ? strategy.unanswered : undefined
+  const next = near
+    ? at - 1
+    : accepted === undefined && unanswered !== undefined
+    ? between(indexOf(history, unanswered), at)
+    : nextProbe(at, accepted, history.length - 1)
   const asked = next === undefined ? undefined : history[next]
   if (asked === undefined) return undefined
   return {
@@ -72,9 +76,25 @@ export const rejectCandidate = (
     asked,
     rejected,
     accepted: accepted === undefined ? undefined : history[accepted],
+    unanswered,
     resets: strategy.resets
   }
 }
+
+/**
+ * The entry this strategy asked from gave no answer, as one below the server's first block: a newer one that is not known to be
+ * orphaned, or none is left. Where an entry is known to be canonical, the search goes on from that one.
+ */
+export const skipCandidate = (strategy: ResumeStrategy, history: History): ResumeStrategy | undefined => {
+  if (strategy.kind !== "probe") return undefined
+  if (strategy.accepted !== undefined) return rejectCandidate(strategy, history, strategy.asked, false)
+  const next = between(indexOf(history, strategy.asked), indexOf(history, strategy.rejected))
+  return next === undefined ? undefined : { ...strategy, asked: history[next]!, unanswered: strategy.asked }
+}
+
+/** Half-way between two indices; none lies between neighbours. */
+const between = (older: number, newer: number): number | undefined =>
+  newer - older <= 1 ? undefined : older + Math.floor((newer - older) / 2)
 
 /** The entry this strategy asked from is canonical; a newer one may be too. None: it is the newest canonical one. */
 export const acceptCandidate = (strategy: ResumeStrategy, history: History): ResumeStrategy | undefined => {

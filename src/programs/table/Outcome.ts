@@ -1,4 +1,5 @@
-/** How an attempt at a table ended, where it did not fail. */
+/** How an attempt at a table ended. */
+import { Schema } from "effect"
 import type { ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
 
 /** The next attempt must be opened as `strategy` describes. Nothing was deleted. */
@@ -20,3 +21,19 @@ export type Outcome =
   /** Another process writes the table. */
   | { readonly _tag: "Held"; readonly reason: string }
   | ReconnectFrom
+
+/** The server violates the protocol; after repeated violations the table is parked. */
+export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("ProtocolViolation", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** The server's chain has nothing in common with the stored one. */
+export class ChainMismatch extends Schema.TaggedError<ChainMismatch>()("ChainMismatch", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}

@@ -1,5 +1,5 @@
 /** One attempt at one table: from the lease to the end of its stream. */
-import { Clock, Deferred, Effect, Ref, Schema, Stream } from "effect"
+import { Clock, Deferred, Effect, Ref, Stream } from "effect"
 import type { Semaphore } from "effect"
 import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
@@ -28,7 +28,7 @@ import { readSchema } from "../describeTable.ts"
 import { type Generation, requestOf } from "../Generation.ts"
 import * as log from "../logLines.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
-import type { Outcome } from "./Outcome.ts"
+import { ChainMismatch, type Outcome, ProtocolViolation } from "./Outcome.ts"
 import { StreamActivity } from "./StreamActivity.ts"
 import { verifyBlock } from "./verifyBlock.ts"
 import { fellBehind, watchSource } from "./watchSource.ts"
@@ -85,22 +85,6 @@ export interface Achieved {
   readonly atTip: boolean
 }
 
-/** The server violates the protocol; after repeated violations the table is parked. */
-export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("ProtocolViolation", {
-  reason: Schema.String
-}) {
-  override get message() {
-    return this.reason
-  }
-}
-
-/** The server's chain has nothing in common with the stored one. */
-export class ChainMismatch extends Schema.TaggedError<ChainMismatch>()("ChainMismatch", { reason: Schema.String }) {
-  override get message() {
-    return this.reason
-  }
-}
-
 /** Ends the stream from within: the attempt is over, and this is how. */
 class Reconnect {
   readonly _tag = "Reconnect"
@@ -145,12 +129,11 @@ export const syncTable = Effect.fn("syncTable")(
       onChainReset: config.onChainReset
     }
 
+    const start = startFollowing(writer.checkpoint, options, strategy)
+
     const stream = messages.pipe(
       Stream.mapAccumEffect(() => noSchema, decode),
-      Stream.mapAccumEffect(
-        () => startFollowing(writer.checkpoint, options, strategy),
-        follow(generation, activity, clock)
-      ),
+      Stream.mapAccumEffect(() => start, follow(generation, activity, clock)),
       writeChunks(writer, {
         permits: shared.permits,
         buffers: shared.buffers,
@@ -170,7 +153,7 @@ export const syncTable = Effect.fn("syncTable")(
         table: table.name,
         manifest: generation.manifest,
         network: expectedNetwork(generation, table),
-        isSearching: strategy.kind !== "resume",
+        start,
         activity,
         caughtUp: session.caughtUp,
         onChainReset: config.onChainReset,

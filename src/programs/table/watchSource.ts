@@ -1,6 +1,7 @@
 /** Compares a stream with the head of its source, so that silence is checked and `caught up` is a fact. */
 import { Clock, Deferred, Duration, Effect, Result } from "effect"
 import { compareWithHead, type EarlierCheck } from "../../domain/chain/compareWithHead.ts"
+import type { FollowState } from "../../domain/chain/FollowState.ts"
 import { restart, resume } from "../../domain/chain/resumeStrategy.ts"
 import type { HeadReport } from "../../domain/chain/sourceHead.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
@@ -10,6 +11,7 @@ import { SyncStatus } from "../../services/SyncStatus.ts"
 import * as log from "../logLines.ts"
 import type { Outcome, ReconnectFrom } from "./Outcome.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
+import { watchSearch } from "./watchSearch.ts"
 
 export interface Watching {
   readonly table: string
@@ -17,8 +19,8 @@ export interface Watching {
   /** Used until the stream names its network; undefined where the config does not name one either. */
   readonly network: string | undefined
   readonly activity: StreamActivity
-  /** The connection was opened to find the newest canonical block, or to replace everything. */
-  readonly isSearching: boolean
+  /** As the connection was opened: to go on, to find the newest canonical block, or to replace everything. */
+  readonly start: FollowState
   /** Done once the table has caught up. */
   readonly caughtUp: Deferred.Deferred<void>
   readonly onChainReset: "park" | "resync"
@@ -48,6 +50,12 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
   const status = yield* SyncStatus
   let earlier: EarlierCheck | undefined
   let [pauseMillis, unanswered, isDiverged] = [FIRST_PAUSE_MILLIS, 0, false]
+  const { strategy } = watching.start
+  const network = networkOf(watching)
+  if (strategy.kind === "probe" && network !== undefined) {
+    const outcome = yield* watchSearch({ ...watching, network, asked: strategy.asked })
+    if (outcome !== undefined) return outcome
+  }
   yield* Effect.sleep(FIRST_CHECK_DELAY)
   yield* Effect.result(readHead(watching))
   for (;;) {
@@ -144,10 +152,11 @@ const reportUnreadable = ({ unreadableHeads }: Watching, error: SourceHeadError 
     return Effect.logWarning(log.headUnreadable(error.message))
   })
 
-const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, isSearching, table }: Watching) {
+const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, start, table }: Watching) {
   const status = yield* SyncStatus
   // Before a search has brought a range, the table is in doubt.
-  if (activity.isAtTip || !activity.isIdle || (isSearching && !activity.hasRange)) return
+  const isInDoubt = start.strategy.kind !== "resume" && !activity.hasRange
+  if (activity.isAtTip || !activity.isIdle || isInDoubt) return
   activity.isAtTip = true
   yield* Deferred.succeed(caughtUp, undefined)
   yield* status.record(table, { _tag: "CaughtUp" })

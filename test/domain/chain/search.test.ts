@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import { unanswered } from "../../../src/domain/chain/firstRange.ts"
+import { startFollowing } from "../../../src/domain/chain/followFrame.ts"
 import type { ResumeStrategy } from "../../../src/domain/chain/resumeStrategy.ts"
-import { cursorOf, rejectCandidate, restart, resume } from "../../../src/domain/chain/resumeStrategy.ts"
-import { block, data, history, reorg, run, type Scenario } from "../../support/scenario.ts"
+import { cursorOf, rejectCandidate, restart, resume, skipCandidate } from "../../../src/domain/chain/resumeStrategy.ts"
+import { block, checkpoint, data, history, reorg, run, type Scenario } from "../../support/scenario.ts"
 
 const names = Array.from({ length: 20 }, (_, index) => `${index + 1}a`)
 const stored = history(...names)
@@ -28,6 +30,7 @@ const probing = (asked: string, rejected: string, accepted?: string): ResumeStra
   asked: block(asked),
   rejected: block(rejected),
   accepted: accepted === undefined ? undefined : block(accepted),
+  unanswered: undefined,
   resets: 0
 })
 
@@ -63,6 +66,34 @@ describe("the search for the newest canonical block", () => {
     assert.deepStrictEqual(run({ ...amp, strategy: probing("1a", "2a") }, reorg(1, 30, "b", "b")).lines, [
       "reconnect, to be sure"
     ])
+  })
+
+  it("goes on among the newer blocks where one is not answered, and never asks that one or an older one again", () => {
+    const skipped = skipCandidate(probing("6a", "14a"), stored)!
+    assert.deepStrictEqual(cursorOf(skipped, stored), block("10a"))
+    assert.deepStrictEqual(cursorOf(rejectCandidate(skipped, stored, block("10a"), false)!, stored), block("8a"))
+    const last = rejectCandidate(skipped, stored, block("8a"), false)!
+    assert.deepStrictEqual(cursorOf(last, stored), block("7a"))
+    assert.strictEqual(rejectCandidate(last, stored, block("7a"), false), undefined)
+    assert.strictEqual(skipCandidate(last, stored), undefined)
+  })
+
+  it("goes back to a block that is known to be canonical where a newer one is not answered", () => {
+    const skipped = skipCandidate(probing("9a", "14a", "6a"), stored)!
+    assert.deepStrictEqual(cursorOf(skipped, stored), block("7a"))
+    assert.deepStrictEqual(cursorOf(skipCandidate(skipped, stored)!, stored), block("6a"))
+  })
+
+  it("I2 without an answer starts a young table again, the second time, and no old one", () => {
+    const options = { rangeMode: false, retentionBlocks: 10, onChainReset: "park" } as const
+    const ends = (retentionBlocks: number, resets: number) => {
+      const strategy = { ...probing("1a", "2a"), resets } as ResumeStrategy
+      return unanswered(startFollowing(checkpoint(...names), { ...options, retentionBlocks }, strategy), block("1a"))
+    }
+    assert.deepInclude(ends(128, 0), { strategy: { kind: "resume", resets: 1 }, isFailure: true })
+    assert.deepInclude(ends(128, 1), { strategy: restart(stored), isFailure: false })
+    assert.deepInclude(ends(10, 1), { strategy: { kind: "resume", resets: 2 }, isFailure: true })
+    assert.include(ends(10, 1).reason, "ON_CHAIN_RESET=resync")
   })
 
   it("I2 decisions made on another history are void: the newest watermark is asked", () => {

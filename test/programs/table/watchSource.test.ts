@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Fiber, Layer, Logger, Result } from "effect"
 import { TestClock } from "effect/testing"
+import { startFollowing } from "../../../src/domain/chain/followFrame.ts"
+import { resume } from "../../../src/domain/chain/resumeStrategy.ts"
 import { decodeManifest } from "../../../src/domain/Manifest.ts"
 import { layer as statusLayer } from "../../../src/layers/SyncStatus.ts"
 import { StreamActivity } from "../../../src/programs/table/StreamActivity.ts"
@@ -40,7 +42,11 @@ const watching = Effect.fnUntraced(function*({ answer, stored = ["9a"], tables =
         network: "anvil",
         activity,
         caughtUp: yield* Deferred.make<void>(),
-        isSearching: false,
+        start: startFollowing(
+          checkpoint(...stored),
+          { rangeMode: false, retentionBlocks: 128, onChainReset: "park" },
+          resume
+        ),
         onChainReset: "park",
         unreadableHeads,
         ...fields
