@@ -1,4 +1,5 @@
 import { type Column, isNull } from "../arrow/ColumnBatch.ts"
+import { REPLACEMENT } from "./encodeBytes.ts"
 import type { FieldWriter, Output } from "./FieldWriter.ts"
 
 /** Writes text of ASCII characters alone. */
@@ -39,7 +40,11 @@ export const writeHex = (out: Output, at: number, source: DataView, start: numbe
   return end
 }
 
-/** Writes checked UTF-8 as a JSON string; NUL, where it was let through, as U+FFFD. */
+/**
+ * Writes checked UTF-8 as a JSON string; NUL, where it was let through, as U+FFFD.
+ *
+ * Equal strings become equal bytes: keys of a map are compared by them.
+ */
 export const writeString = (out: Output, at: number, source: DataView, start: number, length: number): number => {
   const { bytes } = out
   let end = at
@@ -51,8 +56,10 @@ export const writeString = (out: Output, at: number, source: DataView, start: nu
     } else if (byte === QUOTE || byte === BACKSLASH) {
       bytes[end++] = BACKSLASH
       bytes[end++] = byte
+    } else if (byte === 0) {
+      for (const part of REPLACEMENT) bytes[end++] = part
     } else {
-      end = writeAscii(out, end, byte === 0 ? "\\ufffd" : `\\u00${byte.toString(16).padStart(2, "0")}`)
+      end = writeAscii(out, end, `\\u00${byte.toString(16).padStart(2, "0")}`)
     }
   }
   bytes[end++] = QUOTE

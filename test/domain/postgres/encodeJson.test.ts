@@ -25,8 +25,8 @@ const textOf = (type: ArrowType, value: Value, textNul: "refuse" | "replace" = "
 /** The JSON text of a value inside a struct. */
 const inside = (type: ArrowType, value: Value): string => textOf(struct(type), [value]).slice("{\"v\":".length, -1)
 
-const problemOf = (type: ArrowType, value: Value): string =>
-  Result.getOrThrow(Result.flip(encodedRows(batchOf([columnOf(field("c", type), [value])]), 0, 1))).reason
+const problemOf = (type: ArrowType, value: Value, textNul: "refuse" | "replace" = "refuse"): string =>
+  Result.getOrThrow(Result.flip(encodedRows(batchOf([columnOf(field("c", type), [value])]), 0, 1, textNul))).reason
 
 describe("values inside JSONB", () => {
   it("writes integers as bare digits, exact beyond 2^53", () => {
@@ -131,6 +131,17 @@ describe("values inside JSONB", () => {
     )
     assert.strictEqual(problemOf(map(utf8), [[null, 1n]]), "it is a map with a key that is null")
     assert.strictEqual(textOf(map(utf8), [["null", 1n]]), "{\"null\":1}")
+  })
+
+  it("refuses a map in which two keys are one once NUL is replaced", () => {
+    const keys = ["a\u0000", "a\ufffd"].map((key) => [key, 1n])
+    for (const entries of [keys, keys.toReversed()]) {
+      assert.strictEqual(problemOf(map(utf8), entries, "replace"), "it is a map in which a key comes twice")
+    }
+    assert.deepStrictEqual(JSON.parse(textOf(map(utf8), [["a\u0000", 1n], ["a", 2n]], "replace")), {
+      "a\ufffd": 1,
+      a: 2
+    })
   })
 
   it("refuses NUL and broken UTF-8 inside, or replaces NUL when told to", () => {
