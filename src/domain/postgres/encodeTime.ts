@@ -30,17 +30,29 @@ export const milliDateWriter: MakeWriter = (column) => {
   return withNulls(column, {
     bound: boundOf(8),
     write: (out, at, row) => {
-      const high = source.getInt32(8 * row + 4, true)
-      // Beyond 2^53 a double is not exact, and far beyond every date anyway.
-      if (high < -0x200000 || high >= 0x200000) return refuseValue(OUT_OF_DATE_RANGE)
-      const day = (high * WORD + source.getUint32(8 * row, true)) / 86_400_000
-      if (!Number.isInteger(day)) return refuseValue("it is a Date64 with a time of day, which Arrow does not allow")
       out.view.setInt32(at, 4)
-      out.view.setInt32(at + 4, checkedDay(day - EPOCH_DAYS))
+      out.view.setInt32(at + 4, milliDay(source, 8 * row))
       return at + 8
     }
   })
 }
+
+const DAY_MILLIS = 86_400_000
+
+/** The int64 milliseconds at `at` as days since 2000. */
+const milliDay = (source: DataView, at: number): number => {
+  const high = source.getInt32(at + 4, true)
+  // Beyond 2^53 a double is not exact, and the dates go on.
+  if (high < -0x200000 || high >= 0x200000) {
+    const millis = source.getBigInt64(at, true)
+    const day = checkedDay(Number(millis / BigInt(DAY_MILLIS)) - EPOCH_DAYS)
+    return millis % BigInt(DAY_MILLIS) === 0n ? day : refuseValue(TIME_OF_DAY)
+  }
+  const day = (high * WORD + source.getUint32(at, true)) / DAY_MILLIS
+  return Number.isInteger(day) ? checkedDay(day - EPOCH_DAYS) : refuseValue(TIME_OF_DAY)
+}
+
+const TIME_OF_DAY = "it is a Date64 with a time of day, which Arrow does not allow"
 
 const OUT_OF_DATE_RANGE = "it lies outside the dates PostgreSQL can hold (4713 BC to 5874897 AD)"
 
