@@ -5,6 +5,7 @@ import { firstRange } from "./firstRange.ts"
 import type { Advance, ChainEvent, Dialect, FollowState, Refusal, Step, Verdict } from "./FollowState.ts"
 import { advance, formatRange, violation, withWatermark } from "./FollowState.ts"
 import { laterRange } from "./laterRange.ts"
+import { cursorOf } from "./resumeStrategy.ts"
 import type { StreamMetadata } from "./StreamMetadata.ts"
 import type { RowBatch, TableEvent } from "./TableEvent.ts"
 
@@ -81,7 +82,7 @@ const judge = (
     return violation(`it sent a range of network ${range.network}, this table is on ${state.network}`)
   }
   const dialect: Dialect = metadata.complete === undefined ? "nozzle" : "amp"
-  if (dialect === "amp" && range.start > 0n && range.prevHash === undefined) {
+  if (dialect === "amp" && range.prevHash === undefined && hasKnownParent(state, range)) {
     return violation(`it sent the range ${formatRange(range)} without the hash of the block before`)
   }
   const step = state.current !== undefined && same(state.current, range)
@@ -91,6 +92,14 @@ const judge = (
     : laterRange(state, state.current, range, dialect, verdict)
   return metadata.complete === true && step._tag === "Advance" && !step.state.complete ? completed(step, range) : step
 }
+
+/**
+ * Whether the block before `range` is one of those received. Nothing comes before the first block of a chain, and not every
+ * chain numbers that 0.
+ */
+const hasKnownParent = (state: FollowState, range: BlockRange): boolean =>
+  (state.current !== undefined || cursorOf(state.strategy, state.history) !== undefined)
+  && range.start > (state.origin ?? 0n)
 
 /** One more message of the range in progress. */
 const again = (state: FollowState, range: BlockRange, rows: number): Step =>

@@ -16,6 +16,7 @@ import {
 
 const amp: Scenario = { dialect: "amp", stored: ["4a", "9a", "10a"] }
 const nozzle: Scenario = { ...amp, dialect: "nozzle" }
+const ampAnew: Scenario = { dialect: "amp" }
 const confirmed = { ...resume, resets: 1 }
 
 describe("the first range of a connection", () => {
@@ -29,6 +30,17 @@ describe("the first range of a connection", () => {
     const outcome = run({ dialect: "amp" }, schema, keepAlive(100, 105), data(100, 105), watermark(105))
     assert.deepStrictEqual(outcome.lines, ["rows 100..105", "complete up to 105a"])
     assert.deepStrictEqual([outcome.state.origin, outcome.state.history], [100n, history("105a")])
+  })
+
+  it("names no parent where the chain begins with it, whatever number its first block has", () => {
+    const genesis = data(1, 5, "a", "")
+    const first = run(ampAnew, genesis, watermark(5), data(6, 7), watermark(7))
+    assert.deepStrictEqual(first.lines, ["rows 1..5", "complete up to 5a", "rows 6..7", "complete up to 7a"])
+    assert.strictEqual(first.state.origin, 1n)
+    const stored: Scenario = { ...ampAnew, origin: 1, stored: ["5a", "7a"] }
+    assert.deepStrictEqual(run(stored, genesis).lines, ["reconnect, to be sure"])
+    const again = run({ ...stored, strategy: restart(history("5a", "7a")) }, genesis, watermark(5))
+    assert.deepStrictEqual(again.lines, ["delete everything", "rows 1..5", "complete up to 5a"])
   })
 
   it("may leave out numbers in amp, where the hashes line up: those are skipped slots", () => {

@@ -55,6 +55,16 @@ describe("ranges of an amp server, one after the other", () => {
     assert.deepStrictEqual(lines(5).slice(4), ["reconnect"])
   })
 
+  it("violate the protocol where they name no parent although blocks before them are known", () => {
+    const lines = run(amp, data(1, 5, "a", ""), watermark(5), data(6, 7, "a", "")).lines
+    assert.match(lines.at(-1)!, /the range 6\.\.7 without the hash of the block before/)
+  })
+
+  it("ask again where the chain is replaced from its first block, numbered 1", () => {
+    const lines = run(amp, data(1, 5, "a", ""), watermark(5), data(1, 6, "b", "")).lines
+    assert.deepStrictEqual(lines.at(-1), "reconnect")
+  })
+
   it("ask again where everything is replaced: the first range of a connection decides on that", () => {
     assert.deepStrictEqual(run(amp, data(0, 5), watermark(5), reorg(0, 6)).lines.at(-1), "reconnect")
   })
