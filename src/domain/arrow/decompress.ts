@@ -1,16 +1,20 @@
-import { decompress as unpackZstd } from "fzstd"
 import lz4 from "lz4js"
 import type { Decompress } from "./readColumns.ts"
+import { unpackZstd } from "./unpackZstd.ts"
 
 /**
  * Unpacks the buffers of compressed record batches: frames of LZ4 and ZSTD, as Arrow has them.
  *
- * Throws on damaged input. `sizeBytes` is the size the batch claims; a result of another size is the caller's to refuse.
+ * Throws on damaged input, and where it holds another number of bytes than `sizeBytes`, which the batch declares.
  */
 export const decompress: Decompress = (codec, bytes, sizeBytes) =>
-  codec === "zstd" ? unpackZstd(bytes, new Uint8Array(sizeBytes)) : unpackLz4(bytes, sizeBytes)
+  codec === "zstd" ? unpackZstd(bytes, sizeBytes) : unpackLz4(bytes, sizeBytes)
+
+/** Most bytes that one packed byte can stand for: lengths are written in bytes of 255. Source: lz4_Block_format.md. */
+const LZ4_RATIO = 255
 
 const unpackLz4 = (bytes: Uint8Array, sizeBytes: number): Uint8Array => {
+  if (sizeBytes > LZ4_RATIO * bytes.length) throw new RangeError("the frame is too short for what it is said to hold")
   checkLz4Blocks(bytes)
   const target = new Uint8Array(sizeBytes)
   const written = lz4.decompressFrame(bytes, target)

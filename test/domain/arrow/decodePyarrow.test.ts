@@ -83,6 +83,19 @@ const decoded = (name: string): ReadonlyArray<string> =>
 
 const words = (...values: ReadonlyArray<string | null>) => bytesOf([[field("value", utf8), values]])
 
+/** The packed values of pyarrow's compressed stream. */
+const compressedBuffer = (codec: string) => {
+  const packed: Array<Parameters<typeof decompress>> = []
+  Result.getOrThrow(decodeStream(stream(codec), 0, {
+    decompress: (...buffer) => {
+      packed.push(buffer)
+      return decompress(...buffer)
+    }
+  }))
+  const [name, bytes, sizeBytes] = packed[0]!
+  return { name, bytes, sizeBytes }
+}
+
 describe(`Arrow IPC of ${fixture.writer}`, () => {
   for (const [name, [type, values]] of Object.entries(columns)) {
     it(`reads ${formatArrowType(type)} at even and at odd addresses`, () => {
@@ -145,16 +158,58 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
   it("refuses damaged compressed buffers without hanging", () => {
     const packed = Uint8Array.of(0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 0xff, 0xff, 0xff, 0xff, 1, 2, 3)
     const zstd = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x05, 1, 2)
-    const began = Date.now()
+    const work = process.cpuUsage()
     for (let cut = 0; cut <= packed.length; cut++) {
       assert.throws(() => decompress("lz4Frame", packed.subarray(0, cut), 64))
     }
     for (let cut = 0; cut < zstd.length; cut++) {
-      assert.throws(() => {
-        if (decompress("zstd", zstd.subarray(0, cut), 64).length !== 64) throw new Error("another size")
-      })
+      assert.throws(() => decompress("zstd", zstd.subarray(0, cut), 64))
     }
-    assert.isBelow(Date.now() - began, 1000)
+    assert.isBelow(process.cpuUsage(work).user, 1_000_000)
+  })
+
+  it("refuses a declared size that a compressed buffer cannot have, before it takes memory or time for it", () => {
+    const work = process.cpuUsage()
+    for (const codec of ["zstd", "lz4"]) {
+      const { bytes, name, sizeBytes } = compressedBuffer(codec)
+      for (const declared of [sizeBytes - 1, sizeBytes + 1, 2 ** 20, 2 ** 28, 2 ** 30 - 1, 2 ** 30]) {
+        assert.throws(() => decompress(name, bytes, declared), RangeError)
+      }
+    }
+    assert.isBelow(process.cpuUsage(work).user, 500_000)
+  })
+
+  it("refuses a ZSTD frame that does not declare its size and holds another number of bytes", () => {
+    const frame = (...blocks: ReadonlyArray<ReadonlyArray<number>>) =>
+      Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, ...blocks.flat())
+    const [raw, repeated] = [[4 << 3, 0, 0, 1, 2, 3, 4], [(4 << 3) | 3, 0, 0, 9]]
+    assert.deepStrictEqual(decompress("zstd", frame(raw, repeated), 8), Uint8Array.of(1, 2, 3, 4, 9, 9, 9, 9))
+    for (const declared of [4, 7, 9, 64]) {
+      assert.throws(() => decompress("zstd", frame(raw, repeated), declared), RangeError)
+    }
+    // A compressed block of four literals and no sequence, and so with room for more as far as its header goes.
+    const compressed = [(6 << 3) | 5, 0, 0, 4 << 3, 5, 6, 7, 8, 0]
+    assert.deepStrictEqual(decompress("zstd", frame(raw, compressed), 8), Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8))
+    for (const declared of [4, 7, 9, 64]) {
+      assert.throws(() => decompress("zstd", frame(raw, compressed), declared), RangeError)
+    }
+    assert.throws(() => decompress("zstd", frame(raw), 4), RangeError)
+  })
+
+  it("makes of a compressed buffer damaged anywhere an error or as many bytes as were declared", () => {
+    const work = process.cpuUsage()
+    for (const codec of ["zstd", "lz4"]) {
+      const { bytes, name, sizeBytes } = compressedBuffer(codec)
+      for (let at = 0; at < bytes.length; at++) {
+        for (const by of [0x01, 0xff]) {
+          const damaged = bytes.slice()
+          damaged[at]! ^= by
+          const unpacked = Result.try(() => decompress(name, damaged, sizeBytes))
+          if (Result.isSuccess(unpacked)) assert.strictEqual(unpacked.success.length, sizeBytes)
+        }
+      }
+    }
+    assert.isBelow(process.cpuUsage(work).user, 10_000_000)
   })
 
   it("unpacks a compressed body with the decompressor it is given", () => {
