@@ -19,3 +19,17 @@ export const emptyCheckpoint: Checkpoint = {
   history: [],
   unverifiedFrom: undefined
 }
+
+/**
+ * The watermarks from the first one on that was passed without a check: nothing is in doubt any more where all of them are
+ * canonical at once.
+ *
+ * None where the history may have been thinned since: what is gone cannot be checked.
+ */
+export const watermarksInDoubt = ({ history, unverifiedFrom }: Checkpoint, retentionBlocks: number): History => {
+  const newest = history.at(-1)
+  if (unverifiedFrom === undefined || newest === undefined) return []
+  const isWhole = newest.block - unverifiedFrom <= BigInt(retentionBlocks)
+  const doubted = isWhole ? history.filter(({ block }) => block >= unverifiedFrom) : []
+  return doubted[0]?.block === unverifiedFrom ? doubted : []
+}

@@ -20,6 +20,8 @@ export class StreamActivity implements StreamPosition {
   isIdle = false
   messages = 0
   lastMessageAtMillis: number
+  /** What is durable once everything that came is committed. */
+  checkpoint: Checkpoint
   /** The newest watermark received, committed or not. */
   watermark: Watermark | undefined
   network: string | undefined
@@ -29,11 +31,14 @@ export class StreamActivity implements StreamPosition {
   readonly woken = Latch.makeUnsafe(false)
   /** The table caught up on this connection, and did not fall behind since. */
   isAtTip = false
+  /** Every watermark of this checkpoint that was in doubt was found canonical. */
+  #verified: Checkpoint | undefined
   #detector: CatchUpDetector
 
   /** `declaresEnds`: what is expected of the server until its first range shows it. */
   constructor(checkpoint: Checkpoint, declaresEnds: boolean, nowMillis: number) {
     this.declaresEnds = declaresEnds
+    this.checkpoint = checkpoint
     this.watermark = checkpoint.history.at(-1)
     this.received = this.watermark?.block
     this.network = checkpoint.network
@@ -49,6 +54,7 @@ export class StreamActivity implements StreamPosition {
 
   /** Whether what came is a backlog; false where it may be the tip. */
   onEvent(event: TableEvent, nowMillis: number): boolean {
+    if (event._tag !== "Rows") this.checkpoint = event.checkpoint
     if (event._tag === "RangeStarted") {
       this.hasRange = true
       this.isInRange = event.endIsDeclared
@@ -70,6 +76,18 @@ export class StreamActivity implements StreamPosition {
     const isBacklog = this.#detector.caughtUp === false
     if (isBacklog) this.quiet.closeUnsafe()
     return isBacklog
+  }
+
+  /** Nothing of `checkpoint` is in doubt any more. */
+  onVerified(checkpoint: Checkpoint): void {
+    this.#verified = checkpoint
+  }
+
+  /** Takes the mark off a checkpoint that was verified since. */
+  withoutDoubt<State extends Checkpoint>(state: State): State {
+    const isVerified = this.#verified !== undefined && state.unverifiedFrom === this.#verified.unverifiedFrom &&
+      state.history === this.#verified.history
+    return isVerified ? { ...state, unverifiedFrom: undefined } : state
   }
 
   /** A backlog came lately. */

@@ -196,8 +196,9 @@ const follow = (generation: Generation, activity: StreamActivity, clock: Clock.C
         return yield* Effect.die(new Error("I2: a verdict was asked for twice"))
     }
   })
-  return (state: FollowState, frame: Frame<ColumnBatch>) => {
+  return (before: FollowState, frame: Frame<ColumnBatch>) => {
     activity.onMessage(clock.currentTimeMillisUnsafe())
+    const state = activity.withoutDoubt(before)
     const step = followFrame(state, frame)
     return step._tag === "Followed" ? Effect.succeed([step.state, step.events] as const) : act(state, frame, step)
   }

@@ -1,5 +1,6 @@
 /** Compares a stream with the head of its source, so that silence is checked and `caught up` is a fact. */
 import { Clock, Deferred, Duration, Effect, Result } from "effect"
+import { watermarksInDoubt } from "../../domain/chain/Checkpoint.ts"
 import { compareWithHead, type EarlierCheck } from "../../domain/chain/compareWithHead.ts"
 import type { FollowState } from "../../domain/chain/FollowState.ts"
 import { restart, resume } from "../../domain/chain/resumeStrategy.ts"
@@ -80,6 +81,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
       case "AtHead":
         isDiverged = false
         if (isQuiet) yield* caughtUp(watching)
+        yield* clearDoubt(watching)
         break
       case "Behind":
         if (finding.isLate && activity.isAtTip) yield* fellBehind(watching)
@@ -151,6 +153,21 @@ const reportUnreadable = ({ unreadableHeads }: Watching, error: SourceHeadError 
     unreadableHeads.add(error.network)
     return Effect.logWarning(log.headUnreadable(error.message))
   })
+
+/** Checks what was passed while nobody could say whether it is canonical; the mark goes with the next commit. */
+const clearDoubt = Effect.fnUntraced(function*({ activity, manifest, start }: Watching) {
+  const source = yield* SourceHead
+  const { checkpoint } = activity
+  const doubted = watermarksInDoubt(checkpoint, start.options.retentionBlocks)
+  if (doubted.length === 0) return
+  const reports = yield* Effect.result(Effect.forEach(
+    doubted,
+    (watermark) => source.check(manifest, checkpoint.network ?? "", watermark),
+    { concurrency: "unbounded" }
+  ))
+  const isVerified = Result.isSuccess(reports) && reports.success.every(({ verdict }) => verdict === "canonical")
+  if (isVerified) activity.onVerified(checkpoint)
+})
 
 const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, start, table }: Watching) {
   const status = yield* SyncStatus
