@@ -33,6 +33,9 @@ const answer = async (options: AdminServerOptions, routes: Routes, request: Inco
   const body = await bodyOf(request)
   await faults.audible()
   if (faults.adminDelayMillis > 0) await new Promise((resolve) => setTimeout(resolve, faults.adminDelayMillis))
+  if (!faults.admits(request.headers.authorization)) {
+    return adminError(401, "UNAUTHENTICATED", "missing or invalid bearer token")
+  }
   const failure = faults.takeAdminFailure()
   if (failure !== undefined) return adminError(failure, "METADATA_DB_ERROR", "injected failure")
   const url = new URL(request.url ?? "/", "http://simulator")

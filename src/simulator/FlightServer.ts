@@ -1,5 +1,6 @@
 import { type Metadata, Server, ServerCredentials, type ServerWritableStream, status } from "@grpc/grpc-js"
 import { Effect, Result, type Scope } from "effect"
+import type { Http2Server } from "node:http2"
 import { createServer } from "node:net"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import { decodeFlightDescriptor, decodeTicket, DESCRIPTOR_CMD, encodeFlightData } from "../domain/flight/messages.ts"
@@ -21,15 +22,15 @@ import { parseStreamHeader, resumeHeaderOf, type TicketContent } from "./ticket.
 
 export interface FlightServerOptions extends StreamSettings, Address {
   readonly datasets: ReadonlyArray<Dataset>
-  /** When given, both calls demand `authorization: Bearer <token>`, as a gateway in front of a server does. */
-  readonly token: string | undefined
+  /** Most streams at a time on a connection; unlimited where absent. */
+  readonly maxStreams: number | undefined
 }
 
 /** Serves until the scope closes; answers the port. Closing cuts what is open. */
 export const serveFlight = (options: FlightServerOptions): Effect.Effect<number, SimulatorError, Scope.Scope> =>
   Effect.gen(function*() {
     const grpc = yield* Effect.acquireRelease(
-      Effect.sync(() => new Server({ "grpc.max_send_message_length": -1, "grpc.max_receive_message_length": -1 })),
+      Effect.sync(() => new Server(serverOptions(options))),
       (server) => Effect.sync(() => server.forceShutdown())
     )
     const service = new FlightCalls(options)
@@ -47,15 +48,24 @@ export const serveFlight = (options: FlightServerOptions): Effect.Effect<number,
     )
     // Sockets are accepted here and not by grpc-js, so that faults can hold them back and cut them.
     const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure())
+    // grpc-js has no other way to what happens beneath the calls.
+    const { http2Servers } = grpc as unknown as { readonly http2Servers: ReadonlyMap<Http2Server, unknown> }
+    for (const server of http2Servers.keys()) options.faults.watch(server)
     const listener = createServer({ noDelay: true }, (socket) => {
       socket.on("error", () => socket.destroy())
-      options.faults.connected(peerOf(socket), socket, () => injector.injectConnection(socket))
+      options.faults.connected(peerOf(socket), socket, (_) => injector.injectConnection(_))
     })
     return yield* listen("Flight", listener, options, () => {
       injector.destroy()
       options.faults.cutAll()
     })
   })
+
+const serverOptions = ({ maxStreams }: FlightServerOptions) => ({
+  "grpc.max_send_message_length": -1,
+  "grpc.max_receive_message_length": -1,
+  ...(maxStreams === undefined ? {} : { "grpc.max_concurrent_streams": maxStreams })
+})
 
 const peerOf = (socket: { readonly remoteAddress?: string | undefined; readonly remotePort?: number | undefined }) =>
   `${socket.remoteAddress}:${socket.remotePort}`
@@ -154,8 +164,7 @@ class FlightCalls {
     const headers = Object.fromEntries(Object.entries(metadata.getMap()).map(([key, value]) => [key, String(value)]))
     const failure = await this.options.faults.arrived({ call, sql, headers })
     if (failure !== undefined) throw failure
-    const { token } = this.options
-    if (token !== undefined && headers["authorization"] !== `Bearer ${token}`) {
+    if (!this.options.faults.admits(headers["authorization"])) {
       throw new FlightFailure({ code: status.UNAUTHENTICATED, details: "missing or invalid bearer token" })
     }
   }

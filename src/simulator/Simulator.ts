@@ -29,7 +29,10 @@ export interface SimulatorOptions {
   readonly maxBatchRows?: number
   /** Pause after which an amp server at work sends an empty batch. */
   readonly keepAlive?: Duration.Input
+  /** When given, both servers demand `authorization: Bearer <token>`, as a gateway does; `faults.token` changes it. */
   readonly token?: string
+  /** Most streams at a time on a Flight connection (SETTINGS_MAX_CONCURRENT_STREAMS); unlimited where absent. */
+  readonly maxStreams?: number
   readonly host?: string
   /** 0, the default, takes a free port. */
   readonly flightPort?: number
@@ -59,6 +62,7 @@ export const startSimulator = (options: SimulatorOptions): Effect.Effect<Simulat
     const { dialect, host = "127.0.0.1", network = "anvil" } = options
     const chain = new Chain({ seed: options.seed ?? 1, dialect, blocks: options.blocks ?? 100 })
     const faults = new Faults()
+    faults.token = options.token
     const startBlock = BigInt(options.startBlock ?? 0)
     const datasets = datasetsOf({
       dialect,
@@ -75,7 +79,7 @@ export const startSimulator = (options: SimulatorOptions): Effect.Effect<Simulat
       datasets,
       host,
       port: options.flightPort ?? 0,
-      token: options.token,
+      maxStreams: options.maxStreams,
       maxRangeBlocks: options.maxRangeBlocks ?? (dialect === "nozzle" ? 100_000 : 1000),
       maxBatchRows: options.maxBatchRows ?? 8192,
       keepAliveMillis: Duration.toMillis(Duration.fromInputUnsafe(options.keepAlive ?? "30 seconds"))

@@ -1,5 +1,7 @@
 import type { status } from "@grpc/grpc-js"
+import type { Http2Server } from "node:http2"
 import type { Socket } from "node:net"
+import { FlightConnections, type PingPolicy } from "./FlightConnections.ts"
 import { FlightFailure } from "./plan.ts"
 
 /**
@@ -51,10 +53,13 @@ export class Faults {
   /** HTTP side: milliseconds before every answer of the Admin API. */
   adminDelayMillis = 0
 
+  /** The bearer token that both servers demand now; none where undefined. Streams that are open go on when it changes. */
+  token: string | undefined
+
   /** Messages of all streams so far. */
   messagesSent = 0
 
-  private readonly sockets = new Map<string, Socket>()
+  private readonly open = new FlightConnections()
   private readonly streams = new Set<StreamHandle>()
   private readonly recorded: Array<RecordedCall> = []
   private plannedFailures: Array<PlannedFailure> = []
@@ -67,7 +72,7 @@ export class Faults {
 
   /** Flight connections that are open now. */
   get connections(): number {
-    return this.sockets.size
+    return this.open.size
   }
 
   /** Streams that are open now. */
@@ -82,19 +87,19 @@ export class Faults {
 
   /** Resets every Flight connection (RST): clients see their calls fail with UNAVAILABLE. */
   cutAll(): void {
-    for (const socket of this.sockets.values()) socket.resetAndDestroy()
+    this.open.reset()
   }
 
   /** Resets the oldest Flight connection. False when there is none. */
   cutOne(): boolean {
-    const oldest = [...this.sockets.values()][0]
-    oldest?.resetAndDestroy()
+    const oldest = this.open.oldest()
+    if (oldest !== undefined) this.open.reset(oldest)
     return oldest !== undefined
   }
 
   /** Closes the connection that carries the `messages`-th message from now on, right after that message. */
   cutAfter(messages: number): void {
-    this.countdowns.push({ left: messages, act: (stream) => this.sockets.get(stream.peer)?.destroy() })
+    this.countdowns.push({ left: messages, act: (stream) => this.open.close(stream.peer) })
   }
 
   /** Ends the stream that carries the `messages`-th message from now on with an error, right after that message. */
@@ -111,6 +116,24 @@ export class Faults {
   /** Ends every stream that is open now with OK. */
   endStreams(): void {
     for (const stream of this.streams) stream.end()
+  }
+
+  /** Ends every stream that is open now by RST_STREAM with NO_ERROR and without trailers, as a server that gets SIGTERM. */
+  resetStreams(): void {
+    this.open.resetStreams()
+  }
+
+  /**
+   * Closes a connection by GOAWAY with ENHANCE_YOUR_CALM and `too_many_pings` when more than `maxStrikes` of its pings came
+   * sooner than `minIntervalMillis` after the one before. gRPC's own servers do so by default, with 5 minutes and 2 strikes.
+   */
+  enforcePings(minIntervalMillis: number, maxStrikes = 2): void {
+    this.open.enforcePings({ minIntervalMillis, maxStrikes } satisfies PingPolicy)
+  }
+
+  /** Answers calls on new connections with a web page under HTTP 200, as a gateway without its server does. */
+  showMaintenancePage(): void {
+    this.open.maintenancePage = true
   }
 
   /** The next `ranges` ranges carry a `prev_hash` that belongs to no block. */
@@ -133,9 +156,16 @@ export class Faults {
     return chosen.length
   }
 
-  /** Ends `silence` and `hangStreams`. */
+  /** As `silence`, and pings are not answered either: the peer acknowledges at TCP and does nothing else. */
+  freeze(): void {
+    this.silent = true
+    this.open.setReading(false)
+  }
+
+  /** Ends `silence`, `freeze` and `hangStreams`. */
   resume(): void {
     this.silent = false
+    this.open.setReading(true)
     this.hanging.clear()
     for (const wake of this.waiting) wake()
     this.waiting.clear()
@@ -156,21 +186,32 @@ export class Faults {
     this.countdowns = []
     this.wrongPrevHashes = 0
     this.adminFailures = []
+    this.open.enforcePings(undefined)
+    this.open.maintenancePage = false
     this.resume()
   }
 
   /** For the Flight server: a connection is there; the answer is called when it may be served. */
-  connected(peer: string, socket: Socket, serve: () => void): void {
-    this.sockets.set(peer, socket)
-    socket.once("close", () => this.sockets.delete(peer))
+  connected(peer: string, socket: Socket, serve: (socket: Socket) => void): void {
+    this.open.add(peer, socket)
     void this.audible().then(() => {
-      if (!socket.destroyed) serve()
+      if (!socket.destroyed) this.open.serve(socket, serve)
     })
+  }
+
+  /** For the Flight server: makes its connections and streams known. */
+  watch(server: Http2Server): void {
+    this.open.watch(server)
   }
 
   /** For the Flight server: resets the connection of one client. */
   cutPeer(peer: string): void {
-    this.sockets.get(peer)?.resetAndDestroy()
+    this.open.reset(peer)
+  }
+
+  /** For the servers: may a request with this `authorization` header be answered? */
+  admits(authorization: string | undefined): boolean {
+    return this.token === undefined || authorization === `Bearer ${this.token}`
   }
 
   /** For the Flight server: a call arrived; waits while silent, then answers the failure planned for it. */
