@@ -32,6 +32,7 @@ import {
   type ManifestOrigin
 } from "../services/Config.ts"
 import { checkManifestPath } from "./config/manifestPath.ts"
+import { secretFrom } from "./config/secretFile.ts"
 import { tlsFileProblems } from "./config/tlsFiles.ts"
 import {
   fromProvider,
@@ -152,6 +153,14 @@ const readDecodeMebibytes = (reader: Reader): number => {
   return reader.read(variable, integerBetween(1, 512), 32)
 }
 
+const readToken = (reader: Reader): AmpsyncSettings["authToken"] => {
+  const { AMP_AUTH_TOKEN: text, AMP_AUTH_TOKEN_FILE: path } = reader.texts
+  if (text === undefined) return undefined
+  reader.take(reader.source("AMP_AUTH_TOKEN"), bearerToken(text))
+  const place = { name: "AMP_AUTH_TOKEN", text, path }
+  return secretFrom(place, (text) => Result.map(bearerToken(text), (token) => Redacted.make(token)))
+}
+
 const logFilter = (text: string) =>
   Result.mapError(parseLogFilter(text), (problem) => ({
     found: `is ${quoted(text)} and ${problem}`,
@@ -173,9 +182,7 @@ const settingsFrom = Effect.fnUntraced(function*(
   const reader = new Reader(yield* readSecretFiles(gathered))
   const manifest = yield* origin(reader)
   const database = yield* readDatabase(reader)
-  const token = reader.texts.AMP_AUTH_TOKEN
-  const tokenSource = reader.source("AMP_AUTH_TOKEN")
-  const authToken = token === undefined ? undefined : reader.take(tokenSource, bearerToken(token))
+  const authToken = readToken(reader)
   const pollSeconds = reader.read<number | undefined>(
     "VERSION_POLL_INTERVAL_SECS",
     integerBetween(1, 86_400),
@@ -186,7 +193,7 @@ const settingsFrom = Effect.fnUntraced(function*(
     databaseSchema: reader.read("DATABASE_SCHEMA", schemaName, "public"),
     flightAddr: reader.read("AMP_FLIGHT_ADDR", httpAddress, new URL("http://localhost:1602")),
     adminAddr: reader.read("AMP_ADMIN_API_ADDR", httpAddress, new URL("http://localhost:1610")),
-    authToken: authToken === undefined ? undefined : Redacted.make(authToken),
+    authToken,
     grpcMaxDecodeBytes: readDecodeMebibytes(reader) * bytesPerMebibyte,
     maxConcurrentBatches: reader.read("MAX_CONCURRENT_BATCHES", integerBetween(1, 1000), 10),
     maxDbConnections: reader.read("MAX_DB_CONNECTIONS", integerBetween(2, 1000), 10),

@@ -32,6 +32,8 @@ const PERMANENT: ReadonlySet<grpc.status> = new Set([
   grpc.status.PERMISSION_DENIED
 ])
 
+type Token = Redacted.Redacted<string> | undefined
+
 /** `FlightClient` over grpc-js: one HTTP/2 connection per query, so that no query shares the fate of another. */
 const make = Effect.gen(function*() {
   const config = yield* AmpsyncConfig
@@ -39,10 +41,17 @@ const make = Effect.gen(function*() {
   const failed = (operation: FlightError["operation"], error: grpc.ServiceError) =>
     failure(operation, error, config.flightAddr)
 
-  const metadata = (headers: Record<string, string>): grpc.Metadata => {
+  /** The token as it is now: one connection may live longer than a token. */
+  const token = (operation: FlightError["operation"]): Effect.Effect<Token, FlightError> =>
+    config.authToken === undefined ? Effect.succeed(undefined) : Effect.mapError(
+      config.authToken.read,
+      ({ message }) => new FlightError({ operation, status: "UNAUTHENTICATED", detail: message, retryable: true })
+    )
+
+  const metadata = (token: Token, headers: Record<string, string>): grpc.Metadata => {
     const result = new grpc.Metadata()
     // A gateway wants the credential on both calls: a token missing on DoGet is refused there.
-    if (config.authToken !== undefined) result.set("authorization", `Bearer ${Redacted.value(config.authToken)}`)
+    if (token !== undefined) result.set("authorization", `Bearer ${Redacted.value(token)}`)
     for (const [name, value] of Object.entries(headers)) result.set(name, value)
     return result
   }
@@ -53,13 +62,16 @@ const make = Effect.gen(function*() {
   )
 
   const info = (client: grpc.Client, sql: string, headers: Record<string, string>) =>
+    Effect.flatMap(token("GetFlightInfo"), (token) => getInfo(client, sql, metadata(token, headers)))
+
+  const getInfo = (client: grpc.Client, sql: string, metadata: grpc.Metadata) =>
     Effect.callback<Buffer, FlightError>((resume) => {
       const call = client.makeUnaryRequest(
         `${SERVICE}/GetFlightInfo`,
         identity,
         identity,
         Buffer.from(encodeFlightDescriptor({ type: DESCRIPTOR_CMD, cmd: encodeStatementQuery(sql) })),
-        metadata(headers),
+        metadata,
         { deadline: Date.now() + INFO_TIMEOUT_MILLIS },
         (error, reply) => {
           clearTimeout(connecting)
@@ -81,15 +93,16 @@ const make = Effect.gen(function*() {
     )
 
   const doGet = (client: grpc.Client, ticket: Uint8Array) =>
-    Stream.unwrap(serverStream(() =>
-      client.makeServerStreamRequest(
-        `${SERVICE}/DoGet`,
-        identity,
-        identity,
-        Buffer.from(encodeTicket(ticket)),
-        metadata({}),
-        {}
-      ), (error) => failed("DoGet", error)))
+    Stream.unwrap(Effect.flatMap(token("DoGet"), (token) =>
+      serverStream(() =>
+        client.makeServerStreamRequest(
+          `${SERVICE}/DoGet`,
+          identity,
+          identity,
+          Buffer.from(encodeTicket(ticket)),
+          metadata(token, {}),
+          {}
+        ), (error) => failed("DoGet", error))))
 
   const open = Effect.fnUntraced(function*(sql: string, headers: Record<string, string>) {
     const client = yield* connection

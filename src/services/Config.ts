@@ -4,7 +4,7 @@
  * Owns settings only: the dataset and its tables stand in the config file (`ManifestSource`). Invariant I7: a secret is
  * `Redacted` here, and no problem that is reported repeats one.
  */
-import { Context, type Duration, type Redacted, Schema } from "effect"
+import { Context, type Duration, type Effect, type Redacted, Schema } from "effect"
 import type { DatabaseTarget } from "../domain/DatabaseTarget.ts"
 import type { DatasetReference } from "../domain/Dataset.ts"
 import type { LogFilter } from "../domain/logFilter.ts"
@@ -15,6 +15,27 @@ export type ManifestOrigin =
   | { readonly _tag: "File"; readonly path: string }
   /** Nowhere but in the settings: tables of a dataset as they are. Without a table only for whoever never asks for them. */
   | { readonly _tag: "Dataset"; readonly reference: DatasetReference; readonly tables: ReadonlyArray<string> }
+
+/** A secret that cannot be read now; its message holds nothing of it. */
+export class SecretError extends Schema.TaggedError<SecretError>()("SecretError", {
+  variable: Schema.String,
+  /** Reads on after the name of the variable: `names a file that cannot be read (ENOENT)`. */
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.variable} ${this.reason}`
+  }
+}
+
+/** A secret for one use. A file that holds one may be replaced while the process runs, so it is read for every connection. */
+export interface Secret<A> {
+  /** The variable that holds the secret, or names its file. */
+  readonly variable: string
+  /** Whether it is in a file: then a server that refuses it today may accept the next one. */
+  readonly mayChange: boolean
+  /** Reads it; never suspends. */
+  readonly read: Effect.Effect<A, SecretError>
+}
 
 export interface AmpsyncSettings {
   readonly manifest: ManifestOrigin
@@ -27,7 +48,7 @@ export interface AmpsyncSettings {
   readonly flightAddr: URL
   readonly adminAddr: URL
   /** Sent as a bearer token to both addresses. */
-  readonly authToken: Redacted.Redacted<string> | undefined
+  readonly authToken: Secret<Redacted.Redacted<string>> | undefined
   readonly grpcMaxDecodeBytes: number
   /** Chunks in flight over all tables. */
   readonly maxConcurrentBatches: number

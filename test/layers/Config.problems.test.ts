@@ -35,7 +35,28 @@ describe("ConfigError", () => {
       assert.deepStrictEqual(problems.map(({ variable }) => variable), ["DATABASE_URL_FILE", "AMP_AUTH_TOKEN_FILE"])
       assert.include(problems[0]?.found, "ENOENT")
       assert.include(problems[1]?.found, "is empty")
-      assert.strictEqual(problems[1]?.allowed, "a file that can be read and is not empty")
+      assert.strictEqual(problems[1]?.allowed, "the path of a file that is not empty")
+    }))
+
+  it.effect("I7 prints nothing of a secret that stands where the path of its file should", () =>
+    Effect.gen(function*() {
+      for (const slip of ["postgresql://me:hunter2@h/db", "hunter2", "hunter2/x", `${"hunter2".repeat(60)}`]) {
+        const path = join(yield* directory, "nozzle.config.ts")
+        for (
+          const [variable, others] of [
+            ["DATABASE_URL_FILE", {}],
+            ["DATABASE_PASSWORD_FILE", { DATABASE_URL: "postgresql://me@h/db" }],
+            ["AMP_AUTH_TOKEN_FILE", { DATABASE_URL: "postgresql://me@h/db" }]
+          ] as const
+        ) {
+          const error = yield* errorOf({ DATASET_MANIFEST: path, ...others, [variable]: slip })
+          assert.match(
+            error.message,
+            new RegExp(`  - ${variable} names a file that cannot be read \\(E[A-Z]+\\); allowed: `)
+          )
+          assert.notInclude(error.message + JSON.stringify(error), "hunter2")
+        }
+      }
     }))
 
   it.effect("accepts the upstream's name of the decode limit, and refuses two different values", () =>

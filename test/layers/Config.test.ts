@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Redacted } from "effect"
-import { writeFile } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
 import { AmpsyncConfig } from "../../src/services/Config.ts"
@@ -43,7 +43,7 @@ describe("AmpsyncConfig", () => {
       assert.strictEqual(config.databaseSchema, "My Chain")
       assert.strictEqual(config.flightAddr.origin, "https://flight.example")
       assert.strictEqual(config.adminAddr.host, "10.0.0.1:1610")
-      assert.strictEqual(Redacted.value(config.authToken ?? assert.fail()), "t0ken")
+      assert.strictEqual(Redacted.value(yield* (config.authToken ?? assert.fail()).read), "t0ken")
       assert.strictEqual(config.grpcMaxDecodeBytes, 512 * 1024 * 1024)
       assert.deepStrictEqual([config.maxConcurrentBatches, config.maxDbConnections, config.retentionBlocks], [
         3,
@@ -107,7 +107,30 @@ describe("AmpsyncConfig", () => {
       })
       assert.strictEqual(config.database.user, "me")
       assert.strictEqual(Redacted.value(config.database.password ?? assert.fail()), "p ")
-      assert.strictEqual(Redacted.value(config.authToken ?? assert.fail()), "t0ken")
+      assert.strictEqual(Redacted.value(yield* (config.authToken ?? assert.fail()).read), "t0ken")
+    }))
+
+  it.effect("reads the token again from its file for every use, and checks it again", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const write = (text: string) => Effect.promise(() => writeFile(join(path, "token"), text))
+      yield* write("first")
+      const { authToken = assert.fail() } = yield* given({ AMP_AUTH_TOKEN_FILE: join(path, "token") })
+      assert.isTrue(authToken.mayChange)
+      yield* write("second\n")
+      assert.strictEqual(Redacted.value(yield* authToken.read), "second")
+      yield* write("hunter 2")
+      assert.strictEqual(
+        (yield* Effect.flip(authToken.read)).message,
+        "AMP_AUTH_TOKEN_FILE holds a blank or a character outside of ASCII"
+      )
+      yield* Effect.promise(() => rm(join(path, "token")))
+      assert.strictEqual(
+        (yield* Effect.flip(authToken.read)).message,
+        "AMP_AUTH_TOKEN_FILE names a file that cannot be read (ENOENT)"
+      )
+      yield* write("third")
+      assert.strictEqual(Redacted.value(yield* authToken.read), "third")
     }))
 
   it.effect("finds a bare file name in the working directory", () =>

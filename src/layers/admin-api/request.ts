@@ -34,13 +34,19 @@ export const makeGet = (
   settings: Pick<AmpsyncSettings, "adminAddr" | "authToken">
 ): Get => {
   const base = settings.adminAddr.href.replace(/\/+$/, "")
-  const authorize = settings.authToken === undefined
-    ? (request: HttpClientRequest.HttpClientRequest) => request
-    : HttpClientRequest.bearerToken(Redacted.value(settings.authToken))
-  return (path) =>
-    client.execute(authorize(HttpClientRequest.get(base + path).pipe(HttpClientRequest.acceptJson))).pipe(
+  const authorized = (request: HttpClientRequest.HttpClientRequest) =>
+    settings.authToken === undefined ? Effect.succeed(request) : settings.authToken.read.pipe(
+      Effect.map((token) => HttpClientRequest.bearerToken(request, Redacted.value(token))),
+      Effect.mapError((error) => failure("Unauthorized", error.message, { retryable: true }))
+    )
+  const answer = (request: HttpClientRequest.HttpClientRequest) =>
+    client.execute(request).pipe(
       Effect.flatMap((response) => Effect.map(response.text, (text) => [response, text] as const)),
-      Effect.mapError((error) => unreachable(error, base)),
+      Effect.mapError((error) => unreachable(error, base))
+    )
+  return (path) =>
+    authorized(HttpClientRequest.get(base + path).pipe(HttpClientRequest.acceptJson)).pipe(
+      Effect.flatMap(answer),
       // The body counts: a server may send its headers and then nothing more.
       Effect.timeoutOrElse({
         duration: requestTimeout,

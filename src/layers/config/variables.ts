@@ -1,8 +1,8 @@
 /** The names of all settings, and where their texts come from. */
 import { Config, Effect, Option, Redacted } from "effect"
-import { readFile } from "node:fs/promises"
 import { resembling } from "../../domain/resemblance.ts"
 import type { ConfigProblem } from "../../services/Config.ts"
+import { readSecretFile } from "./secretFile.ts"
 
 /** Secrets, which may also stand in a file that `<name>_FILE` names. */
 const secrets = ["DATABASE_URL", "DATABASE_PASSWORD", "AMP_AUTH_TOKEN"] as const
@@ -110,19 +110,10 @@ export const readSecretFiles = Effect.fnUntraced(function*({ problems, texts }: 
       found.push({ variable, found: conflict, allowed: `one of ${secret} and ${variable}` })
       continue
     }
-    const content = yield* Effect.result(Effect.tryPromise({
-      try: () => readFile(path, "utf8"),
-      catch: (cause) => (cause as NodeJS.ErrnoException).code ?? "unknown error"
-    }))
-    const text = content._tag === "Success" ? content.success.replace(/\r?\n$/, "") : ""
-    if (text !== "") read[secret] = text
+    const content = yield* Effect.result(readSecretFile(variable, path))
+    if (content._tag === "Success") read[secret] = content.success
     else {
-      const reason = content._tag === "Success" ? "is empty" : `cannot be read (${content.failure})`
-      found.push({
-        variable,
-        found: `names a file that ${reason}: ${JSON.stringify(path)}`,
-        allowed: "a file that can be read and is not empty"
-      })
+      found.push({ variable, found: content.failure.reason, allowed: "the path of a file that is not empty" })
     }
   }
   return { texts: read as Texts, problems: found } satisfies Gathered
