@@ -1,6 +1,5 @@
 import { Effect, Layer } from "effect"
 import { SqlError } from "effect/sql"
-import type { Chunk } from "../domain/chain/Chunk.ts"
 import { keyProblems, sameColumns } from "../domain/postgres/compareTable.ts"
 import { copyColumns, makeCopyPlan } from "../domain/postgres/encodeCopy.ts"
 import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
@@ -8,15 +7,16 @@ import { planColumns } from "../domain/postgres/PgType.ts"
 import { choosePosition } from "../domain/postgres/position.ts"
 import { makeRowEncoder } from "../domain/postgres/RowEncoder.ts"
 import type { TableDefinition } from "../domain/postgres/tableDdl.ts"
-import { columnList, qualifiedName, RANGE_END, rowKey, systemColumns } from "../domain/postgres/tableDdl.ts"
+import { qualifiedName, RANGE_END, rowKey, systemColumns } from "../domain/postgres/tableDdl.ts"
 import { noSettings } from "../domain/TableSettings.ts"
 import type { TableIdentity, TableOwner, WriterLease } from "../services/Checkpoints.ts"
 import { Checkpoints, TableRefused } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
-import { TableChanged, type TableRequest, TableSink, type WriteError } from "../services/TableSink.ts"
+import { type TableRequest, TableSink } from "../services/TableSink.ts"
 import { openTransactions } from "./table-sink/chunkTransactions.ts"
 import { examineTable } from "./table-sink/examineTable.ts"
+import { explainFailure } from "./table-sink/explainFailure.ts"
 import { makeRemoval } from "./table-sink/removeRows.ts"
 
 /** After this long the wait counts as an attempt without progress, and begins again. */
@@ -90,7 +90,7 @@ const make = Effect.gen(function*() {
       rows: taken.lease.rows,
       notes: taken.notes,
       transactions: openTransactions(pool, transactionPlan, current),
-      explain: explain(definition)
+      explain: explainFailure(definition)
     }
   })
 
@@ -123,33 +123,6 @@ const make = Effect.gen(function*() {
 })
 
 export const layer: Layer.Layer<TableSink, never, Checkpoints | PgPool | AmpsyncConfig> = Layer.effect(TableSink, make)
-
-const explain = (definition: TableDefinition) => (error: WriteError, chunk: Chunk): WriteError =>
-  error._tag === "SqlError" ? duplicateKey(definition, chunk, error) ?? changedSince(definition, error) : error
-
-/** The statements were right when the table was prepared. If they no longer are, somebody changed or dropped it. */
-const changedSince = ({ table }: TableDefinition, error: SqlError.SqlError): WriteError =>
-  error.reason._tag === "SqlSyntaxError"
-    ? new TableChanged({ table, detail: error.reason.message ?? "its statements are no longer valid" })
-    : error
-
-/**
- * A row that has the primary key of another one, where the config gave the table that key. No retry changes it; the chunk's
- * deletion, which precedes its rows, has had its chance.
- */
-const duplicateKey = (
-  { positionColumn, primaryKey, table }: TableDefinition,
-  { firstBlock, lastBlock }: Chunk,
-  error: SqlError.SqlError
-): TableRefused | undefined => {
-  if (primaryKey === undefined || error.reason._tag !== "UniqueViolation") return undefined
-  const blocks = `${positionColumn === RANGE_END ? "the range of " : ""}blocks ${firstBlock} to ${lastBlock}`
-  return new TableRefused({
-    table,
-    reason: `in ${blocks} a row has a key that another row has already (${error.reason.constraint}); ` +
-      `the config makes ${columnList(primaryKey)} its primary key`
-  })
-}
 
 const copyStatement = (definition: TableDefinition, columns: ReadonlyArray<string>): string =>
   `COPY ${qualifiedName(definition)} (${columns.map(quoteIdentifier).join(", ")}) FROM STDIN (FORMAT BINARY)`

@@ -241,7 +241,14 @@ describe("I7 an error of the database carries no row value", () => {
       "that a trigger quotes under a code of its own",
       "ZZ001",
       `DO $$ BEGIN RAISE EXCEPTION 'bad ${secret}' USING ERRCODE = 'ZZ001'; END $$`
-    ]
+    ],
+    [
+      "that a trigger quotes under a code of the server's",
+      "42501",
+      `DO $$ BEGIN RAISE EXCEPTION 'bad ${secret}' USING ERRCODE = '42501'; END $$`
+    ],
+    ["that names a column in a made-up statement", "42703", `DO $$ BEGIN EXECUTE 'SELECT "${secret}"'; END $$`],
+    ["at which a made-up statement breaks", "42601", `DO $$ BEGIN EXECUTE 'SELECT 1 1 "${secret}"'; END $$`]
   ]
   it.live.each(cases)("%s (%s)", ([, code, sql]) =>
     Effect.gen(function*() {
@@ -258,6 +265,33 @@ describe("I7 an error of the database carries no row value", () => {
       assert.include(everything, code)
       assert.notInclude(everything, secret)
       assert.notInclude(everything, "98765432109876543210")
+    }))
+
+  const codes = (
+    "21000 22001 22003 22004 22007 22008 22012 22015 22021 22023 22026 22030 22032 22P02 22P03 22P04 22P05 2201B 2200H " +
+    "23001 23502 23503 23505 23514 23P01 44000 P0001"
+  ).split(" ")
+  it.live("has words for every code that rows usually meet", () =>
+    Effect.gen(function*() {
+      const it = yield* bench()
+      for (const code of codes) {
+        const raise = `DO $$ BEGIN RAISE EXCEPTION '${secret}' USING ERRCODE = '${code}'; END $$`
+        const error = failureOf(yield* Effect.exit(it.pool.sql.unsafe(raise))) as SqlError.SqlError
+        assert.match(error.message, new RegExp(`^PostgreSQL: .{10,} \\(SQLSTATE ${code}\\)$`))
+        assert.notInclude(error.message, "the data was rejected")
+      }
+    }))
+
+  it.live("names the column of the row that cannot be read", () =>
+    Effect.gen(function*() {
+      const it = yield* bench()
+      const broken = tuple(1n, secret)
+      broken[broken.length - 1] = 0xff
+      const error = failureOf(yield* Effect.exit(copyInto(it, [broken]))) as SqlError.SqlError
+      assert.strictEqual(
+        error.message,
+        "PostgreSQL: text is not valid in the database's encoding (SQLSTATE 22021; column s)"
+      )
     }))
 
   const triggers: ReadonlyArray<readonly [title: string, body: string, told: string]> = [

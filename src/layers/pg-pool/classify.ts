@@ -33,21 +33,27 @@ interface Fields {
   readonly objects: string
   /** The function of the user's that raised it, where the server says so. */
   readonly raisedBy: string
+  /** A function of the user's, or a statement it made up, chose the words. */
+  readonly isForeign: boolean
 }
 
 const fieldsOf = (cause: unknown): Fields => {
   const error = (typeof cause === "object" && cause !== null ? cause : {}) as Record<string, unknown>
   const text = (name: string) => (typeof error[name] === "string" ? error[name] : "")
-  const objects = ["schema", "table", "column", "constraint"].flatMap((name) =>
-    text(name) === "" ? [] : [`${name} ${text(name)}`]
-  )
+  const where = text("where")
+  const copied = COPIED_COLUMN.exec(where)?.[1]
+  const objects = (["schema", "table", "column", "constraint"] as const).flatMap((name) => {
+    const object = text(name) || (name === "column" ? copied ?? "" : "")
+    return object === "" ? [] : [`${name} ${object}`]
+  })
   return {
     isServerError: text("severity") !== "" && /^[0-9A-Z]{5}$/.test(text("code")),
     code: text("code"),
     severity: text("severity"),
     text: text("message") || String(cause),
     objects: objects.join(", "),
-    raisedBy: RAISED_BY.exec(text("where"))?.[1] ?? ""
+    raisedBy: RAISED_BY.exec(where)?.[1] ?? "",
+    isForeign: FOREIGN.test(where)
   }
 }
 
@@ -58,13 +64,23 @@ const fieldsOf = (cause: unknown): Fields => {
  */
 const RAISED_BY = /^PL\/pgSQL function ((?:"(?:[^"\n]|"")+"|[\p{L}\p{N}_$.])+)\([^)\n]*\) line \d+ at /u
 
+/** The innermost frame is one of a function, or any frame is that of a statement put together from text, maybe of values. */
+const FOREIGN = /^PL\/| at EXECUTE$/m
+
+/**
+ * The column that a binary COPY was reading. One in text quotes the value behind a colon.
+ * Source: PostgreSQL, src/backend/commands/copyfrom.c, `CopyFromErrorCallback`.
+ */
+const COPIED_COLUMN = /^COPY [^\n:]+, line \d+, column ([^\n:]+)$/
+
 const describe = (error: Fields): string => {
   if (!error.isServerError) {
     return NO_PASSWORD.test(error.text)
       ? "the server asks for a password and none is set; set DATABASE_PASSWORD"
       : error.text
   }
-  const text = SAFE_CLASSES.test(error.code) ? error.text : conditions[error.code] ?? "the data was rejected"
+  const isSafe = SAFE_CLASSES.test(error.code) && !error.isForeign
+  const text = isSafe ? error.text : conditions[error.code] ?? "the data was rejected"
   const by = error.raisedBy === "" ? "" : `by function ${error.raisedBy}()`
   const details = [`SQLSTATE ${error.code}`, error.objects, by].filter((detail) => detail !== "").join("; ")
   return `${text} (${details})`
@@ -77,15 +93,36 @@ const NO_PASSWORD = /^SASL: .*client password must be /
 /** Classes whose texts speak of connections, rights, objects and resources, never of values. */
 const SAFE_CLASSES = /^(?:08|0A|25|26|28|3D|3F|40|42|53|54|55|57|58|F0|XX)/
 
+/** What rows meet on their way into a table, and what triggers, generated columns and indexes on it may raise. */
 const conditions: Record<string, string> = {
+  "21000": "a subquery of a trigger or function returned more than one row",
+  "22001": "text is longer than its column allows",
   "22003": "numeric value out of range",
+  "22004": "a function was given a null that it does not take",
+  "22007": "text is not a date or time",
   "22008": "datetime out of range",
+  "22012": "division by zero",
+  "22015": "interval out of range",
   "22021": "text is not valid in the database's encoding",
+  "22023": "a function was given a value that it does not take",
+  "22026": "bits of another length than their column has",
+  "22030": "a JSON object in which a key comes twice",
+  "22032": "text is not JSON",
+  "22P02": "text cannot be read as a value of its type",
   "22P03": "invalid binary representation",
   "22P04": "malformed COPY data",
+  "22P05": "a character that the encoding of the database lacks; a database in UTF8 holds every one",
+  "2201B": "text is not a regular expression",
+  "2200H": "a sequence has come to its end",
+  "23001": "a foreign key keeps a row that is to be deleted",
   "23502": "null in a column that allows none",
+  "23503": "a foreign key finds no row to refer to, or would lose the one it refers to",
   "23505": "a row with this key exists already",
-  "23514": "a check constraint rejects a row"
+  "23514": "a check constraint rejects a row",
+  "23P01": "an exclusion constraint rejects a row",
+  "42501": "permission denied",
+  "44000": "the CHECK OPTION of a view rejects a row",
+  "P0001": "a function of the database raised an exception"
 }
 
 const reasonOf = (error: Fields, message: string, operation: string): SqlError.SqlErrorReason => {

@@ -1,0 +1,59 @@
+/** What a failed transaction means for the blocks it was about. */
+import { SqlError } from "effect/sql"
+import type { Chunk } from "../../domain/chain/Chunk.ts"
+import { columnList, RANGE_END, type TableDefinition } from "../../domain/postgres/tableDdl.ts"
+import { TableRefused } from "../../services/Checkpoints.ts"
+import { TableChanged, type WriteError } from "../../services/TableSink.ts"
+
+export const explainFailure = (definition: TableDefinition) => (error: WriteError, chunk: Chunk): WriteError =>
+  error._tag === "SqlError"
+    ? duplicateKey(definition, chunk, error) ?? changedSince(definition, error) ?? rejectedRow(definition, chunk, error)
+    : error
+
+/** The statements were right when the table was prepared. If they no longer are, somebody changed or dropped it. */
+const changedSince = ({ table }: TableDefinition, error: SqlError.SqlError): TableChanged | undefined =>
+  error.reason._tag === "SqlSyntaxError"
+    ? new TableChanged({ table, detail: error.reason.message ?? "its statements are no longer valid" })
+    : undefined
+
+/**
+ * A row that has the primary key of another one, where the config gave the table that key. No retry changes it; the chunk's
+ * deletion, which precedes its rows, has had its chance.
+ */
+const duplicateKey = (
+  definition: TableDefinition,
+  chunk: Chunk,
+  error: SqlError.SqlError
+): TableRefused | undefined => {
+  const { primaryKey, table } = definition
+  if (primaryKey === undefined || error.reason._tag !== "UniqueViolation") return undefined
+  return new TableRefused({
+    table,
+    reason:
+      `in ${blocksOf(definition, chunk)} a row has a key that another row has already (${error.reason.constraint}); ` +
+      `the config makes ${columnList(primaryKey)} its primary key`
+  })
+}
+
+/** PostgreSQL knows the column or the constraint, and only we know the blocks. */
+const rejectedRow = (definition: TableDefinition, chunk: Chunk, error: SqlError.SqlError): SqlError.SqlError => {
+  const { reason } = error
+  if (chunk.firstBlock === undefined) return error
+  const { cause, operation } = reason
+  const fields = { cause, operation, message: `${blocksOf(definition, chunk)}: ${error.message}` }
+  switch (reason._tag) {
+    case "UniqueViolation":
+      return new SqlError.SqlError({
+        reason: new SqlError.UniqueViolation({ ...fields, constraint: reason.constraint })
+      })
+    case "ConstraintError":
+      return new SqlError.SqlError({ reason: new SqlError.ConstraintError(fields) })
+    case "UnknownError":
+      return new SqlError.SqlError({ reason: new SqlError.UnknownError(fields) })
+    default:
+      return error
+  }
+}
+
+const blocksOf = ({ positionColumn }: TableDefinition, { firstBlock, lastBlock }: Chunk): string =>
+  `${positionColumn === RANGE_END ? "the range of " : ""}blocks ${firstBlock} to ${lastBlock}`
