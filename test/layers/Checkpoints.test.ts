@@ -190,6 +190,30 @@ describe("the bookkeeping tables", () => {
       assert.lengthOf(yield* database.query("SELECT FROM mine WHERE table_name = 'logs' AND writer IS NOT NULL"), 1)
     }))
 
+  it.live("of a version that kept reorgs in one order for all tables are given another key, by which _ampsync_progress finds the newest", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      yield* leased(writer, "logs")
+      yield* database.query(
+        "ALTER TABLE _ampsync_reorgs DROP CONSTRAINT _ampsync_reorgs_pkey, ADD PRIMARY KEY (id)"
+      )
+      const pending = yield* writer.checkpoints.pending
+      assert.deepStrictEqual(pending.map((text) => text.split(" ").slice(0, 2).join(" ")), ["ALTER TABLE"])
+      yield* writer.checkpoints.ensure
+      assert.lengthOf(yield* writer.checkpoints.pending, 0)
+      yield* database.query(
+        `INSERT INTO _ampsync_reorgs (table_name, first_block, depth, new_hash)
+         SELECT 't' || n % 10, n, 1, '' FROM generate_series(1, 20000) n; ANALYZE _ampsync_reorgs`
+      )
+      const plan = yield* database.query<{ "QUERY PLAN": string }>(
+        "EXPLAIN SELECT * FROM _ampsync_progress WHERE table_name = 'logs'"
+      )
+      const text = plan.map((row) => row["QUERY PLAN"]).join("\n")
+      assert.match(text, /Index Scan Backward using _ampsync_reorgs_pkey on _ampsync_reorgs .*\n +Index Cond: \(table_name = /)
+      assert.notMatch(text, /Seq Scan on _ampsync_reorgs/)
+    }))
+
   it.live("of a program we do not know are refused with a sentence and left alone", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
@@ -460,6 +484,32 @@ describe("an advance", () => {
       ])
       assert.deepInclude(yield* stored(database, "logs"), { rows: "87", provisional_rows: "0" })
       assert.strictEqual(lease.rows, 87n)
+    }))
+
+  it.live("keeps the newest thousand reorgs of each table, and removes of many older ones a thousand at a time", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      yield* database.query(
+        `INSERT INTO _ampsync_reorgs (table_name, first_block, depth, new_hash)
+         SELECT CASE n % 2 WHEN 0 THEN 'logs' ELSE 'blocks' END, n, 1, '' FROM generate_series(1, 5000) n`
+      )
+      const left = database.query(
+        "SELECT table_name AS name, count(*)::int AS count, min(first_block)::int AS oldest FROM _ampsync_reorgs GROUP BY 1 ORDER BY 1"
+      )
+      const reorg = (block: bigint) => ({ firstBlock: block, replaced: at(block), newHash: hashOf(block, 1) })
+      let lease = yield* leased(writer, "logs")
+      const counts: Array<unknown> = []
+      for (const blocks of [[6_001n], [6_002n, 6_003n], [6_004n]]) {
+        lease = yield* advanced(writer, lease, change([at(7n)], { reorgs: blocks.map(reorg), rowsAdded: 0 }))
+        counts.push((yield* left).map(({ count }) => count))
+      }
+      assert.deepStrictEqual(counts, [[2500, 1501], [2500, 1000], [2500, 1000]])
+      const [others, own] = yield* left
+      assert.deepStrictEqual([others, own], [
+        { name: "blocks", count: 2500, oldest: 1 },
+        { name: "logs", count: 1000, oldest: 3010 }
+      ])
     }))
 
   it.live("is told to people by the view _ampsync_progress", () =>

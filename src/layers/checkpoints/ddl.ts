@@ -72,6 +72,12 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: stri
     const changes = missingColumns(columns, table, later)
     if (changes.length > 0) statements.push(`ALTER TABLE ${quoted}.${table} ${changes.join(", ")}`)
   }
+  // With an index on the id alone the planner would look for the newest reorg of a table in those of all tables.
+  if (columns.has("_ampsync_reorgs_pkey.id") && !columns.has("_ampsync_reorgs_pkey.table_name")) {
+    statements.push(
+      `ALTER TABLE ${quoted}._ampsync_reorgs DROP CONSTRAINT _ampsync_reorgs_pkey, ADD PRIMARY KEY (table_name, id)`
+    )
+  }
   const view = progressView(quoted)
   const comment = `What is known of each table (definition ${fingerprint(view)})`
   const [found] = yield* run("SELECT obj_description(to_regclass($1), 'pg_class') AS comment", [
@@ -126,9 +132,9 @@ const otherTables: ReadonlyArray<readonly [table: string, definition: string, la
   ],
   [
     "_ampsync_reorgs",
-    `id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, table_name text NOT NULL,
+    `id bigint GENERATED ALWAYS AS IDENTITY, table_name text NOT NULL,
      seen_at timestamptz NOT NULL DEFAULT now(), first_block bigint NOT NULL, depth bigint NOT NULL,
-     old_hash text, new_hash text NOT NULL, rows_removed bigint NOT NULL DEFAULT 0`
+     old_hash text, new_hash text NOT NULL, rows_removed bigint NOT NULL DEFAULT 0, PRIMARY KEY (table_name, id)`
   ]
 ]
 

@@ -14,6 +14,11 @@ import {
 } from "../../services/Checkpoints.ts"
 import { leaseOf, type Run } from "./rows.ts"
 
+/** Reorgs of a table that are kept: months of a chain that has one every hour. */
+const KEPT_REORGS = 1_000
+/** Most that one transaction removes of them, where an earlier version kept all. */
+const FORGOTTEN_REORGS = 1_000
+
 export const makeStatements = (databaseSchema: string, writer: string): CheckpointStatements => {
   const schema = quoteIdentifier(databaseSchema)
 
@@ -76,8 +81,17 @@ export const makeStatements = (databaseSchema: string, writer: string): Checkpoi
     )
     return [
       `logged AS (INSERT INTO ${schema}._ampsync_reorgs ` +
-      `(table_name, first_block, depth, old_hash, new_hash, rows_removed) VALUES ${values.join(", ")})`
+      `(table_name, first_block, depth, old_hash, new_hash, rows_removed) VALUES ${values.join(", ")})`,
+      `forgotten AS (DELETE FROM ${schema}._ampsync_reorgs WHERE table_name = ${textLiteral(table)} ` +
+      `AND id IN (${tooOld(table, reorgs.length)}))`
     ]
+  }
+
+  /** The oldest reorgs of a table of which the newest are kept, once `added` more are. */
+  const tooOld = (table: string, added: number): string => {
+    const ids = `SELECT id FROM ${schema}._ampsync_reorgs WHERE table_name = ${textLiteral(table)}`
+    const oldestKept = `${ids} ORDER BY id DESC LIMIT 1 OFFSET ${Math.max(0, KEPT_REORGS - added - 1)}`
+    return `${ids} AND id < (${oldestKept}) ORDER BY id LIMIT ${FORGOTTEN_REORGS}`
   }
 
   return { fence, advance }
