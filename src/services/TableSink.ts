@@ -42,8 +42,8 @@ export interface Emptying {
   readonly watermark: bigint | undefined
   /** Rows that are left to delete, as far as is known. */
   readonly rows: bigint
-  /** Deletes some rows in a transaction of its own and gives their number; zero when none is left. */
-  readonly deleteSome: Effect.Effect<number, SqlError.SqlError | Fenced>
+  /** Deletes some rows in a transaction of its own and gives their number; zero when none is left. Fails where some are kept. */
+  readonly deleteSome: Effect.Effect<number, SqlError.SqlError | Fenced | TableRefused>
 }
 
 export interface Committed {

@@ -210,7 +210,10 @@ describe("the bookkeeping tables", () => {
         "EXPLAIN SELECT * FROM _ampsync_progress WHERE table_name = 'logs'"
       )
       const text = plan.map((row) => row["QUERY PLAN"]).join("\n")
-      assert.match(text, /Index Scan Backward using _ampsync_reorgs_pkey on _ampsync_reorgs .*\n +Index Cond: \(table_name = /)
+      assert.match(
+        text,
+        /Index Scan Backward using _ampsync_reorgs_pkey on _ampsync_reorgs .*\n +Index Cond: \(table_name = /
+      )
       assert.notMatch(text, /Seq Scan on _ampsync_reorgs/)
     }))
 

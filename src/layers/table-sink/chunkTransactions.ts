@@ -3,13 +3,12 @@ import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { copyHeader, copyTrailer } from "../../domain/postgres/encodeCopy.ts"
-import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import type { TableDefinition } from "../../domain/postgres/tableDdl.ts"
-import { qualifiedName } from "../../domain/postgres/tableDdl.ts"
 import { BEGIN_STATEMENTS, beginTransaction } from "../../domain/sql/transaction.ts"
-import { type CheckpointStatements, Fenced, TableRefused, type WriterLease } from "../../services/Checkpoints.ts"
+import { type CheckpointStatements, Fenced, type WriterLease } from "../../services/Checkpoints.ts"
 import type { PgPipeline, PgPool } from "../../services/PgPool.ts"
 import type { ChunkTransactions, WriteError } from "../../services/TableSink.ts"
+import { deletion, undeletable } from "./deletion.ts"
 
 /** What stays the same for all transactions of a table. */
 export interface TransactionPlan {
@@ -132,34 +131,9 @@ const provisionalAfter = (before: WriterLease, chunk: Chunk): bigint => {
   return earlier + BigInt(chunk.provisionalRows)
 }
 
-/**
- * The deletion, and whether it left rows: policies, triggers and rules may keep some, and rows of an orphaned chain must not
- * stay below a watermark.
- */
-const deletion = (definition: TableDefinition, from: bigint | "all"): ReadonlyArray<string> => {
-  const where = from === "all" ? "" : ` WHERE ${quoteIdentifier(definition.positionColumn)} >= ${from}`
-  const table = qualifiedName(definition)
-  return [
-    // A policy that hides rows from the deletion hides them from the check as well: an error is better.
-    "SET LOCAL row_security TO off",
-    `DELETE FROM ${table}${where}`,
-    `SELECT EXISTS (SELECT FROM ${table}${where})`
-  ]
-}
-
 /** Source: PostgreSQL, doc "Message Formats", `CommandComplete`. */
 const removedBy = (tags: ReadonlyArray<string>): number =>
   Number(tags.find((tag) => tag.startsWith("DELETE "))?.slice("DELETE ".length) ?? 0)
-
-const undeletable = ({ table }: TableDefinition, from: Chunk["deleteFrom"]): TableRefused =>
-  new TableRefused({
-    table,
-    reason:
-      `rows ${
-        from === "all" ? "" : `of blocks from ${from} on `
-      }could not be deleted although the server reported no ` +
-      "error: a trigger, a rule or a row security policy on the table keeps them; remove it, or exempt this role from it"
-  })
 
 /** Shape: `{"table","kind":"rows"|"watermark"|"reorg","from","to","rows","removed"}`; blocks as decimal numbers. */
 const notification = (table: string, chunk: Chunk, removed: number): string => {

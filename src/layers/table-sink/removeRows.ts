@@ -6,6 +6,7 @@ import { qualifiedName } from "../../domain/postgres/tableDdl.ts"
 import { type Checkpoints, TableRefused, type WriterLease } from "../../services/Checkpoints.ts"
 import type { PgPool, RunStatement } from "../../services/PgPool.ts"
 import type { Emptying, TableSink } from "../../services/TableSink.ts"
+import { deletion, type PlacedTable, rowsLeft, undeletable, UNFILTERED } from "./deletion.ts"
 
 /** Small enough that a transaction lasts a second or so, and that little is lost when it is interrupted. */
 const STEP_ROWS = 50_000
@@ -47,9 +48,7 @@ export const makeRemoval = (
         if (!(yield* exists(table))) return 0
         yield* checkpoints.fence(lease)
         const watermark = lease.checkpoint.history.at(-1)?.block
-        const where = watermark === undefined ? "" : ` WHERE ${quoteIdentifier(positionColumn)} > ${watermark}`
-        const result = yield* pool.sql.unsafe(`DELETE FROM ${qualifiedName({ schema, table })}${where}`).raw
-        const rowsRemoved = (result as { rowCount: number | null }).rowCount ?? 0
+        const rowsRemoved = yield* deleteAbove({ schema, table, positionColumn }, watermark)
         yield* checkpoints.advance(lease, {
           checkpoint: lease.checkpoint,
           reorgs: [],
@@ -63,6 +62,20 @@ export const makeRemoval = (
         Effect.catchTag("Fenced", (error) => Effect.die(error)),
         Effect.ensuring(Effect.ignore(checkpoints.release(table)))
       )
+  })
+
+  const deleteAbove = Effect.fnUntraced(function*(table: PlacedTable, watermark: bigint | undefined) {
+    const from = watermark === undefined ? "all" : watermark + 1n
+    const [unfiltered, remove] = deletion(table, from)
+    yield* run(unfiltered)
+    const result = yield* pool.sql.unsafe(remove).raw
+    yield* refuseRowsLeft(table, from)
+    return (result as { rowCount: number | null }).rowCount ?? 0
+  })
+
+  const refuseRowsLeft = Effect.fnUntraced(function*(table: PlacedTable, from: bigint | "all") {
+    const [left] = yield* run<{ exists: boolean }>(rowsLeft(table, from))
+    if (left?.exists === true) return yield* undeletable(table, from)
   })
 
   const empty = Effect.fn("TableSink.empty")(function*(table: string) {
@@ -95,9 +108,13 @@ export const makeRemoval = (
     yield* run(`SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`)
     // Before it deletes: whoever lost the lease must neither wait for the rows of whoever has it, nor hold them.
     yield* checkpoints.fence(before)
-    const { deletedUpTo, removed } = (yield* exists(table))
+    yield* run(UNFILTERED)
+    const isThere = yield* exists(table)
+    const { deletedUpTo, removed } = isThere
       ? yield* deleteFrom(table, positionColumn, upTo)
       : { removed: 0n, deletedUpTo: undefined }
+    // It is the last step. Looking for rows after each would walk through all that was deleted, time and again.
+    if (isThere && removed === 0n) yield* refuseRowsLeft({ schema, table, positionColumn }, "all")
     const left = before.rows > removed && removed > 0n ? before.rows - removed : 0n
     const lease = yield* checkpoints.advance(before, {
       checkpoint: emptyCheckpoint,

@@ -38,7 +38,29 @@ const counts = (database: TestDatabase) =>
 const silence = ({ query }: TestDatabase) =>
   query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at - interval '10 seconds'")
 
+const KEEP = `CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER act
+  BEFORE DELETE ON t FOR EACH ROW`
+
+/** What keeps rows of block 3, or all, from being deleted. */
+const filters: ReadonlyArray<readonly [title: string, statements: string]> = [
+  ["a trigger keeps all rows", `${KEEP} EXECUTE FUNCTION keep()`],
+  ["a trigger keeps one row", `${KEEP} WHEN (OLD._block_num = 3 AND OLD._row_index = 1) EXECUTE FUNCTION keep()`],
+  ["a rule keeps rows", "CREATE RULE act AS ON DELETE TO t WHERE OLD._block_num = 3 DO INSTEAD NOTHING"]
+]
+
 describe("emptying a table", () => {
+  it.live.each(filters.slice(0, 2))("I1 fails with a sentence where %s", ([, statements]) =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* addRows(database, "3", 2)
+      yield* database.query(statements)
+      const { deleteSome } = yield* sink.empty("t")
+      const error = yield* Effect.flip(Effect.repeat(deleteSome, { while: (removed) => removed > 0 }))
+      assert.strictEqual(error._tag, "TableRefused")
+      assert.include(error.message, "rows could not be deleted although the server reported no error")
+      assert.isNotEmpty(yield* blocksOf(database))
+    }))
+
   it.live("forgets the watermark, its history and the chain, of this table only, and no more than that", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
@@ -139,6 +161,23 @@ describe("emptying a table", () => {
 })
 
 describe("trimming a table", () => {
+  it.live.each(filters)(
+    "I1 fails with a sentence where %s, and changes nothing",
+    ([, statements]) =>
+      Effect.gen(function*() {
+        const { database, sink } = yield* filled()
+        yield* addRows(database, "3", 2)
+        yield* database.query("UPDATE _ampsync_checkpoints SET rows = 5, provisional_rows = 2")
+        yield* database.query(statements)
+        const error = yield* Effect.flip(sink.trim("t"))
+        assert.strictEqual(error._tag, "TableRefused")
+        assert.include(error.message, "rows of blocks from 3 on could not be deleted")
+        assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2, 3, 3])
+        assert.deepStrictEqual(yield* counts(database), [5, 2])
+        assert.isNull((yield* checkpoint(database))["writer"])
+      })
+  )
+
   it.live("takes the rows above the watermark and nothing else, and gives the table back", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()

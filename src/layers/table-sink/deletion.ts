@@ -1,0 +1,40 @@
+/**
+ * The deletion of rows from a block on, and the proof that it left none: policies, triggers and rules may keep some, and rows
+ * of an orphaned chain must not stay below a watermark.
+ */
+import type { Chunk } from "../../domain/chain/Chunk.ts"
+import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
+import { qualifiedName, type TableDefinition } from "../../domain/postgres/tableDdl.ts"
+import { TableRefused } from "../../services/Checkpoints.ts"
+
+export type PlacedTable = Pick<TableDefinition, "schema" | "table" | "positionColumn">
+
+type From = NonNullable<Chunk["deleteFrom"]>
+
+/** The statements, in their order and for one transaction. The last one returns whether rows are left. */
+export const deletion = (table: PlacedTable, from: From): readonly [string, string, string] => [
+  UNFILTERED,
+  `DELETE FROM ${qualifiedName(table)}${where(table, from)}`,
+  rowsLeft(table, from)
+]
+
+/** A policy that hides rows from the deletion hides them from the check as well: an error is better. */
+export const UNFILTERED = "SET LOCAL row_security TO off"
+
+/** Returns one value, `exists`. */
+export const rowsLeft = (table: PlacedTable, from: From): string =>
+  `SELECT EXISTS (SELECT FROM ${qualifiedName(table)}${where(table, from)})`
+
+const where = ({ positionColumn }: PlacedTable, from: From): string =>
+  from === "all" ? "" : ` WHERE ${quoteIdentifier(positionColumn)} >= ${from}`
+
+/** Rows are left. */
+export const undeletable = ({ table }: PlacedTable, from: From): TableRefused =>
+  new TableRefused({
+    table,
+    reason:
+      `rows ${
+        from === "all" ? "" : `of blocks from ${from} on `
+      }could not be deleted although the server reported no ` +
+      "error: a trigger, a rule or a row security policy on the table keeps them; remove it, or exempt this role from it"
+  })
