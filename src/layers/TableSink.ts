@@ -90,6 +90,10 @@ const make = Effect.gen(function*() {
       rows: taken.lease.rows,
       notes: taken.notes,
       transactions: openTransactions(pool, transactionPlan, current),
+      isCurrent: Effect.suspend(() => {
+        const lease = current.current
+        return Effect.map(checkpoints.holds(lease), (holds) => holds || current.current !== lease)
+      }),
       explain: explainFailure(definition)
     }
   })

@@ -146,6 +146,11 @@ export class Checkpoints extends Context.Service<Checkpoints, {
    * are still in it are provisional.
    */
   readonly forget: (lease: WriterLease, rows: bigint) => Effect.Effect<WriterLease, SqlError.SqlError>
+  /**
+   * Whether the database has what was committed last under `lease`: false where another process took over, and where the
+   * database lost transactions, as a replica that was promoted.
+   */
+  readonly holds: (lease: WriterLease) => Effect.Effect<boolean, SqlError.SqlError>
   readonly statements: CheckpointStatements
   /** Runs the statement of that name in the current transaction. */
   readonly fence: (lease: WriterLease) => Effect.Effect<void, SqlError.SqlError | Fenced>

@@ -98,6 +98,11 @@ export interface TableWriter {
    * be used again.
    */
   readonly transactions: Effect.Effect<ChunkTransactions, SqlError.SqlError, Scope.Scope>
+  /**
+   * Whether the database still has what was committed last, and nothing else since. To be asked while nothing is on its way;
+   * true where something was sent meanwhile.
+   */
+  readonly isCurrent: Effect.Effect<boolean, SqlError.SqlError>
   /** What a failure means once it is known which blocks the transaction was about. */
   readonly explain: (error: WriteError, chunk: Chunk) => WriteError
 }

@@ -31,6 +31,7 @@ export interface TableWriterOptions {
   readonly answer?: (index: number, chunk: Chunk) => Effect.Effect<void, WriteError>
   /** Until the network takes more data of transaction `index`. */
   readonly drained?: (index: number) => Effect.Effect<void, WriteError>
+  readonly isCurrent?: TableWriter["isCurrent"]
   readonly explain?: TableWriter["explain"]
   readonly encoder?: TableWriter["encoder"]
 }
@@ -69,6 +70,7 @@ export const recordedWriter = (options: TableWriterOptions = {}): RecordedWriter
       yield* Effect.addFinalizer(() => Effect.sync(() => connection.isClean() || (broken += 1)))
       return connection.use
     }),
+    isCurrent: options.isCurrent ?? Effect.succeed(true),
     explain: options.explain ?? ((error) => error)
   }
   return {

@@ -24,6 +24,8 @@ export interface Proxy {
   readonly freeze: () => void
   /** Gives out process ids of its own for the sessions of PostgreSQL behind it, as poolers do. */
   readonly renumberBackends: () => void
+  /** Cuts every connection; those to come are passed on to another port. */
+  readonly redirect: (port: number) => void
   /** Ends what was asked for; connections that were blackholed stay deaf. */
   readonly behave: () => void
 }
@@ -32,6 +34,7 @@ export interface Proxy {
 export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, never, Scope.Scope> =>
   Effect.gen(function*() {
     const sockets = new Set<Socket>()
+    let target = port
     let passed = 0
     let returned = 0
     let cuts = 0
@@ -40,7 +43,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
     let frozen = false
     let renumbering = false
     const server = createServer({ noDelay: true }, (client) => {
-      const upstream = connect({ host: "127.0.0.1", port, noDelay: true })
+      const upstream = connect({ host: "127.0.0.1", port: target, noDelay: true })
       let deaf = false
       const end = () => {
         client.destroy()
@@ -103,6 +106,10 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       },
       renumberBackends: () => {
         renumbering = true
+      },
+      redirect: (to) => {
+        target = to
+        for (const socket of sockets) socket.resetAndDestroy()
       },
       behave: () => {
         renumbering = false

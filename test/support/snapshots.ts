@@ -8,7 +8,7 @@ import { eventually } from "./eventually.ts"
 import type { World } from "./world.ts"
 
 /** Every chain the server ever served, so that a watermark of an orphaned block can still be judged. */
-class Chains {
+export class Chains {
   private readonly chain: Chain
   private readonly views: Array<ChainView>
   private readonly cache = new Map<string, { readonly hash: string; readonly rows: Record<TableName, number> }>()
@@ -91,12 +91,16 @@ export interface Observation {
   readonly judged: () => number
 }
 
-/** Reads snapshots of `tables` over and over until it is asked for the result, or the scope closes. */
+/**
+ * Reads snapshots of `tables` over and over until it is asked for the result, or the scope closes.
+ *
+ * `chains` began to watch the chain before what is stored was served.
+ */
 export const watchSnapshots = Effect.fnUntraced(function*(
   world: World,
-  tables: ReadonlyArray<TableName> = TABLE_NAMES
+  tables: ReadonlyArray<TableName> = TABLE_NAMES,
+  chains: Chains = new Chains(world.simulator.chain)
 ): Effect.fn.Return<Observation, never, Scope.Scope> {
-  const chains = new Chains(world.simulator.chain)
   const violations: Array<string> = []
   const watermarks = new Set<string>()
   const look = Effect.gen(function*() {

@@ -19,17 +19,21 @@ const KEPT_REORGS = 1_000
 /** Most that one transaction removes of them, where an earlier version kept all. */
 const FORGOTTEN_REORGS = 1_000
 
+/**
+ * SQL: the checkpoint of a table while `lease` is held and `commitSeq` was its last commit.
+ *
+ * Epoch and sequence alone can be given twice, by a server that lost its last transactions; the writer cannot.
+ */
+const isHeld = (writer: string, { epoch, table }: WriterLease, commitSeq: bigint): string =>
+  `table_name = ${textLiteral(table)} AND writer_epoch = ${epoch} AND commit_seq = ${commitSeq} ` +
+  `AND writer = ${textLiteral(writer)}`
+
 export const makeStatements = (databaseSchema: string, writer: string): CheckpointStatements => {
   const schema = quoteIdentifier(databaseSchema)
 
-  /** Epoch and sequence alone can be given twice, by a server that lost its last transactions; the writer cannot. */
-  const held = ({ epoch, table }: WriterLease, commitSeq: bigint) =>
-    `table_name = ${textLiteral(table)} AND writer_epoch = ${epoch} AND commit_seq = ${commitSeq} ` +
-    `AND writer = ${textLiteral(writer)}`
-
   const fence = (lease: WriterLease) =>
     `WITH held AS (UPDATE ${schema}._ampsync_checkpoints SET commit_seq = commit_seq + 1 ` +
-    `WHERE ${held(lease, lease.commitSeq)} RETURNING 1) SELECT 1 / count(*) FROM held`
+    `WHERE ${isHeld(writer, lease, lease.commitSeq)} RETURNING 1) SELECT 1 / count(*) FROM held`
 
   const advance: CheckpointStatements["advance"] = (lease, change, notify) => {
     const { blockTimestamp, checkpoint, provisionalRows, rowsAdded, rowsRemoved } = change
@@ -42,7 +46,7 @@ export const makeStatements = (databaseSchema: string, writer: string): Checkpoi
       `max_block_num = ${numberLiteral(watermark?.block)}, watermark_hash = ${textLiteral(watermark?.hash)}${moved}, ` +
       `network = ${textLiteral(checkpoint.network)}, origin_block = ${numberLiteral(checkpoint.origin)}, ` +
       `unverified_from = ${numberLiteral(checkpoint.unverifiedFrom)}, rows = ${rows}, ` +
-      `provisional_rows = ${provisionalRows} WHERE ${held(lease, lease.commitSeq + 1n)} RETURNING 1`
+      `provisional_rows = ${provisionalRows} WHERE ${isHeld(writer, lease, lease.commitSeq + 1n)} RETURNING 1`
     const parts = [`held AS (${update})`, ...history(lease, checkpoint.history), ...reorgLog(lease.table, change)]
     const told = notify === undefined ? "" : `, pg_notify('ampsync', ${textLiteral(notify)})`
     return {
@@ -115,7 +119,7 @@ export const makeProgress = (
   run: Run,
   databaseSchema: string,
   writer: string
-): Pick<Checkpoints["Service"], "advance" | "fence" | "forget" | "statements"> => {
+): Pick<Checkpoints["Service"], "advance" | "fence" | "forget" | "holds" | "statements"> => {
   const schema = quoteIdentifier(databaseSchema)
   const statements = makeStatements(databaseSchema, writer)
 
@@ -143,5 +147,12 @@ export const makeProgress = (
     return leaseOf(row!, [], lease.tableExists)
   })
 
-  return { statements, fence, advance, forget }
+  const holds = Effect.fn("Checkpoints.holds")((lease: WriterLease) =>
+    Effect.map(
+      run(`SELECT FROM ${schema}._ampsync_checkpoints WHERE ${isHeld(writer, lease, lease.commitSeq)}`),
+      (rows) => rows.length > 0
+    )
+  )
+
+  return { statements, fence, advance, forget, holds }
 }

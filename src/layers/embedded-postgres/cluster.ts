@@ -121,7 +121,7 @@ export const awaitPredecessor = Effect.fnUntraced(function*(data: string) {
 export const awaitReady = (data: string, port: number): Effect.Effect<void> =>
   Effect.promise(async () => {
     const lines = (await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "")).split("\n")
-    return lines[3] === String(port) && lines[7]?.trim() === "ready"
+    return lines[3] === String(port) && ["ready", "standby"].includes(lines[7]?.trim() ?? "")
   }).pipe(
     Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (ready) => ready }),
     Effect.asVoid

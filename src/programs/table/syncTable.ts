@@ -31,6 +31,7 @@ import type { CopyBuffers } from "./CopyBuffers.ts"
 import { ChainMismatch, type Outcome, ProtocolViolation } from "./Outcome.ts"
 import { StreamActivity } from "./StreamActivity.ts"
 import { verifyBlock } from "./verifyBlock.ts"
+import { watchLease } from "./watchLease.ts"
 import { fellBehind, watchSource } from "./watchSource.ts"
 import { writeChunks } from "./writeChunks.ts"
 
@@ -147,8 +148,9 @@ export const syncTable = Effect.fn("syncTable")(
       Effect.andThen(endOf(session, activity)),
       Effect.catchTag("Reconnect", ({ outcome }) => Effect.succeed(outcome))
     )
-    return yield* Effect.raceFirst(
+    return yield* Effect.raceAllFirst([
       stream,
+      watchLease(writer, activity),
       watchSource({
         table: table.name,
         manifest: generation.manifest,
@@ -159,7 +161,7 @@ export const syncTable = Effect.fn("syncTable")(
         onChainReset: config.onChainReset,
         unreadableHeads: shared.unreadableHeads
       })
-    ).pipe(Effect.ensuring(Ref.update(session.achieved, (achieved) => ({ ...achieved, atTip: activity.isAtTip }))))
+    ]).pipe(Effect.ensuring(Ref.update(session.achieved, (achieved) => ({ ...achieved, atTip: activity.isAtTip }))))
   },
   Effect.scoped,
   Effect.catchTag(["TableHeld", "Fenced"], (error) => Effect.succeed<Outcome>({ _tag: "Held", reason: error.message })),

@@ -1,0 +1,27 @@
+/** Notices, between two commits, that the database no longer has the last one. */
+import { Effect } from "effect"
+import { resume } from "../../domain/chain/resumeStrategy.ts"
+import type { TableWriter } from "../../services/TableSink.ts"
+import type { Outcome } from "./Outcome.ts"
+import type { StreamActivity } from "./StreamActivity.ts"
+
+/** A commit notices by itself; a table may have none for days. */
+const CHECK_INTERVAL = "5 seconds"
+
+/**
+ * Ends once another process took over, or the database lost transactions, as a replica that was promoted: then rows are
+ * missing that the stream will not bring again.
+ */
+export const watchLease = Effect.fn("watchLease")(
+  function*(writer: TableWriter, activity: StreamActivity): Effect.fn.Return<Outcome> {
+    for (;;) {
+      yield* Effect.sleep(CHECK_INTERVAL)
+      if (!activity.isIdle) continue
+      // A database that does not answer is the business of whoever has something to commit.
+      const isCurrent = yield* Effect.orElseSucceed(writer.isCurrent, () => true)
+      if (isCurrent) continue
+      const reason = "the database no longer has the last commit: it lost transactions, or another process took over"
+      return { _tag: "ReconnectFrom", strategy: resume, reason, isFailure: false }
+    }
+  }
+)

@@ -1,0 +1,124 @@
+/** A PostgreSQL that loses transactions it had confirmed: the sync goes on from what is left, and no row is wrong at any time. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { chmod } from "node:fs/promises"
+import { join } from "node:path"
+import { type Dialect, TABLE_NAMES } from "../../src/simulator/tables.ts"
+import { startAmpsync } from "../support/ampsyncProcess.ts"
+import { type Cluster, copyCluster, startCluster, startReplica } from "../support/cluster.ts"
+import { assertAlwaysRight } from "../support/compare.ts"
+import { eventually } from "../support/eventually.ts"
+import { type Proxy, startProxy, throughProxy } from "../support/proxy.ts"
+import { awaitCanonicalChain, Chains, watchSnapshots } from "../support/snapshots.ts"
+import { makeWorld, temporaryDirectory, type World } from "../support/world.ts"
+
+const dialects: ReadonlyArray<Dialect> = ["amp", "nozzle"]
+
+/** How many commits the bookkeeping knows of. */
+const commits = ({ database }: Cluster) =>
+  Effect.map(
+    database.query<{ seq: string | null }>("SELECT sum(commit_seq) AS seq FROM _ampsync_checkpoints"),
+    ([row]) => Number(row?.seq)
+  )
+
+/** A directory that the account of the servers can reach. */
+const reachableDirectory = Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
+
+/** The same world on another database. */
+const on = (world: World, { database }: Cluster): World => ({ ...world, database })
+
+/** For processes that reach the database through a proxy, whichever server is behind it. */
+const environmentThrough = (world: World, { database }: Cluster, proxy: Proxy) => ({
+  ...world.environment,
+  DATABASE_URL: throughProxy(database.url, proxy),
+  DATABASE_SCHEMA: database.schema
+})
+
+describe.each(dialects)("with a server of the %s dialect", (dialect) => {
+  it.live(
+    "I3 a replica that is promoted without the last transactions is filled on from what it has",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* reachableDirectory
+        const [home, copy] = [join(directory, "first"), join(directory, "second")]
+        yield* Effect.scoped(startCluster(home))
+        yield* copyCluster(home, copy)
+        const primary = yield* startCluster(home)
+        const replica = yield* startReplica(copy, primary)
+        const proxy = yield* startProxy(primary.port)
+
+        const world = yield* makeWorld({ dialect, blocks: 60, maxRangeBlocks: 20 })
+        const chains = new Chains(world.simulator.chain)
+        const before = yield* watchSnapshots(on(world, primary), TABLE_NAMES, chains)
+        const environment = environmentThrough(world, primary, proxy)
+        const first = yield* startAmpsync(environment)
+        yield* awaitCanonicalChain(on(world, primary))
+        const second = yield* startAmpsync(environment)
+        yield* second.says("Standing by for table 'logs'")
+        yield* awaitCanonicalChain(on(world, replica))
+
+        yield* replica.database.query("ALTER SYSTEM RESET primary_conninfo")
+        yield* replica.database.query("SELECT pg_reload_conf()")
+        yield* eventually(
+          "the replica receives nothing more",
+          Effect.map(replica.database.query("SELECT FROM pg_stat_wal_receiver"), (rows) => rows.length === 0)
+        )
+        const kept = yield* commits(replica)
+        world.simulator.mine(5)
+        world.simulator.reorg(8)
+        yield* awaitCanonicalChain(on(world, primary))
+        const made = yield* commits(primary)
+        assert.deepStrictEqual(yield* before.violations, [])
+        // The same commits again, under numbers that were given before.
+        world.simulator.reorg(4)
+        yield* primary.crash
+        yield* replica.database.query("SELECT pg_promote()")
+        assert.isBelow(yield* commits(replica), made)
+        assert.strictEqual(yield* commits(replica), kept)
+        const after = yield* watchSnapshots(on(world, replica), TABLE_NAMES, chains)
+        proxy.redirect(replica.port)
+        for (let round = 0; round < 4; round += 1) {
+          world.simulator.mine(1)
+          yield* awaitCanonicalChain(on(world, replica))
+        }
+        yield* assertAlwaysRight(on(world, replica), after)
+        for (const process of [first, second]) assert.notInclude(process.output(), "is parked")
+      }),
+    180_000
+  )
+
+  it.live(
+    "I1 what synchronous_commit=off lost in an immediate stop is filled again, and nothing twice",
+    () =>
+      Effect.gen(function*() {
+        const home = join(yield* reachableDirectory, "cluster")
+        const world = yield* makeWorld({ dialect, blocks: 60, maxRangeBlocks: 20 })
+        const chains = new Chains(world.simulator.chain)
+        const cluster = yield* startCluster(home)
+        yield* cluster.database.query("ALTER SYSTEM SET synchronous_commit = off")
+        yield* cluster.database.query("SELECT pg_reload_conf()")
+        const proxy = yield* startProxy(cluster.port)
+        const watched = yield* watchSnapshots(on(world, cluster), TABLE_NAMES, chains)
+        const process = yield* startAmpsync(environmentThrough(world, cluster, proxy))
+        yield* awaitCanonicalChain(on(world, cluster))
+
+        yield* cluster.pauseWalWriter
+        world.simulator.mine(3)
+        world.simulator.reorg(6)
+        yield* awaitCanonicalChain(on(world, cluster))
+        const made = yield* commits(cluster)
+        assert.deepStrictEqual(yield* watched.violations, [])
+        yield* cluster.crash
+
+        const recovered = yield* startCluster(home)
+        assert.isBelow(yield* commits(recovered), made)
+        const after = yield* watchSnapshots(on(world, recovered), TABLE_NAMES, chains)
+        proxy.redirect(recovered.port)
+        world.simulator.mine(1)
+        yield* awaitCanonicalChain(on(world, recovered))
+        yield* assertAlwaysRight(on(world, recovered), after)
+        assert.notInclude(process.output(), "is parked")
+      }),
+    180_000
+  )
+})

@@ -1,0 +1,88 @@
+/** Servers of a test's own, for what must not happen to the one of the run: crashes, replicas, promotions. */
+import { Context, Effect, Layer, Redacted, type Scope } from "effect"
+import { appendFile, cp, readFile, stat, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { Pool, type QueryResultRow } from "pg"
+import { giveTree } from "../../src/layers/embedded-postgres/account.ts"
+import { layerWith } from "../../src/layers/EmbeddedPostgres.ts"
+import { EmbeddedPostgres } from "../../src/services/EmbeddedPostgres.ts"
+import { eventually } from "./eventually.ts"
+import type { TestDatabase } from "./postgres.ts"
+
+const SCHEMA = "synced"
+
+export interface Cluster {
+  readonly port: number
+  /** Its database, with one schema that lives as long as it does. */
+  readonly database: TestDatabase
+  /** From now on nothing is flushed to disk in the background. */
+  readonly pauseWalWriter: Effect.Effect<void>
+  /** Ends the server as `pg_ctl stop -m immediate` does: what was not flushed is lost. */
+  readonly crash: Effect.Effect<void>
+}
+
+/** Starts the server whose directory is `home`, which is made where it is missing; it stops when the scope closes. */
+export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn.Return<Cluster, never, Scope.Scope> {
+  const services = yield* Effect.orDie(Layer.build(Layer.fresh(layerWith({ dataDirectory: home }))))
+  const { dataDirectory, port, url } = Context.get(services, EmbeddedPostgres)
+  const pool = yield* Effect.acquireRelease(
+    Effect.sync(() => new Pool({ connectionString: Redacted.value(url), max: 3, options: `-csearch_path=${SCHEMA}` })),
+    (pool) => Effect.promise(() => pool.end())
+  )
+  // A server that ends on purpose takes idle connections along.
+  pool.on("error", () => undefined)
+  const query = <Row extends QueryResultRow = QueryResultRow>(sql: string, params: ReadonlyArray<unknown> = []) =>
+    Effect.promise(() => pool.query<Row>(sql, [...params]).then(({ rows }) => rows))
+  const standby = (yield* query<{ standby: boolean }>("SELECT pg_is_in_recovery() AS standby"))[0]?.standby
+  if (standby === false) yield* query(`CREATE SCHEMA IF NOT EXISTS ${SCHEMA}`)
+  const paused: Array<number> = []
+  return {
+    port,
+    database: { url: Redacted.value(url), schema: SCHEMA, query },
+    pauseWalWriter: Effect.gen(function*() {
+      const rows = yield* query<{ pid: number }>("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+      for (const { pid } of rows) {
+        paused.push(pid)
+        process.kill(pid, "SIGSTOP")
+      }
+    }),
+    crash: Effect.gen(function*() {
+      const pid = Number.parseInt(
+        yield* Effect.promise(() => readFile(join(dataDirectory, "postmaster.pid"), "utf8")),
+        10
+      )
+      process.kill(pid, "SIGQUIT")
+      // The signal to end comes before anything else they would do.
+      for (const pid of paused) process.kill(pid, "SIGCONT")
+      yield* eventually("the server is gone", Effect.sync(() => !isAlive(pid)))
+    })
+  }
+})
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** Copies a cluster that is stopped. */
+export const copyCluster = (from: string, to: string): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    await cp(from, to, { recursive: true, preserveTimestamps: true })
+    const { gid, uid } = await stat(join(from, "data"))
+    if (process.geteuid?.() === 0) await giveTree(to, { name: "the server's", uid, gid })
+  })
+
+/** Starts the copy in `home` as an asynchronous replica of `primary`. */
+export const startReplica = (home: string, { database }: Cluster): Effect.Effect<Cluster, never, Scope.Scope> =>
+  Effect.andThen(
+    Effect.promise(async () => {
+      const { hostname, password, port, username } = new URL(database.url)
+      const conninfo = `host=${hostname} port=${port} user=${username} password=${password}`
+      await writeFile(join(home, "data", "standby.signal"), "")
+      await appendFile(join(home, "data", "postgresql.auto.conf"), `primary_conninfo = '${conninfo}'\n`)
+    }),
+    startCluster(home)
+  )
