@@ -1,22 +1,27 @@
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
 import {
   createIndex,
   dropIndex,
-  type ExistingIndex,
+  findFullIndex,
+  type IndexDetails,
   type IndexPlan,
   planIndexes
 } from "../domain/postgres/tableIndexes.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
-import { PgPool, type RunStatement } from "../services/PgPool.ts"
-import { type IndexEvent, TableIndexes, type WantedIndexes } from "../services/TableIndexes.ts"
+import { indexRowTooLarge, PgPool, type RunStatement } from "../services/PgPool.ts"
+import { type FullIndex, type IndexEvent, TableIndexes, type WantedIndexes } from "../services/TableIndexes.ts"
 
 const EXISTING = `
   SELECT c.relname AS name, i.indisvalid AND i.indisready AS "isValid",
     m.amname = 'btree' AND i.indpred IS NULL AND i.indexprs IS NULL AS "isPlain", ARRAY(
       SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-      WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS columns
+      WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS columns,
+    i.indisprimary AS "isPrimaryKey", EXISTS (
+      SELECT FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid
+      WHERE a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) AND a.attlen = -1
+        AND (a.atttypmod = -1 OR ty.typcategory = 'A')) AS "isUnbounded"
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
     JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
   WHERE n.nspname = $1 AND t.relname = $2 ORDER BY c.relname`
@@ -33,8 +38,10 @@ const make = Effect.gen(function*() {
   const pool = yield* PgPool
   const checkpoints = yield* Checkpoints
 
+  const existingOn = (run: RunStatement, table: string) => run<IndexDetails>(EXISTING, [schema, table])
+
   const planOn = (run: RunStatement, table: string, wanted: WantedIndexes): Effect.Effect<IndexPlan, IndexFailure> =>
-    Effect.map(run<ExistingIndex>(EXISTING, [schema, table]), (existing) => planIndexes(table, wanted, existing))
+    Effect.map(existingOn(run, table), (existing) => planIndexes(table, wanted, existing))
 
   const plan = Effect.fn("TableIndexes.plan")((table: string, wanted: WantedIndexes) =>
     planOn((statement, params = []) => pool.sql.unsafe(statement, [...params]), table, wanted)
@@ -50,18 +57,44 @@ const make = Effect.gen(function*() {
           const { broken, missing } = yield* planOn(run, table, wanted)
           for (const name of broken) {
             yield* run(dropIndex({ schema, table }, name))
-            yield* onEvent({ kind: "dropped broken", name })
+            yield* onEvent({ kind: "dropped broken", name, columns: [] })
           }
           for (const { columns, name } of missing) {
-            yield* onEvent({ kind: "building", name })
-            yield* run(createIndex({ schema, table }, name, columns))
-            yield* onEvent({ kind: "built", name })
+            yield* onEvent({ kind: "building", name, columns })
+            const isBuilt = yield* buildOn(run, table, name, columns)
+            yield* onEvent({ kind: isBuilt ? "built" : "left out", name, columns })
           }
           return true
         }))
   )
 
-  return TableIndexes.of({ plan, build })
+  /** False where rows have no room in it: what the build leaves behind goes, which others must wait for and nobody can use. */
+  const buildOn = Effect.fnUntraced(function*(
+    run: RunStatement,
+    table: string,
+    name: string,
+    columns: ReadonlyArray<string>
+  ) {
+    return yield* Effect.as(run(createIndex({ schema, table }, name, columns)), true).pipe(
+      Effect.catchIf(
+        (error) => indexRowTooLarge(error) !== undefined,
+        () => Effect.as(run(dropIndex({ schema, table }, name)), false)
+      )
+    )
+  })
+
+  const dropFull = Effect.fn("TableIndexes.dropFull")((table: string, name: string | undefined) =>
+    pool.withDedicatedConnection(checkpoints.activity(table), (run) =>
+      Effect.gen(function*() {
+        const found = findFullIndex(table, yield* existingOn(run, table), name)
+        if (found === undefined) return Option.none<FullIndex>()
+        const { index, isOurs } = found
+        if (isOurs) yield* run(dropIndex({ schema, table }, index.name))
+        return Option.some<FullIndex>({ ...index, isDropped: isOurs })
+      }))
+  )
+
+  return TableIndexes.of({ plan, build, dropFull })
 })
 
 type IndexFailure = Effect.Error<ReturnType<RunStatement>>

@@ -1,5 +1,6 @@
 import { Clock, Effect, Ref, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
+import { indexName } from "../domain/postgres/tableIndexes.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { type IndexEvent, TableIndexes } from "../services/TableIndexes.ts"
 import * as log from "./logLines.ts"
@@ -12,25 +13,33 @@ const patience = backoff("1 second", "60 seconds")
 /**
  * Gives a table its indexes once it has caught up: before, every row would pay for them, and their build for every row.
  *
- * It runs beside the sync and cannot disturb it: what fails here is said, and tried again where that may help.
+ * It runs beside the sync and cannot disturb it: what fails here is said, and tried again where that may help. Those in
+ * `leftOut`, by their names, are not built, and those that rows have no room in are added to it.
  */
 export const buildIndexes = Effect.fn("buildIndexes")(function*(
   { name, settings }: TableSpec,
-  caughtUp: Effect.Effect<void>
+  caughtUp: Effect.Effect<void>,
+  leftOut: Ref.Ref<ReadonlySet<string>>
 ) {
   const indexes = yield* TableIndexes
   yield* caughtUp
   const told = yield* Ref.make(false)
   const work = Effect.gen(function*() {
-    const { broken, missing, superfluous } = yield* indexes.plan(name, settings.indexes)
+    const without = yield* Ref.get(leftOut)
+    const wanted = settings.indexes.filter((columns) => !without.has(indexName(name, columns)))
+    const { broken, missing, superfluous } = yield* indexes.plan(name, wanted)
     if (!(yield* Ref.getAndSet(told, true))) {
       for (const index of superfluous) yield* Effect.logInfo(log.indexNotConfigured(name, index.name))
     }
     if (broken.length === 0 && missing.length === 0) return
     const began = yield* Clock.currentTimeMillis
-    const report = ({ kind, name: index }: IndexEvent) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.logInfo(log.indexEvent[kind](name, index, now - began)))
-    const built = indexes.build(name, settings.indexes, report)
+    const report = Effect.fnUntraced(function*(event: IndexEvent) {
+      const now = yield* Clock.currentTimeMillis
+      const isLeftOut = event.kind === "left out"
+      if (isLeftOut) yield* Ref.update(leftOut, (names) => new Set([...names, event.name]))
+      yield* (isLeftOut ? Effect.logWarning : Effect.logInfo)(log.indexEvent[event.kind](name, event, now - began))
+    })
+    const built = indexes.build(name, wanted, report)
     yield* Effect.repeat(built, { until: (done) => done, schedule: Schedule.spaced(BUSY) })
   })
   yield* work.pipe(

@@ -4,6 +4,7 @@
  * Functions of what they say, so that no call site words one a second time.
  */
 import type { BlockRange } from "../domain/chain/BlockRange.ts"
+import { columnList } from "../domain/postgres/tableDdl.ts"
 
 export const starting = "Starting ampsync with hot-reload support..."
 /** `v` is for a version; what names none says so. */
@@ -84,14 +85,42 @@ export const diverged = (table: string, reason: string) =>
 export const headUnreadable = (reason: string) =>
   `The lag of tables is not known, and they count as caught up once their streams are silent: ${reason}`
 export const crashed = (table: string, reason: string) => `Table '${table}' ended by a mistake of ampsync: ${reason}`
-export const indexEvent = {
-  building: (table: string, index: string, _elapsedMillis: number) =>
-    `Table '${table}' has caught up, building index ${index} in the background`,
-  built: (table: string, index: string, elapsedMillis: number) =>
-    `Table '${table}' has index ${index}, ${Math.round(elapsedMillis / 1000)} s after the first build began`,
-  "dropped broken": (table: string, index: string, _elapsedMillis: number) =>
-    `Table '${table}': dropped index ${index}, which an interrupted build had left behind`
+interface NamedIndex {
+  readonly name: string
+  readonly columns: ReadonlyArray<string>
 }
+export const indexEvent = {
+  building: (table: string, { name: index }: NamedIndex, _elapsedMillis: number) =>
+    `Table '${table}' has caught up, building index ${index} in the background`,
+  built: (table: string, { name: index }: NamedIndex, elapsedMillis: number) =>
+    `Table '${table}' has index ${index}, ${Math.round(elapsedMillis / 1000)} s after the first build began`,
+  "dropped broken": (table: string, { name: index }: NamedIndex, _elapsedMillis: number) =>
+    `Table '${table}': dropped index ${index}, which an interrupted build had left behind`,
+  "left out": (table: string, index: NamedIndex, _elapsedMillis: number) =>
+    `Table '${table}': index ${index.name} is left out: rows have values in ${
+      columnList(index.columns)
+    } that are too ` +
+    `large for it (${INDEX_ROOM}). ${FULL_INDEX_ADVICE}`
+}
+export const indexDropped = (table: string, { columns, name }: NamedIndex, blocks: string, isNamed: boolean) =>
+  `Table '${table}': dropped index ${name}: a row of ${blocks} has values in ${
+    columnList(columns)
+  } that are too large for ` +
+  `${isNamed ? "it" : "an index, which PostgreSQL does not name, and this one may be it"} (${INDEX_ROOM}). ` +
+  FULL_INDEX_ADVICE
+const INDEX_ROOM = "a b-tree holds 2704 bytes of a row"
+const FULL_INDEX_ADVICE =
+  "The table goes on without it. Remove it from \"indexes\" of the config, or name shorter columns; the next start tries once " +
+  "to build it again"
+export const fullIndexStays = (
+  { columns, isPrimaryKey, name }: NamedIndex & { readonly isPrimaryKey: boolean },
+  blocks: string
+) =>
+  `a row of ${blocks} has values that are too large for ` +
+  (isPrimaryKey
+    ? `its primary key ${columnList(columns)} (${INDEX_ROOM}); name shorter columns in "primaryKey" of the config`
+    : `index ${name} on ${columnList(columns)} (${INDEX_ROOM}), which is not one of the config; drop it, or index an ` +
+      "expression of a bounded length instead")
 export const indexFailed = (table: string, reason: string, again: boolean) =>
   `Table '${table}' is synced, but an index could not be built${again ? ", trying again" : ""}: ${reason}`
 export const indexNotConfigured = (table: string, index: string) =>

@@ -48,7 +48,10 @@ export const makeTableFibers = Effect.gen(function*() {
       fibers,
       table.name,
       // The indexes are a child of the table's fiber: they end with it, and nothing that befalls them reaches it.
-      Effect.andThen(Effect.forkChild(buildIndexes(table, Deferred.await(session.caughtUp))), superviseTable(session))
+      Effect.andThen(
+        Effect.forkChild(buildIndexes(table, Deferred.await(session.caughtUp), session.leftOutIndexes)),
+        superviseTable(session)
+      )
         .pipe(
           Effect.catchCause((cause) => Effect.andThen(Ref.set(session.isParked, true), reportCrash(table.name, cause)))
         )

@@ -60,6 +60,20 @@ export interface PgPipeline {
   readonly isGuardFailure: (error: SqlError.SqlError) => boolean
 }
 
+/** The cause of a `SqlError` where a b-tree index has no room for what a row brings. */
+export class IndexRowTooLarge {
+  readonly sqlState = "54000"
+  /** The index, as far as PostgreSQL names it: it does not for more than 8 kB. */
+  readonly index: string | undefined
+  constructor(index: string | undefined) {
+    this.index = index
+  }
+}
+
+/** What `error` says of an index without room for a row; undefined where it is about something else. */
+export const indexRowTooLarge = (error: SqlError.SqlError): IndexRowTooLarge | undefined =>
+  error.reason.cause instanceof IndexRowTooLarge ? error.reason.cause : undefined
+
 export class PgPool extends Context.Service<PgPool, {
   /** Statements run on the connection of the transaction they are in, or on any. `bigint` columns arrive as text. */
   readonly sql: SqlClient.SqlClient

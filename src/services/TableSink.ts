@@ -60,7 +60,21 @@ export class TableChanged extends Schema.TaggedError<TableChanged>()("TableChang
   }
 }
 
-export type WriteError = SqlError.SqlError | Fenced | TableChanged | TableRefused
+/** A row has no room in an index of its table. */
+export class RowTooLargeForIndex extends Schema.TaggedError<RowTooLargeForIndex>()("RowTooLargeForIndex", {
+  table: Schema.String,
+  /** As far as PostgreSQL names it. */
+  index: Schema.UndefinedOr(Schema.String),
+  /** Such as `blocks 5 to 6`. */
+  blocks: Schema.String
+}) {
+  override get message() {
+    const index = this.index === undefined ? "one of the indexes of the table" : `index "${this.index}"`
+    return `a row of ${this.blocks} is too large for ${index}`
+  }
+}
+
+export type WriteError = SqlError.SqlError | Fenced | RowTooLargeForIndex | TableChanged | TableRefused
 
 /**
  * Transactions of one table on one connection, one after the other. Each begins with a fence and ends with the checkpoint, so

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Option } from "effect"
+import { randomBytes } from "node:crypto"
 import { Client } from "pg"
 import { inject } from "vitest"
 import { indexName } from "../../src/domain/postgres/tableIndexes.ts"
@@ -7,7 +8,7 @@ import type { IndexEvent } from "../../src/services/TableIndexes.ts"
 import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import type { TestDatabase } from "../support/postgres.ts"
-import { BLOCK, commitRows, field, readyBench, requestOf } from "./table-sink/bench.ts"
+import { BLOCK, commitRows, field, readyBench, requestOf, UTF8 } from "./table-sink/bench.ts"
 
 const fields = [BLOCK, field("note"), field("Other \"one\"")]
 
@@ -162,5 +163,68 @@ describe("indexes of a table", () => {
       yield* Effect.promise(() => old.query("ROLLBACK"))
       yield* prepareTable(sink, wider)
       assert.isTrue(yield* build(["note"]))
+    }))
+
+  /** Random, so that it is not compressed: PostgreSQL names the index for up to 8 kB, and none beyond. */
+  const wide = (bytes: number) => randomBytes(bytes / 2).toString("hex")
+  const widths = [["3 kB", 6_000], ["12 kB", 24_000]] as const
+
+  it.live.each(widths)(
+    "that rows have no room in, of %s, are left out with nothing left behind, and the others built",
+    ([
+      ,
+      bytes
+    ]) =>
+      Effect.gen(function*() {
+        const { build, database, events, indexes, sink } = yield* withTable()
+        yield* commitRows(yield* prepareTable(sink, requestOf("t", fields)), fields, [[2n, wide(bytes), "b"]])
+        const wanted = [["note"], ["Other \"one\""]]
+        const [left, built] = wanted.map((columns) => indexName("t", columns))
+        assert.isTrue(yield* build(...wanted))
+        assert.deepStrictEqual(events, [`building ${left}`, `left out ${left}`, `building ${built}`, `built ${built}`])
+        assert.deepStrictEqual(yield* indexesOf(database), [[built, true, "btree (\"Other \"\"one\"\"\")"]])
+        assert.lengthOf((yield* indexes.plan("t", wanted)).missing, 1)
+      })
+  )
+
+  it.live.each(widths)(
+    "that have no room for a row, of %s, are dropped, and that row is committed",
+    ([, bytes]) =>
+      Effect.gen(function*() {
+        const { build, database, indexes, sink } = yield* withTable()
+        yield* build(["note"], ["_row_index"])
+        const commit = Effect.gen(function*() {
+          const writer = yield* prepareTable(sink, requestOf("t", fields))
+          yield* commitRows(writer, fields, [[2n, wide(bytes), "b"], [3n, "c", "d"]])
+        })
+        const error = yield* Effect.flip(commit)
+        if (error._tag !== "RowTooLargeForIndex") return assert.fail(error.message)
+        assert.include(error.message, "blocks 2 to 3")
+        const dropped = Option.getOrThrow(yield* indexes.dropFull("t", error.index))
+        assert.deepInclude(dropped, { name: indexName("t", ["note"]), columns: ["note"], isDropped: true })
+        yield* commit
+        assert.deepStrictEqual((yield* indexesOf(database)).map(([name]) => name), [indexName("t", ["_row_index"])])
+        assert.isTrue(Option.isNone(yield* indexes.dropFull("t", error.index)))
+      })
+  )
+
+  it.live("that are somebody else's, or a key, are found and left alone", () =>
+    Effect.gen(function*() {
+      const { database, indexes, sink } = yield* withTable()
+      const find = (table: string, name?: string) => Effect.map(indexes.dropFull(table, name), Option.getOrThrow)
+      yield* database.query("CREATE INDEX by_hand ON t (note)")
+      for (const name of ["by_hand", undefined]) {
+        assert.deepInclude(yield* find("t", name), { name: "by_hand", isDropped: false, isPrimaryKey: false })
+      }
+      // The name of one of ours on something else is not one of ours.
+      yield* database.query(`ALTER INDEX by_hand RENAME TO ${indexName("t", ["_row_index"])}`)
+      assert.deepInclude(yield* find("t"), { isDropped: false })
+      yield* database.query(`DROP INDEX ${indexName("t", ["_row_index"])}`)
+      yield* database.query(`CREATE INDEX ${indexName("t", ["note"])} ON t USING hash (note)`)
+      assert.deepInclude(yield* find("t", indexName("t", ["note"])), { isDropped: false })
+      assert.lengthOf(yield* indexesOf(database), 1)
+      const keyed = requestOf("k", [BLOCK, field("note", UTF8, false)], { primaryKey: ["note"] })
+      yield* prepareTable(sink, keyed)
+      assert.deepInclude(yield* find("k"), { name: "k_pkey", columns: ["note"], isDropped: false, isPrimaryKey: true })
     }))
 })

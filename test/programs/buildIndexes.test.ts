@@ -1,14 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Result } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, Ref, Result } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
-import type { IndexPlan } from "../../src/domain/postgres/tableIndexes.ts"
+import { indexName, type IndexPlan } from "../../src/domain/postgres/tableIndexes.ts"
 import { noSettings } from "../../src/domain/TableSettings.ts"
 import { makeTableSpec } from "../../src/domain/TableSpec.ts"
 import { buildIndexes } from "../../src/programs/buildIndexes.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
 
 const table = Result.getOrThrow(makeTableSpec("t", "SELECT a FROM b.c", { ...noSettings, indexes: [["a"]] }))
+
+const A = indexName("t", ["a"])
 
 const fields = { operation: "CREATE", cause: "" }
 const lost = new SqlError.SqlError({ reason: new SqlError.ConnectionError({ ...fields, message: "it was lost" }) })
@@ -21,34 +23,39 @@ const missing: IndexPlan = {
 }
 
 /** Runs `buildIndexes` on builds that come out as `outcomes` say, and gives what it logged. */
-const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError>, plan = missing) =>
+const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError | "left out and lost">, plan = missing) =>
   Effect.gen(function*() {
     const lines: Array<string> = []
-    const builds: Array<boolean | SqlError.SqlError> = []
+    const builds: Array<typeof outcomes[number]> = []
     const indexes = TableIndexes.of({
-      plan: () => Effect.succeed(plan),
+      plan: (_, wanted) => Effect.succeed(wanted.length === 0 ? { ...plan, missing: [] } : plan),
       build: (_, wanted, onEvent) =>
         Effect.gen(function*() {
           assert.deepStrictEqual(wanted, [["a"]])
           const outcome = outcomes[builds.length] ?? true
           builds.push(outcome)
+          if (outcome === "left out and lost") {
+            yield* onEvent({ kind: "left out", name: A, columns: ["a"] })
+            return yield* lost
+          }
           if (typeof outcome !== "boolean") return yield* outcome
-          if (outcome) yield* onEvent({ kind: "built", name: "t_a" })
+          if (outcome) yield* onEvent({ kind: "built", name: "t_a", columns: ["a"] })
           return outcome
-        })
+        }),
+      dropFull: () => Effect.succeedNone
     })
     const logger = Logger.make(({ message }) => void lines.push(String(message)))
     const layer = Layer.mergeAll(Layer.succeed(TableIndexes, indexes), Logger.layer([logger]))
-    return { builds, lines, layer }
+    return { builds, lines, layer, leftOut: yield* Ref.make<ReadonlySet<string>>(new Set()) }
   })
 
 describe("the indexes of a table", () => {
   it.effect("wait until it has caught up", () =>
     Effect.gen(function*() {
-      const { builds, layer, lines } = yield* bench([])
+      const { builds, layer, leftOut, lines } = yield* bench([])
       yield* Effect.gen(function*() {
         const caughtUp = yield* Deferred.make<void>()
-        const fiber = yield* Effect.forkChild(buildIndexes(table, Deferred.await(caughtUp)))
+        const fiber = yield* Effect.forkChild(buildIndexes(table, Deferred.await(caughtUp), leftOut))
         yield* TestClock.adjust("1 hour")
         assert.lengthOf(builds, 0)
         yield* Deferred.succeed(caughtUp, undefined)
@@ -60,9 +67,9 @@ describe("the indexes of a table", () => {
 
   it.effect("are tried again where that may help, and one that is wanted no longer is mentioned once", () =>
     Effect.gen(function*() {
-      const { builds, layer, lines } = yield* bench([lost, lost, true])
+      const { builds, layer, leftOut, lines } = yield* bench([lost, lost, true])
       yield* Effect.gen(function*() {
-        const fiber = yield* Effect.forkChild(buildIndexes(table, Effect.void))
+        const fiber = yield* Effect.forkChild(buildIndexes(table, Effect.void, leftOut))
         yield* TestClock.adjust("10 minutes")
         yield* Fiber.join(fiber)
         assert.lengthOf(builds, 3)
@@ -73,9 +80,9 @@ describe("the indexes of a table", () => {
 
   it.effect("that cannot be built are said and given up, and the table goes on", () =>
     Effect.gen(function*() {
-      const { builds, layer, lines } = yield* bench([wrong])
+      const { builds, layer, leftOut, lines } = yield* bench([wrong])
       yield* Effect.gen(function*() {
-        yield* buildIndexes(table, Effect.void)
+        yield* buildIndexes(table, Effect.void, leftOut)
         assert.lengthOf(builds, 1)
         assert.include(lines.join("\n"), "Table 't' is synced, but an index could not be built: it is wrong")
       }).pipe(Effect.provide(layer))
@@ -83,9 +90,9 @@ describe("the indexes of a table", () => {
 
   it.effect("that somebody else builds are waited for", () =>
     Effect.gen(function*() {
-      const { builds, layer } = yield* bench([false, false, true])
+      const { builds, layer, leftOut } = yield* bench([false, false, true])
       yield* Effect.gen(function*() {
-        const fiber = yield* Effect.forkChild(buildIndexes(table, Effect.void))
+        const fiber = yield* Effect.forkChild(buildIndexes(table, Effect.void, leftOut))
         yield* TestClock.adjust("5 seconds")
         assert.lengthOf(builds, 1)
         yield* TestClock.adjust("20 seconds")
@@ -96,8 +103,24 @@ describe("the indexes of a table", () => {
 
   it.effect("need no connection where all are there", () =>
     Effect.gen(function*() {
-      const { builds, layer } = yield* bench([], { ...missing, missing: [], superfluous: [] })
-      yield* buildIndexes(table, Effect.void).pipe(Effect.provide(layer))
+      const { builds, layer, leftOut } = yield* bench([], { ...missing, missing: [], superfluous: [] })
+      yield* buildIndexes(table, Effect.void, leftOut).pipe(Effect.provide(layer))
       assert.lengthOf(builds, 0)
+    }))
+
+  it.effect("that rows have no room in are reported with their columns, and not tried again in this run", () =>
+    Effect.gen(function*() {
+      const { builds, layer, leftOut, lines } = yield* bench(["left out and lost"])
+      yield* Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(buildIndexes(table, Effect.void, leftOut))
+        yield* TestClock.adjust("10 minutes")
+        yield* Fiber.join(fiber)
+        assert.lengthOf(builds, 1)
+        const told = lines.filter((line) => line.includes(`index ${A} is left out`))
+        assert.lengthOf(told, 1)
+        assert.include(told[0], "(\"a\")")
+        yield* buildIndexes(table, Effect.void, leftOut)
+        assert.lengthOf(builds, 1)
+      }).pipe(Effect.provide(layer))
     }))
 })

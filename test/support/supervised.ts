@@ -13,6 +13,7 @@ import type { DatasetInfo } from "../../src/services/AdminApi.ts"
 import type { Fenced, TableHeld, TableRefused, WriterLease } from "../../src/services/Checkpoints.ts"
 import type { FlightError, StreamRequest } from "../../src/services/FlightClient.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
+import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
 import { checkpoints, leaseOf } from "../doubles/Checkpoints.ts"
 import { flightClient, type Messages } from "../doubles/FlightClient.ts"
@@ -91,6 +92,7 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
       awaitUnlocked: () => Effect.andThen(count("unlocked"), script.awaitUnlocked ?? Effect.void)
     }),
     checkpoints({ release: () => count("released") }),
+    Layer.mock(TableIndexes, {}),
     statusLayer,
     testSettings(nowhere, script.settings),
     Logger.layer([Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))])

@@ -15,6 +15,13 @@ export interface ExistingIndex {
   readonly isPlain: boolean
 }
 
+/** What else the catalog has of an index. */
+export interface IndexDetails extends ExistingIndex {
+  readonly isPrimaryKey: boolean
+  /** One of its columns may hold values of any length. */
+  readonly isUnbounded: boolean
+}
+
 export interface IndexPlan {
   /** Indexes of ours that an interrupted build left behind: they cost as much as others and serve nobody. */
   readonly broken: ReadonlyArray<string>
@@ -44,20 +51,36 @@ const cut = (text: string, bytes: number): string => {
   return kept
 }
 
+const isOurs = (table: string, { columns, name }: ExistingIndex): boolean => name === indexName(table, columns)
+
+/**
+ * The index that has no room for a row, and whether it is one of ours, by its name and its definition. Where PostgreSQL names
+ * none, one that may be it, ours before others.
+ */
+export const findFullIndex = (
+  table: string,
+  existing: ReadonlyArray<IndexDetails>,
+  name: string | undefined
+): { readonly index: IndexDetails; readonly isOurs: boolean } | undefined => {
+  const found = existing
+    .filter((index) => name === undefined ? index.isPlain && index.isUnbounded : index.name === name)
+    .map((index) => ({ index, isOurs: index.isPlain && !index.isPrimaryKey && isOurs(table, index) }))
+  return found.find(({ isOurs }) => isOurs) ?? found[0]
+}
+
 export const planIndexes = (
   table: string,
   wanted: ReadonlyArray<ReadonlyArray<string>>,
   existing: ReadonlyArray<ExistingIndex>
 ): IndexPlan => {
-  const isOurs = ({ columns, name }: ExistingIndex) => name === indexName(table, columns)
   const isWanted = ({ columns }: ExistingIndex) => wanted.some((index) => sameColumns(index, columns))
   const isThere = (columns: ReadonlyArray<string>) =>
     existing.some((index) => index.isValid && index.isPlain && sameColumns(index.columns, columns))
   const names = new Map(wanted.map((columns) => [indexName(table, columns), columns]))
   return {
-    broken: existing.filter((index) => !index.isValid && isOurs(index)).map(({ name }) => name),
+    broken: existing.filter((index) => !index.isValid && isOurs(table, index)).map(({ name }) => name),
     missing: [...names].filter(([, columns]) => !isThere(columns)).map(([name, columns]) => ({ name, columns })),
-    superfluous: existing.filter((index) => index.isValid && isOurs(index) && !isWanted(index))
+    superfluous: existing.filter((index) => index.isValid && isOurs(table, index) && !isWanted(index))
   }
 }
 

@@ -1,4 +1,5 @@
 import { SqlError } from "effect/sql"
+import { IndexRowTooLarge } from "../../services/PgPool.ts"
 
 /**
  * Turns what the driver throws into a `SqlError`: the one place that decides whether a retry may help.
@@ -31,6 +32,9 @@ interface Fields {
   readonly severity: string
   readonly text: string
   readonly objects: string
+  readonly constraint: string
+  /** The function of the server's source that raised it: unlike the text, it is never translated. */
+  readonly routine: string
   /** The function of the user's that raised it, where the server says so. */
   readonly raisedBy: string
   /** A function of the user's, or a statement it made up, chose the words. */
@@ -52,6 +56,8 @@ const fieldsOf = (cause: unknown): Fields => {
     severity: text("severity"),
     text: text("message") || String(cause),
     objects: objects.join(", "),
+    constraint: text("constraint"),
+    routine: text("routine"),
     raisedBy: RAISED_BY.exec(where)?.[1] ?? "",
     isForeign: FOREIGN.test(where)
   }
@@ -125,6 +131,9 @@ const conditions: Record<string, string> = {
   "P0001": "a function of the database raised an exception"
 }
 
+/** Where a row is found too large for an index. Source: PostgreSQL, nbtutils.c, `_bt_check_third_page`; indextuple.c, `index_form_tuple`. */
+const BTREE_ROUTINES = /^(?:_bt_check_third_page|index_form_tuple(?:_context)?)$/
+
 const reasonOf = (error: Fields, message: string, operation: string): SqlError.SqlErrorReason => {
   const cause = error.isServerError ? `SQLSTATE ${error.code}` : error.code || error.text
   const fields = { message, operation, cause }
@@ -146,6 +155,9 @@ const reasonOf = (error: Fields, message: string, operation: string): SqlError.S
   if (code === "42501") return new SqlError.AuthorizationError(fields)
   if (code.startsWith("42")) return new SqlError.SqlSyntaxError(fields)
   if (code === "23505") return new SqlError.UniqueViolation({ ...fields, constraint: error.objects })
+  if (code === "54000" && BTREE_ROUTINES.test(error.routine)) {
+    return new SqlError.UnknownError({ ...fields, cause: new IndexRowTooLarge(error.constraint || undefined) })
+  }
   if (code.startsWith("23")) return new SqlError.ConstraintError(fields)
   return new SqlError.UnknownError(fields)
 }

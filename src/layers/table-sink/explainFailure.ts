@@ -3,7 +3,8 @@ import { SqlError } from "effect/sql"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { columnList, RANGE_END, type TableDefinition } from "../../domain/postgres/tableDdl.ts"
 import { TableRefused } from "../../services/Checkpoints.ts"
-import { TableChanged, type WriteError } from "../../services/TableSink.ts"
+import { indexRowTooLarge } from "../../services/PgPool.ts"
+import { RowTooLargeForIndex, TableChanged, type WriteError } from "../../services/TableSink.ts"
 
 export const explainFailure = (definition: TableDefinition) => (error: WriteError, chunk: Chunk): WriteError =>
   error._tag === "SqlError"
@@ -36,9 +37,14 @@ const duplicateKey = (
 }
 
 /** PostgreSQL knows the column or the constraint, and only we know the blocks. */
-const rejectedRow = (definition: TableDefinition, chunk: Chunk, error: SqlError.SqlError): SqlError.SqlError => {
+const rejectedRow = (definition: TableDefinition, chunk: Chunk, error: SqlError.SqlError): WriteError => {
   const { reason } = error
   if (chunk.firstBlock === undefined) return error
+  const tooLarge = indexRowTooLarge(error)
+  if (tooLarge !== undefined) {
+    const { table } = definition
+    return new RowTooLargeForIndex({ table, index: tooLarge.index, blocks: blocksOf(definition, chunk) })
+  }
   const { cause, operation } = reason
   const fields = { cause, operation, message: `${blocksOf(definition, chunk)}: ${error.message}` }
   switch (reason._tag) {

@@ -1,11 +1,12 @@
 /** One fiber per table: attempt after attempt, for as long as the config names the table. */
-import { Duration, Effect, Ref, Schedule } from "effect"
+import { Duration, Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import { MAX_FAILED_ATTEMPTS } from "../../domain/TablePhase.ts"
-import { Checkpoints } from "../../services/Checkpoints.ts"
+import { Checkpoints, TableRefused } from "../../services/Checkpoints.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
-import { TableSink } from "../../services/TableSink.ts"
+import { TableIndexes } from "../../services/TableIndexes.ts"
+import { type RowTooLargeForIndex, TableSink } from "../../services/TableSink.ts"
 import * as log from "../logLines.ts"
 import type { ReconnectFrom } from "./Outcome.ts"
 import type { TableSession } from "./syncTable.ts"
@@ -116,13 +117,27 @@ const endInFailure = Effect.fnUntraced(function*(
   progressed: boolean
 ) {
   if (isViolation(error)) yield* Ref.update(failures, (_) => ({ ..._, violations: _.violations + 1 }))
-  if (isLocked(error)) yield* waitForLock(session, failures, error)
+  if (error._tag === "RowTooLargeForIndex") yield* dropFullIndex(session, error)
+  else if (isLocked(error)) yield* waitForLock(session, failures, error)
   else if (!progressed || !mayHeal(error, 0)) return yield* Effect.fail(error)
   else {
     // Progress was made: the schedule of delays begins again with the next attempt.
     yield* reportFailure(session, failures, error, RECONNECT_DELAY)
     yield* Effect.sleep(RECONNECT_DELAY)
   }
+})
+
+/** An index that the config asks for must not cost rows: the table goes on without it. Any other is its owner's business. */
+const dropFullIndex = Effect.fnUntraced(function*(
+  { leftOutIndexes, table: { name } }: TableSession,
+  error: RowTooLargeForIndex
+) {
+  const indexes = yield* TableIndexes
+  const found = Option.getOrUndefined(yield* indexes.dropFull(name, error.index))
+  if (found === undefined) return yield* new TableRefused({ table: name, reason: error.message })
+  if (!found.isDropped) return yield* new TableRefused({ table: name, reason: log.fullIndexStays(found, error.blocks) })
+  yield* Ref.update(leftOutIndexes, (names) => new Set([...names, found.name]))
+  yield* Effect.logWarning(log.indexDropped(name, found, error.blocks, error.index !== undefined))
 })
 
 const isLocked = (error: TableFailure | NoProgress): boolean =>

@@ -57,6 +57,8 @@ export interface TableSession {
   readonly achieved: Ref.Ref<Achieved>
   /** Done once the table has caught up for the first time. */
   readonly caughtUp: Deferred.Deferred<void>
+  /** Names of indexes of the config that rows have no room in: no more in this run. */
+  readonly leftOutIndexes: Ref.Ref<ReadonlySet<string>>
   /** Only a change of the config, or a new start, tries it again. */
   readonly isParked: Ref.Ref<boolean>
 }
@@ -76,6 +78,7 @@ export const makeTableSession = Effect.fnUntraced(function*(
     progress: yield* Ref.make<Progress>({ watermark: undefined, highestRow: undefined }),
     achieved: yield* Ref.make<Achieved>({ progress: false, atTip: false }),
     caughtUp: yield* Deferred.make<void>(),
+    leftOutIndexes: yield* Ref.make<ReadonlySet<string>>(new Set()),
     isParked: yield* Ref.make(false)
   }
 })
