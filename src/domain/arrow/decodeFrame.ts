@@ -2,6 +2,7 @@ import type * as Result from "effect/Result"
 import type { FlightData } from "../flight/FlightData.ts"
 import type { ArrowField, ArrowSchema } from "./ArrowSchema.ts"
 import type { ColumnBatch } from "./ColumnBatch.ts"
+import { describeSchemaChange } from "./describeSchemaChange.ts"
 import { dictionaryFields, shapeOf } from "./dictionaryFields.ts"
 import { attempt, type MalformedArrow, refuse } from "./MalformedArrow.ts"
 import { type Decompress, type Dictionaries, readColumns } from "./readColumns.ts"
@@ -52,7 +53,8 @@ export const decodeFrame = (
 
 const learnSchema = (state: DecoderState, schema: ArrowSchema): DecoderState => {
   if (state.schema === undefined) return { ...state, schema, dictionaryFields: dictionaryFields(schema) }
-  return shapeOf(state.schema) === shapeOf(schema) ? state : refuse("the schema changed in the middle of the stream")
+  if (shapeOf(state.schema) === shapeOf(schema)) return state
+  return refuse(`the schema changed in the middle of the stream: ${describeSchemaChange(state.schema, schema)}`)
 }
 
 /** A dictionary replaces the one of the same id, or, as a delta, continues it. Batches that came before keep the old one. */

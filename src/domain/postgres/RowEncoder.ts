@@ -1,5 +1,6 @@
 import * as Result from "effect/Result"
 import type { Column, ColumnBatch } from "../arrow/ColumnBatch.ts"
+import { describeSchemaChange } from "../arrow/describeSchemaChange.ts"
 import { sameField } from "../arrow/sameField.ts"
 import type { CopyPlan } from "./encodeCopy.ts"
 import { EncodeError } from "./EncodeError.ts"
@@ -60,6 +61,7 @@ export const makeRowEncoderWith = (plan: CopyPlan, tuplePlan: TuplePlan | undefi
     const { columns } = plan
     const other = columns.findIndex((column, index) => !sameField(column.arrow, batch.schema.fields[index]))
     if (other >= 0 || batch.columns.length !== columns.length) {
+      const change = describeSchemaChange({ fields: columns.map(({ arrow }) => arrow) }, batch.schema)
       return Result.fail(
         new EncodeError({
           kind: "schema",
@@ -67,7 +69,7 @@ export const makeRowEncoderWith = (plan: CopyPlan, tuplePlan: TuplePlan | undefi
           row: 0,
           position: undefined,
           range: undefined,
-          reason: "the stream's schema is not the one the table was prepared for"
+          reason: `the stream's schema is not the one the table was prepared for: ${change}`
         })
       )
     }

@@ -57,10 +57,21 @@ describe("malformed Arrow data", () => {
     assert.strictEqual(reasonOf(framesOf(words).slice(1)), "a batch arrived before the schema")
   })
 
-  it("refuses a schema that changes in the middle of the stream and accepts the same one again", () => {
+  it("refuses a schema that changes in the middle of the stream, names both types, and accepts the same one again", () => {
     const [schema, ...rest] = framesOf(words)
     assert.isTrue(Result.isSuccess(decodeFrames([schema!, schema!, ...rest])))
-    assert.strictEqual(reasonOf([schema!, framesOf(other)[0]!]), "the schema changed in the middle of the stream")
+    const day = new Table({ word: vectorFromArray([new Date(0)], new DateDay()) })
+    for (
+      const [changed, words] of [
+        [day, "column \"word\" was Dictionary<Int32, Utf8> and is Date32"],
+        [other, "column \"word\" (Dictionary<Int32, Utf8>) is now \"day\" (Date32)"]
+      ] as const
+    ) {
+      assert.strictEqual(
+        reasonOf([schema!, framesOf(changed)[0]!]),
+        `the schema changed in the middle of the stream: ${words}`
+      )
+    }
   })
 
   it("refuses a batch of another schema", () => {

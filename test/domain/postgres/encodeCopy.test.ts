@@ -308,18 +308,23 @@ describe("values PostgreSQL cannot hold", () => {
     }
   })
 
-  it("refuses a batch whose columns are not those of the plan", () => {
+  it("refuses a batch whose columns are not those of the plan, and names what differs", () => {
     const planned = batchOf([blocks([5n]), columnOf(field("c", utf8), ["x"])])
     const input = { from: 0, to: 1, range: { start: 0n, end: 9n }, cursor: undefined }
+    const binary = field("c", { kind: "binary", offsets: 32 })
     const others = [
-      batchOf([blocks([5n]), columnOf(field("c", { kind: "binary", offsets: 32 }), ["x"])]),
-      batchOf([blocks([5n]), columnOf(field("d", utf8), ["x"])]),
-      batchOf([blocks([5n])]),
-      batchOf([blocks([5n]), columnOf(field("c", utf8), ["x"]), columnOf(field("e", utf8), ["x"])])
-    ]
-    for (const batch of others) {
+      [batchOf([blocks([5n]), columnOf(binary, ["x"])]), "column \"c\" was Utf8 and is Binary"],
+      [batchOf([blocks([5n]), columnOf(field("d", utf8), ["x"])]), "column \"c\" (Utf8) is now \"d\" (Utf8)"],
+      [batchOf([blocks([5n])]), "column \"c\" (Utf8) is gone"],
+      [
+        batchOf([blocks([5n]), columnOf(field("c", utf8), ["x"]), columnOf(field("e", utf8), ["x"])]),
+        "column \"e\" (Utf8) is new"
+      ]
+    ] as const
+    for (const [batch, words] of others) {
       const error = errorOf(encodeAll(planOf(planned, "column"), { ...input, batch }))
       assert.strictEqual(error.kind, "schema")
+      assert.isTrue(error.reason.endsWith(words), error.reason)
     }
   })
 
