@@ -1,7 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { datasetAt, failing, ok, refused, type Reply, serverOf, text } from "./admin-api/server.ts"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { AdminApi } from "../../src/services/AdminApi.ts"
+import { startSimulator } from "../../src/simulator/Simulator.ts"
+import { temporaryDirectory } from "../support/world.ts"
+import { apiAt, datasetAt, failing, ok, reference, refused, type Reply, serverOf, text } from "./admin-api/server.ts"
 
 describe("failures of the Admin API", () => {
   it.live("are retryable where the next answer may be another one", () =>
@@ -44,6 +49,36 @@ describe("failures of the Admin API", () => {
       assert.include(error.message, "ECONNREFUSED")
       const server = yield* serverOf({}, { raw: (response) => response.destroy() })
       assert.strictEqual((yield* failing(datasetAt(server.url, "anvil"))).reason, "Unreachable")
+    }))
+
+  it.live("name AMP_ADMIN_API_ADDR where something else than an HTTP server answers", () =>
+    Effect.gen(function*() {
+      const { flightUrl } = yield* startSimulator({ dialect: "amp", blocks: 5 })
+      const error = yield* failing(datasetAt(flightUrl, "anvil"))
+      assert.deepStrictEqual([error.reason, error.retryable], ["Unreachable", true])
+      assert.include(error.detail, `no answer from ${flightUrl}, which AMP_ADMIN_API_ADDR names, over HTTP: `)
+    }))
+
+  it.live("of a token are retryable while it may be replaced in its file, and name its variable", () =>
+    Effect.gen(function*() {
+      const path = join(yield* temporaryDirectory, "token")
+      yield* Effect.promise(() => writeFile(path, "0ld\n"))
+      const { adminUrl, faults } = yield* startSimulator({ dialect: "amp", blocks: 5, token: "0ld" })
+      const ask = Effect.flatMap(AdminApi, (api) => api.dataset(reference("anvil"))).pipe(
+        Effect.provide(apiAt(adminUrl, undefined, path))
+      )
+      yield* ask
+      faults.token = "n3w"
+      const error = yield* failing(ask)
+      assert.deepStrictEqual([error.reason, error.retryable], ["Unauthorized", true])
+      assert.include(error.message, "check AMP_AUTH_TOKEN_FILE")
+      yield* Effect.promise(() => writeFile(path, "n3w\n"))
+      yield* ask
+      const wrong = yield* failing(datasetAt(adminUrl, "anvil", "0ld"))
+      const missing = yield* failing(datasetAt(adminUrl, "anvil"))
+      assert.include(wrong.message, "check AMP_AUTH_TOKEN (")
+      assert.include(missing.message, "set AMP_AUTH_TOKEN (")
+      assert.deepStrictEqual([wrong.retryable, missing.retryable], [false, false])
     }))
 
   it.live("I7 never hold the token", () =>

@@ -34,6 +34,7 @@ export const makeGet = (
   settings: Pick<AmpsyncSettings, "adminAddr" | "authToken">
 ): Get => {
   const base = settings.adminAddr.href.replace(/\/+$/, "")
+  const place = `${base}, which AMP_ADMIN_API_ADDR names,`
   const authorized = (request: HttpClientRequest.HttpClientRequest) =>
     settings.authToken === undefined ? Effect.succeed(request) : settings.authToken.read.pipe(
       Effect.map((token) => HttpClientRequest.bearerToken(request, Redacted.value(token))),
@@ -42,7 +43,7 @@ export const makeGet = (
   const answer = (request: HttpClientRequest.HttpClientRequest) =>
     client.execute(request).pipe(
       Effect.flatMap((response) => Effect.map(response.text, (text) => [response, text] as const)),
-      Effect.mapError((error) => unreachable(error, base))
+      Effect.mapError((error) => unreachable(error, place))
     )
   return (path) =>
     authorized(HttpClientRequest.get(base + path).pipe(HttpClientRequest.acceptJson)).pipe(
@@ -51,14 +52,16 @@ export const makeGet = (
       Effect.timeoutOrElse({
         duration: requestTimeout,
         orElse: () =>
-          Effect.fail(failure("Timeout", `no answer from ${base} within ${requestTimeout}`, { retryable: true }))
+          Effect.fail(failure("Timeout", `no answer from ${place} within ${requestTimeout}`, { retryable: true }))
       }),
-      Effect.flatMap(([response, text]) => interpret(response, text, base + path))
+      Effect.flatMap(([response, text]) => interpret(response, text, base + path, settings.authToken))
     )
 }
 
-const unreachable = (error: HttpClientError.HttpClientError, base: string): Failure =>
-  failure("Unreachable", `no connection to ${base}: ${rootMessage(error)}`, { retryable: true })
+type Credential = AmpsyncSettings["authToken"]
+
+const unreachable = (error: HttpClientError.HttpClientError, place: string): Failure =>
+  failure("Unreachable", `no answer from ${place} over HTTP: ${rootMessage(error)}`, { retryable: true })
 
 /** `fetch` says "fetch failed" and hides the reason two causes deep. */
 const rootMessage = (error: unknown, depth = 0): string => {
@@ -71,7 +74,8 @@ const rootMessage = (error: unknown, depth = 0): string => {
 const interpret = (
   response: HttpClientResponse.HttpClientResponse,
   text: string,
-  url: string
+  url: string,
+  credential: Credential
 ): Effect.Effect<unknown, Failure> => {
   const { status } = response
   const json = parse(text)
@@ -81,14 +85,23 @@ const interpret = (
       ? Effect.fail(failure("UnexpectedAnswer", `the answer of ${url} is not JSON`, { status, retryable: true }))
       : Effect.succeed(json.value)
   }
-  return Effect.fail(refused(status, errorDocument(json?.value), text, url))
+  return Effect.fail(refused(status, errorDocument(json?.value), text, url, credential))
 }
 
-const refused = (status: number, document: ErrorDocument | undefined, text: string, url: string): Failure => {
+const refused = (
+  status: number,
+  document: ErrorDocument | undefined,
+  text: string,
+  url: string,
+  credential: Credential
+): Failure => {
   const code = document?.error_code
   const detail = document?.error_message ?? (text.trim() === "" ? `${url} answered without a reason` : text.trim())
   if (status === 401 || status === 403) {
-    return failure("Unauthorized", `${detail}; check AMP_AUTH_TOKEN`, { status, code })
+    const hint = credential === undefined ? "set AMP_AUTH_TOKEN" : `check ${credential.variable}`
+    // A token in a file may be replaced; rights that a good token lacks are another matter.
+    const retryable = status === 401 && credential?.mayChange === true
+    return failure("Unauthorized", `${detail}; ${hint}`, { status, code, retryable })
   }
   if (status === 408 || status === 429 || status >= 500) {
     return failure("Unavailable", detail, { status, code, retryable: true })

@@ -62,13 +62,14 @@ export const serverOf = (routes: Routes, fallback: Reply = text(404, "")) =>
       )
   ).pipe(Effect.map(({ recorded }) => recorded))
 
-export const apiAt = (url: string, token?: string) =>
+export const apiAt = (url: string, token?: string, tokenFile?: string) =>
   layer.pipe(
     Layer.provide(layerFrom({
       DATASET_MANIFEST: "package.json",
       DATABASE_URL: "postgresql://me@h/db",
       AMP_ADMIN_API_ADDR: url,
-      AMP_AUTH_TOKEN: token === undefined ? undefined : Redacted.make(token)
+      AMP_AUTH_TOKEN: token === undefined ? undefined : Redacted.make(token),
+      AMP_AUTH_TOKEN_FILE: tokenFile
     })),
     Layer.provide(FetchHttpClient.layer)
   )
