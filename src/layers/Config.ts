@@ -188,6 +188,7 @@ const settingsFrom = Effect.fnUntraced(function*(
     integerBetween(1, 86_400),
     undefined
   )
+  const pingSeconds = reader.read("GRPC_PING_INTERVAL_SECS", integerBetween(0, 86_400), 60)
   const settings: Omit<AmpsyncSettings, "database" | "manifest"> = {
     versionPollInterval: pollSeconds === undefined ? undefined : Duration.seconds(pollSeconds),
     databaseSchema: reader.read("DATABASE_SCHEMA", schemaName, "public"),
@@ -195,6 +196,7 @@ const settingsFrom = Effect.fnUntraced(function*(
     adminAddr: reader.read("AMP_ADMIN_API_ADDR", httpAddress, new URL("http://localhost:1610")),
     authToken,
     grpcMaxDecodeBytes: readDecodeMebibytes(reader) * bytesPerMebibyte,
+    pingInterval: pingSeconds === 0 ? undefined : Duration.seconds(pingSeconds),
     maxConcurrentBatches: reader.read("MAX_CONCURRENT_BATCHES", integerBetween(1, 1000), 10),
     maxDbConnections: reader.read("MAX_DB_CONNECTIONS", integerBetween(2, 1000), 10),
     retentionBlocks: reader.read("RETENTION_BLOCKS", integerBetween(64, undefined), 128),

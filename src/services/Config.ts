@@ -50,6 +50,8 @@ export interface AmpsyncSettings {
   /** Sent as a bearer token to both addresses. */
   readonly authToken: Secret<Redacted.Redacted<string>> | undefined
   readonly grpcMaxDecodeBytes: number
+  /** How often a Flight connection with a call on it is pinged; never where absent. */
+  readonly pingInterval: Duration.Duration | undefined
   /** Chunks in flight over all tables. */
   readonly maxConcurrentBatches: number
   readonly maxDbConnections: number

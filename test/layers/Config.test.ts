@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Redacted } from "effect"
+import { Duration, Effect, Exit, Redacted } from "effect"
 import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
@@ -15,6 +15,7 @@ describe("AmpsyncConfig", () => {
       assert.strictEqual(config.databaseSchema, "public")
       assert.isUndefined(config.authToken)
       assert.strictEqual(config.grpcMaxDecodeBytes, 32 * 1024 * 1024)
+      assert.deepStrictEqual(config.pingInterval, Duration.minutes(1))
       assert.deepStrictEqual([config.maxConcurrentBatches, config.maxDbConnections, config.retentionBlocks], [
         10,
         10,
@@ -32,6 +33,7 @@ describe("AmpsyncConfig", () => {
         AMP_ADMIN_API_ADDR: "http://10.0.0.1:1610",
         AMP_AUTH_TOKEN: "t0ken",
         GRPC_MAX_DECODE_MB: "512",
+        GRPC_PING_INTERVAL_SECS: "0",
         MAX_CONCURRENT_BATCHES: " 3 ",
         MAX_DB_CONNECTIONS: "1000",
         RETENTION_BLOCKS: "64",
@@ -45,6 +47,7 @@ describe("AmpsyncConfig", () => {
       assert.strictEqual(config.adminAddr.host, "10.0.0.1:1610")
       assert.strictEqual(Redacted.value(yield* (config.authToken ?? assert.fail()).read), "t0ken")
       assert.strictEqual(config.grpcMaxDecodeBytes, 512 * 1024 * 1024)
+      assert.isUndefined(config.pingInterval)
       assert.deepStrictEqual([config.maxConcurrentBatches, config.maxDbConnections, config.retentionBlocks], [
         3,
         1000,

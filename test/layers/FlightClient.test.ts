@@ -1,37 +1,22 @@
 import { assert, describe, it } from "@effect/vitest"
 import { status } from "@grpc/grpc-js"
-import { Context, Effect, Fiber, Layer, Result, Schedule, Stream } from "effect"
+import { Effect, Fiber, Result, Schedule, Stream } from "effect"
 import { decodeSchema } from "../../src/domain/arrow/decodeSchema.ts"
-import type { Cursor } from "../../src/domain/chain/BlockRange.ts"
 import { parseStreamMetadata } from "../../src/domain/chain/StreamMetadata.ts"
 import type { FlightData } from "../../src/domain/flight/FlightData.ts"
-import { layer } from "../../src/layers/FlightClient.ts"
-import { FlightClient, type FlightError } from "../../src/services/FlightClient.ts"
+import type { FlightError } from "../../src/services/FlightClient.ts"
 import { type SimulatorOptions, startSimulator } from "../../src/simulator/Simulator.ts"
 import type { Dialect } from "../../src/simulator/tables.ts"
 import { eventually } from "../support/eventually.ts"
 import { startProxy } from "../support/proxy.ts"
-import { testSettings } from "../support/testSettings.ts"
-
-const nowhere = { url: "postgresql://u:p@127.0.0.1:1/d", schema: "s", query: () => Effect.die("no database") }
-
-const clientOf = (flightUrl: string, more: Parameters<typeof testSettings>[1] = {}) =>
-  Effect.map(
-    Layer.build(layer.pipe(Layer.provide(testSettings(nowhere, { AMP_FLIGHT_ADDR: flightUrl, ...more })))),
-    (services) => Context.get(services, FlightClient)
-  )
+import type { testSettings } from "../support/testSettings.ts"
+import { clientOf, open, SQL, STREAM } from "./flight-client/client.ts"
 
 const bench = (options: Partial<SimulatorOptions> = {}, more: Parameters<typeof testSettings>[1] = {}) =>
   Effect.gen(function*() {
     const simulator = yield* Effect.orDie(startSimulator({ dialect: "amp", seed: 3, blocks: 40, ...options }))
     return { simulator, client: yield* clientOf(simulator.flightUrl, more) }
   })
-
-const SQL = "SELECT * FROM anvil.logs"
-const STREAM = `${SQL} SETTINGS stream = true`
-
-const open = (client: FlightClient["Service"], sql = STREAM, cursor?: Cursor) =>
-  Stream.unwrap(Effect.map(client.open({ sql, cursor }), ({ messages }) => messages))
 
 const rangesOf = (messages: ReadonlyArray<FlightData>) =>
   messages.flatMap(({ appMetadata }) => Result.getOrThrow(parseStreamMetadata(appMetadata))?.ranges ?? [])

@@ -26,6 +26,7 @@ export const variables = [
   "GRPC_MAX_DECODE_MB",
   // The name the present upstream gives to the same setting.
   "AMPSYNC_GRPC_MAX_DECODE_MB",
+  "GRPC_PING_INTERVAL_SECS",
   "MAX_CONCURRENT_BATCHES",
   "MAX_DB_CONNECTIONS",
   "RETENTION_BLOCKS",

@@ -1,0 +1,79 @@
+/** One HTTP/2 connection of grpc-js, for one query. */
+import * as grpc from "@grpc/grpc-js"
+import { Duration } from "effect"
+import { isIP } from "node:net"
+import type { ConnectionOptions } from "node:tls"
+import { mayUseProxy, proxyVariable } from "./proxy.ts"
+
+export interface Connection {
+  readonly client: grpc.Client
+  /** None where undefined. */
+  readonly pingInterval: Duration.Duration | undefined
+  readonly openedAtMillis: number
+  /** Where it leads, as a message ends: `(at https://host, which AMP_FLIGHT_ADDR names)`. */
+  readonly place: string
+  /** Whether an HTTP proxy of the environment is in between. */
+  readonly isProxied: boolean
+}
+
+export interface ConnectionSettings {
+  readonly address: URL
+  readonly maxMessageBytes: number
+  readonly pingInterval: Duration.Duration | undefined
+}
+
+/** How long an answer to a ping may take; a shorter interval shortens it. */
+const PING_TIMEOUT = Duration.seconds(10)
+
+/** Connects with the first call. */
+export const connect = ({ address, maxMessageBytes, pingInterval }: ConnectionSettings): Connection => {
+  const secure = address.protocol === "https:"
+  const target = `${address.hostname}:${address.port || (secure ? "443" : "80")}`
+  const client = new grpc.Client(target, secure ? credentialsFor(address) : grpc.credentials.createInsecure(), {
+    "grpc.max_receive_message_length": maxMessageBytes,
+    // The default window of 64 KiB caps a stream at 64 KiB per round trip; larger ones than 1 MiB gain nothing on loopback.
+    "grpc-node.flow_control_window": 1024 * 1024,
+    // Between blocks the server sends nothing: only pings tell silence from a peer that is gone.
+    ...(pingInterval === undefined ? {} : {
+      "grpc.keepalive_time_ms": Duration.toMillis(pingInterval),
+      "grpc.keepalive_timeout_ms": Duration.toMillis(Duration.min(pingInterval, PING_TIMEOUT))
+    }),
+    // Our own schedule decides when to come back, so the channel must not wait longer than it.
+    "grpc.initial_reconnect_backoff_ms": 250,
+    "grpc.max_reconnect_backoff_ms": 5_000,
+    // Without it grpc-js would give all clients of the process one connection.
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.enable_http_proxy": mayUseProxy(address, process.env) ? 1 : 0
+  })
+  const connectsTo = client.getChannel().getTarget().replace(/^dns:/, "")
+  const isProxied = connectsTo !== target
+  const through = isProxied ? `, through the proxy ${connectsTo} of ${proxyVariable(process.env)}` : ""
+  return {
+    client,
+    pingInterval,
+    openedAtMillis: Date.now(),
+    place: `(at ${address.origin}, which AMP_FLIGHT_ADDR names${through})`,
+    isProxied
+  }
+}
+
+export const isReady = ({ client }: Connection): boolean =>
+  client.getChannel().getConnectivityState(false) === grpc.connectivityState.READY
+
+/**
+ * TLS as grpc-js does it, but for the name it would send with an IP address: none is allowed there (RFC 6066, section 3), and
+ * Node warns of it. The certificate is checked against the address all the same.
+ */
+const credentialsFor = ({ hostname }: URL): grpc.ChannelCredentials => {
+  const credentials = grpc.credentials.createSsl()
+  if (isIP(hostname.replace(/^\[(.*)\]$/, "$1")) === 0) return credentials
+  const connectorOf = credentials._createSecureConnector.bind(credentials)
+  credentials._createSecureConnector = (...channel) => {
+    const connector = connectorOf(...channel) as ReturnType<typeof connectorOf> & {
+      connectionOptions?: ConnectionOptions
+    }
+    if (connector.connectionOptions !== undefined) connector.connectionOptions.servername = ""
+    return connector
+  }
+  return credentials
+}

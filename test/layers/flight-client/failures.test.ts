@@ -1,0 +1,145 @@
+/** What goes wrong beneath a call: the words an operator reads, and whether the call is made again. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Stream } from "effect"
+import { gzipSync } from "node:zlib"
+import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
+import { startSimulator } from "../../../src/simulator/Simulator.ts"
+import { eventually } from "../../support/eventually.ts"
+import { clientOf, open, SQL } from "./client.ts"
+import { begin, end, framed, message, serveHttp2 } from "./http2Server.ts"
+
+const textsOf = (messages: ReadonlyArray<FlightData>) => messages.map((_) => Buffer.from(_.appMetadata).toString())
+
+describe("failures of Flight calls", () => {
+  it.live("I8 a compressed message that unpacks beyond the limit names GRPC_MAX_DECODE_MB, and is not asked for again", () =>
+    Effect.gen(function*() {
+      const url = yield* serveHttp2({
+        DoGet: (stream) => {
+          begin(stream, { "grpc-encoding": "gzip" })
+          stream.write(framed(gzipSync(Buffer.alloc(2 * 1024 * 1024)), true))
+        }
+      })
+      const error = yield* Effect.flip(Stream.runDrain(open(yield* clientOf(url, { GRPC_MAX_DECODE_MB: "1" }))))
+      assert.deepInclude(error, { status: "RESOURCE_EXHAUSTED", retryable: false })
+      assert.include(error.message, "GRPC_MAX_DECODE_MB")
+    }))
+
+  it.live("a status without a message is told as one without a reason", () =>
+    Effect.gen(function*() {
+      const url = yield* serveHttp2({ GetFlightInfo: end({ "grpc-status": "3" }) })
+      const error = yield* Effect.flip((yield* clientOf(url)).schema(SQL))
+      assert.strictEqual(error.message, "GetFlightInfo failed with INVALID_ARGUMENT: the server gave no reason")
+    }))
+
+  it.live("a web page in the place of a server is named as what it is, with AMP_FLIGHT_ADDR, and the call is made again", () =>
+    Effect.gen(function*() {
+      const simulator = yield* startSimulator({ dialect: "amp", blocks: 5 })
+      simulator.faults.showMaintenancePage()
+      const page = yield* serveHttp2({
+        DoGet: (stream) => {
+          stream.respond({ ":status": 200, "content-type": "text/html" })
+          stream.end("<!DOCTYPE html><html></html>")
+        }
+      })
+      const errors = [
+        yield* Effect.flip((yield* clientOf(simulator.flightUrl)).schema(SQL)),
+        yield* Effect.flip(Stream.runDrain(open(yield* clientOf(page))))
+      ]
+      assert.deepStrictEqual(errors.map(({ operation }) => operation), ["GetFlightInfo", "DoGet"])
+      for (const error of errors) {
+        assert.deepInclude(error, { status: "UNAVAILABLE", retryable: true })
+        assert.include(error.message, "text/html")
+        assert.include(error.message, "AMP_FLIGHT_ADDR")
+        assert.notInclude(error.message, "GRPC_MAX_DECODE_MB")
+      }
+    }))
+
+  it.live("a web page too short to be taken for a message is no end of a stream either", () =>
+    Effect.gen(function*() {
+      const url = yield* serveHttp2({
+        DoGet: (stream) => {
+          stream.respond({ ":status": 200, "content-type": "text/html" })
+          stream.end("busy")
+        }
+      })
+      const error = yield* Effect.flip(Stream.runDrain(open(yield* clientOf(url))))
+      assert.deepInclude(error, { status: "UNAVAILABLE", retryable: true })
+      assert.include(error.message, "text/html")
+    }))
+
+  it.live("a stream that a stopping server resets without a status has ended, with all messages that came before", () =>
+    Effect.gen(function*() {
+      const simulator = yield* startSimulator({ dialect: "amp", blocks: 5 })
+      const client = yield* clientOf(simulator.flightUrl)
+      let received = 0
+      const reading = yield* Effect.forkScoped(
+        Stream.runForEach(open(client), () => Effect.sync(() => received += 1))
+      )
+      yield* eventually(
+        "history is here",
+        Effect.sync(() => received > 0 && received === simulator.faults.messagesSent)
+      )
+      simulator.faults.resetStreams()
+      yield* Fiber.join(reading)
+    }))
+
+  it.live("an answer that a stopping server resets without a status is not taken for a whole one", () =>
+    Effect.gen(function*() {
+      const stopping = (stream: Parameters<typeof begin>[0]) => {
+        begin(stream)
+        stream.write(framed(message("part")), () => stream.close(0))
+      }
+      const url = yield* serveHttp2({ DoGet: stopping })
+      const cut = yield* Effect.flip(Stream.runDrain((yield* clientOf(url)).query(SQL)))
+      assert.deepInclude(cut, { operation: "DoGet", status: "UNAVAILABLE", retryable: true })
+      const unplanned = yield* serveHttp2({ GetFlightInfo: stopping })
+      const error = yield* Effect.flip((yield* clientOf(unplanned)).schema(SQL))
+      assert.deepInclude(error, { operation: "GetFlightInfo", status: "UNAVAILABLE", retryable: true })
+      for (const each of [cut, error]) assert.include(each.message, "without a status")
+    }))
+
+  it.live("I4 a message in an encoding we lack ends its own call and nothing else", () =>
+    Effect.gen(function*() {
+      const isSnappy = (authorization: string | undefined) => authorization === "Bearer snappy"
+      const url = yield* serveHttp2({
+        DoGet: (stream, { authorization }) => {
+          begin(stream, isSnappy(authorization) ? { "grpc-encoding": "snappy" } : {})
+          stream.write(framed(message("first"), isSnappy(authorization)))
+          if (isSnappy(authorization)) server.snappy = true
+          else server.more = () => stream.write(framed(message("second")))
+        }
+      })
+      const server: { snappy: boolean; more: () => unknown } = { snappy: false, more: () => undefined }
+      const reading = yield* Effect.forkScoped(Stream.runCollect(Stream.take(open(yield* clientOf(url)), 2)))
+      const error = yield* Effect.flip(Stream.runDrain(open(yield* clientOf(url, { AMP_AUTH_TOKEN: "snappy" }))))
+      assert.deepInclude(error, { operation: "DoGet", status: "INTERNAL", retryable: true })
+      assert.include(error.message, "not by gzip or deflate")
+      assert.isTrue(server.snappy)
+      server.more()
+      assert.deepStrictEqual(textsOf(yield* Fiber.join(reading)), ["first", "second"])
+    }))
+
+  it.live("I4 a status message over 64 KiB costs its own call and nothing else, and no longer than a ping takes", () =>
+    Effect.gen(function*() {
+      let more = (): unknown => undefined
+      const url = yield* serveHttp2({
+        DoGet: (stream, { authorization }) => {
+          if (authorization !== undefined) return tooLong(stream, {})
+          begin(stream)
+          stream.write(framed(message("first")))
+          more = () => stream.write(framed(message("second")))
+        }
+      })
+      const tooLong = end({ "grpc-status": "13", "grpc-message": "x".repeat(100_000) }, framed(message("before")))
+      const reading = yield* Effect.forkScoped(Stream.runCollect(Stream.take(open(yield* clientOf(url)), 2)))
+      // Node neither reads on after such a header nor reports it: only the ping that is not answered shows it.
+      const client = yield* clientOf(url, { AMP_AUTH_TOKEN: "t0ken", GRPC_PING_INTERVAL_SECS: "1" })
+      const received: Array<FlightData> = []
+      const failing = Stream.runForEach(open(client), (_) => Effect.sync(() => received.push(_)))
+      const error = yield* Effect.flip(Effect.timeout(failing, "20 seconds"))
+      assert.deepInclude(error, { _tag: "FlightError", status: "UNAVAILABLE", retryable: true })
+      assert.deepStrictEqual(textsOf(received), ["before"])
+      more()
+      assert.deepStrictEqual(textsOf(yield* Fiber.join(reading)), ["first", "second"])
+    }))
+})
