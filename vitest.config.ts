@@ -9,8 +9,6 @@ export default defineConfig({
     maxWorkers: 2,
     // Generous: end-to-end tests run several processes each, and a busy machine is no failure.
     testTimeout: 90_000,
-    // Where nobody looks on, a second look tells a busy moment from a mistake; at a desk every failure is seen.
-    retry: process.env["CI"] === undefined ? 0 : 1,
     hookTimeout: 90_000
   }
 })

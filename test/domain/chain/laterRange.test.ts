@@ -47,6 +47,12 @@ describe("ranges of an amp server, one after the other", () => {
     )
   })
 
+  it("I2 do not split one at whose end a range begins: the server may have lost that block, and knows nothing of what lies below", () => {
+    const received = [data(0, 9), watermark(9), data(10, 20), watermark(20)]
+    assert.strictEqual(run(amp, ...received, reorg(20, 22, "b", "b")).lines.at(-1), "reconnect")
+    assert.strictEqual(run(amp, ...received, reorg(19, 22, "b", "b")).lines.at(-3), "delete from 19")
+  })
+
   it("I2 do not split where rows say only the end of their range", () => {
     const options = { rangeMode: true }
     const lines = (from: number) =>
