@@ -1,3 +1,4 @@
+import { setLogger } from "@grpc/grpc-js"
 import { Effect, Layer, Logger, References } from "effect"
 import type { LogLevel } from "effect"
 import type { LogFilter, LogFilterLevel } from "../domain/logFilter.ts"
@@ -18,10 +19,24 @@ export const layer: Layer.Layer<never, never, AmpsyncConfig> = Layer.unwrap(
 )
 
 export const layerAt = (level: LogFilterLevel): Layer.Layer<never> =>
-  Layer.merge(
-    Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : logFmt]),
-    Layer.succeed(References.MinimumLogLevel, levels[level])
+  Layer.provideMerge(
+    grpcLines,
+    Layer.merge(
+      Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : logFmt]),
+      Layer.succeed(References.MinimumLogLevel, levels[level])
+    )
   )
+
+/**
+ * What grpc-js would print on standard error past every format and level. `FlightClient` reports the same failures in words of
+ * its own, but for why a proxy did not connect: hence the level.
+ */
+const grpcLines: Layer.Layer<never> = Layer.effectDiscard(
+  Effect.map(Effect.context<never>(), (context) => {
+    const log = (line: unknown) => void Effect.runForkWith(context)(Effect.logDebug(`grpc-js: ${String(line)}`))
+    setLogger({ error: log, info: log, debug: log })
+  })
+)
 
 /** Effect's own writes to standard output whatever `LogToStderr` says. */
 const logFmt = Logger.make((options) =>

@@ -36,7 +36,7 @@ export interface FlightStream {
   readonly schema: Uint8Array
   /**
    * The messages, from the same answer as the schema. The call is made when the stream runs, and cancelled when its scope
-   * closes; it ends when the server ends it. One message is read ahead.
+   * closes; it ends when the server ends it, also without a status, as one that stops. One message is read ahead.
    */
   readonly messages: Stream.Stream<FlightData, FlightError>
 }
