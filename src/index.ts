@@ -59,7 +59,7 @@ export {
 export { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem } from "./services/Config.ts"
 export { FlightClient, FlightError, type FlightStream, type StreamRequest } from "./services/FlightClient.ts"
 export { type LoadError, ManifestError, ManifestSource } from "./services/ManifestSource.ts"
-export { type PgAnswer, type PgPipeline, PgPool, type PgResult } from "./services/PgPool.ts"
+export { IndexRowTooLarge, type PgAnswer, type PgPipeline, PgPool, type PgResult } from "./services/PgPool.ts"
 export {
   type Head,
   type HeadReport,
@@ -68,10 +68,11 @@ export {
   type SourceHeadReason
 } from "./services/SourceHead.ts"
 export { type ReloadStatus, SyncStatus } from "./services/SyncStatus.ts"
-export { type IndexEvent, TableIndexes, type WantedIndexes } from "./services/TableIndexes.ts"
+export { type FullIndex, type IndexEvent, TableIndexes, type WantedIndexes } from "./services/TableIndexes.ts"
 export {
   type ChunkTransactions,
   type Committed,
+  RowTooLargeForIndex,
   TableChanged,
   type TableRequest,
   TableSink,

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import type { ArrowType } from "../../src/domain/arrow/ArrowSchema.ts"
 import type { Value } from "../domain/arrow/columns.ts"
 import { checkpointOf, noRows, prepareTable, rangeOf, withRange, writeChunk } from "../support/chunks.ts"
-import { BLOCK, commitRows, field, readyBench, requestOf } from "./table-sink/bench.ts"
+import { BLOCK, commitRows, field, readyBench, requestOf, UINT64 } from "./table-sink/bench.ts"
 
 const SECRET = "s3cret-v4lue"
 const fields = [BLOCK, field("note")]
@@ -47,6 +48,31 @@ const refusals: ReadonlyArray<readonly [what: string, change: string, value: Val
     ["a character that the encoding of the database lacks", "22P05"]
   ]
 ]
+
+describe("block numbers that do not stand in their rows", () => {
+  const index = { kind: "int", bits: 32, signed: true } as const
+  const types: ReadonlyArray<readonly [title: string, type: ArrowType]> = [
+    ["as a dictionary", { kind: "dictionary", id: 0n, index, value: UINT64 }],
+    [
+      "run-end encoded",
+      { kind: "runEndEncoded", runEnds: field("run_ends", index, false), values: field("values", UINT64) }
+    ]
+  ]
+  it.live.each(types)(
+    "%s are refused by plan and before any row comes, with the CAST that helps",
+    ([, type]) =>
+      Effect.gen(function*() {
+        const { database, sink } = yield* readyBench()
+        const request = requestOf("t", [field("_block_num", type, false), field("note")])
+        for (const refuses of [sink.plan(request), Effect.asVoid(prepareTable(sink, request))]) {
+          const error = yield* Effect.flip(refuses)
+          assert.strictEqual(error._tag, "TableRefused")
+          assert.include(error.message, `use CAST("_block_num" AS BIGINT) AS "_block_num" in the query`)
+        }
+        assert.deepStrictEqual(yield* database.query("SELECT 1 WHERE to_regclass('t') IS NOT NULL"), [])
+      })
+  )
+})
 
 describe("I7 a row that PostgreSQL refuses", () => {
   it.live.each(refusals)("because of %s is reported with its blocks and what refuses it, and without values", ([

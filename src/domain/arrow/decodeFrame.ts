@@ -26,7 +26,7 @@ export interface DecodeOptions {
 
 export interface Decoded {
   readonly state: DecoderState
-  /** The rows of a record batch; undefined for a schema or a dictionary. */
+  /** The rows of a record batch; undefined for a schema, a dictionary, and a message of metadata alone. */
   readonly batch: ColumnBatch | undefined
 }
 
@@ -37,6 +37,7 @@ export const decodeFrame = (
   options: DecodeOptions = {}
 ): Result.Result<Decoded, MalformedArrow> =>
   attempt(() => {
+    if (frame.dataHeader.length === 0 && frame.dataBody.length === 0) return { state, batch: undefined }
     const message = readMessage(frame.dataHeader)
     if (message.kind === "schema") return { state: learnSchema(state, readSchema(message.table)), batch: undefined }
     const schema = state.schema ?? refuse("a batch arrived before the schema")

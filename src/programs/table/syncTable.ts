@@ -171,10 +171,9 @@ export const syncTable = Effect.fn("syncTable")(
   (effect, session) => Effect.annotateLogs(effect, { table: session.table.name })
 )
 
-/** FlightData -> frame: its metadata, and its rows as columns. A message without a header has no rows. */
+/** FlightData -> frame: its metadata, and its rows as columns. */
 const decode = Effect.fnUntraced(function*(state: DecoderState, message: FlightData) {
   const metadata = yield* Effect.fromResult(parseStreamMetadata(message.appMetadata))
-  if (message.dataHeader.length === 0) return [state, [{ metadata, batch: undefined }]] as const
   const { batch, state: next } = yield* Effect.fromResult(decodeFrame(state, message, { decompress }))
   return [next, [{ metadata, batch }]] as const
 })

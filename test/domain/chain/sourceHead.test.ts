@@ -12,6 +12,8 @@ import {
   readAnswer,
   reportOn
 } from "../../../src/domain/chain/sourceHead.ts"
+import { frames } from "../../support/frames.ts"
+import { data } from "../../support/scenario.ts"
 
 const hashOf = (block: bigint, chain = 0) => `0x${chain}${block.toString().padStart(63, "0")}`
 const row = (block: bigint, chain = 0) => ({ block, hash: hashOf(block, chain) })
@@ -40,6 +42,25 @@ describe("the question for blocks", () => {
       blocksQuery("anvil.blocks", [7n, 9n, 7n, 9n, 2n]),
       "SELECT block_num, hash FROM anvil.blocks WHERE block_num IN (7, 2) OR block_num BETWEEN 9 AND 108"
     )
+  })
+})
+
+describe("an answer", () => {
+  it("goes on after a message of metadata alone", () => {
+    const metadata = {
+      ranges: [{ numbers: { start: 0, end: 40 }, network: "anvil", hash: hashOf(40n), prev_hash: null }],
+      ranges_complete: false
+    }
+    const [schema, batch] = frames("amp", data(7, 7))
+    const empty = new Uint8Array(0)
+    const alone = {
+      dataHeader: empty,
+      dataBody: empty,
+      appMetadata: new TextEncoder().encode(JSON.stringify(metadata))
+    }
+    const read = [schema!, alone].reduce((sum, frame) => Result.getOrThrow(readAnswer(sum, frame)), emptyAnswer)
+    assert.deepStrictEqual([read.namesHead, read.ranges[0]?.end], [true, 40n])
+    assert.isTrue(Result.isFailure(readAnswer(read, { ...batch!, dataHeader: empty })), "a body without a header")
   })
 })
 

@@ -102,6 +102,29 @@ describe("rows written into a buffer of the caller", () => {
     }
   })
 
+  it("takes a batch that becomes more than 1 GiB row by row: rows that share one value count what they become", () => {
+    const [rows, bytes] = [1_100, 1 << 20]
+    const dictionary = {
+      kind: "dictionary",
+      id: 0n,
+      index: { kind: "int", bits: 16, signed: true },
+      value: utf8
+    } as const
+    const words = columnOf(field("t", utf8, false), ["y".repeat(bytes)])
+    const indirect = { ...columnOf(field("t", dictionary, false), Array<string>(rows).fill("y")), dictionary: [words] }
+    for (const column of [repeated(rows, bytes), indirect]) {
+      const bound = bind(batchOf([blocks(Array<bigint>(rows).fill(5n)), column]))
+      const small = outputOf(new Uint8Array(262_144))
+      for (const from of [0, 1, rows - 1]) {
+        const span = { from, to: rows, range, cursor: { position: 5n, nextRowIndex: from } }
+        assert.strictEqual(Result.getOrThrow(bound.write(small, 0, span)).rows, 0)
+        const needed = Result.getOrThrow(bound.bound(from, range))
+        assert.isBelow(needed, bytes + 100)
+        assert.strictEqual(Result.getOrThrow(bound.write(outputOf(new Uint8Array(needed)), 0, span)).rows, 1)
+      }
+    }
+  })
+
   it("writes the rows before a refused one; the call that begins with it fails", () => {
     for (const type of [utf8, textView]) {
       const texts = rowsOf(300).map((text, row) => row === 217 ? "secret\u0000" : text)

@@ -4,7 +4,7 @@ import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { headAt } from "../../doubles/SourceHead.ts"
 import { frames } from "../../support/frames.ts"
-import { data, type Message, reorg, watermark } from "../../support/scenario.ts"
+import { data, keepAlive, type Message, reorg, watermark } from "../../support/scenario.ts"
 import { supervised } from "../../support/supervised.ts"
 
 type Dialect = "amp" | "nozzle"
@@ -195,5 +195,27 @@ describe("an attempt", () => {
       })
       assert.strictEqual((yield* it.status).sourceHead?.block, 14n)
       assert.deepStrictEqual(it.transactions().map(({ deleteFrom }) => deleteFrom), [10n])
+    }))
+
+  it.effect("takes what is declared in messages of metadata alone, without an Arrow header", () =>
+    Effect.gen(function*() {
+      const empty = new Uint8Array(0)
+      const [schema, ...messages] = frames(
+        "amp",
+        keepAlive(0, 5),
+        data(0, 5),
+        watermark(5),
+        keepAlive(6, 6),
+        watermark(6)
+      )
+      const alone = messages.map((frame, index) =>
+        index === 1 ? frame : { ...frame, dataHeader: empty, dataBody: empty }
+      )
+      const it = yield* supervised({
+        open: () => Effect.succeed(Stream.concat(Stream.make(schema!, ...alone), Stream.never))
+      })
+      yield* Effect.repeat(TestClock.adjust("100 millis"), { times: 20 })
+      assert.deepInclude(yield* it.status, { rowsCommitted: 1, blocksCommitted: 7n, watermark: 6n })
+      assert.lengthOf(it.requests, 1)
     }))
 })
