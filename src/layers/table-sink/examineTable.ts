@@ -78,7 +78,10 @@ export const examineTable = Effect.fnUntraced(function*(
         : [`added columns ${added.map((_) => _.name).join(", ")}, empty in rows of earlier blocks`]),
       ...(recorded.fingerprint === fingerprint || watermark === undefined
         ? []
-        : [changedQuery(table, watermark.block)])
+        : [changedQuery(table, watermark.block)]),
+      ...(found.filters.length === 0
+        ? []
+        : [`${found.filters.join(", ")} may keep rows from being deleted: a reorg whose rows are kept parks the table`])
     ],
     startsAgain: false
   }

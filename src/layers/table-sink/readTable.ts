@@ -11,6 +11,8 @@ export interface FoundRelation extends ExistingTable {
   readonly isLogged: boolean
   /** Empty where there is none. */
   readonly comment: string
+  /** What may keep rows from being deleted, such as `trigger "a"`. */
+  readonly filters: ReadonlyArray<string>
 }
 
 const RELATION = `
@@ -34,22 +36,36 @@ const KEYS = `
   FROM pg_index i
   WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL`
 
+/** Of triggers only those for each row and before it can. Source: PostgreSQL, catalog/pg_trigger.h, `TRIGGER_TYPE_ROW`. */
+const FILTERS = `
+  SELECT 'trigger' AS kind, tgname::text AS name FROM pg_trigger
+  WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 11 = 11
+  UNION ALL SELECT 'rule', rulename FROM pg_rewrite
+  WHERE ev_class = $1::oid AND ev_type = '4' AND ev_enabled <> 'D'
+  UNION ALL SELECT 'row security of', relname FROM pg_class WHERE oid = $1::oid AND row_security_active(oid)
+  ORDER BY kind DESC, name`
+
 /** What the catalog says of a name in a schema, whatever the search path is; undefined where there is nothing. */
 export const readTable = Effect.fnUntraced(function*(
   run: RunStatement,
   { schema, table }: { readonly schema: string; readonly table: string }
 ): Effect.fn.Return<FoundRelation | undefined, SqlError.SqlError> {
-  const [relation] = yield* run<Omit<FoundRelation, keyof ExistingTable> & { readonly id: string }>(RELATION, [
-    schema,
-    table
-  ])
+  const [relation] = yield* run<Omit<FoundRelation, keyof ExistingTable | "filters"> & { readonly id: string }>(
+    RELATION,
+    [
+      schema,
+      table
+    ]
+  )
   if (relation === undefined) return undefined
   const { id, ...facts } = relation
   const columns = yield* run<ExistingColumn>(COLUMNS, [id])
   const keys = yield* run<{ readonly isPrimary: boolean; readonly columns: ReadonlyArray<string> }>(KEYS, [id])
+  const filters = yield* run<{ readonly kind: string; readonly name: string }>(FILTERS, [id])
   return {
     ...facts,
     columns,
+    filters: filters.map(({ kind, name }) => `${kind} ${JSON.stringify(name)}`),
     primaryKey: keys.find((key) => key.isPrimary)?.columns,
     uniqueKeys: keys.map((key) => key.columns)
   }

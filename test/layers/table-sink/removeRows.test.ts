@@ -160,6 +160,33 @@ describe("emptying a table", () => {
     }))
 })
 
+describe("what may keep rows from being deleted", () => {
+  it.live("is named by plan and at every start, and what cannot keep any is not", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* database.query(
+        `${KEEP} EXECUTE FUNCTION keep();
+         CREATE TRIGGER after_it AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION keep();
+         CREATE TRIGGER on_insert BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION keep();
+         CREATE TRIGGER disabled BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION keep();
+         ALTER TABLE t DISABLE TRIGGER disabled;
+         CREATE RULE "Not these" AS ON DELETE TO t WHERE OLD._block_num = 3 DO INSTEAD NOTHING`
+      )
+      for (
+        const { notes } of [
+          yield* sink.plan(requestOf("t", columns)),
+          yield* prepareTable(sink, requestOf("t", columns))
+        ]
+      ) {
+        assert.deepStrictEqual(notes, [
+          "trigger \"act\", rule \"Not these\" may keep rows from being deleted: a reorg whose rows are kept parks the table"
+        ])
+      }
+      yield* database.query("DROP TRIGGER act ON t; DROP RULE \"Not these\" ON t")
+      assert.deepStrictEqual((yield* sink.plan(requestOf("t", columns))).notes, [])
+    }))
+})
+
 describe("trimming a table", () => {
   it.live.each(filters)(
     "I1 fails with a sentence where %s, and changes nothing",
