@@ -5,6 +5,7 @@
  */
 import type { BlockRange } from "../domain/chain/BlockRange.ts"
 import { columnList } from "../domain/postgres/tableDdl.ts"
+import { lagBlocks, type TableStatus } from "../domain/TableStatus.ts"
 
 export const starting = "Starting ampsync with hot-reload support..."
 /** `v` is for a version; what names none says so. */
@@ -29,6 +30,18 @@ export const resuming = (table: string, block: bigint) =>
   `Resuming table '${table}' from checkpoint: block_num > ${block}`
 export const fromTheBeginning = (table: string) => `No checkpoint found for table '${table}', starting from beginning`
 export const streamStarted = (table: string) => `Started reorg stream for table: ${table}`
+export const caughtUp = (table: string, watermark: bigint | undefined) =>
+  `Table '${table}' has caught up with the source${
+    watermark === undefined ? "" : `, complete up to block ${watermark}`
+  }`
+/** What a table did in the last minute, and where it stands. */
+export const lastMinute = (status: TableStatus, rows: number, blocks: bigint) => {
+  const { phase, table, watermark } = status
+  const lag = lagBlocks(status)
+  const upTo = watermark === undefined ? "no block is complete yet" : `complete up to block ${watermark}`
+  const behind = lag === undefined ? "the head of the source is not known" : `${lag} blocks behind the source`
+  return `Table '${table}' (${phase}): ${rows} rows and ${blocks} blocks in the last minute, ${upTo}, ${behind}`
+}
 export const received = (table: string, rows: number, ranges: string) =>
   `Received data batch for table '${table}': ${rows} rows, block ranges: ${ranges}`
 export const inserted = (table: string, rows: number) => `Successfully bulk inserted ${rows} rows into table '${table}'`

@@ -7,6 +7,7 @@ import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import { namesExactVersion } from "./Generation.ts"
 import { keepAlive } from "./heartbeat.ts"
 import * as log from "./logLines.ts"
+import { logSummaries } from "./logSummaries.ts"
 import { reportStates } from "./reportStates.ts"
 import { syncDataset } from "./syncDataset.ts"
 
@@ -41,6 +42,7 @@ export const prepare = Effect.gen(function*() {
 export const run = Effect.fn("run")(function*(manifest: Manifest) {
   yield* keepAlive
   yield* reportStates
+  yield* logSummaries
   return yield* syncDataset(manifest)
 }, Effect.scoped)
 

@@ -177,6 +177,7 @@ const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, start, table 
   activity.isAtTip = true
   yield* Deferred.succeed(caughtUp, undefined)
   yield* status.record(table, { _tag: "CaughtUp" })
+  yield* Effect.logInfo(log.caughtUp(table, activity.watermark?.block))
 })
 
 export const fellBehind = Effect.fnUntraced(function*({ activity, table }: Pick<Watching, "activity" | "table">) {
