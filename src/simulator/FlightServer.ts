@@ -11,7 +11,7 @@ import type { Dataset } from "./datasets.ts"
 import type { CallName, StreamHandle } from "./faults.ts"
 import { flightService, flightServiceDefinition } from "./flightService.ts"
 import { type Address, listen } from "./listen.ts"
-import { FlightFailure, type Plan, planQuery } from "./plan.ts"
+import { FlightFailure, notSynced, type Plan, planQuery } from "./plan.ts"
 import { batchQuery, streamingQuery, type StreamSettings } from "./queryStream.ts"
 import type { StreamPosition } from "./resume.ts"
 import type { SimulatorError } from "./SimulatorError.ts"
@@ -136,6 +136,7 @@ class FlightCalls {
     await this.admit("DoGet", content?.sql ?? "", metadata)
     if (content === undefined) throw invalid("ticket decoding error | Caused by: invalid ticket")
     const plan = Result.getOrThrow(this.plan(content.sql))
+    if (this.options.faults.notSynced) throw notSynced(this.options.chain.dialect, plan)
     if (!content.streaming) return batchQuery(this.options, plan)
     const { dialect } = this.options.chain
     if (plan.nonIncremental !== undefined) throw nonIncremental(dialect, plan.nonIncremental)

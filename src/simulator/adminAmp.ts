@@ -2,7 +2,7 @@ import { Result } from "effect"
 import { type AdminAnswer, adminError, type AdminRequest } from "./adminAnswer.ts"
 import { arrowSchemaJson } from "./arrowJson.ts"
 import type { Dataset } from "./datasets.ts"
-import { type Aliases, findDataset, planQuery } from "./plan.ts"
+import { type Aliases, findDataset, planQuery, SYNTAX } from "./plan.ts"
 import { fieldsOf } from "./tables.ts"
 
 /** The namespaced routes of March 2026: revisions and manifests. The schema route of before is gone, without a word. */
@@ -100,7 +100,7 @@ const querySchema = (
   const plan = planQuery("amp", datasets, sql, dependencies)
   if (Result.isFailure(plan)) {
     const { details } = plan.failure
-    const syntax = details.startsWith("SQL parse error")
+    const syntax = details.startsWith(SYNTAX.amp)
     return Result.fail(adminError(syntax ? 400 : 500, syntax ? "INVALID_TABLE_SQL" : "SCHEMA_INFERENCE", details))
   }
   const { fields, nonIncremental, table } = plan.success

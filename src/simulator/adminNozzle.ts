@@ -2,7 +2,7 @@ import { Result } from "effect"
 import { type AdminAnswer, adminError, type AdminRequest } from "./adminAnswer.ts"
 import { arrowSchemaJson } from "./arrowJson.ts"
 import type { Dataset } from "./datasets.ts"
-import { planQuery } from "./plan.ts"
+import { planQuery, SYNTAX } from "./plan.ts"
 import { fieldsOf } from "./tables.ts"
 
 /** The flat routes of October 2025: datasets by name, schemas by version. */
@@ -83,7 +83,7 @@ const querySchema = (datasets: ReadonlyArray<Dataset>, body: unknown): AdminAnsw
   if (typeof sql !== "string") return adminError(400, "INVALID_PAYLOAD_FORMAT", "invalid request payload format")
   const plan = planQuery("nozzle", datasets, sql)
   if (Result.isFailure(plan)) {
-    const syntax = plan.failure.details.startsWith("sql parser error")
+    const syntax = plan.failure.details.startsWith(SYNTAX.nozzle)
     return adminError(syntax ? 400 : 500, syntax ? "SQL_PARSE_ERROR" : "PLANNING_ERROR", plan.failure.details)
   }
   const { dataset, fields, table } = plan.success

@@ -50,6 +50,8 @@ export class Faults {
   ignoreResume = false
   /** The tables exist but have no data yet: nozzle ends an empty stream, amp ends after `{"ranges":[]}`. */
   noData = false
+  /** The tables are registered but were never deployed (amp) or dumped (nozzle): queries are planned, DoGet fails. */
+  notSynced = false
   /** HTTP side: milliseconds before every answer of the Admin API. */
   adminDelayMillis = 0
 
@@ -181,6 +183,7 @@ export class Faults {
     this.delayMillis = 0
     this.ignoreResume = false
     this.noData = false
+    this.notSynced = false
     this.adminDelayMillis = 0
     this.plannedFailures = []
     this.countdowns = []

@@ -106,20 +106,26 @@ const sliceRows = (windows: ReadonlyArray<RowWindow>, from: number, to: number):
   return sliced
 }
 
-/** The messages of one record batch: several of equal row count when it is large; every one repeats the metadata. */
+/**
+ * The messages of one record batch; every one repeats the metadata.
+ *
+ * A large one is cut by rows, not by bytes: into as many equal pieces as the target fits into it, and the rest is one more.
+ */
 export function* batchMessages(
   fields: ReadonlyArray<ArrowField>,
   windows: ReadonlyArray<RowWindow>,
   appMetadata: Uint8Array
 ): Generator<FlightData> {
   const rows = rowsIn(windows)
-  const pieces = Math.min(Math.max(rows, 1), Math.ceil(bodySize(fields, windows) / TARGET_BODY_BYTES) || 1)
-  const rowsEach = Math.ceil(rows / pieces)
-  for (let piece = 0; piece < pieces; piece += 1) {
-    const part = pieces === 1 ? windows : sliceRows(windows, piece * rowsEach, (piece + 1) * rowsEach)
+  const pieces = Math.max(Math.ceil(bodySize(fields, windows) / TARGET_BODY_BYTES), 1)
+  const rowsEach = Math.max(Math.floor(rows / pieces), 1)
+  let from = 0
+  do {
+    const part = rowsEach >= rows ? windows : sliceRows(windows, from, from + rowsEach)
     const { body, header } = encodeBatch(fields, part)
     yield { dataHeader: header, dataBody: body, appMetadata }
-  }
+    from += rowsEach
+  } while (from < rows)
 }
 
 /** The one row of a count. */

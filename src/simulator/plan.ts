@@ -19,6 +19,8 @@ export interface Plan {
   readonly columns: ReadonlyArray<TableColumn>
   /** Schema of the result; the renamed fields of `columns`, or the one count. */
   readonly fields: ReadonlyArray<ArrowField>
+  /** The fields as a server lists them: with the table or its alias in front, quoted where SQL needs it. */
+  readonly qualifiedNames: ReadonlyArray<string>
   readonly count: boolean
   readonly includes: BlockCondition
   /** Rows come from the last block to the first. */
@@ -32,6 +34,14 @@ export interface Plan {
 const invalid = (details: string) => new FlightFailure({ code: status.INVALID_ARGUMENT, details })
 const internal = (details: string) => new FlightFailure({ code: status.INTERNAL, details })
 
+/** How DoGet fails while the tables of a registered dataset have never been deployed (amp) or dumped (nozzle). */
+export const notSynced = (dialect: Dialect, { dataset, table }: Plan): FlightFailure =>
+  internal(
+    dialect === "amp"
+      ? `error creating physical catalog | Caused by: Table ${dataset.namespace}/${dataset.name}@${dataset.manifestHash}.${table.name} has not been synced`
+      : `error loading physical catalog: Table '${dataset.name}.${table.name}' has not been synced`
+  )
+
 /** Names of datasets a query may use besides the registered ones: alias -> dataset name. */
 export type Aliases = Readonly<Record<string, string>>
 
@@ -42,7 +52,9 @@ export const planQuery = (
   sql: string,
   aliases: Aliases = {}
 ): Result.Result<Plan, FlightFailure> => {
-  if (sql.trim() === "") return Result.fail(invalid("invalid query: SQL query cannot be empty"))
+  if (sql.trim() === "") {
+    return Result.fail(invalid(`invalid query: string cannot be empty or contain only whitespace, got: ${sql}`))
+  }
   const parsed = Result.mapError(parseSql(sql), (problem) => statusOfProblem(dialect, problem))
   return Result.flatMap(
     parsed,
@@ -55,8 +67,28 @@ const statusOfProblem = (dialect: Dialect, problem: SqlProblem): FlightFailure =
   if (problem.kind === "unsupported") {
     return invalid(`invalid query: this server is a simulator and does not evaluate: ${problem.message}`)
   }
-  return invalid(dialect === "amp" ? `SQL parse error | Caused by: ${problem.message}` : problem.message)
+  if (problem.kind === "statements") return invalid(`${SYNTAX[dialect]}${problem.message}`)
+  const error = `SQL error: ParserError("${problem.message}")`
+  return invalid(
+    dialect === "amp"
+      ? `${SYNTAX.amp}Invalid SQL syntax -> ${error} -> sql parser error: ${problem.message}`
+      : `${SYNTAX.nozzle}${error}`
+  )
 }
+
+/** What the status of a statement that cannot be parsed begins with. */
+export const SYNTAX: Readonly<Record<Dialect, string>> = {
+  amp: "SQL parse error | Caused by: ",
+  nozzle: "SQL parse error: "
+}
+
+/** A failure of the planner. amp appends each cause to the one before it; of a table or column error they are all the same. */
+const planning = (dialect: Dialect, text: string): FlightFailure =>
+  internal(
+    dialect === "amp"
+      ? `failed to infer SQL output schema | Caused by: ${text} -> ${text}`
+      : `planning error: ${text}`
+  )
 
 const planSelect = (
   dialect: Dialect,
@@ -67,7 +99,9 @@ const planSelect = (
   const source = query.from.kind === "query"
     ? planSelect(dialect, datasets, query.from.query, aliases)
     : planTable(dialect, datasets, query.from.parts, aliases)
-  return Result.flatMap(source, (inner) => {
+  return Result.flatMap(source, (given) => {
+    const { alias } = query.from
+    const inner = alias === undefined ? given : { ...given, qualifiedNames: qualified([alias], given.fields) }
     const includes: BlockCondition = (block) => inner.includes(block) && query.condition(block)
     const limit = inner.limit ?? query.limit
     const descending = inner.descending || query.descending
@@ -75,7 +109,8 @@ const planSelect = (
     if (query.projection.kind === "all") return Result.succeed(plan)
     if (query.projection.kind === "count") {
       const type = { kind: "int", bits: 64, signed: true } as const
-      return Result.succeed({ ...plan, count: true, fields: [{ name: query.projection.name, type, nullable: false }] })
+      const fields = [{ name: query.projection.name, type, nullable: false }]
+      return Result.succeed({ ...plan, count: true, fields, qualifiedNames: [quoted(query.projection.name)] })
     }
     return Result.map(project(dialect, plan, query.projection.items), (projected) => ({ ...plan, ...projected }))
   })
@@ -102,6 +137,7 @@ const planTable = (
       table,
       columns: table.columns,
       fields: fieldsOf(table),
+      qualifiedNames: qualified(parts, fieldsOf(table)),
       count: false,
       includes: () => true,
       descending: false,
@@ -115,21 +151,26 @@ const planTable = (
 const unqualified = (dialect: Dialect, parts: ReadonlyArray<string>): FlightFailure => {
   const name = parts.join(".")
   if (dialect === "amp") {
+    // A bare name is looked for in the default schema.
+    if (parts.length === 1) return tableNotFound("amp", "public", name)
     return invalid(
       `Failed to resolve table references from SQL | Caused by: table reference '${name}' is not a dataset table`
     )
   }
   return internal(
-    `error creating planning context: Failed to get logical catalog: Found unqualified table '${name}', all tables must be qualified with a dataset name`
+    `error creating planning context: Failed to get logical catalog: Failed to extract datasets from table references: Found unqualified table '${name}', all tables must be qualified with a dataset name`
   )
 }
 
-const tableNotFound = (dialect: Dialect, schema: string, table: string): FlightFailure =>
-  dialect === "amp"
-    ? internal(
-      `failed to infer SQL output schema | Caused by: Error during planning: table 'amp.${schema}.${table}' not found`
-    )
-    : new FlightFailure({ code: status.NOT_FOUND, details: `table '${schema}.${table}' not found` })
+const tableNotFound = (dialect: Dialect, schema: string, table: string): FlightFailure => {
+  const catalog = dialect === "amp" ? "amp" : "datafusion"
+  return planning(dialect, `Error during planning: table '${catalog}.${schema}.${table}' not found`)
+}
+
+const quoted = (name: string): string => /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll(`"`, `""`)}"`
+
+const qualified = (parts: ReadonlyArray<string>, fields: ReadonlyArray<ArrowField>): ReadonlyArray<string> =>
+  fields.map(({ name }) => [...parts, name].map(quoted).join("."))
 
 /** `name` is the latest version, `name__1_0_0` that one. */
 const resolveNozzle = (datasets: ReadonlyArray<Dataset>, schema: string): Result.Result<Dataset, FlightFailure> => {
@@ -178,23 +219,28 @@ const project = (
   dialect: Dialect,
   source: Plan,
   items: ReadonlyArray<SelectItem>
-): Result.Result<Pick<Plan, "columns" | "fields">, FlightFailure> => {
-  const prefix = dialect === "amp" ? "failed to infer SQL output schema | Caused by: " : ""
+): Result.Result<Pick<Plan, "columns" | "fields" | "qualifiedNames">, FlightFailure> => {
   const columns: Array<TableColumn> = []
   const fields: Array<ArrowField> = []
+  const qualifiedNames: Array<string> = []
   for (const { column, name } of items) {
     const index = source.fields.findIndex((_) => _.name === column)
-    if (index < 0) {
-      const valid = source.fields.map((_) => _.name).join(", ")
-      return Result.fail(internal(`${prefix}Schema error: No field named ${column}. Valid fields are ${valid}.`))
-    }
+    if (index < 0) return Result.fail(columnNotFound(dialect, column, source.qualifiedNames))
     if (name.startsWith("_") && name !== column) {
       const text =
         `expression contains a column alias starting with '_': '${name}'. Underscore-prefixed names are reserved. Please rename your column`
+      const prefix = dialect === "amp" ? "failed to infer SQL output schema | Caused by: " : ""
       return Result.fail(invalid(`${prefix}${text}`))
     }
+    qualifiedNames.push(name === column ? source.qualifiedNames[index]! : quoted(name))
     columns.push(source.columns[index]!)
     fields.push({ ...source.fields[index]!, name })
   }
-  return Result.succeed({ columns, fields })
+  return Result.succeed({ columns, fields, qualifiedNames })
+}
+
+const columnNotFound = (dialect: Dialect, column: string, valid: ReadonlyArray<string>): FlightFailure => {
+  const text = `No field named ${quoted(column)}. Valid fields are ${valid.join(", ")}.`
+  const failure = planning(dialect, `Schema error: ${text}`)
+  return dialect === "amp" ? internal(`${failure.details} -> ${text}`) : failure
 }

@@ -2,9 +2,12 @@ import { Data } from "effect"
 
 /** What a query says, once it is read. */
 
-/** `syntax`: no server reads this. `unsupported`: a real server would, the simulator does not. */
+/**
+ * `syntax`: no server reads this. `statements`: there are several. `unsupported`: a real server would evaluate it, the
+ * simulator does not.
+ */
 export class SqlProblem extends Data.TaggedError("SqlProblem")<{
-  readonly kind: "syntax" | "unsupported"
+  readonly kind: "syntax" | "statements" | "unsupported"
   readonly message: string
 }> {}
 
@@ -22,12 +25,13 @@ export type Projection =
   | { readonly kind: "columns"; readonly items: ReadonlyArray<SelectItem> }
   | { readonly kind: "count"; readonly name: string }
 
+export type Source =
+  | { readonly kind: "table"; readonly parts: ReadonlyArray<string> }
+  | { readonly kind: "query"; readonly query: Query }
+
 export interface Query {
   readonly projection: Projection
-  readonly from: { readonly kind: "table"; readonly parts: ReadonlyArray<string> } | {
-    readonly kind: "query"
-    readonly query: Query
-  }
+  readonly from: Source & { readonly alias: string | undefined }
   readonly condition: BlockCondition
   /** Rows come from the last block to the first. */
   readonly descending: boolean

@@ -45,10 +45,16 @@ class Parser {
   }
 
   statement(): Statement {
+    const others = this.tokens.filter(({ text }, i) => text === "select" && this.tokens[i - 1]?.text === ";").length
+    if (others > 0) {
+      const message = `Expected a single SQL statement, found ${others + 1}`
+      throw new SqlProblem({ kind: "statements", message })
+    }
+    if (!this.isWord("select")) throw this.unexpected("an SQL statement")
     const query = this.query()
     const streaming = this.settings()
-    this.symbol(";")
-    if (this.peek().kind !== "end") throw this.unexpected("end of statement")
+    const ended = this.symbol(";")
+    if (this.peek().kind !== "end") throw this.unexpected(ended ? "an SQL statement" : "end of statement")
     return { query, streaming }
   }
 
@@ -91,13 +97,11 @@ class Parser {
     if (this.symbol("(")) {
       const query = this.query()
       this.expectSymbol(")")
-      this.alias()
-      return { kind: "query", query }
+      return { kind: "query", query, alias: this.alias() }
     }
     const parts = [this.name("a table")]
     while (this.symbol(".")) parts.push(this.name("a table"))
-    this.alias()
-    return { kind: "table", parts }
+    return { kind: "table", parts, alias: this.alias() }
   }
 
   private anyOf(): BlockCondition {
@@ -244,7 +248,7 @@ class Parser {
   private unexpected(expected: string): SqlProblem {
     return new SqlProblem({
       kind: "syntax",
-      message: `sql parser error: Expected: ${expected}, found: ${this.peek().text}`
+      message: `Expected: ${expected}, found: ${this.peek().found}`
     })
   }
 }

@@ -4,6 +4,8 @@ import { Result } from "effect"
 export interface Token {
   readonly kind: "identifier" | "quoted" | "string" | "number" | "symbol" | "end"
   readonly text: string
+  /** As it stands in the query, with its place: what the parser of the servers prints. */
+  readonly found: string
 }
 
 const PATTERN =
@@ -12,22 +14,26 @@ const PATTERN =
 /** The words of `sql` and an end marker. Fails: what it cannot read. */
 export const tokenize = (sql: string): Result.Result<ReadonlyArray<Token>, string> => {
   const tokens: Array<Token> = []
+  const push = (kind: Token["kind"], text: string, at: number) =>
+    tokens.push({ kind, text, found: `${sql.slice(at, PATTERN.lastIndex)} at ${placeOf(sql, at)}` })
   PATTERN.lastIndex = 0
   while (PATTERN.lastIndex < sql.length) {
     const at = PATTERN.lastIndex
     const groups = PATTERN.exec(sql)?.groups
     if (groups === undefined) {
-      return Result.fail(`sql parser error: Unexpected text at column ${at + 1}: ${sql.slice(at, at + 20)}`)
+      return Result.fail(`Unexpected text at ${placeOf(sql, at)}: ${sql.slice(at, at + 20)}`)
     }
-    if (groups["quoted"] !== undefined) {
-      tokens.push({ kind: "quoted", text: groups["quoted"].slice(1, -1).replaceAll(`""`, `"`) })
-    } else if (groups["string"] !== undefined) {
-      tokens.push({ kind: "string", text: groups["string"].slice(1, -1).replaceAll(`''`, `'`) })
-    } else if (groups["number"] !== undefined) tokens.push({ kind: "number", text: groups["number"] })
-    else if (groups["identifier"] !== undefined) {
-      tokens.push({ kind: "identifier", text: groups["identifier"].toLowerCase() })
-    } else if (groups["symbol"] !== undefined) tokens.push({ kind: "symbol", text: groups["symbol"] })
+    if (groups["quoted"] !== undefined) push("quoted", groups["quoted"].slice(1, -1).replaceAll(`""`, `"`), at)
+    else if (groups["string"] !== undefined) push("string", groups["string"].slice(1, -1).replaceAll(`''`, `'`), at)
+    else if (groups["number"] !== undefined) push("number", groups["number"], at)
+    else if (groups["identifier"] !== undefined) push("identifier", groups["identifier"].toLowerCase(), at)
+    else if (groups["symbol"] !== undefined) push("symbol", groups["symbol"], at)
   }
-  tokens.push({ kind: "end", text: "EOF" })
+  tokens.push({ kind: "end", text: "EOF", found: "EOF" })
   return Result.succeed(tokens)
+}
+
+const placeOf = (sql: string, at: number): string => {
+  const lines = sql.slice(0, at).split("\n")
+  return `Line: ${lines.length}, Column: ${lines.at(-1)!.length + 1}`
 }

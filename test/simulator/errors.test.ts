@@ -21,9 +21,14 @@ const cases: Readonly<Record<Dialect, ReadonlyArray<Case>>> = {
       "SELEC * FROM anvil.blocks",
       "GetFlightInfo",
       "INVALID_ARGUMENT",
-      "sql parser error: Expected: SELECT, found: selec"
+      "SQL parse error: SQL error: ParserError(\"Expected: an SQL statement, found: SELEC at Line: 1, Column: 1\")"
     ],
-    ["SELECT * FROM anvil.blocks; SETTINGS stream = true", "GetFlightInfo", "INVALID_ARGUMENT", "end of statement"],
+    [
+      "SELECT * FROM anvil.blocks; SETTINGS stream = true",
+      "GetFlightInfo",
+      "INVALID_ARGUMENT",
+      "Expected: an SQL statement, found: SETTINGS"
+    ],
     [
       "SELECT * FROM blocks",
       "GetFlightInfo",
@@ -32,14 +37,19 @@ const cases: Readonly<Record<Dialect, ReadonlyArray<Case>>> = {
     ],
     ["SELECT * FROM other.blocks", "GetFlightInfo", "INTERNAL", "Dataset 'other' version 'latest' not found"],
     ["SELECT * FROM anvil__9_9_9.blocks", "GetFlightInfo", "INTERNAL", "Dataset 'anvil' version '9.9.9' not found"],
-    ["SELECT * FROM anvil.receipts", "GetFlightInfo", "NOT_FOUND", "table 'anvil.receipts' not found"],
+    ["SELECT * FROM anvil.receipts", "GetFlightInfo", "INTERNAL", "table 'datafusion.anvil.receipts' not found"],
     ["SELECT nothing FROM anvil.blocks", "GetFlightInfo", "INTERNAL", "No field named nothing"],
     [`SELECT * FROM anvil.blocks LIMIT 3 ${stream}`, "DoGet", "INVALID_ARGUMENT", "non-incremental operation: `Limit`"],
     [`SELECT count(*) FROM anvil.blocks ${stream}`, "DoGet", "INVALID_ARGUMENT", "operation: `Aggregate`"],
     [`SELECT DISTINCT hash FROM anvil.blocks ${stream}`, "DoGet", "INVALID_ARGUMENT", "operation: `Distinct`"]
   ],
   amp: [
-    ["SELEC * FROM anvil.blocks", "GetFlightInfo", "INVALID_ARGUMENT", "SQL parse error | Caused by: sql parser error"],
+    [
+      "SELEC * FROM anvil.blocks",
+      "GetFlightInfo",
+      "INVALID_ARGUMENT",
+      "SQL parse error | Caused by: Invalid SQL syntax"
+    ],
     [" ", "GetFlightInfo", "INVALID_ARGUMENT", "invalid query"],
     ["SELECT * FROM a.b.blocks", "GetFlightInfo", "INVALID_ARGUMENT", "Failed to resolve table references from SQL"],
     [
