@@ -47,6 +47,7 @@ export class BlockSource {
   private types: Uint8Array | undefined
   private owners: Uint32Array | undefined
   private topics: Uint8Array | undefined
+  private readonly drawn = new Map<number, ReadonlyArray<bigint>>()
 
   constructor(seed: number, id: BlockId, parentHash: Uint8Array) {
     this.id = id
@@ -88,6 +89,16 @@ export class BlockSource {
       this.types = Uint8Array.from({ length: this.transactions }, () => random.below(5))
     }
     return this.types
+  }
+
+  /** One value per transaction, from the random numbers of `word`: for what several columns or rows share. */
+  perTransaction(word: number, draw: (random: Random) => bigint): ReadonlyArray<bigint> {
+    const known = this.drawn.get(word)
+    if (known !== undefined) return known
+    const random = this.random(word)
+    const values = Array.from({ length: this.transactions }, () => draw(random))
+    this.drawn.set(word, values)
+    return values
   }
 
   /** Index of the transaction that each log belongs to. */

@@ -157,6 +157,14 @@ const ampOnly: ReadonlyArray<Spec> = [
   optional("authorization_list", listOf(AUTHORIZATION), ofType(4), Fill.list(few, authorization))
 ]
 
+const GAS_PRICES = wordOf("gas prices")
+const TRANSACTION_GAS = wordOf("gas of transactions")
+const gasPrice = (block: BlockSource, row: number): bigint => block.perTransaction(GAS_PRICES, amount)[row]!
+
+/** The receipt's cumulative gas: that is what the servers call `gas_used` of a transaction. */
+const cumulativeGas = (block: BlockSource, row: number): bigint =>
+  block.perTransaction(TRANSACTION_GAS, gas).reduce((sum, used, i) => i <= row ? sum + used : sum, 0n)
+
 const transactions = (dialect: Dialect): ReadonlyArray<Spec> => [
   required("_block_num", UINT64, blockNumber),
   required("block_hash", HASH, Fill.sameBytes((block) => block.hash)),
@@ -167,16 +175,22 @@ const transactions = (dialect: Dialect): ReadonlyArray<Spec> => [
   // A transaction without a receiver creates a contract.
   optional("to", ADDRESS, (random) => random.chance(93), Fill.randomBytes(20)),
   required("nonce", UINT64, Fill.uint64((random) => BigInt(random.below(1_000_000)))),
-  optional("gas_price", DECIMAL, mostly, Fill.decimal128(amount)),
+  optional("gas_price", DECIMAL, ofType(0, 1), Fill.decimal128((_, row, block) => gasPrice(block, row))),
   required("gas_limit", UINT64, Fill.uint64(gas)),
   dialect === "nozzle"
     ? required("value", DECIMAL, Fill.decimal128(amount))
     : required("value", UTF8, Fill.utf8(wideAmount)),
   required("input", BINARY, Fill.binary(calldataBytes)),
   ...signature(dialect),
-  required("gas_used", UINT64, Fill.uint64(gas)),
+  required("gas_used", UINT64, Fill.uint64((_, row, block) => cumulativeGas(block, row))),
   required("type", INT32, Fill.int32((_, row, block) => block.transactionTypes[row]!)),
-  optional("max_fee_per_gas", DECIMAL, ofType(2, 3, 4), Fill.decimal128(amount)),
+  // Without a fee cap the servers fill in the gas price: the column is never null, though it could be.
+  optional(
+    "max_fee_per_gas",
+    DECIMAL,
+    () => true,
+    Fill.decimal128((random, row, block) => block.transactionTypes[row]! < 2 ? gasPrice(block, row) : amount(random))
+  ),
   optional("max_priority_fee_per_gas", DECIMAL, ofType(2, 3, 4), Fill.decimal128(amount)),
   optional("max_fee_per_blob_gas", DECIMAL, ofType(3), Fill.decimal128(amount)),
   required("from", ADDRESS, Fill.randomBytes(20)),
