@@ -6,10 +6,10 @@
  */
 export {
   type DatabaseOptions,
-  type DatabaseParts,
+  type DatabaseParameters,
   type DatabaseSsl,
   type DatabaseTarget,
-  databaseTargetFromParts,
+  databaseTargetFromParameters,
   databaseTargetFromUrl,
   type InvalidDatabaseTarget,
   type SslMode

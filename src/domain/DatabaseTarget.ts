@@ -3,10 +3,10 @@
  *
  * Parameters carry libpq's names and meanings. Source: PostgreSQL documentation, "Database Connection Control Functions".
  */
-import { type Redacted, Result } from "effect"
+import { Result } from "effect"
 import { parseDatabaseUrl } from "./database/databaseUrl.ts"
-import { applyParameter, type Draft, finish } from "./database/parameters.ts"
-import { type DatabaseTarget, defaultPort, type InvalidDatabaseTarget } from "./database/target.ts"
+import { applyParameter, emptyDraft, finish } from "./database/parameters.ts"
+import type { DatabaseTarget, InvalidDatabaseTarget } from "./database/target.ts"
 
 export {
   type DatabaseOptions,
@@ -20,49 +20,42 @@ export {
   usesTls
 } from "./database/target.ts"
 
-/** What `DATABASE_USER` and its siblings say; each value is taken literally. */
-export interface DatabaseParts {
-  readonly user: string
-  readonly database: string
-  readonly password?: Redacted.Redacted<string> | undefined
-  readonly host?: string | undefined
-  readonly port?: number | undefined
-}
+/** Parameters by their libpq names, later ones before earlier ones; each value is taken literally. */
+export type DatabaseParameters = ReadonlyArray<readonly [name: string, value: string]>
 
 /**
- * Reads a `postgres://` or `postgresql://` URL.
+ * Reads a `postgres://` or `postgresql://` URL; `defaults` stand in for what it leaves out.
  *
  * Fails: a text that is no such URL, several hosts, a missing user, an unknown or ill-valued parameter.
  */
 export const databaseTargetFromUrl = (
-  url: string
+  url: string,
+  defaults: DatabaseParameters = []
 ): Result.Result<DatabaseTarget, InvalidDatabaseTarget> =>
-  Result.flatMap(parseDatabaseUrl(url), (parsed) => {
-    const draft: Draft = {
-      host: parsed.host,
-      port: parsed.port,
-      user: parsed.user,
-      password: parsed.password,
-      database: parsed.database,
-      ssl: {},
-      options: {}
-    }
-    for (const [key, value] of parsed.parameters) {
-      const problem = applyParameter(draft, key, value)
-      if (problem !== undefined) return Result.fail(problem)
-    }
-    return finish(draft)
+  Result.flatMap(parseDatabaseUrl(url), ({ database, host, parameters, password, port, user }) => {
+    const parts = Object.entries({ host, port: port?.toString(), user, password, dbname: database })
+    return databaseTargetFromParameters([
+      ...defaults,
+      ...parts.flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const]),
+      ...parameters
+    ])
   })
 
-/** Takes the parts as they are: nothing is escaped, joined or parsed again. */
-export const databaseTargetFromParts = (parts: DatabaseParts): DatabaseTarget => ({
-  host: stripBrackets(parts.host ?? "localhost"),
-  port: parts.port ?? defaultPort,
-  user: parts.user,
-  password: parts.password,
-  database: parts.database,
-  ssl: { mode: "prefer" }
-})
+/** Why a parameter cannot be used, whatever the others are. */
+export const parameterProblem = (name: string, value: string): InvalidDatabaseTarget | undefined =>
+  applyParameter(emptyDraft(), name, value)
+
+/** Takes the parameters as they are: nothing is escaped, joined or parsed again. Fails as `databaseTargetFromUrl`. */
+export const databaseTargetFromParameters = (
+  parameters: DatabaseParameters
+): Result.Result<DatabaseTarget, InvalidDatabaseTarget> => {
+  const draft = emptyDraft()
+  for (const [name, value] of parameters) {
+    const problem = applyParameter(draft, name, value)
+    if (problem !== undefined) return Result.fail(problem)
+  }
+  return finish(draft)
+}
 
 /** `postgresql://user:***@host:5432/db`, fit for logs and messages. */
 export const displayDatabaseTarget = (target: DatabaseTarget): string => {
@@ -75,5 +68,3 @@ export const displayDatabaseTarget = (target: DatabaseTarget): string => {
 
 const displayHost = (host: string): string =>
   host.startsWith("/") ? encodeURIComponent(host) : host.includes(":") ? `[${host}]` : host
-
-const stripBrackets = (host: string): string => host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host

@@ -22,9 +22,21 @@ const make = Effect.gen(function*() {
   const writer = `${hostname()} pid ${process.pid} (${writerId})`
   const run = (statement: string, params: ReadonlyArray<unknown> = []) => sql.unsafe<Row>(statement, [...params])
 
+  const requireRights = (creates: boolean) =>
+    Effect.flatMap(
+      missingRights(run, databaseSchema, creates),
+      (missing) => missing === undefined ? Effect.void : Effect.fail(missing)
+    )
+
+  const pending = Effect.gen(function*() {
+    yield* requireRights(false)
+    const statements = yield* bookkeepingDdl(run, databaseSchema)
+    if (statements.length > 0) yield* requireRights(true)
+    return statements
+  })
+
   const ensure = Effect.gen(function*() {
-    const rights = yield* missingRights(run, databaseSchema)
-    if (rights !== undefined) return yield* rights
+    yield* pending
     yield* transaction(
       "ampsync start",
       Effect.gen(function*() {
@@ -39,12 +51,6 @@ const make = Effect.gen(function*() {
       `DELETE FROM ${schema}._ampsync_writers WHERE abs(extract(epoch FROM clock_timestamp() - heartbeat_at)) > 86400`
     )
     yield* heartbeat
-  })
-
-  const pending = Effect.gen(function*() {
-    const rights = yield* missingRights(run, databaseSchema)
-    if (rights !== undefined) return yield* rights
-    return yield* bookkeepingDdl(run, databaseSchema)
   })
 
   const heartbeat = Effect.asVoid(run(

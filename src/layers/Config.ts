@@ -4,12 +4,6 @@
  * Whatever the source, the same rules hold, and all problems are told in one error.
  */
 import { Duration, Effect, Layer, Redacted, Result } from "effect"
-import {
-  type DatabaseTarget,
-  databaseTargetFromParts,
-  databaseTargetFromUrl,
-  defaultPort
-} from "../domain/DatabaseTarget.ts"
 import { defaultNamespace } from "../domain/Dataset.ts"
 import { defaultLogFilter, logLevels, parseLogFilter } from "../domain/logFilter.ts"
 import {
@@ -31,9 +25,10 @@ import {
   type ConfigProblem,
   type ManifestOrigin
 } from "../services/Config.ts"
+import { databaseSecret, readDatabase } from "./config/database.ts"
+import { ignoredRemarks } from "./config/libpq.ts"
 import { checkManifestPath } from "./config/manifestPath.ts"
 import { secretFrom } from "./config/secretFile.ts"
-import { tlsFileProblems } from "./config/tlsFiles.ts"
 import {
   fromProvider,
   fromValues,
@@ -71,13 +66,16 @@ class Reader {
     return undefined
   }
 
-  report(variable: Variable, found: string, allowed: string): void {
-    this.problems.push({ variable, found, allowed })
+  /** What is reported already is not reported again. */
+  takeAll<A>(read: Result.Result<A, ReadonlyArray<ConfigProblem>>): A | undefined {
+    if (Result.isSuccess(read)) return read.success
+    const known = new Set(this.problems.map(({ variable }) => variable))
+    this.problems.push(...read.failure.filter(({ variable }) => !known.has(variable)))
+    return undefined
   }
 
-  /** The variable a secret came from. */
-  source(variable: "DATABASE_URL" | "AMP_AUTH_TOKEN"): Variable {
-    return this.texts[`${variable}_FILE`] === undefined ? variable : `${variable}_FILE`
+  report(variable: Variable, found: string, allowed: string): void {
+    this.problems.push({ variable, found, allowed })
   }
 }
 
@@ -117,33 +115,6 @@ const readDataset = (reader: Reader, dataset?: string, list?: string): ManifestO
   return reference === undefined || tables === undefined ? undefined : { _tag: "Dataset", reference, tables }
 }
 
-const readDatabase = Effect.fnUntraced(function*(reader: Reader): Effect.fn.Return<DatabaseTarget | undefined> {
-  const { DATABASE_PASSWORD, DATABASE_URL, DATABASE_URL_FILE } = reader.texts
-  const password = DATABASE_PASSWORD === undefined ? undefined : Redacted.make(DATABASE_PASSWORD)
-  if (DATABASE_URL !== undefined) {
-    const variable = reader.source("DATABASE_URL")
-    const target = reader.take(variable, databaseTargetFromUrl(DATABASE_URL))
-    if (target === undefined) return undefined
-    for (const { allowed, found } of yield* tlsFileProblems(target)) reader.report(variable, found, allowed)
-    return { ...target, password: target.password ?? password }
-  }
-  // Its file could not be read, which is said already.
-  if (DATABASE_URL_FILE !== undefined) return undefined
-  return readParts(reader, password)
-})
-
-const readParts = (reader: Reader, password: Redacted.Redacted<string> | undefined): DatabaseTarget | undefined => {
-  const { DATABASE_HOST: host, DATABASE_NAME: database, DATABASE_USER: user } = reader.texts
-  const port = reader.read("DATABASE_PORT", integerBetween(1, 65535), defaultPort)
-  const allowed = "DATABASE_URL, or DATABASE_USER together with DATABASE_NAME"
-  if (user !== undefined && database !== undefined) {
-    return databaseTargetFromParts({ user, database, password, host, port })
-  }
-  if (user === undefined && database === undefined) reader.report("DATABASE_URL", "is not set", allowed)
-  else reader.report(user === undefined ? "DATABASE_USER" : "DATABASE_NAME", "is not set", allowed)
-  return undefined
-}
-
 const readDecodeMebibytes = (reader: Reader): number => {
   const { AMPSYNC_GRPC_MAX_DECODE_MB: synonym, GRPC_MAX_DECODE_MB: name } = reader.texts
   if (name !== undefined && synonym !== undefined && name !== synonym) {
@@ -156,7 +127,7 @@ const readDecodeMebibytes = (reader: Reader): number => {
 const readToken = (reader: Reader): AmpsyncSettings["authToken"] => {
   const { AMP_AUTH_TOKEN: text, AMP_AUTH_TOKEN_FILE: path } = reader.texts
   if (text === undefined) return undefined
-  reader.take(reader.source("AMP_AUTH_TOKEN"), bearerToken(text))
+  reader.take(path === undefined ? "AMP_AUTH_TOKEN" : "AMP_AUTH_TOKEN_FILE", bearerToken(text))
   const place = { name: "AMP_AUTH_TOKEN", text, path }
   return secretFrom(place, (text) => Result.map(bearerToken(text), (token) => Redacted.make(token)))
 }
@@ -181,7 +152,7 @@ const settingsFrom = Effect.fnUntraced(function*(
 ) {
   const reader = new Reader(yield* readSecretFiles(gathered))
   const manifest = yield* origin(reader)
-  const database = yield* readDatabase(reader)
+  const database = reader.takeAll(yield* readDatabase(reader.texts))
   const authToken = readToken(reader)
   const pollSeconds = reader.read<number | undefined>(
     "VERSION_POLL_INTERVAL_SECS",
@@ -189,7 +160,7 @@ const settingsFrom = Effect.fnUntraced(function*(
     undefined
   )
   const pingSeconds = reader.read("GRPC_PING_INTERVAL_SECS", integerBetween(0, 86_400), 60)
-  const settings: Omit<AmpsyncSettings, "database" | "manifest"> = {
+  const settings: Omit<AmpsyncSettings, "database" | "databaseNow" | "manifest"> = {
     versionPollInterval: pollSeconds === undefined ? undefined : Duration.seconds(pollSeconds),
     databaseSchema: reader.read("DATABASE_SCHEMA", schemaName, "public"),
     flightAddr: reader.read("AMP_FLIGHT_ADDR", httpAddress, new URL("http://localhost:1602")),
@@ -204,7 +175,10 @@ const settingsFrom = Effect.fnUntraced(function*(
     notifyOnCommit: reader.read("NOTIFY_ON_COMMIT", trueOrFalse, true),
     textNul: reader.read("TEXT_NUL", oneOf("refuse", "replace"), "refuse"),
     log: reader.read("RUST_LOG", logFilter, defaultLogFilter),
-    remarks: slips.map(({ meant, name }) => `The environment variable ${name} is ignored; did you mean ${meant}?`)
+    remarks: [
+      ...slips.map(({ meant, name }) => `The environment variable ${name} is ignored; did you mean ${meant}?`),
+      ...ignoredRemarks(reader.texts)
+    ]
   }
   if (manifest === undefined || database === undefined || reader.problems.length > 0) {
     // What is missing may be there under another name.
@@ -213,7 +187,12 @@ const settingsFrom = Effect.fnUntraced(function*(
     }
     return yield* new ConfigError({ problems: reader.problems })
   }
-  return AmpsyncConfig.of({ ...settings, manifest, database })
+  return AmpsyncConfig.of({
+    ...settings,
+    manifest,
+    database,
+    databaseNow: databaseSecret(gathered, reader.texts)
+  })
 })
 
 const fromEnvironment = Effect.fnUntraced(function*(origin: ReadOrigin) {

@@ -1,16 +1,18 @@
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer, Redacted, Schedule, Semaphore } from "effect"
+import { Effect, Layer, Schedule, Semaphore } from "effect"
 import type { Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import type { SqlError } from "effect/sql"
 import { SqlClient } from "effect/sql"
 import pg from "pg"
 import { backoff } from "../domain/backoff.ts"
-import type { DatabaseTarget } from "../domain/DatabaseTarget.ts"
 import { activityLiteral, beginTransaction } from "../domain/sql/transaction.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { AmpsyncConfig, type AmpsyncSettings } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 import { classify } from "./pg-pool/classify.ts"
+import { clientFor } from "./pg-pool/Client.ts"
+import { refusesTransport } from "./pg-pool/connectFailure.ts"
+import { requireUtf8 } from "./pg-pool/encoding.ts"
 import type { Pipeline } from "./pg-pool/Pipeline.ts"
 import { PooledConnection } from "./pg-pool/PooledConnection.ts"
 import { tlsAttempts } from "./pg-pool/tls.ts"
@@ -26,8 +28,9 @@ export interface PgPoolOptions {
 
 /** `PgPool` over the `pg` driver: effect's own driver refuses COPY. */
 const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolOptions) {
-  const { database, maxDbConnections } = yield* AmpsyncConfig
-  const { isDirect, pool, ssl } = yield* connectedPool(database, maxDbConnections)
+  const { maxDbConnections, ...settings } = yield* AmpsyncConfig
+  const { database } = settings
+  const { isDirect, pool, ssl } = yield* connectedPool(settings, maxDbConnections)
   // One connection stays free of transactions, so that a long one never keeps this process from saying it is alive.
   const transactions = yield* Semaphore.make(Math.max(1, maxDbConnections - 1))
 
@@ -54,7 +57,7 @@ const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolO
 
   const withDedicatedConnection: PgPool["Service"]["withDedicatedConnection"] = (activity, use) =>
     Effect.scoped(Effect.gen(function*() {
-      const connection = yield* Effect.flatMap(newPool(database, 1, ssl), (pool) => lease(pool, stallMillis))
+      const connection = yield* Effect.flatMap(newPool(settings, 1, ssl), (pool) => lease(pool, stallMillis))
       yield* connection.execute(`SET application_name TO ${activityLiteral(activity)}; ${NO_TIMEOUTS}`, [], undefined)
       return yield* use((statement, params = []) => connection.execute(statement, params, undefined))
     }))
@@ -85,10 +88,11 @@ const NO_TIMEOUTS = "SET statement_timeout TO 0; SET lock_timeout TO 0"
  * A pool that has proved it can connect, in the first way of TLS or plain text that `sslmode` allows and that works.
  *
  * A database that is down is waited for; one that refuses us (password, name, rights, no TLS, a certificate that does not
- * hold) is a failure at once, and so is a file of certificates that cannot be read.
+ * hold) is a failure at once, unless the password is in a file that may change, and so is a file of certificates that cannot be
+ * read.
  */
 const connectedPool = (
-  target: DatabaseTarget,
+  settings: Target,
   max: number
 ): Effect.Effect<
   { readonly pool: pg.Pool; readonly ssl: Ssl; readonly isDirect: boolean },
@@ -96,8 +100,9 @@ const connectedPool = (
   Scope.Scope
 > => {
   const tryOut = (ssl: Ssl) =>
-    newPool(target, 1, ssl).pipe(
+    newPool(settings, 1, ssl).pipe(
       Effect.flatMap((pool) => lease(pool, STALL_MILLIS)),
+      Effect.tap(requireUtf8),
       Effect.flatMap((connection) => connection.isDirect),
       Effect.map((isDirect) => ({ isDirect, ssl })),
       Effect.scoped
@@ -105,17 +110,18 @@ const connectedPool = (
   const firstThatWorks = ([first, second]: ReturnType<typeof tlsAttempts>) =>
     // Only a refusal of the way itself calls for the other way; a database that is down is down either way.
     second === undefined ? tryOut(first) : Effect.catchIf(tryOut(first), refusesTransport, () => tryOut(second))
-  const mayHeal = (error: SqlError.SqlError): boolean => error.isRetryable && !refusesTransport(error)
-  return Effect.try({ try: () => tlsAttempts(target), catch: (cause) => classify(cause, "connect") }).pipe(
+  return Effect.try({ try: () => tlsAttempts(settings.database), catch: (cause) => classify(cause, "connect") }).pipe(
     Effect.flatMap((attempts) =>
       firstThatWorks(attempts).pipe(
         Effect.tapError((error) =>
-          mayHeal(error) ? Effect.logWarning(`Database is not reachable, trying again: ${error.message}`) : Effect.void
+          error.isRetryable
+            ? Effect.logWarning(`Database is not reachable, trying again: ${error.message}`)
+            : Effect.void
         ),
-        Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => mayHeal(input))))
+        Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => input.isRetryable)))
       )
     ),
-    Effect.flatMap((found) => Effect.map(newPool(target, max, found.ssl), (pool) => ({ pool, ...found })))
+    Effect.flatMap((found) => Effect.map(newPool(settings, max, found.ssl), (pool) => ({ pool, ...found })))
   )
 }
 
@@ -123,22 +129,20 @@ type Ssl = ReturnType<typeof tlsAttempts>[number]
 
 const reconnectDelays = backoff("100 millis", "30 seconds")
 
-const refusesTransport = (error: SqlError.SqlError): boolean =>
-  /does not support SSL|no pg_hba\.conf entry|certificate/i.test(error.message)
+type Target = Pick<AmpsyncSettings, "database" | "databaseNow">
 
-const newPool = (target: DatabaseTarget, max: number, ssl: Ssl): Effect.Effect<pg.Pool, never, Scope.Scope> =>
+const newPool = (settings: Target, max: number, ssl: Ssl): Effect.Effect<pg.Pool, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
+      const target = settings.database
       const pool = new pg.Pool({
+        Client: clientFor(settings),
         host: target.host,
         port: target.port,
-        user: target.user,
         database: target.database,
-        ...(target.password === undefined ? {} : { password: Redacted.value(target.password) }),
         ssl,
         max,
         application_name: target.options?.applicationName ?? "ampsync",
-        ...(target.options?.options === undefined ? {} : { options: target.options.options }),
         connectionTimeoutMillis: (target.options?.connectTimeoutSeconds ?? CONNECT_TIMEOUT_SECONDS) * 1000,
         // A peer that vanished is noticed even while a connection only waits for an answer.
         keepAlive: target.options?.keepalives ?? true,

@@ -41,7 +41,10 @@ export interface AmpsyncSettings {
   readonly manifest: ManifestOrigin
   /** How often to look for a newly published version of a dataset that is named without one; never where absent. */
   readonly versionPollInterval: Duration.Duration | undefined
+  /** As it was at the start. */
   readonly database: DatabaseTarget
+  /** For every connection: user and password may be rotated. */
+  readonly databaseNow: Secret<DatabaseTarget>
   /** The schema all tables live in; created when it is missing. */
   readonly databaseSchema: string
   /** `http` is plaintext HTTP/2, `https` TLS; no path. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted, Result, Schema } from "effect"
 import {
-  databaseTargetFromParts,
+  databaseTargetFromParameters,
   databaseTargetFromUrl,
   displayDatabaseTarget
 } from "../../src/domain/DatabaseTarget.ts"
@@ -58,6 +58,64 @@ describe("DATABASE_URL", () => {
     assert.strictEqual(target(url).user, user)
     assert.strictEqual(passwordOf(url), password)
     assert.strictEqual(target(url).database, database)
+  })
+
+  it("I7 refuses a URL in which the end of the password can only be guessed, and takes no part of it for a host", () => {
+    for (
+      const url of [
+        "postgresql://u:Secret@Bank/2024@h/db",
+        "postgresql://u:Secret@Bank?2024@h/db",
+        "postgresql://u:Secret/Bank@h/db",
+        "postgresql://u:2024/Secret@h/db",
+        "postgresql://u:2024?Secret=Bank@h/db",
+        "postgresql://u:Secret@h:2024?Bank=x@h/db",
+        "postgresql://u:pa?Secret@h/db"
+      ]
+    ) {
+      const { allowed, found } = problem(url)
+      assert.strictEqual(
+        found,
+        "has an unencoded @ behind a / or ?, so that it is not clear where the password ends"
+      )
+      assert.include(allowed, "/ is %2F, ? is %3F, @ is %40")
+      assert.notMatch(found + allowed, /Secret|Bank|2024/)
+    }
+    assert.strictEqual(target("postgresql://u:Secret@Bank@h/db").host, "h")
+    assert.strictEqual(passwordOf("postgresql://u:Secret%40Bank%2F2024@h/db"), "Secret@Bank/2024")
+    assert.strictEqual(target("postgresql://h/db?user=me@corp").user, "me@corp")
+  })
+
+  it("refuses a host that holds more than a host", () => {
+    assert.match(problem("postgresql:///db?user=me&host=h:5432").found, /a port behind the host/)
+    assert.match(problem("postgresql://me@h%20x/db").found, /no host name/)
+  })
+
+  it("takes what it leaves out from the defaults, and nothing else", () => {
+    const defaults = [["host", "other"], ["port", "6000"], ["user", "u"], ["dbname", "d"], [
+      "sslmode",
+      "require"
+    ]] as const
+    const named = (url: string) => {
+      const { database, host, port, ssl, user } = Result.getOrThrow(databaseTargetFromUrl(url, defaults))
+      return [host, port, user, database, ssl.mode]
+    }
+    assert.deepStrictEqual(named("postgresql://"), ["other", 6000, "u", "d", "require"])
+    assert.deepStrictEqual(named("postgresql://me@h:1/db?sslmode=disable"), ["h", 1, "me", "db", "disable"])
+  })
+
+  it("accepts the channel binding and the session that a writer can have, and refuses others with a reason", () => {
+    assert.deepStrictEqual(target("postgresql://me@h/db?sslmode=require&channel_binding=require").options, {
+      channelBinding: "require"
+    })
+    assert.match(
+      problem("postgresql://me@h/db?sslmode=disable&channel_binding=require").found,
+      /channel_binding=require/
+    )
+    for (const standby of ["standby", "read-only", "prefer-standby"]) {
+      const { allowed, found } = problem(`postgresql://me@h/db?target_session_attrs=${standby}`)
+      assert.strictEqual(found, "asks for a server that cannot be written to")
+      assert.include(allowed, "any, read-write, primary")
+    }
   })
 
   it("finds Unix sockets and IPv6 addresses", () => {
@@ -120,23 +178,21 @@ describe("DATABASE_URL", () => {
 
 describe("a database target", () => {
   it("takes parts literally, whatever they hold", () => {
-    const parts = databaseTargetFromParts({
-      user: "a@b/c",
-      database: "d?e",
-      password: Redacted.make("%40:/@"),
-      host: "[::1]"
-    })
+    const parts = Result.getOrThrow(databaseTargetFromParameters([
+      ["host", "db.example"],
+      ["user", "a@b/c"],
+      ["dbname", "d?e"],
+      ["password", "%40:/@"],
+      ["host", "[::1]"]
+    ]))
     assert.strictEqual(Redacted.value(parts.password ?? assert.fail()), "%40:/@")
     assert.deepStrictEqual([parts.user, parts.database, parts.host, parts.port], ["a@b/c", "d?e", "::1", 5432])
   })
 
   it("I7 is displayed and serialised without its password", () => {
-    const parts = databaseTargetFromParts({
-      user: "a@b",
-      database: "d",
-      password: Redacted.make("hunter2"),
-      host: "::1"
-    })
+    const parts = Result.getOrThrow(
+      databaseTargetFromParameters([["host", "::1"], ["user", "a@b"], ["password", "hunter2"], ["dbname", "d"]])
+    )
     assert.strictEqual(displayDatabaseTarget(parts), "postgresql://a%40b:***@[::1]:5432/d")
     assert.notInclude(JSON.stringify(parts), "hunter2")
     assert.strictEqual(displayDatabaseTarget(target("postgresql://me@%2Ftmp/db")), "postgresql://me@%2Ftmp:5432/db")

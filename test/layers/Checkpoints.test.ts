@@ -230,7 +230,7 @@ describe("the bookkeeping tables", () => {
       assert.lengthOf(yield* database.query("SELECT 1 FROM pg_tables WHERE schemaname = $1", [database.schema]), 1)
     }))
 
-  it.live("name the GRANT to run where the role lacks a right", () =>
+  it.live("name the GRANT to run where the role lacks a right that it needs, and are content without CREATE where nothing is to be made", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const role = `role_${database.schema}`
@@ -250,6 +250,13 @@ describe("the bookkeeping tables", () => {
       // What the sentence says is enough.
       yield* database.query(`GRANT USAGE, CREATE ON SCHEMA "${database.schema}" TO "${role}"`)
       yield* (yield* as(database.schema)).checkpoints.ensure
+      // Where nothing is to be made, the right to make it is not needed.
+      yield* database.query(`REVOKE CREATE ON SCHEMA "${database.schema}" FROM "${role}"`)
+      const restarted = yield* as(database.schema)
+      yield* restarted.checkpoints.ensure
+      assert.deepStrictEqual(yield* restarted.checkpoints.pending, [])
+      yield* database.query(`DROP VIEW _ampsync_progress`)
+      assert.include((yield* Effect.flip(restarted.checkpoints.ensure)).message, `GRANT USAGE, CREATE ON SCHEMA`)
     }))
 })
 

@@ -59,6 +59,31 @@ describe("ConfigError", () => {
       }
     }))
 
+  it.effect("I7 refuses a DATABASE_HOST that holds more than a host, says where the rest goes, and repeats nothing of it", () =>
+    Effect.gen(function*() {
+      const basics = { DATASET_MANIFEST: "package.json", DATABASE_USER: "me", DATABASE_NAME: "db" }
+      for (
+        const [host, why] of [
+          ["hunter2:5432", "has a port behind the host"],
+          ["[::1]:5432", "has a port behind the host"],
+          ["postgresql://me:hunter2@h", "is a URL instead of a host"],
+          ["me:hunter2@h", "is a URL instead of a host"],
+          ["hunter2,h", "names several hosts"],
+          ["hunter2/h", "is no host name"]
+        ] as const
+      ) {
+        const error = yield* errorOf({ ...basics, DATABASE_HOST: host })
+        assert.deepStrictEqual(error.problems.map(({ found, variable }) => `${variable} ${found}`), [
+          `DATABASE_HOST ${why}`
+        ])
+        if (why.includes("port")) assert.include(error.message, "the port goes to DATABASE_PORT")
+        assert.notInclude(error.message, "hunter2")
+      }
+      for (const host of ["db.example", "::1", "[2001:db8::1]", "::ffff:10.0.0.1", "fe80::1%eth0", "/run/postgresql"]) {
+        yield* fromEnvironment({ ...basics, DATABASE_HOST: host })
+      }
+    }))
+
   it.effect("accepts the upstream's name of the decode limit, and refuses two different values", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* given({ AMPSYNC_GRPC_MAX_DECODE_MB: "8" })).grpcMaxDecodeBytes, 8 * 1024 * 1024)

@@ -3,8 +3,8 @@ import { Duration, Effect, Exit, Redacted } from "effect"
 import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
-import { AmpsyncConfig } from "../../src/services/Config.ts"
-import { directory, fromEnvironment, given } from "./config/given.ts"
+import { AmpsyncConfig, type AmpsyncSettings } from "../../src/services/Config.ts"
+import { directory, errorOf, fromEnvironment, given } from "./config/given.ts"
 
 describe("AmpsyncConfig", () => {
   it.effect("has the defaults of the README", () =>
@@ -81,6 +81,98 @@ describe("AmpsyncConfig", () => {
       const { database } = yield* given({ DATABASE_USER: "other", DATABASE_PORT: "x", DATABASE_PASSWORD: "other" })
       assert.deepStrictEqual([database.user, database.port], ["me", 5432])
       assert.strictEqual(Redacted.value(database.password ?? assert.fail()), "hunter2")
+    }))
+
+  it.effect("takes what neither DATABASE_URL nor the parts contain from libpq's variables", () =>
+    Effect.gen(function*() {
+      const PG = {
+        PGHOST: "pg.example",
+        PGPORT: "6000",
+        PGUSER: "pguser",
+        PGDATABASE: "pgdb",
+        PGPASSWORD: " pg ",
+        PGSSLMODE: "require",
+        PGAPPNAME: "mine",
+        PGTARGETSESSIONATTRS: "primary",
+        PGCHANNELBINDING: "require"
+      }
+      const described = ({ database: { database, host, options, password, port, ssl, user } }: AmpsyncSettings) => [
+        `${user}:${password === undefined ? "" : Redacted.value(password)}@${host}:${port}/${database}`,
+        ssl.mode,
+        options?.applicationName
+      ]
+      const DATASET_MANIFEST = join(yield* directory, "nozzle.config.ts")
+      assert.deepStrictEqual(described(yield* fromEnvironment({ DATASET_MANIFEST, ...PG })), [
+        "pguser: pg @pg.example:6000/pgdb",
+        "require",
+        "mine"
+      ])
+      assert.deepStrictEqual(
+        described(
+          yield* fromEnvironment({ DATASET_MANIFEST, ...PG, DATABASE_URL: "postgresql://me:p@h/?sslmode=allow" })
+        ),
+        ["me:p@h:6000/pgdb", "allow", "mine"]
+      )
+      const parts = { DATABASE_USER: "u", DATABASE_NAME: "n", DATABASE_PASSWORD: "q", DATABASE_PORT: "1" }
+      assert.deepStrictEqual(
+        described(yield* fromEnvironment({ DATASET_MANIFEST, ...PG, ...parts, DATABASE_SSLMODE: "verify-full" })),
+        ["u:q@pg.example:1/n", "verify-full", "mine"]
+      )
+      const error = yield* errorOf({ DATASET_MANIFEST, ...PG, PGSSLMODE: "on", PGHOST: "a,b" })
+      assert.deepStrictEqual(error.problems.map(({ found, variable }) => `${variable} ${found}`), [
+        "PGHOST names several hosts",
+        "PGSSLMODE has a sslmode that is not supported"
+      ])
+      assert.deepStrictEqual((yield* given({ PGSERVICE: "x", PGHOSTADDR: "1.2.3.4", PGUSER: "me" })).remarks, [
+        "The environment variable PGSERVICE is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables",
+        "The environment variable PGHOSTADDR is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables"
+      ])
+    }))
+
+  it.effect("takes DATABASE_SSLMODE and DATABASE_SSLROOTCERT for the parts, and for a URL that names none", () =>
+    Effect.gen(function*() {
+      const tls = { DATABASE_SSLMODE: "verify-full", DATABASE_SSLROOTCERT: "system", PGSSLMODE: "disable" }
+      const expected = { mode: "verify-full", rootCertPath: "system" } as const
+      assert.deepStrictEqual((yield* given(tls)).database.ssl, expected)
+      const basics = { DATASET_MANIFEST: "package.json", DATABASE_USER: "me", DATABASE_NAME: "db" }
+      assert.deepStrictEqual((yield* fromEnvironment({ ...basics, ...tls })).database.ssl, expected)
+      const bad = { DATABASE_SSLMODE: "verify-ca", DATABASE_SSLROOTCERT: "/nowhere/ca.pem" }
+      assert.deepStrictEqual(
+        (yield* errorOf({ ...basics, ...bad })).problems.map(({ found, variable }) => `${variable} ${found}`),
+        ["DATABASE_SSLROOTCERT has an sslrootcert that names a file that cannot be read (ENOENT)"]
+      )
+    }))
+
+  it.effect("reads the database's user and password again from their files for every use", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const write = (name: string, text: string) => Effect.promise(() => writeFile(join(path, name), text))
+      const login = ({ password, user }: AmpsyncSettings["database"]) =>
+        `${user}:${password === undefined ? "" : Redacted.value(password)}`
+      yield* write("password", "one\n")
+      const parts = { DATASET_MANIFEST: "package.json", DATABASE_USER: "me", DATABASE_NAME: "db" }
+      const byPassword = yield* fromEnvironment({ ...parts, DATABASE_PASSWORD_FILE: join(path, "password") })
+      yield* write("password", "two\n")
+      assert.strictEqual(login(yield* byPassword.databaseNow.read), "me:two")
+      assert.deepStrictEqual([byPassword.databaseNow.variable, byPassword.databaseNow.mayChange], [
+        "DATABASE_PASSWORD_FILE",
+        true
+      ])
+      yield* write("url", "postgresql://a:1@h/db")
+      const byUrl = yield* fromEnvironment({ DATASET_MANIFEST: "package.json", DATABASE_URL_FILE: join(path, "url") })
+      yield* write("url", "postgresql://b:2@h/db")
+      assert.strictEqual(login(yield* byUrl.databaseNow.read), "b:2")
+      yield* write("url", "postgresql://b:hunter/2@h/db")
+      const broken = yield* Effect.flip(byUrl.databaseNow.read)
+      assert.match(broken.message, /^DATABASE_URL_FILE has an unencoded @/)
+      assert.notInclude(broken.message, "hunter")
+      yield* Effect.promise(() => rm(join(path, "url")))
+      assert.strictEqual(
+        (yield* Effect.flip(byUrl.databaseNow.read)).message,
+        "DATABASE_URL_FILE names a file that cannot be read (ENOENT)"
+      )
+      const fixed = yield* given({})
+      assert.deepStrictEqual([fixed.databaseNow.variable, fixed.databaseNow.mayChange], ["DATABASE_URL", false])
     }))
 
   it.effect("gives a DATABASE_URL without a password the one of DATABASE_PASSWORD", () =>

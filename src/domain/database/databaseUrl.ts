@@ -31,7 +31,9 @@ export const parseDatabaseUrl = (url: string): Result.Result<ParsedDatabaseUrl, 
   Result.gen(function*() {
     const scheme = /^postgres(?:ql)?:\/\//i.exec(url)
     if (scheme === null) return yield* Result.fail(invalid("does not begin with postgres:// or postgresql://"))
-    const [credentials, rest] = splitCredentials(url.slice(scheme[0].length))
+    const text = url.slice(scheme[0].length)
+    if (isAmbiguous(text)) return yield* Result.fail(ambiguous)
+    const [credentials, rest] = splitCredentials(text)
     const [place, query] = splitAt(rest, rest.indexOf("?"))
     const [authority, path] = splitAt(place, place.indexOf("/"))
     const [user, password] = splitAt(credentials ?? "", (credentials ?? "").indexOf(":"))
@@ -47,15 +49,24 @@ export const parseDatabaseUrl = (url: string): Result.Result<ParsedDatabaseUrl, 
   })
 
 /**
- * The text before the `@` that ends the credentials. An `@` that was left unencoded in a password is forgiven where it
- * cannot be read otherwise, because no host contains one.
+ * Whether an `@` stands behind a `/` or `?` that may belong to a password: then the end of the credentials can only be
+ * guessed, and a wrong guess takes a part of the password for the host.
  */
+const isAmbiguous = (text: string): boolean => {
+  const end = text.search(/[/?]|$/)
+  return /[:@]/.test(text.slice(0, end)) && text.slice(end).includes("@")
+}
+
+const ambiguous = invalid(
+  "has an unencoded @ behind a / or ?, so that it is not clear where the password ends",
+  `${urlForm}: / is %2F, ? is %3F, @ is %40`
+)
+
+/** The text before the `@` that ends the credentials: the last one, because no host contains one. */
 const splitCredentials = (text: string): readonly [string | undefined, string] => {
-  const slash = text.indexOf("/")
-  const first = text.indexOf("@")
-  if (first < 0 || (slash >= 0 && slash < first)) return [undefined, text]
-  const authorityEnd = first + 1 + text.slice(first + 1).search(/[/?]|$/)
+  const authorityEnd = text.search(/[/?]|$/)
   const last = text.slice(0, authorityEnd).lastIndexOf("@")
+  if (last < 0) return [undefined, text]
   return [text.slice(0, last), text.slice(last + 1)]
 }
 
@@ -70,7 +81,7 @@ const splitPort = (
   const match = /^\[([^\]]+)\](?::(.*))?$/.exec(authority)
   return match === null
     ? Result.fail(invalid("has an IPv6 address without its closing bracket"))
-    : Result.succeed([match[1] ?? "", match[2]])
+    : Result.succeed([`[${match[1]}]`, match[2]])
 }
 
 export const parsePort = (text: string | undefined): Result.Result<number | undefined, InvalidDatabaseTarget> => {

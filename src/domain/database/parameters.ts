@@ -1,6 +1,7 @@
 /** The meaning of the parameters behind the `?` of a PostgreSQL connection URL. */
 import { Redacted, Result } from "effect"
 import { invalid, parsePort } from "./databaseUrl.ts"
+import { hostProblem } from "./host.ts"
 import {
   type DatabaseOptions,
   type DatabaseSsl,
@@ -28,6 +29,8 @@ type Apply = (draft: Draft, value: string) => Problem
 
 const sslModes: ReadonlyArray<SslMode> = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
+const sessionAttrs = ["any", "read-write", "primary"] as const
+
 const oneOf =
   <A extends string>(name: string, allowed: ReadonlyArray<A>, put: (draft: Draft, value: A) => void): Apply =>
   (draft, value) => {
@@ -52,8 +55,9 @@ const text = (put: (draft: Draft, value: string) => void): Apply => (draft, valu
 
 const parameters: Readonly<Record<string, Apply>> = {
   host: (draft, value) => {
-    if (value.includes(",")) return invalid("names several hosts", "exactly one host")
-    if (value !== "") draft.host = value
+    const problem = hostProblem(value)
+    if (problem !== undefined) return invalid(problem.found, problem.allowed)
+    if (value !== "") draft.host = value.replace(/^\[(.*)\]$/, "$1")
     return undefined
   },
   port: (draft, value) => {
@@ -77,16 +81,27 @@ const parameters: Readonly<Record<string, Apply>> = {
   options: text((draft, value) => draft.options.options = value),
   keepalives: oneOf("keepalives", ["0", "1"], (draft, value) => draft.options.keepalives = value === "1"),
   keepalives_idle: seconds("keepalives_idle", (draft, value) => draft.options.keepalivesIdleSeconds = value),
-  target_session_attrs: oneOf(
-    "target_session_attrs",
-    ["any", "read-write", "primary"],
-    (draft, value) => draft.options.targetSessionAttrs = value
-  ),
+  target_session_attrs: (draft, value) => {
+    if (["read-only", "standby", "prefer-standby"].includes(value)) {
+      return invalid(
+        "asks for a server that cannot be written to",
+        `target_session_attrs as one of ${sessionAttrs.join(", ")}`
+      )
+    }
+    return oneOf("target_session_attrs", sessionAttrs, (draft, value) => draft.options.targetSessionAttrs = value)(
+      draft,
+      value
+    )
+  },
   // Harmless where they ask for what happens anyway, refused where they ask for something else.
   client_encoding: (draft, value) =>
     oneOf("client_encoding", ["utf8", "utf-8", "auto"], () => undefined)(draft, value.toLowerCase()),
   gssencmode: oneOf("gssencmode", ["disable", "prefer"], () => undefined),
-  channel_binding: oneOf("channel_binding", ["disable", "prefer"], () => undefined)
+  channel_binding: oneOf(
+    "channel_binding",
+    ["disable", "prefer", "require"],
+    (draft, value) => draft.options.channelBinding = value
+  )
 }
 
 /** Applies one parameter, or says what is wrong with it; its name is told, its value may be a secret. */
@@ -97,9 +112,24 @@ export const applyParameter = (draft: Draft, key: string, value: string): Proble
     : apply(draft, value)
 }
 
+export const emptyDraft = (): Draft => ({
+  host: undefined,
+  port: undefined,
+  user: undefined,
+  password: undefined,
+  database: undefined,
+  ssl: {},
+  options: {}
+})
+
 export const finish = (draft: Draft): Result.Result<DatabaseTarget, InvalidDatabaseTarget> => {
   if (draft.user === undefined) return Result.fail(invalid("names no user"))
   const ssl = resolveSsl(draft.ssl)
+  if (draft.options.channelBinding === "require" && draft.ssl.mode === "disable") {
+    return Result.fail(
+      invalid("has channel_binding=require with sslmode=disable", "sslmode=require, or a stricter one")
+    )
+  }
   if (Result.isFailure(ssl)) return Result.fail(ssl.failure)
   const options = withoutUndefined<DatabaseOptions>(draft.options)
   return Result.succeed({

@@ -26,8 +26,10 @@ export interface DatabaseOptions {
   readonly options?: string
   readonly keepalives?: boolean
   readonly keepalivesIdleSeconds?: number
-  /** Which server of a replicated pair is acceptable; a writer never accepts a standby. */
+  /** Which session is acceptable: any, one whose transactions may write, or one on a server that is no standby. */
   readonly targetSessionAttrs?: "any" | "read-write" | "primary"
+  /** `require`: the password proof must be bound to the server's certificate. */
+  readonly channelBinding?: "disable" | "prefer" | "require"
 }
 
 export interface DatabaseTarget {

@@ -6,14 +6,18 @@ import { textLiteral } from "../../domain/sql/literal.ts"
 import { isAlive } from "./isAlive.ts"
 import type { Run } from "./rows.ts"
 
-/** A failure that names the GRANT to run, where this role lacks a right that a sync cannot do without. */
-export const missingRights = Effect.fnUntraced(function*(run: Run, schema: string) {
+/**
+ * A failure that names the GRANT to run, where this role lacks a right that a sync cannot do without: to use the schema, and
+ * to create in it where the bookkeeping is not there yet.
+ */
+export const missingRights = Effect.fnUntraced(function*(run: Run, schema: string, creates: boolean) {
   const [row] = yield* run(
     `SELECT current_user AS role, current_database() AS database, n.oid IS NOT NULL AS exists,
        has_database_privilege(current_database(), 'CREATE') AS may_create,
-       n.oid IS NOT NULL AND has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE') AS may_use
+       n.oid IS NOT NULL AND has_schema_privilege(n.oid, 'USAGE')
+         AND (NOT $2::boolean OR has_schema_privilege(n.oid, 'CREATE')) AS may_use
      FROM (SELECT) AS one LEFT JOIN pg_namespace n ON n.nspname = $1`,
-    [schema]
+    [schema, creates]
   )
   if (row === undefined || row["may_use"] === true) return undefined
   const role = quoteIdentifier(String(row["role"]))

@@ -2,12 +2,12 @@
 import { Effect } from "effect"
 import { readFile } from "node:fs/promises"
 import { createSecureContext } from "node:tls"
-import { type DatabaseTarget, tlsFiles } from "../../domain/DatabaseTarget.ts"
+import { type DatabaseTarget, type TlsFile, tlsFiles } from "../../domain/DatabaseTarget.ts"
 import type { InvalidSetting } from "../../domain/setting.ts"
 
 /** What is wrong with them; a path is not repeated, because people paste keys in its place. */
 export const tlsFileProblems = Effect.fnUntraced(function*(target: DatabaseTarget) {
-  const problems: Array<InvalidSetting> = []
+  const problems: Array<TlsFileProblem> = []
   const texts: { [parameter: string]: string } = {}
   for (const { parameter, path } of tlsFiles(target)) {
     const read = yield* Effect.result(Effect.tryPromise({
@@ -30,10 +30,18 @@ export const tlsFileProblems = Effect.fnUntraced(function*(target: DatabaseTarge
   return problems
 })
 
-const unusable = (parameter: string, why: string): InvalidSetting => ({
-  found: `has an ${parameter} that names a file that ${why}`,
-  allowed: `${parameter} as the path of a readable PEM file${parameter === "sslrootcert" ? ", or system" : ""}`
+const unusable = (parameter: TlsFile["parameter"], why: string): TlsFileProblem => ({
+  parameter,
+  problem: {
+    found: `has an ${parameter} that names a file that ${why}`,
+    allowed: `${parameter} as the path of a readable PEM file${parameter === "sslrootcert" ? ", or system" : ""}`
+  }
 })
+
+export interface TlsFileProblem {
+  readonly parameter: TlsFile["parameter"]
+  readonly problem: InvalidSetting
+}
 
 /** Node takes authorities that are none without a word. */
 const hasCertificate = (text: string): boolean => /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text)

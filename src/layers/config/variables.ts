@@ -2,12 +2,13 @@
 import { Config, Effect, Option, Redacted } from "effect"
 import { resembling } from "../../domain/resemblance.ts"
 import type { ConfigProblem } from "../../services/Config.ts"
+import { libpqVariables } from "./libpq.ts"
 import { readSecretFile } from "./secretFile.ts"
 
 /** Secrets, which may also stand in a file that `<name>_FILE` names. */
 const secrets = ["DATABASE_URL", "DATABASE_PASSWORD", "AMP_AUTH_TOKEN"] as const
 
-export const variables = [
+const ownVariables = [
   "DATASET_MANIFEST",
   "DATASET",
   "TABLES",
@@ -20,6 +21,8 @@ export const variables = [
   "DATABASE_NAME",
   "DATABASE_HOST",
   "DATABASE_PORT",
+  "DATABASE_SSLMODE",
+  "DATABASE_SSLROOTCERT",
   "DATABASE_SCHEMA",
   "AMP_FLIGHT_ADDR",
   "AMP_ADMIN_API_ADDR",
@@ -36,6 +39,8 @@ export const variables = [
   "RUST_LOG"
 ] as const
 
+export const variables = [...ownVariables, ...libpqVariables] as const
+
 export type Variable = typeof variables[number]
 
 /** What is set, as text; an empty text is not set. */
@@ -49,7 +54,7 @@ export type SettingValues = {
 /** A variable that is none of ours, and the one it looks like. */
 export interface Slip {
   readonly name: string
-  readonly meant: Variable
+  readonly meant: typeof ownVariables[number]
 }
 
 /** Texts so far, and what was wrong with the others. */
@@ -60,7 +65,7 @@ export interface Gathered {
 
 const keep = (variable: Variable, text: string): readonly [Variable, string] | undefined => {
   // A blank at either end of a password is part of it, anywhere else it is a slip.
-  const kept = variable === "DATABASE_PASSWORD" ? text : text.trim()
+  const kept = variable === "DATABASE_PASSWORD" || variable === "PGPASSWORD" ? text : text.trim()
   return kept === "" ? undefined : [variable, kept]
 }
 
@@ -82,7 +87,7 @@ export const fromProvider: Effect.Effect<Gathered> = Effect.gen(function*() {
 /** Names in the environment of the process that would be ignored but are hardly meant to be; values are not looked at. */
 export const slipsInEnvironment: Effect.Effect<ReadonlyArray<Slip>> = Effect.sync(() =>
   Object.keys(process.env).flatMap((name) => {
-    const meant = resembling(name, variables)
+    const meant = resembling(name, ownVariables)
     return meant === undefined ? [] : [{ name, meant }]
   })
 )
@@ -99,10 +104,13 @@ export const fromValues = (values: SettingValues): Gathered => ({
 })
 
 /** Puts the content of secret files in the place of the variables that name them. */
-export const readSecretFiles = Effect.fnUntraced(function*({ problems, texts }: Gathered) {
+export const readSecretFiles = Effect.fnUntraced(function*(
+  { problems, texts }: Gathered,
+  wanted: ReadonlyArray<typeof secrets[number]> = secrets
+) {
   const read: Record<string, string> = { ...texts }
   const found: Array<ConfigProblem> = [...problems]
-  for (const secret of secrets) {
+  for (const secret of wanted) {
     const variable = `${secret}_FILE` as const
     const path = texts[variable]
     if (path === undefined) continue

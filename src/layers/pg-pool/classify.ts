@@ -9,6 +9,7 @@ import { IndexRowTooLarge } from "../../services/PgPool.ts"
  * Source: PostgreSQL, appendix "Error Codes".
  */
 export const classify = (cause: unknown, operation: string): SqlError.SqlError => {
+  if (cause instanceof SqlError.SqlError) return cause
   const error = fieldsOf(cause)
   return new SqlError.SqlError({ reason: reasonOf(error, `PostgreSQL: ${describe(error)}`, operation) })
 }

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs"
-import { rootCertificates } from "node:tls"
 import type { ConnectionOptions } from "node:tls"
 import { type DatabaseTarget, usesTls } from "../../domain/DatabaseTarget.ts"
 
@@ -13,27 +12,47 @@ type Transport = false | ConnectionOptions
 export const tlsAttempts = (target: DatabaseTarget): readonly [Transport, Transport?] => {
   const { mode, rootCertPath } = target.ssl
   if (!usesTls(target)) return [false]
+  const mustEncrypt = target.options?.channelBinding === "require"
   const unverified: ConnectionOptions = { ...clientCertificate(target), rejectUnauthorized: false }
-  const verified = (): ConnectionOptions => ({ ...clientCertificate(target), ca: authorities(rootCertPath) })
+  const verified = (): ConnectionOptions => ({ ...clientCertificate(target), ...authorities(rootCertPath) })
   switch (mode) {
     case "disable":
       return [false]
     case "allow":
-      return [false, unverified]
+      return mustEncrypt ? [unverified] : [false, unverified]
     case "prefer":
-      return [unverified, false]
+      return mustEncrypt ? [unverified] : [unverified, false]
     case "require":
       // With a root certificate at hand, libpq's `require` checks the chain, as `verify-ca` does.
       return [rootCertPath === undefined ? unverified : { ...verified(), checkServerIdentity: () => undefined }]
     case "verify-ca":
       return [{ ...verified(), checkServerIdentity: () => undefined }]
     case "verify-full":
-      return [{ ...verified(), servername: target.host }]
+      return [verified()]
   }
 }
 
-const authorities = (path: string | undefined): Array<string> =>
-  path === undefined || path === "system" ? [...rootCertificates] : [readFileSync(path, "utf8")]
+/**
+ * The authorities to trust: those of a file alone; else those of the system, which OpenSSL's variable may replace, or Node's.
+ * NODE_EXTRA_CA_CERTS adds to both of the latter: Node does it by itself where no others are named.
+ */
+const authorities = (path: string | undefined): { readonly ca?: Array<string> } => {
+  if (path !== undefined && path !== "system") return { ca: [readFileSync(path, "utf8")] }
+  const { NODE_EXTRA_CA_CERTS: extra, SSL_CERT_FILE: system } = process.env
+  if (!system) return {}
+  return {
+    ca: [readAuthorities("SSL_CERT_FILE", system), ...(extra ? [readAuthorities("NODE_EXTRA_CA_CERTS", extra)] : [])]
+  }
+}
+
+const readAuthorities = (variable: string, path: string): string => {
+  try {
+    return readFileSync(path, "utf8")
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new Error(`${variable} names a file that cannot be read (${code})`, { cause })
+  }
+}
 
 const clientCertificate = ({ ssl }: DatabaseTarget): ConnectionOptions =>
   ssl.certPath === undefined || ssl.keyPath === undefined

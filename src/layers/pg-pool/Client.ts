@@ -1,0 +1,106 @@
+import { Effect, Redacted, Result } from "effect"
+import type { EventEmitter } from "node:events"
+import type { Socket } from "node:net"
+import { TLSSocket } from "node:tls"
+import pg from "pg"
+import passwordFromFile from "pgpass"
+import type { DatabaseTarget } from "../../domain/DatabaseTarget.ts"
+import type { AmpsyncSettings } from "../../services/Config.ts"
+import { connectFailure, ConnectRefusal, type Seen } from "./connectFailure.ts"
+
+/** What `pg` keeps to itself. Source: pg, lib/client.js and lib/connection.js. */
+interface Internals {
+  readonly connection: EventEmitter & { readonly stream: Socket }
+  readonly connectionParameters: { options: string | undefined; replication: string | undefined }
+}
+
+type Settings = Pick<AmpsyncSettings, "database" | "databaseNow">
+type Done = (cause?: Error | null) => void
+
+/**
+ * The client of `pg` for one server: reads user and password anew for every connection, demands `channel_binding` and
+ * `target_session_attrs`, and fails with a `SqlError` that names the variable to look at.
+ */
+export const clientFor = ({ database, databaseNow }: Settings): typeof pg.Client => {
+  const { channelBinding, targetSessionAttrs } = database.options ?? {}
+
+  return class Client extends pg.Client {
+    private readonly seen: { -readonly [K in keyof Seen]: Seen[K] } = { refusedTls: false, askedToAuthenticate: false }
+    private offersBinding = false
+    private provedBinding = false
+
+    constructor(config: pg.ClientConfig) {
+      const now = Effect.runSync(Effect.result(databaseNow.read))
+      const { password, user } = Result.isSuccess(now) ? now.success : database
+      super({
+        ...config,
+        user,
+        enableChannelBinding: channelBinding === "require",
+        password: async () => {
+          if (Result.isFailure(now)) throw now.failure
+          if (channelBinding === "require" && !this.offersBinding) throw new ConnectRefusal(NOT_BOUND)
+          return (password === undefined ? await fromFile({ ...database, user }) : Redacted.value(password)) as string
+        }
+      } as pg.ClientConfig)
+      // The pool listens only once a connection is made.
+      this.on("error", () => {})
+      const { connection, connectionParameters } = this as unknown as Internals
+      // Of the environment `pg` takes what it finds where nothing else is set; ours is read in one place.
+      connectionParameters.options = database.options?.options
+      connectionParameters.replication = undefined
+      if (config.ssl !== false) {
+        connection.stream.once("data", (answer: Buffer) => this.seen.refusedTls = answer[0] === REFUSES_TLS)
+      }
+      for (const event of ["authenticationCleartextPassword", "authenticationMD5Password", "authenticationSASL"]) {
+        connection.on(event, () => this.seen.askedToAuthenticate = true)
+      }
+      connection.on("authenticationSASL", ({ mechanisms }: { readonly mechanisms: ReadonlyArray<string> }) => {
+        this.offersBinding = connection.stream instanceof TLSSocket && mechanisms.includes("SCRAM-SHA-256-PLUS")
+      })
+      // What it holds is verified by `pg`, which fails where it is wrong.
+      connection.on("authenticationSASLFinal", () => this.provedBinding = this.offersBinding)
+    }
+
+    /** In the only form that the pool uses. */
+    override connect: pg.Client["connect"] = ((done: Done): void => {
+      const fail = (cause: unknown): void => done(connectFailure(cause, this.seen, databaseNow, this.isEncrypted))
+      super.connect((cause: Error | null) => {
+        if (cause != null) return fail(cause)
+        this.demand().then(() => done(null), (cause: unknown) => {
+          this.end(() => {})
+          fail(cause)
+        })
+      })
+    }) as pg.Client["connect"]
+
+    private get isEncrypted(): boolean {
+      return (this as unknown as Internals).connection.stream instanceof TLSSocket
+    }
+
+    /** Rejects a session that is not what the settings ask for. */
+    private async demand(): Promise<void> {
+      if (channelBinding === "require" && !this.provedBinding) throw new ConnectRefusal(NOT_BOUND)
+      if (targetSessionAttrs === undefined || targetSessionAttrs === "any") return
+      const { rows: [session] } = await this.query(
+        "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS \"readOnly\""
+      )
+      if (session.standby === true || (targetSessionAttrs === "read-write" && session.readOnly === true)) {
+        const found = session.standby === true ? "a standby" : "read-only"
+        throw new ConnectRefusal(
+          `the session is ${found}, which target_session_attrs=${targetSessionAttrs} rules out`,
+          true
+        )
+      }
+    }
+  }
+}
+
+/** The answer `N` to the request for TLS. Source: PostgreSQL, "Message Flow", section "SSL Session Encryption". */
+const REFUSES_TLS = 0x4e
+
+const NOT_BOUND =
+  "channel_binding=require, but the server does not bind the password to its certificate; it needs TLS and " +
+  "a password stored as scram-sha-256, without a pooler that ends TLS"
+
+const fromFile = (info: DatabaseTarget): Promise<string | undefined> =>
+  new Promise((resolve) => passwordFromFile(info, resolve))
