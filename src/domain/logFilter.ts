@@ -9,6 +9,8 @@ export interface LogFilter {
   readonly level: LogFilterLevel
   /** Longest prefix wins; in the order of the text otherwise. */
   readonly targets: ReadonlyArray<{ readonly target: string; readonly level: LogFilterLevel }>
+  /** Parts of the text that name no target, such as `info;ampsync=debug`; absent where there are none. */
+  readonly ignored?: ReadonlyArray<string>
 }
 
 export const defaultLogFilter: LogFilter = { level: "info", targets: [] }
@@ -21,19 +23,25 @@ export const defaultLogFilter: LogFilter = { level: "info", targets: [] }
 export const parseLogFilter = (text: string): Result.Result<LogFilter, string> => {
   let level: LogFilterLevel = defaultLogFilter.level
   const targets: Array<LogFilter["targets"][number]> = []
+  const ignored: Array<string> = []
   for (const directive of text.split(",").map((part) => part.trim()).filter((part) => part !== "")) {
     const [target = "", name, ...rest] = directive.split("=").map((part) => part.trim())
     const found = levelOf(name ?? target)
+    if (/[;\s]/.test(target)) {
+      ignored.push(directive)
+      continue
+    }
     if (rest.length > 0 || target === "") return Result.fail(`holds "${directive}"`)
     if (name === undefined) {
       if (found !== undefined) level = found
-      else if (/^[\w:./-]+$/.test(target) && target.includes("::")) targets.push({ target, level: "trace" })
-      else return Result.fail(`holds the unknown level "${target}"`)
+      else if (/^[\w:./-]+$/.test(target) && (target === "ampsync" || target.includes("::"))) {
+        targets.push({ target, level: "trace" })
+      } else return Result.fail(`holds the unknown level "${target}"`)
     } else if (found === undefined) {
       return Result.fail(`holds the unknown level "${name}"`)
     } else targets.push({ target, level: found })
   }
-  return Result.succeed({ level, targets })
+  return Result.succeed({ level, targets, ...(ignored.length > 0 ? { ignored } : {}) })
 }
 
 const levelOf = (name: string): LogFilterLevel | undefined => {

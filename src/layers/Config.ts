@@ -160,7 +160,7 @@ const settingsFrom = Effect.fnUntraced(function*(
     undefined
   )
   const pingSeconds = reader.read("GRPC_PING_INTERVAL_SECS", integerBetween(0, 86_400), 60)
-  const settings: Omit<AmpsyncSettings, "database" | "databaseNow" | "manifest"> = {
+  const settings: Omit<AmpsyncSettings, "database" | "databaseNow" | "manifest" | "remarks"> = {
     versionPollInterval: pollSeconds === undefined ? undefined : Duration.seconds(pollSeconds),
     databaseSchema: reader.read("DATABASE_SCHEMA", schemaName, "public"),
     flightAddr: reader.read("AMP_FLIGHT_ADDR", httpAddress, new URL("http://localhost:1602")),
@@ -174,12 +174,15 @@ const settingsFrom = Effect.fnUntraced(function*(
     onChainReset: reader.read("ON_CHAIN_RESET", oneOf("park", "resync"), "park"),
     notifyOnCommit: reader.read("NOTIFY_ON_COMMIT", trueOrFalse, true),
     textNul: reader.read("TEXT_NUL", oneOf("refuse", "replace"), "refuse"),
-    log: reader.read("RUST_LOG", logFilter, defaultLogFilter),
-    remarks: [
-      ...slips.map(({ meant, name }) => `The environment variable ${name} is ignored; did you mean ${meant}?`),
-      ...ignoredRemarks(reader.texts)
-    ]
+    log: reader.read("RUST_LOG", logFilter, defaultLogFilter)
   }
+  const remarks = [
+    ...slips.map(({ meant, name }) => `The environment variable ${name} is ignored; did you mean ${meant}?`),
+    ...ignoredRemarks(reader.texts),
+    ...(settings.log.ignored ?? []).map((part) =>
+      `RUST_LOG: ${quoted(part)} is ignored: no target has this name. Separate parts with commas: info,ampsync=debug`
+    )
+  ]
   if (manifest === undefined || database === undefined || reader.problems.length > 0) {
     // What is missing may be there under another name.
     for (const { meant, name } of slips) {
@@ -189,6 +192,7 @@ const settingsFrom = Effect.fnUntraced(function*(
   }
   return AmpsyncConfig.of({
     ...settings,
+    remarks,
     manifest,
     database,
     databaseNow: databaseSecret(gathered, reader.texts)

@@ -21,6 +21,18 @@ describe("RUST_LOG", () => {
     })
   })
 
+  it("takes ampsync alone as the target with all of its lines", () => {
+    assert.deepStrictEqual(parsed("ampsync"), { level: "info", targets: [{ target: "ampsync", level: "trace" }] })
+  })
+
+  it("names a part with a wrong separator, and takes the others", () => {
+    assert.deepStrictEqual(parsed("warn, info;ampsync=debug"), {
+      level: "warn",
+      targets: [],
+      ignored: ["info;ampsync=debug"]
+    })
+  })
+
   it("is refused with the word that is wrong", () => {
     assert.deepStrictEqual(parseLogFilter("ampsync=loud"), Result.fail("holds the unknown level \"loud\""))
     assert.deepStrictEqual(parseLogFilter("verbose"), Result.fail("holds the unknown level \"verbose\""))

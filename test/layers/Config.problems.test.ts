@@ -149,6 +149,15 @@ describe("ConfigError", () => {
       assert.notInclude(error.message, "hunter2")
     }))
 
+  it.effect("remarks on a part of RUST_LOG that has a wrong separator", () =>
+    Effect.gen(function*() {
+      const { log, remarks } = yield* given({ RUST_LOG: "warn,info;ampsync=debug" })
+      assert.strictEqual(log.level, "warn")
+      assert.deepStrictEqual(remarks, [
+        "RUST_LOG: \"info;ampsync=debug\" is ignored: no target has this name. Separate parts with commas: info,ampsync=debug"
+      ])
+    }))
+
   it.effect("takes a config file or a dataset, not both and not half of one", () =>
     Effect.gen(function*() {
       const both = yield* problemsWith({ DATASET: "_/anvil", TABLES: "blocks" })
