@@ -78,6 +78,32 @@ export const newColumn = ({ nullable, type }: Pick<ArrowField, "nullable" | "typ
   return { kind: "fixed", width, values: new GrowingBytes(), present }
 }
 
+/** Appends the value of `row` in `from` to a column of the same type. */
+export const appendRow = (from: Column, row: number, to: Column): void => {
+  if (from.present !== undefined && to.present !== undefined) {
+    const at = to.present.reserve(1)
+    to.present.bytes[at] = from.present.bytes[row]!
+  }
+  if (from.kind === "fixed" && to.kind === "fixed") {
+    const at = to.values.reserve(from.width)
+    to.values.bytes.set(from.values.bytes.subarray(row * from.width, (row + 1) * from.width), at)
+  } else if (from.kind === "bool" && to.kind === "bool") {
+    const at = to.values.reserve(1)
+    to.values.bytes[at] = from.values.bytes[row]!
+  } else if (from.kind === "varying" && to.kind === "varying") {
+    const [start, end] = [from.offsets.offsets[row]!, from.offsets.offsets[row + 1]!]
+    const at = to.values.reserve(end - start)
+    to.values.bytes.set(from.values.bytes.subarray(start, end), at)
+    to.offsets.push(end - start)
+  } else if (from.kind === "list" && to.kind === "list") {
+    const [start, end] = [from.offsets.offsets[row]!, from.offsets.offsets[row + 1]!]
+    for (let item = start; item < end; item += 1) appendRow(from.item, item, to.item)
+    to.offsets.push(end - start)
+  } else if (from.kind === "struct" && to.kind === "struct") {
+    from.fields.forEach((field, i) => appendRow(field, row, to.fields[i]!))
+  } else throw new Error(`a ${to.kind} column cannot take values of a ${from.kind} column`)
+}
+
 /** A value as a judge sees it. Timestamps are nanoseconds since 1970, decimals are unscaled. */
 export type PlainValue =
   | bigint

@@ -79,7 +79,7 @@ class Group {
 
   /** Appends the rows of `block`; answers how many they are. */
   append(block: BlockSource): number {
-    const rows = this.plan.table.rowsOf(block)
+    const rows = this.plan.rowsOf(block)
     if (rows > 0) this.plan.columns.forEach((column, i) => column.append(this.columns[i]!, block))
     return rows
   }

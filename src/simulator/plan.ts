@@ -2,7 +2,8 @@ import { status } from "@grpc/grpc-js"
 import { Data, Result } from "effect"
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
 import type { Dataset } from "./datasets.ts"
-import type { BlockCondition, Query, SelectItem, SqlProblem } from "./query.ts"
+import { blockNumOf, countOfGroups, firstOfGroups, groupsOf } from "./grouping.ts"
+import { BLOCK_NUM, type BlockCondition, COUNT, type Query, type SelectItem, type SqlProblem } from "./query.ts"
 import { parseSql } from "./sql.ts"
 import { type Dialect, fieldsOf, type Table, type TableColumn } from "./tables.ts"
 
@@ -22,6 +23,8 @@ export interface Plan {
   /** The fields as a server lists them: with the table or its alias in front, quoted where SQL needs it. */
   readonly qualifiedNames: ReadonlyArray<string>
   readonly count: boolean
+  /** Rows of the result in one block. */
+  readonly rowsOf: Table["rowsOf"]
   readonly includes: BlockCondition
   /** Rows come from the last block to the first. */
   readonly descending: boolean
@@ -112,7 +115,10 @@ const planSelect = (
       const fields = [{ name: query.projection.name, type, nullable: false }]
       return Result.succeed({ ...plan, count: true, fields, qualifiedNames: [quoted(query.projection.name)] })
     }
-    return Result.map(project(dialect, plan, query.projection.items), (projected) => ({ ...plan, ...projected }))
+    return Result.map(
+      project(dialect, plan, query.projection.items, query.keys),
+      (projected) => ({ ...plan, ...projected })
+    )
   })
 }
 
@@ -139,6 +145,7 @@ const planTable = (
       fields: fieldsOf(table),
       qualifiedNames: qualified(parts, fieldsOf(table)),
       count: false,
+      rowsOf: table.rowsOf,
       includes: () => true,
       descending: false,
       limit: undefined,
@@ -218,25 +225,49 @@ const resolveAmp = (
 const project = (
   dialect: Dialect,
   source: Plan,
-  items: ReadonlyArray<SelectItem>
-): Result.Result<Pick<Plan, "columns" | "fields" | "qualifiedNames">, FlightFailure> => {
+  items: ReadonlyArray<SelectItem>,
+  keys: ReadonlyArray<string> | undefined
+): Result.Result<Pick<Plan, "columns" | "fields" | "qualifiedNames" | "rowsOf">, FlightFailure> => {
   const columns: Array<TableColumn> = []
   const fields: Array<ArrowField> = []
   const qualifiedNames: Array<string> = []
+  const columnOf = (name: string): TableColumn | undefined => {
+    if (name === BLOCK_NUM) return blockNumOf(source.table)
+    const index = source.fields.findIndex((_) => _.name === name)
+    return index < 0 ? undefined : { ...source.columns[index]!, field: source.fields[index]! }
+  }
+  const keyColumns = (keys ?? []).map(columnOf)
+  const unknown = keyColumns.indexOf(undefined)
+  if (unknown >= 0) return Result.fail(columnNotFound(dialect, keys![unknown]!, source.qualifiedNames))
+  const groups = keys === undefined ? undefined : groupsOf(source.table, keyColumns.flatMap((_) => _ ?? []))
   for (const { column, name } of items) {
-    const index = source.fields.findIndex((_) => _.name === column)
-    if (index < 0) return Result.fail(columnNotFound(dialect, column, source.qualifiedNames))
+    const found = column === COUNT ? (groups === undefined ? notEvaluated : countOfGroups(groups)) : columnOf(column)
+    if (found === undefined) return Result.fail(columnNotFound(dialect, column, source.qualifiedNames))
     if (name.startsWith("_") && name !== column) {
       const text =
         `expression contains a column alias starting with '_': '${name}'. Underscore-prefixed names are reserved. Please rename your column`
       const prefix = dialect === "amp" ? "failed to infer SQL output schema | Caused by: " : ""
       return Result.fail(invalid(`${prefix}${text}`))
     }
-    qualifiedNames.push(name === column ? source.qualifiedNames[index]! : quoted(name))
-    columns.push(source.columns[index]!)
-    fields.push({ ...source.fields[index]!, name })
+    const index = source.fields.findIndex((_) => _.name === column)
+    qualifiedNames.push(name === column && index >= 0 ? source.qualifiedNames[index]! : quoted(name))
+    columns.push(groups === undefined || column === COUNT ? found : firstOfGroups(groups, found))
+    fields.push({ ...found.field, name })
   }
-  return Result.succeed({ columns, fields, qualifiedNames })
+  return Result.succeed({
+    columns,
+    fields,
+    qualifiedNames,
+    rowsOf: groups === undefined ? source.rowsOf : (block) => groups(block).length
+  })
+}
+
+/** A count over a window: it is planned, so that a stream of it can be refused, and not computed. */
+const notEvaluated: TableColumn = {
+  field: { name: COUNT, type: { kind: "int", bits: 64, signed: true }, nullable: false },
+  append: () => {
+    throw invalid("invalid query: this server is a simulator and does not evaluate: Window")
+  }
 }
 
 const columnNotFound = (dialect: Dialect, column: string, valid: ReadonlyArray<string>): FlightFailure => {

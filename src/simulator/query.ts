@@ -14,7 +14,12 @@ export class SqlProblem extends Data.TaggedError("SqlProblem")<{
 /** Is a block with this number part of the result? */
 export type BlockCondition = (block: bigint) => boolean
 
+/** What the function `block_num()` and a count of rows are called among the columns of a query. */
+export const BLOCK_NUM = "block_num()"
+export const COUNT = "count(*)"
+
 export interface SelectItem {
+  /** Name of a column, or one of the two above. */
   readonly column: string
   /** Name in the result. */
   readonly name: string
@@ -22,7 +27,7 @@ export interface SelectItem {
 
 export type Projection =
   | { readonly kind: "all" }
-  | { readonly kind: "columns"; readonly items: ReadonlyArray<SelectItem> }
+  | { readonly kind: "columns"; readonly items: ReadonlyArray<SelectItem>; readonly window: boolean }
   | { readonly kind: "count"; readonly name: string }
 
 export type Source =
@@ -33,6 +38,8 @@ export interface Query {
   readonly projection: Projection
   readonly from: Source & { readonly alias: string | undefined }
   readonly condition: BlockCondition
+  /** GROUP BY or DISTINCT ON: one row for each combination of values, in every block. */
+  readonly keys: ReadonlyArray<string> | undefined
   /** Rows come from the last block to the first. */
   readonly descending: boolean
   readonly limit: number | undefined

@@ -1,6 +1,8 @@
 import { Result } from "effect"
 import {
+  BLOCK_NUM,
   type BlockCondition,
+  COUNT,
   type Projection,
   type Query,
   type SelectItem,
@@ -61,36 +63,84 @@ class Parser {
   private query(): Query {
     this.expectWord("select")
     const distinct = this.word("distinct")
+    const distinctOn = distinct && this.word("on") ? this.parenthesized() : undefined
     const projection = this.projection()
     this.expectWord("from")
     const from = this.source()
     const condition = this.word("where") ? this.anyOf() : always
+    const groupBy = this.groupBy()
     const { descending, limit, operation } = this.tail()
     const inner = from.kind === "query" ? from.query.nonIncremental : undefined
-    const nonIncremental = inner ?? operation ??
-      (projection.kind === "count" ? "Aggregate" : distinct ? "Distinct" : undefined)
-    return { projection, from, condition, descending, limit, nonIncremental }
+    const keys = distinctOn ?? groupBy
+    // Only the function makes a group one of a single block for the servers, not a column of the same value.
+    const perBlock = keys?.includes(BLOCK_NUM) === true
+    const counts = projection.kind === "count" || groupBy !== undefined ||
+      (projection.kind === "columns" && projection.items.some(({ column }) => column === COUNT))
+    if (keys !== undefined && !perBlock && !keys.some((key) => BLOCK_COLUMNS.has(key))) throw unsupported("Aggregate")
+    const nonIncremental = inner ?? operation ?? (projection.kind === "columns" && projection.window
+      ? "Window"
+      : perBlock
+      ? undefined
+      : counts
+      ? "Aggregate"
+      : distinct
+      ? "Distinct"
+      : undefined)
+    return { projection, from, condition, keys, descending, limit, nonIncremental }
   }
 
   private projection(): Projection {
     if (this.symbol("*")) return { kind: "all" }
-    if (this.isWord("count") && this.peek(1).text === "(") {
-      this.at += 2
-      if (!this.symbol("*") && this.take().kind !== "number") throw this.unexpected("*")
-      this.expectSymbol(")")
-      return { kind: "count", name: this.alias() ?? "count(*)" }
-    }
     const items: Array<SelectItem> = []
+    let window = false
     do {
-      const first = this.name("an expression")
-      if (this.peek().text === "(") throw unsupported(`the function ${first}()`)
-      if (this.symbol(".")) {
-        if (this.symbol("*")) return { kind: "all" }
-        const column = this.name("a column")
-        items.push({ column, name: this.alias() ?? column })
-      } else items.push({ column: first, name: this.alias() ?? first })
+      const column = this.expression()
+      if (column === undefined) return { kind: "all" }
+      if (column === COUNT && this.word("over")) {
+        this.expectSymbol("(")
+        this.expectSymbol(")")
+        window = true
+      }
+      items.push({ column, name: this.alias() ?? column })
     } while (this.symbol(","))
-    return { kind: "columns", items }
+    const [only] = items
+    if (items.length === 1 && only!.column === COUNT && !window) return { kind: "count", name: only!.name }
+    return { kind: "columns", items, window }
+  }
+
+  /** A column, `block_num()` or a count of rows; undefined for all columns of a table. */
+  private expression(): string | undefined {
+    const first = this.name("an expression")
+    if (this.symbol("(")) {
+      if (first === "block_num") this.expectSymbol(")")
+      else if (first === "count") {
+        if (!this.symbol("*") && this.take().kind !== "number") throw this.unexpected("*")
+        this.expectSymbol(")")
+      } else throw unsupported(`the function ${first}()`)
+      return first === "count" ? COUNT : BLOCK_NUM
+    }
+    if (!this.symbol(".")) return first
+    return this.symbol("*") ? undefined : this.name("a column")
+  }
+
+  private groupBy(): ReadonlyArray<string> | undefined {
+    if (!this.word("group")) return undefined
+    this.expectWord("by")
+    return this.expressions()
+  }
+
+  private parenthesized(): ReadonlyArray<string> {
+    this.expectSymbol("(")
+    const expressions = this.expressions()
+    this.expectSymbol(")")
+    return expressions
+  }
+
+  private expressions(): ReadonlyArray<string> {
+    const expressions: Array<string> = []
+    do expressions.push(this.expression() ?? "*")
+    while (this.symbol(","))
+    return expressions
   }
 
   private source(): Query["from"] {
@@ -165,7 +215,7 @@ class Parser {
     let descending = false
     if (this.isWord("join", "inner", "left", "right", "full", "cross")) throw unsupported("Join")
     if (this.isWord("union")) throw unsupported("Union")
-    if (this.isWord("group", "having")) throw unsupported("Aggregate")
+    if (this.isWord("having")) throw unsupported("Aggregate")
     if (this.word("order")) {
       this.expectWord("by")
       const column = this.name("a column")

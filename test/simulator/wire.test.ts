@@ -175,6 +175,27 @@ describe("errors, word by word", () => {
   }
 })
 
+describe("incremental queries", () => {
+  for (const [name, real] of Object.entries(recorded("amp-queries"))) {
+    it.live(`amp: ${name}`, () =>
+      Effect.gen(function*() {
+        const simulator = yield* server("amp", { blocks: 1581 })
+        const stream = yield* openCall(simulator.flightUrl, real.sql, real.headers)
+        assert.deepStrictEqual(stream.call.info, real.info)
+        yield* Effect.promise(async () => {
+          const isComplete = (text?: string | null) => text?.endsWith(`"ranges_complete":true}`) === true
+          for (let left = rangesOf(real.messages).length; left > 0;) {
+            const message = await stream.next()
+            if (message === undefined || isComplete(message.metadata)) left -= 1
+          }
+          if (real.end !== null) await stream.next()
+        })
+        assert.deepStrictEqual(withoutSignsOfLife(stream.call), withoutSignsOfLife(real))
+        assert.deepStrictEqual(stream.call.end, real.end)
+      }))
+  }
+})
+
 describe("large batches", () => {
   it("are cut into as many pieces as 2 MiB fit into them, rounded up, of equal row counts, and the rest is one more", () => {
     const sizes = recorded("amp-streams")["a large block"]!.messages

@@ -1,0 +1,75 @@
+import type { BlockSource } from "./BlockSource.ts"
+import { appendRow, type Column, newColumn, valueAt } from "./columns.ts"
+import { BLOCK_NUM, COUNT } from "./query.ts"
+import type { Table, TableColumn } from "./tables.ts"
+
+/** Rows of one block in groups: `GROUP BY block_num(), ...` and `DISTINCT ON (block_num(), ...)`. */
+
+interface Group {
+  /** The first row of it. */
+  readonly row: number
+  rows: number
+}
+
+/** The groups of a block. */
+export type Groups = (block: BlockSource) => ReadonlyArray<Group>
+
+/** The number of its block for each row of `table`, as `block_num()` gives it: declared nullable, and never null. */
+export const blockNumOf = (table: Table): TableColumn => ({
+  field: { name: BLOCK_NUM, type: { kind: "int", bits: 64, signed: false }, nullable: true },
+  append: (column, block) => {
+    for (let row = 0; row < table.rowsOf(block); row += 1) appendNumber(column, block.id.number)
+  }
+})
+
+const appendNumber = (column: Column, value: bigint): void => {
+  if (column.kind !== "fixed") throw new Error("a number needs a column of fixed width")
+  const at = column.values.reserve(8)
+  column.values.view.setBigInt64(at, value, true)
+  if (column.present === undefined) return
+  const flag = column.present.reserve(1)
+  column.present.bytes[flag] = 1
+}
+
+/** Groups the rows of each block by the values of `keys`; the last block's are kept, for every column asks for them. */
+export const groupsOf = (table: Table, keys: ReadonlyArray<TableColumn>): Groups => {
+  let last: { readonly block: BlockSource; readonly groups: ReadonlyArray<Group> } | undefined
+  return (block) => {
+    if (last?.block !== block) last = { block, groups: group(table, keys, block) }
+    return last.groups
+  }
+}
+
+const group = (table: Table, keys: ReadonlyArray<TableColumn>, block: BlockSource): ReadonlyArray<Group> => {
+  const values = keys.map(({ append, field }) => {
+    const column = newColumn(field)
+    append(column, block)
+    return (row: number) => String(valueAt(field.type, column, row))
+  })
+  const groups = new Map<string, Group>()
+  for (let row = 0; row < table.rowsOf(block); row += 1) {
+    const key = values.map((of) => of(row)).join(" ")
+    const known = groups.get(key)
+    if (known === undefined) groups.set(key, { row, rows: 1 })
+    else known.rows += 1
+  }
+  return [...groups.values()]
+}
+
+/** The value of the first row of each group. */
+export const firstOfGroups = (groups: Groups, { append, field }: TableColumn): TableColumn => ({
+  field,
+  append: (column, block) => {
+    const all = newColumn(field)
+    append(all, block)
+    for (const { row } of groups(block)) appendRow(all, row, column)
+  }
+})
+
+/** The number of rows of each group. */
+export const countOfGroups = (groups: Groups): TableColumn => ({
+  field: { name: COUNT, type: { kind: "int", bits: 64, signed: true }, nullable: false },
+  append: (column, block) => {
+    for (const { rows } of groups(block)) appendNumber(column, BigInt(rows))
+  }
+})
