@@ -4,6 +4,7 @@ import type { Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import type { SqlError } from "effect/sql"
 import { SqlClient } from "effect/sql"
+import { Socket } from "node:net"
 import pg from "pg"
 import { backoff } from "../domain/backoff.ts"
 import { activityLiteral, beginTransaction } from "../domain/sql/transaction.ts"
@@ -15,14 +16,22 @@ import { refusesTransport } from "./pg-pool/connectFailure.ts"
 import { requireUtf8 } from "./pg-pool/encoding.ts"
 import type { Pipeline } from "./pg-pool/Pipeline.ts"
 import { PooledConnection } from "./pg-pool/PooledConnection.ts"
+import { askAbout, type SilenceLimits, unanswered } from "./pg-pool/Silence.ts"
 import { tlsAttempts } from "./pg-pool/tls.ts"
 
 const CONNECT_TIMEOUT_SECONDS = 10
 /** Long enough for a server that waits for its disk or for a lock; without an end a table would hang unseen. */
 const STALL_MILLIS = 60_000
+/** For short statements on a connection that is new. */
+const ANSWER_MILLIS = 10_000
+/** What a stop grants connections to end as PostgreSQL wants it; one that leads nowhere would take for ever. */
+const END_MILLIS = 1_000
 
 export interface PgPoolOptions {
-  /** A COMMIT or a piece of COPY data that is not answered for so long was sent into a connection that leads nowhere. */
+  /**
+   * A COMMIT or a piece of COPY data that is not answered for so long was sent into a connection that leads nowhere. Of a
+   * statement that may take longer, the server is asked on another connection.
+   */
   readonly stallMillis?: number
 }
 
@@ -30,12 +39,16 @@ export interface PgPoolOptions {
 const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolOptions) {
   const { maxDbConnections, ...settings } = yield* AmpsyncConfig
   const { database } = settings
-  const { isDirect, pool, ssl } = yield* connectedPool(settings, maxDbConnections)
+  const { isDirect, pool, ssl } = yield* connectedPool(settings, maxDbConnections, stallMillis)
+  const session: SessionOptions = {
+    isPostgres: isDirect,
+    limits: { millis: stallMillis, ask: yield* makeAsk(yield* newPool(settings, 1, ssl), stallMillis) }
+  }
   // One connection stays free of transactions, so that a long one never keeps this process from saying it is alive.
   const transactions = yield* Semaphore.make(Math.max(1, maxDbConnections - 1))
 
   const sql = yield* SqlClient.make({
-    acquirer: lease(pool, stallMillis),
+    acquirer: lease(pool, session),
     compiler: PgClient.makeCompiler(),
     driver: "pg",
     spanAttributes: [["db.system.name", "postgresql"], ["db.namespace", database.database]],
@@ -51,13 +64,13 @@ const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolO
 
   const pipeline = Effect.gen(function*() {
     yield* Effect.acquireRelease(transactions.take(1), () => transactions.release(1), { interruptible: true })
-    const connection = yield* lease(pool, stallMillis)
+    const connection = yield* lease(pool, session)
     return yield* Effect.acquireRelease(Effect.sync(() => connection.pipeline(isDirect)), endPipeline)
   })
 
   const withDedicatedConnection: PgPool["Service"]["withDedicatedConnection"] = (activity, use) =>
     Effect.scoped(Effect.gen(function*() {
-      const connection = yield* Effect.flatMap(newPool(settings, 1, ssl), (pool) => lease(pool, stallMillis))
+      const connection = yield* Effect.flatMap(newPool(settings, 1, ssl), (pool) => lease(pool, session))
       yield* connection.execute(`SET application_name TO ${activityLiteral(activity)}; ${NO_TIMEOUTS}`, [], undefined)
       return yield* use((statement, params = []) => connection.execute(statement, params, undefined))
     }))
@@ -93,7 +106,8 @@ const NO_TIMEOUTS = "SET statement_timeout TO 0; SET lock_timeout TO 0"
  */
 const connectedPool = (
   settings: Target,
-  max: number
+  max: number,
+  stallMillis: number
 ): Effect.Effect<
   { readonly pool: pg.Pool; readonly ssl: Ssl; readonly isDirect: boolean },
   SqlError.SqlError,
@@ -101,7 +115,7 @@ const connectedPool = (
 > => {
   const tryOut = (ssl: Ssl) =>
     newPool(settings, 1, ssl).pipe(
-      Effect.flatMap((pool) => lease(pool, STALL_MILLIS)),
+      Effect.flatMap((pool) => lease(pool, unknownServer(stallMillis))),
       Effect.tap(requireUtf8),
       Effect.flatMap((connection) => connection.isDirect),
       Effect.map((isDirect) => ({ isDirect, ssl })),
@@ -135,8 +149,14 @@ const newPool = (settings: Target, max: number, ssl: Ssl): Effect.Effect<pg.Pool
   Effect.acquireRelease(
     Effect.sync(() => {
       const target = settings.database
+      const sockets = new Set<Socket>()
       const pool = new pg.Pool({
         Client: clientFor(settings),
+        stream: () => {
+          const socket = new Socket()
+          sockets.add(socket)
+          return socket.once("close", () => sockets.delete(socket))
+        },
         host: target.host,
         port: target.port,
         database: target.database,
@@ -149,14 +169,45 @@ const newPool = (settings: Target, max: number, ssl: Ssl): Effect.Effect<pg.Pool
         keepAliveInitialDelayMillis: (target.options?.keepalivesIdleSeconds ?? 10) * 1000
       })
       // The loss of an idle connection is an event of the pool; without a listener it would end the process.
-      return pool.on("error", () => {})
+      return { pool: pool.on("error", () => {}), sockets }
     }),
-    (pool) => Effect.promise(() => pool.end())
+    ({ pool, sockets }) =>
+      Effect.promise(() => {
+        setTimeout(() => sockets.forEach((socket) => socket.destroy()), END_MILLIS).unref()
+        return pool.end()
+      })
+  ).pipe(Effect.map(({ pool }) => pool))
+
+interface SessionOptions {
+  readonly limits: SilenceLimits
+  /** No pooler stands between. */
+  readonly isPostgres: boolean
+}
+
+/** Before it is known what is at the other end, and where only short statements are run, silence alone decides. */
+const unknownServer = (millis: number): SessionOptions => ({
+  limits: { millis: Math.min(millis, ANSWER_MILLIS) },
+  isPostgres: false
+})
+
+/** Asks about sessions over connections of its own: those of the pool may all lead nowhere. */
+const makeAsk = (pool: pg.Pool, stallMillis: number) =>
+  Effect.map(
+    Effect.context<never>(),
+    (services): NonNullable<SilenceLimits["ask"]> => (session) =>
+      Effect.flatMap(lease(pool, unknownServer(stallMillis)), (connection) =>
+        askAbout((statement, params) => connection.execute(statement, params, undefined), session)).pipe(
+          Effect.scoped,
+          Effect.catch((error) =>
+            Effect.succeed(unanswered(error))
+          ),
+          Effect.runPromiseWith(services)
+        )
   )
 
 const lease = (
   pool: pg.Pool,
-  stallMillis: number
+  { isPostgres, limits }: SessionOptions
 ): Effect.Effect<PooledConnection, SqlError.SqlError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<PooledConnection, SqlError.SqlError>((resume) => {
@@ -165,7 +216,7 @@ const lease = (
         if (client === undefined) return resume(Effect.fail(classify(cause, "connect")))
         // Nobody waits any more: a client that comes late goes straight back.
         if (!wanted) return release()
-        resume(Effect.succeed(new PooledConnection(client, stallMillis)))
+        resume(Effect.succeed(new PooledConnection(client, limits, isPostgres)))
       })
       return Effect.sync(() => {
         wanted = false

@@ -16,8 +16,8 @@ export type RunStatement = <Row extends object>(
 /** What the server answers to one text of statements. */
 export interface PgAnswer {
   /**
-   * Waits, without a time limit, until the text's COPY asks for data, or the whole text was carried out where it has none;
-   * gives the result of the statements before it.
+   * Waits, as long as the server reports that it is at work, until the text's COPY asks for data, or the whole text was
+   * carried out where it has none; gives the result of the statements before it.
    */
   readonly copying: Effect.Effect<PgResult, SqlError.SqlError>
   /** Waits until the whole text was carried out. */

@@ -22,6 +22,13 @@ export interface Proxy {
   readonly blackholeOnRequest: (text: string) => void
   /** Reads nothing more of any client, as a server whose processes are stopped. */
   readonly freeze: () => void
+  /**
+   * From now on counts what clients of PostgreSQL ask for, on new connections, and falls silent on the connection of the
+   * `n`-th, counted from 1: from before it, or from before its answer. What comes is read, and nobody hears why.
+   */
+  readonly goDeafAt: (n: number, swallowed: "request" | "answer") => void
+  /** What was counted so far. */
+  readonly requests: () => number
   /** Gives out process ids of its own for the sessions of PostgreSQL behind it, as poolers do. */
   readonly renumberBackends: () => void
   /** Cuts every connection; those to come are passed on to another port. */
@@ -40,11 +47,23 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
     let cuts = 0
     let cut: { readonly text: string; times: number } | undefined
     let blackhole: string | undefined
+    let deafAt: { readonly n: number; readonly swallowed: "request" | "answer" } | undefined
+    let requests = 0
     let frozen = false
     let renumbering = false
     const server = createServer({ noDelay: true }, (client) => {
       const upstream = connect({ host: "127.0.0.1", port: target, noDelay: true })
       let deaf = false
+      const readMessages = deafAt === undefined ? undefined : messageReader()
+      const hear = (message: Buffer): void => {
+        if (isRequest(message)) {
+          requests += 1
+          const isDeaf = requests === deafAt?.n
+          if (isDeaf) deaf = true
+          if (isDeaf && deafAt?.swallowed === "answer") upstream.write(message)
+        }
+        if (!deaf) upstream.write(message)
+      }
       const end = () => {
         client.destroy()
         upstream.destroy()
@@ -57,7 +76,8 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         if (blackhole !== undefined && bytes.includes(blackhole)) deaf = true
         if (deaf) return
         passed += bytes.length
-        upstream.write(bytes)
+        if (readMessages === undefined) upstream.write(bytes)
+        else readMessages(bytes).forEach(hear)
       })
       upstream.on("data", (bytes) => {
         if (deaf) return
@@ -100,6 +120,11 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       blackholeOnRequest: (text) => {
         blackhole = text
       },
+      goDeafAt: (n, swallowed) => {
+        deafAt = { n, swallowed }
+        requests = 0
+      },
+      requests: () => requests,
       freeze: () => {
         frozen = true
         for (const socket of sockets) socket.pause()
@@ -115,11 +140,38 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         renumbering = false
         cut = undefined
         blackhole = undefined
+        deafAt = undefined
         frozen = false
         for (const socket of sockets) socket.resume()
       }
     }
   })
+
+/** int32 of a StartupMessage in the place of its version: protocol 3. */
+const PROTOCOL_3 = 3 << 16
+
+/** Splits what a client of PostgreSQL sends into its messages. Source: PostgreSQL, doc "Message Formats". */
+const messageReader = () => {
+  let rest = Buffer.alloc(0)
+  let typed = false
+  return (bytes: Buffer): ReadonlyArray<Buffer> => {
+    rest = Buffer.concat([rest, bytes])
+    const messages: Array<Buffer> = []
+    for (;;) {
+      const start = typed ? 1 : 0
+      if (rest.length < start + 4) return messages
+      const length = start + rest.readInt32BE(start)
+      if (rest.length < length) return messages
+      // What asks for TLS looks like a StartupMessage, and one follows.
+      if (!typed) typed = rest.readInt32BE(4) === PROTOCOL_3
+      messages.push(rest.subarray(0, length))
+      rest = rest.subarray(length)
+    }
+  }
+}
+
+/** Parse, Bind, Describe, Execute and Flush are answered with the Sync behind them; Terminate never is. */
+const isRequest = (message: Buffer): boolean => !"PBDEHX".includes(String.fromCharCode(message[0]!))
 
 /** `url` with the port of a proxy. */
 export const throughProxy = (url: string, proxy: Proxy): string => {

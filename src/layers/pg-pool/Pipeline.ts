@@ -4,6 +4,7 @@ import type { SqlError } from "effect/sql"
 import type { PoolClient } from "pg"
 import type { PgAnswer, PgPipeline, PgResult, SendOptions } from "../../services/PgPool.ts"
 import { classify, connectionLost } from "./classify.ts"
+import { type SilenceLimits, watchSilence } from "./Silence.ts"
 
 /** Bytes that may wait for the network before a writer is held back. Measured: more is slower, and half as much too. */
 const MAX_UNSENT_BYTES = 2 * 1024 * 1024
@@ -13,6 +14,7 @@ const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4])
 
 /** A text that is not answered yet. It stands in the queue of `pg` so that the driver hands the answers over. */
 class Text {
+  readonly statements: string
   readonly rows: Array<ReadonlyArray<string | null>> = []
   /** One per statement of the text that was carried out. */
   readonly tags: Array<string> = []
@@ -21,7 +23,8 @@ class Text {
   isDone = false
   readonly #events: TextEvents
 
-  constructor(guard: number | undefined, events: TextEvents) {
+  constructor(statements: string, guard: number | undefined, events: TextEvents) {
+    this.statements = statements
     this.guard = guard
     this.#events = events
   }
@@ -57,10 +60,18 @@ interface TextEvents {
   readonly failed: (cause: unknown, text: Text) => void
 }
 
-/** In `pg` since 8.17, not yet in its types. */
-interface TransactionStatus {
+/** Of `pg`, since 8.17 in the case of the status, but not in its types. */
+interface ClientInternals {
   readonly getTransactionStatus: () => "I" | "T" | "E" | null
+  readonly processID: number | null
 }
+
+/** `I` outside of a transaction, `T` inside, `E` inside of a failed one. */
+export const transactionStatus = (client: PoolClient): "I" | "T" | "E" | null =>
+  (client as unknown as ClientInternals).getTransactionStatus()
+
+export const processIdOf = (client: PoolClient): number | undefined =>
+  (client as unknown as ClientInternals).processID ?? undefined
 
 interface Socket {
   readonly cork: () => void
@@ -71,12 +82,13 @@ interface Socket {
 /**
  * Invariant I6: a pipeline that is not clean must be closed with its connection.
  *
- * A connection that takes no byte and gives no answer for `stallMillis` leads nowhere: no timeout of PostgreSQL covers a COPY.
+ * A connection that takes no byte and gives no answer for the time of its limits leads nowhere: no timeout of PostgreSQL
+ * covers a COPY. Only where a deletion may take long is the server asked.
  */
 export class Pipeline implements PgPipeline {
   readonly isDirect: boolean
   readonly #client: PoolClient
-  readonly #stallMillis: number
+  readonly #limits: SilenceLimits
   readonly #onFailure: () => void
   readonly #texts: Array<Text> = []
   readonly #waiters = new Set<() => void>()
@@ -88,16 +100,16 @@ export class Pipeline implements PgPipeline {
   #failure: { readonly error: SqlError.SqlError; readonly isGuard: boolean } | undefined
 
   /** `onFailure` must close the connection: answers of what was sent behind the failure are not awaited. */
-  constructor(client: PoolClient, isDirect: boolean, stallMillis: number, onFailure: () => void) {
+  constructor(client: PoolClient, isDirect: boolean, limits: SilenceLimits, onFailure: () => void) {
     this.isDirect = isDirect
     this.#client = client
-    this.#stallMillis = stallMillis
+    this.#limits = limits
     this.#onFailure = onFailure
   }
 
   /** No transaction is open and no answer is missing: others may use the connection. */
   get isClean(): boolean {
-    return this.#isSettled && (this.#client as unknown as TransactionStatus).getTransactionStatus() === "I"
+    return this.#isSettled && transactionStatus(this.#client) === "I"
   }
 
   /** Waits for missing answers, but not for that of a COPY that was left in the middle. */
@@ -112,7 +124,7 @@ export class Pipeline implements PgPipeline {
 
   send = (statements: string, { endsInCopy = false, guard }: SendOptions = {}): PgAnswer => {
     this.#isCopyOpen = endsInCopy
-    const text = new Text(guard, {
+    const text = new Text(statements, guard, {
       progressed: () => this.#wake(),
       answered: () => this.#answered(),
       failed: (cause, { guard, tags }) =>
@@ -193,13 +205,27 @@ export class Pipeline implements PgPipeline {
         resume(settled ? Effect.void : Effect.fail(this.#failure!.error))
       }
       const stop = (): void => {
-        if (this.#waiters.delete(check) && limited) this.#limit(-1)
+        if (!this.#waiters.delete(check)) return
+        endWatch?.()
+        if (limited) this.#limit(-1)
       }
       this.#waiters.add(check)
+      const endWatch = limited ? undefined : this.#watch()
       if (limited) this.#limit(1)
       check()
       return Effect.sync(stop)
     })
+  }
+
+  /** For what may take long: asks the server about it. */
+  #watch(): () => void {
+    const statement = this.#texts[0]?.statements ?? ""
+    const processId = this.isDirect ? processIdOf(this.#client) : undefined
+    return watchSilence(
+      this.#limits,
+      { processId, statement },
+      (why) => this.close(`a deletion ${why}; the transaction is given up`)
+    )
   }
 
   /** The time limit runs while somebody waits whose wait is limited. */
@@ -209,7 +235,7 @@ export class Pipeline implements PgPipeline {
     else if (this.#limitedWaiters === change) {
       this.#stalled = setTimeout(
         () => this.close("no progress within the time limit; the outcome of the transaction is unknown"),
-        this.#stallMillis
+        this.#limits.millis
       )
     }
   }

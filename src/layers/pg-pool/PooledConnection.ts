@@ -2,10 +2,15 @@ import { Effect, Stream } from "effect"
 import type { SqlConnection, SqlError } from "effect/sql"
 import type { PoolClient, QueryArrayResult, QueryResult } from "pg"
 import { classify, connectionLost, endsSession } from "./classify.ts"
-import { Pipeline } from "./Pipeline.ts"
+import { Pipeline, processIdOf, transactionStatus } from "./Pipeline.ts"
+import { type SilenceLimits, watchSilence } from "./Silence.ts"
 
 /** Statements that nothing but a lost connection can keep waiting (locks end before), so that no slow server is hit. */
 const INSTANT = /^(?:BEGIN|ROLLBACK|COMMIT|SAVEPOINT|RELEASE|INSERT|UPDATE)$/
+/** Whoever ends a transaction must not be held up by it: without an answer the session is ended, and rolled back with it. */
+const ROLLBACK_MILLIS = 5_000
+/** What changes nothing by itself, or is rolled back with its session. */
+const WITHOUT_OUTCOME = /^(?:BEGIN|ROLLBACK|SAVEPOINT|RELEASE|SELECT|SET|SHOW)$/
 
 /**
  * One checked-out connection of the pool, as effect's SQL client wants it, or as a pipeline.
@@ -15,15 +20,20 @@ const INSTANT = /^(?:BEGIN|ROLLBACK|COMMIT|SAVEPOINT|RELEASE|INSERT|UPDATE)$/
 export class PooledConnection implements SqlConnection.Connection {
   broken = false
   private readonly client: PoolClient
-  private readonly stallMillis: number
+  private readonly limits: SilenceLimits
+  private readonly isPostgres: boolean
   private readonly onLost = (): void => {
     this.broken = true
   }
 
-  /** What begins or ends a transaction counts as lost when unanswered for `stallMillis`. */
-  constructor(client: PoolClient, stallMillis: number) {
+  /**
+   * What begins or ends a transaction counts as lost when unanswered for the time of `limits`; of everything else the server
+   * is asked then. `isPostgres`: no pooler stands between.
+   */
+  constructor(client: PoolClient, limits: SilenceLimits, isPostgres: boolean) {
     this.client = client
-    this.stallMillis = stallMillis
+    this.limits = limits
+    this.isPostgres = isPostgres
     // Without a listener the loss of a checked-out connection would end the process.
     client.on("error", this.onLost)
     client.on("end", this.onLost)
@@ -93,15 +103,14 @@ export class PooledConnection implements SqlConnection.Connection {
 
   /** From now on the connection belongs to the pipeline. */
   pipeline(isDirect: boolean): Pipeline {
-    return new Pipeline(this.client, isDirect, this.stallMillis, () => this.destroy())
+    return new Pipeline(this.client, isDirect, this.limits, () => this.destroy())
   }
 
   /** Whether the server at the other end is PostgreSQL itself: a pooler gives out process ids of its own. */
   get isDirect(): Effect.Effect<boolean, SqlError.SqlError> {
-    const { processID } = this.client as unknown as { readonly processID: number | null }
     return Effect.map(
       this.execute("SELECT pg_backend_pid() AS pid", [], undefined),
-      ([row]) => (row as { readonly pid: number }).pid === processID
+      ([row]) => (row as { readonly pid: number }).pid === processIdOf(this.client)
     )
   }
 
@@ -119,23 +128,25 @@ export class PooledConnection implements SqlConnection.Connection {
     return Effect.callback((resume) => {
       const operation = firstWord(statement)
       if (this.broken) return resume(Effect.fail(connectionLost("the connection was lost", operation)))
-      // A plain timer, because these statements run where nothing may interrupt them.
-      const stalled = INSTANT.test(operation)
-        ? setTimeout(() => {
+      const isAutonomous = transactionStatus(this.client) !== "T" && !WITHOUT_OUTCOME.test(operation)
+      const endWatch = watchSilence(
+        limitsOf(operation, this.limits),
+        { processId: this.isPostgres ? processIdOf(this.client) : undefined, statement },
+        (why) => {
           this.destroy()
-          const outcome = operation === "COMMIT" ? "; its outcome is unknown" : ""
-          resume(Effect.fail(connectionLost(`${operation} was not answered${outcome}`, operation)))
-        }, this.stallMillis)
-        : undefined
+          const outcome = operation === "COMMIT" || isAutonomous ? "; its outcome is unknown" : ""
+          resume(Effect.fail(connectionLost(`${operation} ${why}${outcome}`, operation)))
+        }
+      )
       send((cause, result) => {
-        clearTimeout(stalled)
+        endWatch()
         if (cause == null) return resume(Effect.succeed(result))
         if (endsSession(cause)) this.broken = true
         resume(Effect.fail(classify(cause, operation)))
       })
       // A statement that nobody waits for any more must not go on inside a transaction that goes on without it.
       return Effect.sync(() => {
-        clearTimeout(stalled)
+        endWatch()
         this.destroy()
       })
     })
@@ -144,5 +155,10 @@ export class PooledConnection implements SqlConnection.Connection {
 
 type Rows = ReadonlyArray<any>
 type Transform = (<A extends object>(row: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
+
+const limitsOf = (operation: string, limits: SilenceLimits): SilenceLimits => {
+  if (!INSTANT.test(operation)) return limits
+  return { millis: operation === "ROLLBACK" ? Math.min(limits.millis, ROLLBACK_MILLIS) : limits.millis }
+}
 
 const firstWord = (sql: string): string => /[a-z]+/i.exec(sql)?.[0].toUpperCase() ?? "query"

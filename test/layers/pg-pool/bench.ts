@@ -9,7 +9,7 @@ import { layerWith, type PgPoolOptions } from "../../../src/layers/PgPool.ts"
 import { type PgPipeline, PgPool, type PgResult } from "../../../src/services/PgPool.ts"
 import { eventually } from "../../support/eventually.ts"
 import { type TestDatabase, testDatabase } from "../../support/postgres.ts"
-import { startProxy, throughProxy } from "../../support/proxy.ts"
+import { type Proxy, startProxy, throughProxy } from "../../support/proxy.ts"
 import { testSettings } from "../../support/testSettings.ts"
 
 type Pool = PgPool["Service"]
@@ -141,11 +141,13 @@ export const isSqlError = (error: unknown): error is SqlError.SqlError =>
 /** A pool whose connections go through a proxy. */
 export const benchBehindProxy = (
   options: PgPoolOptions = {},
-  values: Parameters<typeof testSettings>[1] = {}
+  values: Parameters<typeof testSettings>[1] = {},
+  before: (proxy: Proxy) => unknown = () => {}
 ) =>
   Effect.gen(function*() {
     const { url } = yield* testDatabase
     const proxy = yield* startProxy(Number(new URL(url).port))
+    before(proxy)
     return {
       proxy,
       it: yield* bench(values, options, (database) => Effect.succeed(throughProxy(named(database), proxy)))

@@ -1,0 +1,96 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber } from "effect"
+import { eventually } from "../../support/eventually.ts"
+import { assertHealthy, benchBehindProxy, failureOf, insert, isSqlError } from "./bench.ts"
+
+const STALL = { stallMillis: 400 }
+
+describe("a session that falls silent", () => {
+  it.live.each(["SELECT", "WITH", "DELETE", "CREATE", "SET", "LOCK"])(
+    "at a %s is a lost connection, named with its statement and its silence, and a retry may heal it",
+    (word) =>
+      Effect.gen(function*() {
+        const { it, proxy } = yield* benchBehindProxy(STALL)
+        const statement = {
+          SELECT: "SELECT 1",
+          WITH: "WITH a AS (SELECT 1) SELECT * FROM a",
+          DELETE: `DELETE FROM ${it.table}`,
+          CREATE: `CREATE INDEX ON ${it.table} (s)`,
+          SET: "SET LOCAL search_path TO pg_catalog",
+          LOCK: `LOCK TABLE ${it.table}`
+        }[word]!
+        const body = Effect.andThen(
+          insert(it, 1),
+          Effect.suspend(() => {
+            proxy.blackholeOnRequest(statement)
+            return it.pool.sql.unsafe(statement)
+          })
+        )
+        const exit = yield* Effect.exit(it.pool.transaction("test", body)).pipe(Effect.timeout("15 seconds"))
+        const error = failureOf(exit)
+        assert.isTrue(isSqlError(error) && error.isRetryable, String(error))
+        assert.match(
+          String((error as Error).message),
+          new RegExp(`PostgreSQL: ${word} was not answered for [\\d.]+ seconds; `)
+        )
+        assert.notInclude(String((error as Error).message), "outcome")
+        proxy.behave()
+        yield* assertHealthy(it)
+      })
+  )
+
+  it.live("outside of a transaction leaves the outcome of a deletion unknown, and the message says so", () =>
+    Effect.gen(function*() {
+      const { it, proxy } = yield* benchBehindProxy(STALL)
+      proxy.blackholeOnRequest("DELETE")
+      const error = yield* Effect.flip(it.pool.sql.unsafe(`DELETE FROM ${it.table}`)).pipe(Effect.timeout("15 seconds"))
+      assert.match(String((error as Error).message), /DELETE was not answered .* outcome is unknown/)
+    }))
+
+  it.live("may be interrupted at any statement without waiting for its answer", () =>
+    Effect.gen(function*() {
+      const { it, proxy } = yield* benchBehindProxy()
+      proxy.blackholeOnRequest("DELETE")
+      const running = yield* Effect.forkScoped(
+        it.pool.transaction("test", Effect.andThen(insert(it, 1), it.pool.sql.unsafe(`DELETE FROM ${it.table}`)))
+      )
+      yield* Effect.sleep(300)
+      yield* Effect.timeout(Fiber.interrupt(running), "2 seconds")
+    }))
+})
+
+describe("a statement that takes long", () => {
+  it.live.each(["PostgreSQL", "a pooler"])(
+    "is waited for while the server works on it or waits for a lock, behind %s",
+    (what) =>
+      Effect.gen(function*() {
+        const made = yield* benchBehindProxy(
+          { stallMillis: 200 },
+          {},
+          (proxy) => what === "a pooler" && proxy.renumberBackends()
+        )
+        const { it } = made
+        const slept = yield* it.pool.transaction(
+          "test",
+          it.pool.sql.unsafe<{ slept: string }>("SELECT pg_sleep(1.5)::text AS slept")
+        )
+        assert.deepStrictEqual(slept, [{ slept: "" }])
+        const key = `${Math.floor(Math.random() * 1e9)}`
+        const holding = yield* Effect.forkScoped(
+          it.database.query(`SELECT pg_sleep(1.5) FROM pg_advisory_xact_lock(${key})`)
+        )
+        yield* eventually(
+          "the lock is held",
+          Effect.map(
+            it.database.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = $1", [key]),
+            (rows) => rows.length > 0
+          )
+        )
+        const waited = yield* Effect.exit(
+          it.pool.withDedicatedConnection("test", (run) => run(`SELECT pg_advisory_lock(${key})`))
+        )
+        assert.isTrue(Exit.isSuccess(waited), String(waited))
+        yield* Fiber.join(holding)
+      })
+  )
+})
