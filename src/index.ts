@@ -21,6 +21,17 @@ export {
   type DefinitionFunction,
   type FunctionSource
 } from "./domain/defineDataset.ts"
+export {
+  type Abi,
+  type AbiEvent,
+  type AbiParameter,
+  camelToSnake,
+  eventQuery,
+  type EventTable,
+  eventTable,
+  eventTableName,
+  eventTables
+} from "./domain/eventTables.ts"
 export type { LogFilter, LogFilterLevel } from "./domain/logFilter.ts"
 export type { Manifest } from "./domain/Manifest.ts"
 export type { Phase, TablePhase } from "./domain/TablePhase.ts"

@@ -5,12 +5,15 @@ import { type ColumnOverride, formatOverrideType } from "./postgres/columnOverri
 import { MAX_IDENTIFIER_BYTES } from "./postgres/identifiers.ts"
 import { type StreamingQuery, streamingQuery } from "./streamingQuery.ts"
 import { noSettings, type TableSettings } from "./TableSettings.ts"
+import { wideIntegers } from "./wideIntegers.ts"
 
 export interface TableSpec {
   /** The name of the table in PostgreSQL, exactly as the config writes it. */
   readonly name: string
   readonly query: StreamingQuery
   readonly settings: TableSettings
+  /** Columns that hold integers of more than 126 bits, however the server sends them; a type in the settings wins. */
+  readonly wideIntegers: ReadonlyArray<string>
   /**
    * Changes when what is stored does: with the query, not with its layout, its comments or the case of its words, and with
    * the types that the settings give columns.
@@ -39,6 +42,7 @@ export const makeTableSpec = (
       name,
       query,
       settings,
+      wideIntegers: wideIntegers(query.batch),
       fingerprint: fingerprint(query.normalized + settings.columns.map(storedAs).join(""))
     })
   })

@@ -1,5 +1,6 @@
 import { Effect, Layer } from "effect"
 import { SqlError } from "effect/sql"
+import { wideIntegerOverrides } from "../domain/postgres/columnOverride.ts"
 import { keyProblems, sameColumns } from "../domain/postgres/compareTable.ts"
 import { copyColumns, makeCopyPlan } from "../domain/postgres/encodeCopy.ts"
 import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
@@ -32,8 +33,9 @@ const make = Effect.gen(function*() {
 
   /** What the query's columns make of the table. */
   const design = Effect.fnUntraced(function*(request: TableRequest) {
-    const { settings = noSettings, table } = request
-    const columns = yield* Effect.fromResult(planColumns(request.schema, settings.columns)).pipe(
+    const { schema, settings = noSettings, table, wideIntegers = [] } = request
+    const overrides = [...settings.columns, ...wideIntegerOverrides(schema, wideIntegers, settings.columns)]
+    const columns = yield* Effect.fromResult(planColumns(schema, overrides)).pipe(
       Effect.mapError((error) => new TableRefused({ table, reason: error.message }))
     )
     const position = yield* Effect.fromResult(choosePosition(columns)).pipe(

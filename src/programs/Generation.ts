@@ -54,5 +54,6 @@ export const requestOf = ({ info, manifest }: Generation, table: TableSpec, sche
   version: info.version,
   fingerprint: table.fingerprint,
   schema,
-  settings: table.settings
+  settings: table.settings,
+  wideIntegers: table.wideIntegers
 })

@@ -22,6 +22,8 @@ export interface TableRequest {
   readonly schema: ArrowSchema
   /** What the config says of the table; nothing where absent. */
   readonly settings?: TableSettings
+  /** Columns of integers that become `numeric(78,0)` where they come as text or decimals, and the settings name no type. */
+  readonly wideIntegers?: ReadonlyArray<string>
 }
 
 /** What `prepare` would do to a table now. */

@@ -40,8 +40,12 @@ describe("errors of ManifestSource", () => {
       assert.match(relative.message, /c\.ts/)
       assert.include((yield* failing({ "c.ts": "import \"no-such-package\"" })).message, "\"no-such-package\"")
       assert.include((yield* failing({ "c.js": "require(\"no-such-package\")" })).message, "\"no-such-package\"")
-      const other = yield* failing({ "c.ts": "import { eventTables } from \"nozzl\"\nexport default eventTables([])" })
-      assert.include(other.message, "\"nozzl\" offers defineDataset here, not \"eventTables\"")
+      const other = yield* failing({ "c.ts": "import { createClient } from \"nozzl\"\nexport default createClient()" })
+      assert.include(
+        other.message,
+        "\"nozzl\" is not installed beside the config, and ampsync offers defineDataset, eventTables"
+      )
+      assert.include(other.message, "not \"createClient\"; install the package")
     }))
 
   it.live("names what an export is that is no manifest", () =>

@@ -49,6 +49,32 @@ describe("ManifestSource", () => {
       yield* loadsAs("h", { "c.ts": `export default Promise.resolve(${named("h")})` })
     }))
 
+  it.live("makes the tables of an ABI's events, by its own eventTables or by that of a package beside the config", () =>
+    Effect.gen(function*() {
+      const config = `import { defineDataset, eventTables } from "@edgeandnode/amp"
+        import abi from "./abi.json" with { type: "json" }
+        export default defineDataset(() => ({ name: "a", dependencies: {}, tables: eventTables(abi, "chain") }))`
+      const abi = JSON.stringify([{ type: "event", name: "Sent", inputs: [{ name: "value", type: "uint256" }] }])
+      const own = yield* load({ "c.ts": config, "abi.json": abi })
+      assert.include(own.tables[0]?.query.sql, "evm_topic('Sent(uint256 value)')")
+      assert.deepStrictEqual(own.tables[0]?.wideIntegers, ["value"])
+      const folder = "node_modules/@edgeandnode/amp"
+      const installed = yield* load({
+        "c.ts": config,
+        "abi.json": abi,
+        [`${folder}/package.json`]: JSON.stringify({
+          name: "@edgeandnode/amp",
+          type: "module",
+          exports: { ".": "./index.js" }
+        }),
+        [`${folder}/index.js`]: "export const defineDataset = (make) => make\n" +
+          "export const eventTables = (abi) => ({ theirs: { sql: `SELECT ${abi.length} FROM chain.logs` } })"
+      })
+      assert.deepStrictEqual(installed.tables.map(({ name, query }) => [name, query.sql]), [
+        ["theirs", "SELECT 1 FROM chain.logs"]
+      ])
+    }))
+
   it.live("runs CommonJS and ES modules below either kind of package.json", () =>
     Effect.gen(function*() {
       for (const type of ["module", "commonjs"]) {

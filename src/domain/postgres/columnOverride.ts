@@ -5,7 +5,7 @@
  * that the type cannot hold.
  */
 import * as Result from "effect/Result"
-import type { ArrowType } from "../arrow/ArrowSchema.ts"
+import type { ArrowSchema, ArrowType } from "../arrow/ArrowSchema.ts"
 import { decimalTextWriter, integerTextWriter } from "./encodeDecimalText.ts"
 import { hexWriter } from "./encodeHex.ts"
 import { bigintWriter } from "./encodeInteger.ts"
@@ -117,3 +117,18 @@ export const overrideKinds = (type: ArrowType): ReadonlyArray<OverrideType["kind
   if (type.kind === "runEndEncoded") return overrideKinds(type.values.type)
   return Object.keys(ways[type.kind] ?? {}) as ReadonlyArray<OverrideType["kind"]>
 }
+
+/** Source: 2^256 has 78 digits. */
+const WIDE_INTEGER: OverrideType = { kind: "numeric", digits: { precision: 78, scale: 0 } }
+
+/** For the columns of `names` that come as text or decimals without a fraction, unless `given` names their type. */
+export const wideIntegerOverrides = (
+  { fields }: ArrowSchema,
+  names: ReadonlyArray<string>,
+  given: ReadonlyArray<ColumnOverride>
+): ReadonlyArray<ColumnOverride> =>
+  fields
+    .filter(({ name, type }) => names.includes(name) && !given.some(({ column }) => column === name) && isWide(type))
+    .map(({ name }) => ({ column: name, type: WIDE_INTEGER }))
+
+const isWide = (type: ArrowType): boolean => type.kind === "utf8" || (type.kind === "decimal" && type.scale === 0)

@@ -6,9 +6,9 @@
  * node_modules and built-in modules do not change under a running service, and go to Node.
  */
 import type { Jiti } from "jiti"
-import { realpathSync } from "node:fs"
+import { existsSync, realpathSync } from "node:fs"
 import { createRequire, isBuiltin } from "node:module"
-import { dirname, extname, resolve, sep } from "node:path"
+import { dirname, extname, join, resolve, sep } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { Script } from "node:vm"
 import { failureInTransformed, missingModule, parseJson } from "./evaluationFailure.ts"
@@ -116,7 +116,7 @@ export class ModuleLoader {
   }
 
   #fromParent(specifier: string, parent: string, ancestors: ReadonlyArray<string>, async: boolean): unknown {
-    if (Object.hasOwn(this.#virtual, specifier)) return this.#virtual[specifier]
+    if (Object.hasOwn(this.#virtual, specifier) && !isInstalled(specifier, parent)) return this.#virtual[specifier]
     if (isBuiltin(specifier)) return async ? this.#jiti.import(specifier) : createRequire(parent)(specifier)
     const file = this.#resolve(specifier, parent)
     if (this.#isOwn(specifier, file)) return async ? this.#import(file, ancestors) : this.#require(file, ancestors)
@@ -147,6 +147,11 @@ export class ModuleLoader {
     return isPath(specifier) || !file.split(sep).includes("node_modules")
   }
 }
+
+const isInstalled = (name: string, parent: string): boolean =>
+  (createRequire(parent).resolve.paths(name) ?? []).some((directory) =>
+    existsSync(join(directory, name, "package.json"))
+  )
 
 const isPath = (specifier: string): boolean => /^\.{0,2}\//.test(specifier) || specifier.startsWith("file:")
 

@@ -2,24 +2,32 @@
 import { dirname, isAbsolute, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { defineDataset, type DefinitionContext } from "../../domain/defineDataset.ts"
+import { camelToSnake, eventQuery, eventTable, eventTableName, eventTables } from "../../domain/eventTables.ts"
 import { EvaluationFailure, failureFromThrown } from "./evaluationFailure.ts"
 import { ModuleLoader } from "./ModuleLoader.ts"
 import type { SourceFiles } from "./SourceFiles.ts"
 
-/** The packages config files of both eras import `defineDataset` from. */
+/** The packages config files of both eras import from. */
 const packages = ["nozzl", "nozzle", "@edgeandnode/amp"]
+
+/** What is offered in their place where they are not installed. */
+const offered = { defineDataset, eventTables, eventTable, eventQuery, eventTableName, camelToSnake }
 
 /** Names a module namespace is asked for by interoperability code; their absence is an answer, not a mistake. */
 const askedByLoaders = new Set(["then", "__esModule", "toJSON"])
 
 /** Answers an import of something else with the sentence that helps, instead of `undefined is not a function`. */
 const packageOf = (name: string): object =>
-  new Proxy({ __esModule: true, default: { defineDataset }, defineDataset }, {
+  new Proxy({ __esModule: true, default: offered, ...offered }, {
     get: (target, key) => {
       if (typeof key === "symbol" || Object.hasOwn(target, key) || askedByLoaders.has(key)) {
         return Reflect.get(target, key)
       }
-      throw new EvaluationFailure(`${JSON.stringify(name)} offers defineDataset here, not ${JSON.stringify(key)}`)
+      throw new EvaluationFailure(
+        `${JSON.stringify(name)} is not installed beside the config, and ampsync offers ${
+          Object.keys(offered).join(", ")
+        } in its place, not ${JSON.stringify(key)}; install the package, or write the queries out`
+      )
     }
   })
 
@@ -29,7 +37,7 @@ const virtualModules = Object.fromEntries(packages.map((name) => [name, packageO
 export const evaluateConfig = async (path: string, sources: SourceFiles): Promise<unknown> => {
   // 2 MB of compiler that a JSON config never needs.
   const { createJiti } = await import("jiti/static")
-  const jiti = createJiti(pathToFileURL(path).href, { fsCache: false, interopDefault: true, virtualModules })
+  const jiti = createJiti(pathToFileURL(path).href, { fsCache: false, interopDefault: true })
   const loader = new ModuleLoader(jiti, virtualModules, sources)
   try {
     const exported = defaultExport(await loader.load(path), path)
