@@ -25,6 +25,7 @@ import { FlightClient } from "../../services/FlightClient.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
 import { TableSink, type TableWriter, type WriteError } from "../../services/TableSink.ts"
 import { readSchema } from "../describeTable.ts"
+import { awaitFirstMessage } from "../firstMessage.ts"
 import { type Generation, requestOf } from "../Generation.ts"
 import * as log from "../logLines.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
@@ -115,13 +116,17 @@ export const syncTable = Effect.fn("syncTable")(
     const cursor = network === undefined || !lease.tableExists
       ? undefined
       : cursorOf(strategy, lease.checkpoint.history)
-    const { messages, schema } = yield* flight.open({
+    const opened = yield* flight.open({
       sql: table.query.streaming,
       cursor: cursor === undefined ? undefined : { network: network!, number: cursor.block, hash: cursor.hash }
     })
+    const { messages, schema } = opened
     yield* Effect.logInfo(log.connected(config.flightAddr))
     const columns = yield* readSchema(schema)
-    const writer = yield* sink.prepare(lease, requestOf(generation, table, columns))
+    const writer = yield* sink.prepare(lease, requestOf(generation, table, columns)).pipe(
+      // What no stream can be made of may lack the columns of one: the server's own reason comes first.
+      Effect.tapErrorTag("TableRefused", () => awaitFirstMessage(Effect.succeed(opened)))
+    )
     if (cursor !== undefined && writer.checkpoint.history.length === 0) return yield* reconnectToFill(table, writer)
     const declaresEnds = generation.info.dialect === "amp"
     const clock = yield* Clock.Clock
