@@ -1,3 +1,4 @@
+import { type ChainEvent, drawEvent, type EventLog } from "./evm/events.ts"
 import { Random, type Seed, seedOf, wordOf } from "./random.ts"
 
 /** Which block: its number, and the fork it was mined on. A fork is never used twice. */
@@ -16,7 +17,9 @@ const SHAPE = wordOf("shape")
 const TRANSACTION_HASHES = wordOf("transaction hashes")
 const TRANSACTION_TYPES = wordOf("transaction types")
 const TOPIC_COUNTS = wordOf("topic counts")
-/** Upper bounds, in percent, of 0, 1, 2, 3 and 4 topics: an anonymous event is rare, a transfer has three. */
+const EVENTS_OF_LOGS = wordOf("events of logs")
+const EVENT_VALUES = wordOf("values of events")
+/** Of random logs: upper bounds, in percent, of 0, 1, 2, 3 and 4 topics. An anonymous event is rare. */
 const TOPIC_SHARES = [1, 15, 25, 80, 100]
 
 const seedOfBlock = (seed: number, block: BlockId): Seed =>
@@ -47,6 +50,8 @@ export class BlockSource {
   private types: Uint8Array | undefined
   private owners: Uint32Array | undefined
   private topics: Uint8Array | undefined
+  private events: ReadonlyArray<ChainEvent | undefined> | undefined
+  private emitted: ReadonlyArray<EventLog | undefined> | undefined
   private readonly drawn = new Map<number, ReadonlyArray<bigint>>()
 
   constructor(seed: number, id: BlockId, parentHash: Uint8Array) {
@@ -117,11 +122,28 @@ export class BlockSource {
   get topicsOfLog(): Uint8Array {
     if (this.topics === undefined) {
       const random = this.random(TOPIC_COUNTS)
-      this.topics = Uint8Array.from({ length: this.logs }, () => {
+      this.topics = Uint8Array.from({ length: this.logs }, (_, log) => {
         const percent = random.below(100)
-        return TOPIC_SHARES.findIndex((share) => percent < share)
+        return this.eventOfLog[log]?.topics ?? TOPIC_SHARES.findIndex((share) => percent < share)
       })
     }
     return this.topics
+  }
+
+  /** Topics and data of each log that is an event; the others are random. */
+  get eventLogs(): ReadonlyArray<EventLog | undefined> {
+    if (this.emitted === undefined) {
+      const random = this.random(EVENT_VALUES)
+      this.emitted = this.eventOfLog.map((event) => event?.draw(random))
+    }
+    return this.emitted
+  }
+
+  private get eventOfLog(): ReadonlyArray<ChainEvent | undefined> {
+    if (this.events === undefined) {
+      const random = this.random(EVENTS_OF_LOGS)
+      this.events = Array.from({ length: this.logs }, () => drawEvent(random))
+    }
+    return this.events
   }
 }

@@ -21,7 +21,7 @@ const arrowType = (type: ArrowType): DataType => {
     case "bool":
       return new Bool()
     case "decimal":
-      return new Decimal(type.scale, type.precision, 128)
+      return new Decimal(type.scale, type.precision, type.bits)
     case "utf8":
       return new Utf8()
     case "binary":

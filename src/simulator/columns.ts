@@ -58,8 +58,6 @@ export class GrowingOffsets {
   }
 }
 
-const FIXED_WIDTH: Partial<Record<ArrowType["kind"], number>> = { timestamp: 8, decimal: 16 }
-
 /** A column without rows yet. */
 export const newColumn = ({ nullable, type }: Pick<ArrowField, "nullable" | "type">): Column => {
   const present = nullable ? new GrowingBytes() : undefined
@@ -71,9 +69,11 @@ export const newColumn = ({ nullable, type }: Pick<ArrowField, "nullable" | "typ
   }
   const width = type.kind === "fixedSizeBinary"
     ? type.width
-    : type.kind === "int"
+    : type.kind === "int" || type.kind === "decimal"
     ? type.bits / 8
-    : FIXED_WIDTH[type.kind]
+    : type.kind === "timestamp"
+    ? 8
+    : undefined
   if (width === undefined) throw new Error(`the simulator has no columns of type ${type.kind}`)
   return { kind: "fixed", width, values: new GrowingBytes(), present }
 }
@@ -120,9 +120,15 @@ const fixedValue = (type: ArrowType, column: Extract<Column, { kind: "fixed" }>,
   const at = row * width
   if (type.kind === "fixedSizeBinary") return bytes.slice(at, at + width)
   if (type.kind === "timestamp") return view.getBigInt64(at, true)
-  if (type.kind === "decimal") return (view.getBigInt64(at + 8, true) << 64n) | view.getBigUint64(at, true)
+  if (type.kind === "decimal") {
+    let value = view.getBigInt64(at + width - 8, true)
+    for (let word = at + width - 16; word >= at; word -= 8) value = (value << 64n) | view.getBigUint64(word, true)
+    return value
+  }
   if (type.kind === "int" && width === 8) return type.signed ? view.getBigInt64(at, true) : view.getBigUint64(at, true)
   if (type.kind === "int" && width === 4) return type.signed ? view.getInt32(at, true) : view.getUint32(at, true)
+  if (type.kind === "int" && width === 2) return type.signed ? view.getInt16(at, true) : view.getUint16(at, true)
+  if (type.kind === "int" && width === 1) return type.signed ? view.getInt8(at) : view.getUint8(at)
   throw new Error(`the simulator has no values of type ${type.kind}`)
 }
 

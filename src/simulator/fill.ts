@@ -42,6 +42,17 @@ export const randomBytes = (width: number): Fill => (column, _, rows, random) =>
   random.write(bytes, at, at + rows * width)
 }
 
+/** Random bytes where `given` has none. */
+export const randomBytesOr = (
+  width: number,
+  given: (row: number, block: BlockSource) => Uint8Array | undefined
+): Fill =>
+(column, block, rows, random) => {
+  const { at, values: { bytes } } = grow(column, rows, width)
+  random.write(bytes, at, at + rows * width)
+  for (let row = 0; row < rows; row += 1) bytes.set(given(row, block) ?? [], at + row * width)
+}
+
 export const uint64 = (draw: Draw<bigint>): Fill => (column, block, rows, random) => {
   const { at, values: { view } } = grow(column, rows, 8)
   for (let row = 0; row < rows; row += 1) view.setBigUint64(at + row * 8, draw(random, row, block), true)
@@ -69,13 +80,19 @@ export const bool = (percentTrue: number): Fill => (column, _, rows, random) => 
   for (let row = 0; row < rows; row += 1) column.values.bytes[at + row] = random.chance(percentTrue) ? 1 : 0
 }
 
-/** Random bytes of a drawn length. */
-export const binary = (lengthBytes: Draw<number>): Fill => (column, block, rows, random) => {
+/** Random bytes of a drawn length, where `given` has none. */
+export const binary = (
+  lengthBytes: Draw<number>,
+  given?: (row: number, block: BlockSource) => Uint8Array | undefined
+): Fill =>
+(column, block, rows, random) => {
   if (column.kind !== "varying") return wrongKind(column)
   for (let row = 0; row < rows; row += 1) {
-    const length = lengthBytes(random, row, block)
+    const known = given?.(row, block)
+    const length = known?.length ?? lengthBytes(random, row, block)
     const at = column.values.reserve(length)
-    random.write(column.values.bytes, at, at + length)
+    if (known === undefined) random.write(column.values.bytes, at, at + length)
+    else column.values.bytes.set(known, at)
     column.offsets.push(length)
   }
 }

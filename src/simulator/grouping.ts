@@ -1,9 +1,14 @@
 import type { BlockSource } from "./BlockSource.ts"
 import { appendRow, type Column, newColumn, valueAt } from "./columns.ts"
 import { BLOCK_NUM, COUNT } from "./query.ts"
-import type { Table, TableColumn } from "./tables.ts"
+import type { TableColumn } from "./tables.ts"
 
 /** Rows of one block in groups: `GROUP BY block_num(), ...` and `DISTINCT ON (block_num(), ...)`. */
+
+/** What has rows in each block: a table, or a query of it. */
+export interface RowSource {
+  readonly rowsOf: (block: BlockSource) => number
+}
 
 interface Group {
   /** The first row of it. */
@@ -11,14 +16,14 @@ interface Group {
   rows: number
 }
 
-/** The groups of a block. */
-export type Groups = (block: BlockSource) => ReadonlyArray<Group>
+/** The groups of a block, or its selected rows as groups of one. */
+export type Rows = (block: BlockSource) => ReadonlyArray<Group>
 
-/** The number of its block for each row of `table`, as `block_num()` gives it: declared nullable, and never null. */
-export const blockNumOf = (table: Table): TableColumn => ({
+/** The number of its block for each row of `source`, as `block_num()` gives it: declared nullable, and never null. */
+export const blockNumOf = (source: RowSource): TableColumn => ({
   field: { name: BLOCK_NUM, type: { kind: "int", bits: 64, signed: false }, nullable: true },
   append: (column, block) => {
-    for (let row = 0; row < table.rowsOf(block); row += 1) appendNumber(column, block.id.number)
+    for (let row = 0; row < source.rowsOf(block); row += 1) appendNumber(column, block.id.number)
   }
 })
 
@@ -32,22 +37,22 @@ const appendNumber = (column: Column, value: bigint): void => {
 }
 
 /** Groups the rows of each block by the values of `keys`; the last block's are kept, for every column asks for them. */
-export const groupsOf = (table: Table, keys: ReadonlyArray<TableColumn>): Groups => {
+export const groupsOf = (source: RowSource, keys: ReadonlyArray<TableColumn>): Rows => {
   let last: { readonly block: BlockSource; readonly groups: ReadonlyArray<Group> } | undefined
   return (block) => {
-    if (last?.block !== block) last = { block, groups: group(table, keys, block) }
+    if (last?.block !== block) last = { block, groups: group(source, keys, block) }
     return last.groups
   }
 }
 
-const group = (table: Table, keys: ReadonlyArray<TableColumn>, block: BlockSource): ReadonlyArray<Group> => {
+const group = (source: RowSource, keys: ReadonlyArray<TableColumn>, block: BlockSource): ReadonlyArray<Group> => {
   const values = keys.map(({ append, field }) => {
     const column = newColumn(field)
     append(column, block)
     return (row: number) => String(valueAt(field.type, column, row))
   })
   const groups = new Map<string, Group>()
-  for (let row = 0; row < table.rowsOf(block); row += 1) {
+  for (let row = 0; row < source.rowsOf(block); row += 1) {
     const key = values.map((of) => of(row)).join(" ")
     const known = groups.get(key)
     if (known === undefined) groups.set(key, { row, rows: 1 })
@@ -57,7 +62,7 @@ const group = (table: Table, keys: ReadonlyArray<TableColumn>, block: BlockSourc
 }
 
 /** The value of the first row of each group. */
-export const firstOfGroups = (groups: Groups, { append, field }: TableColumn): TableColumn => ({
+export const firstOfGroups = (groups: Rows, { append, field }: TableColumn): TableColumn => ({
   field,
   append: (column, block) => {
     const all = newColumn(field)
@@ -67,7 +72,7 @@ export const firstOfGroups = (groups: Groups, { append, field }: TableColumn): T
 })
 
 /** The number of rows of each group. */
-export const countOfGroups = (groups: Groups): TableColumn => ({
+export const countOfGroups = (groups: Rows): TableColumn => ({
   field: { name: COUNT, type: { kind: "int", bits: 64, signed: true }, nullable: false },
   append: (column, block) => {
     for (const { rows } of groups(block)) appendNumber(column, BigInt(rows))

@@ -1,9 +1,12 @@
 import { status } from "@grpc/grpc-js"
 import { Data, Result } from "effect"
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
+import { mayInclude, selectedRows } from "./conditions.ts"
 import type { Dataset } from "./datasets.ts"
-import { blockNumOf, countOfGroups, firstOfGroups, groupsOf } from "./grouping.ts"
-import { BLOCK_NUM, type BlockCondition, COUNT, type Query, type SelectItem, type SqlProblem } from "./query.ts"
+import { callColumn, computedOnce, fieldColumn } from "./evm/functions.ts"
+import { blockNumOf, countOfGroups, firstOfGroups, groupsOf, type Rows } from "./grouping.ts"
+import { BLOCK_NUM, type BlockCondition, COUNT, type Expression, type Query, type SelectItem } from "./query.ts"
+import type { SqlProblem } from "./query.ts"
 import { parseSql } from "./sql.ts"
 import { type Dialect, fieldsOf, type Table, type TableColumn } from "./tables.ts"
 
@@ -105,10 +108,13 @@ const planSelect = (
   return Result.flatMap(source, (given) => {
     const { alias } = query.from
     const inner = alias === undefined ? given : { ...given, qualifiedNames: qualified([alias], given.fields) }
-    const includes: BlockCondition = (block) => inner.includes(block) && query.condition(block)
+    const includes: BlockCondition = (block) => inner.includes(block) && mayInclude(query.condition, block)
     const limit = inner.limit ?? query.limit
     const descending = inner.descending || query.descending
-    const plan: Plan = { ...inner, includes, descending, limit, nonIncremental: query.nonIncremental }
+    const selected = selectedRows(query.condition, inner.rowsOf, resolver(dialect, inner, query.expressions))
+    if (Result.isFailure(selected)) return Result.fail(selected.failure)
+    const filtered = selected.success === undefined ? inner : onlyRows(inner, selected.success)
+    const plan: Plan = { ...filtered, includes, descending, limit, nonIncremental: query.nonIncremental }
     if (query.projection.kind === "all") return Result.succeed(plan)
     if (query.projection.kind === "count") {
       const type = { kind: "int", bits: 64, signed: true } as const
@@ -116,7 +122,7 @@ const planSelect = (
       return Result.succeed({ ...plan, count: true, fields, qualifiedNames: [quoted(query.projection.name)] })
     }
     return Result.map(
-      project(dialect, plan, query.projection.items, query.keys),
+      project(dialect, plan, query.projection.items, query),
       (projected) => ({ ...plan, ...projected })
     )
   })
@@ -222,27 +228,68 @@ const resolveAmp = (
   return dataset === undefined ? Result.fail(tableNotFound("amp", reference, table)) : Result.succeed(dataset)
 }
 
+type Resolve = (name: string) => Result.Result<TableColumn, FlightFailure>
+
+/** Finds the columns of `source`, and computes those that are expressions: each of them once, however many use it. */
+const resolver = (dialect: Dialect, source: Plan, expressions: Query["expressions"]): Resolve => {
+  const known = new Map<string, ReturnType<Resolve>>()
+  const refused = (text: string) => planning(dialect, `Error during planning: ${text}`)
+  const computed = (name: string, expression: Expression): ReturnType<Resolve> => {
+    if (expression.kind === "field") {
+      return Result.flatMap(
+        columnOf(expression.of),
+        (of) => Result.mapError(fieldColumn(name, of, expression.field, source.rowsOf), refused)
+      )
+    }
+    const args = expression.args.map((arg) => arg.kind === "column" ? columnOf(arg.name) : Result.succeed(arg))
+    return Result.flatMap(
+      Result.all(args),
+      (resolved) => Result.mapError(callColumn(expression.called, name, resolved, source.rowsOf), refused)
+    )
+  }
+  const find = (name: string): ReturnType<Resolve> => {
+    if (name === BLOCK_NUM) return Result.succeed(blockNumOf(source))
+    const expression = expressions.get(name)
+    if (expression !== undefined) return computed(name, expression)
+    const index = source.fields.findIndex((_) => _.name === name)
+    if (index < 0) return Result.fail(columnNotFound(dialect, name, source.qualifiedNames))
+    return Result.succeed({ ...source.columns[index]!, field: source.fields[index]! })
+  }
+  const columnOf: Resolve = (name) => {
+    const column = known.get(name) ??
+      Result.map(find(name), (found) => found.field.type.kind === "struct" ? computedOnce(found, source.rowsOf) : found)
+    known.set(name, column)
+    return column
+  }
+  return columnOf
+}
+
+/** `plan` with the `selected` rows of each block and no others. */
+const onlyRows = (plan: Plan, selected: Rows): Plan => ({
+  ...plan,
+  columns: plan.columns.map((column) => firstOfGroups(selected, column)),
+  rowsOf: (block) => selected(block).length
+})
+
 const project = (
   dialect: Dialect,
   source: Plan,
   items: ReadonlyArray<SelectItem>,
-  keys: ReadonlyArray<string> | undefined
+  { expressions, keys }: Query
 ): Result.Result<Pick<Plan, "columns" | "fields" | "qualifiedNames" | "rowsOf">, FlightFailure> => {
   const columns: Array<TableColumn> = []
   const fields: Array<ArrowField> = []
   const qualifiedNames: Array<string> = []
-  const columnOf = (name: string): TableColumn | undefined => {
-    if (name === BLOCK_NUM) return blockNumOf(source.table)
-    const index = source.fields.findIndex((_) => _.name === name)
-    return index < 0 ? undefined : { ...source.columns[index]!, field: source.fields[index]! }
-  }
-  const keyColumns = (keys ?? []).map(columnOf)
-  const unknown = keyColumns.indexOf(undefined)
-  if (unknown >= 0) return Result.fail(columnNotFound(dialect, keys![unknown]!, source.qualifiedNames))
-  const groups = keys === undefined ? undefined : groupsOf(source.table, keyColumns.flatMap((_) => _ ?? []))
+  const columnOf = resolver(dialect, source, expressions)
+  const keyColumns = Result.all((keys ?? []).map(columnOf))
+  if (Result.isFailure(keyColumns)) return Result.fail(keyColumns.failure)
+  const groups = keys === undefined ? undefined : groupsOf(source, keyColumns.success)
   for (const { column, name } of items) {
-    const found = column === COUNT ? (groups === undefined ? notEvaluated : countOfGroups(groups)) : columnOf(column)
-    if (found === undefined) return Result.fail(columnNotFound(dialect, column, source.qualifiedNames))
+    const resolved = column !== COUNT
+      ? columnOf(column)
+      : Result.succeed(groups === undefined ? notEvaluated : countOfGroups(groups))
+    if (Result.isFailure(resolved)) return Result.fail(resolved.failure)
+    const found = resolved.success
     if (name.startsWith("_") && name !== column) {
       const text =
         `expression contains a column alias starting with '_': '${name}'. Underscore-prefixed names are reserved. Please rename your column`

@@ -18,8 +18,28 @@ export type BlockCondition = (block: bigint) => boolean
 export const BLOCK_NUM = "block_num()"
 export const COUNT = "count(*)"
 
+/** The functions that decode events. */
+export const EVM_FUNCTIONS = ["evm_topic", "evm_decode_log"] as const
+export type EvmFunction = typeof EVM_FUNCTIONS[number]
+
+/** An argument of a function: a column by its name, or text. */
+export type Argument =
+  | { readonly kind: "column"; readonly name: string }
+  | { readonly kind: "literal"; readonly text: string }
+
+/** What is computed for each row: a call of a function, or a field of a struct. `of` is the name of a column. */
+export type Expression =
+  | { readonly kind: "call"; readonly called: EvmFunction; readonly args: ReadonlyArray<Argument> }
+  | { readonly kind: "field"; readonly of: string; readonly field: string }
+
+/** What WHERE demands; the two sides of an equality are names of columns. */
+export type Condition =
+  | { readonly kind: "block"; readonly includes: BlockCondition }
+  | { readonly kind: "equal"; readonly left: string; readonly right: string }
+  | { readonly kind: "all" | "any"; readonly conditions: ReadonlyArray<Condition> }
+
 export interface SelectItem {
-  /** Name of a column, or one of the two above. */
+  /** Name of a column, one of the two above, or an expression by its text. */
   readonly column: string
   /** Name in the result. */
   readonly name: string
@@ -37,7 +57,9 @@ export type Source =
 export interface Query {
   readonly projection: Projection
   readonly from: Source & { readonly alias: string | undefined }
-  readonly condition: BlockCondition
+  readonly condition: Condition
+  /** Expressions of the statement by their text. */
+  readonly expressions: ReadonlyMap<string, Expression>
   /** GROUP BY or DISTINCT ON: one row for each combination of values, in every block. */
   readonly keys: ReadonlyArray<string> | undefined
   /** Rows come from the last block to the first. */

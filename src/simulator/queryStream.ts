@@ -2,7 +2,7 @@ import type { FlightData } from "../domain/flight/FlightData.ts"
 import { encodeBatch, encodeSchema } from "./arrowIpc.ts"
 import type { Chain } from "./Chain.ts"
 import type { Faults } from "./faults.ts"
-import type { ChainView } from "./forks.ts"
+import { blockAt, type ChainView } from "./forks.ts"
 import { batchesOf, batchMessages, countWindow } from "./microbatch.ts"
 import type { Plan } from "./plan.ts"
 import { type NextRange, nextRange, type StreamPosition } from "./resume.ts"
@@ -174,7 +174,8 @@ const resultOf = (settings: StreamSettings, plan: Plan, range: NextRange | undef
 const countRows = (chain: Chain, plan: Plan, range: NextRange): number => {
   let rows = 0
   for (let block = range.start; block <= range.end; block += 1n) {
-    if (plan.includes(block)) rows += chain.countRows(plan.table.name, block, block)
+    const id = blockAt(chain.view, block)
+    if (id !== undefined && plan.includes(block)) rows += plan.rowsOf(chain.source(id))
   }
   return Math.min(rows, plan.limit ?? rows)
 }

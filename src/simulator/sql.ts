@@ -1,8 +1,12 @@
 import { Result } from "effect"
 import {
+  type Argument,
   BLOCK_NUM,
   type BlockCondition,
+  type Condition,
   COUNT,
+  EVM_FUNCTIONS,
+  type Expression,
   type Projection,
   type Query,
   type SelectItem,
@@ -13,8 +17,8 @@ import { type Token, tokenize } from "./sqlTokens.ts"
 
 /**
  * The SQL the simulator understands: a column list or `count(*)`, one table or one sub-query, conditions on the block
- * number (comparisons, BETWEEN, IN, AND, OR), LIMIT and ORDER BY (which no server streams), and the SETTINGS clause at the
- * very end.
+ * number (comparisons, BETWEEN, IN, AND, OR), equality of two columns, the functions that decode events, LIMIT and ORDER
+ * BY (which no server streams), and the SETTINGS clause at the very end.
  *
  * Operations that a server knows but cannot stream are recognised and named, because the server names them too.
  */
@@ -40,6 +44,7 @@ export const parseSql = (sql: string): Result.Result<Statement, SqlProblem> => {
 
 class Parser {
   private readonly tokens: ReadonlyArray<Token>
+  private readonly computed = new Map<string, Expression>()
   private at = 0
 
   constructor(tokens: ReadonlyArray<Token>) {
@@ -86,7 +91,7 @@ class Parser {
       : distinct
       ? "Distinct"
       : undefined)
-    return { projection, from, condition, keys, descending, limit, nonIncremental }
+    return { projection, from, condition, expressions: this.computed, keys, descending, limit, nonIncremental }
   }
 
   private projection(): Projection {
@@ -108,10 +113,30 @@ class Parser {
     return { kind: "columns", items, window }
   }
 
-  /** A column, `block_num()` or a count of rows; undefined for all columns of a table. */
+  /** The name of an expression, with the fields that are taken of it; undefined for all columns of a table. */
   private expression(): string | undefined {
+    let name = this.operand()
+    while (name !== undefined && this.symbol("[")) {
+      const field = this.text("the name of a field")
+      this.expectSymbol("]")
+      const of = name
+      name = `${of}[${field}]`
+      this.computed.set(name, { kind: "field", of, field })
+    }
+    return name
+  }
+
+  /** A column, a call, or a count of rows; undefined for all columns of a table. */
+  private operand(): string | undefined {
     const first = this.name("an expression")
     if (this.symbol("(")) {
+      const called = EVM_FUNCTIONS.find((_) => _ === first)
+      if (called !== undefined) {
+        const args = this.args()
+        const name = `${first}(${args.map((_) => _.kind === "column" ? _.name : `Utf8("${_.text}")`).join(",")})`
+        this.computed.set(name, { kind: "call", called, args })
+        return name
+      }
       if (first === "block_num") this.expectSymbol(")")
       else if (first === "count") {
         if (!this.symbol("*") && this.take().kind !== "number") throw this.unexpected("*")
@@ -121,6 +146,17 @@ class Parser {
     }
     if (!this.symbol(".")) return first
     return this.symbol("*") ? undefined : this.name("a column")
+  }
+
+  private args(): ReadonlyArray<Argument> {
+    const args: Array<Argument> = []
+    if (this.symbol(")")) return args
+    do {
+      if (this.peek().kind === "string") args.push({ kind: "literal", text: this.take().text })
+      else args.push({ kind: "column", name: this.expression() ?? "*" })
+    } while (this.symbol(","))
+    this.expectSymbol(")")
+    return args
   }
 
   private groupBy(): ReadonlyArray<string> | undefined {
@@ -154,28 +190,33 @@ class Parser {
     return { kind: "table", parts, alias: this.alias() }
   }
 
-  private anyOf(): BlockCondition {
+  private anyOf(): Condition {
     const alternatives = [this.allOf()]
     while (this.word("or")) alternatives.push(this.allOf())
-    return (block) => alternatives.some((condition) => condition(block))
+    return { kind: "any", conditions: alternatives }
   }
 
   /** AND binds closer than OR. */
-  private allOf(): BlockCondition {
-    const conditions: Array<BlockCondition> = []
+  private allOf(): Condition {
+    const conditions: Array<Condition> = []
     do {
       if (this.symbol("(")) {
         conditions.push(this.anyOf())
         this.expectSymbol(")")
       } else conditions.push(this.condition())
     } while (this.word("and"))
-    return (block) => conditions.every((condition) => condition(block))
+    return { kind: "all", conditions }
   }
 
-  private condition(): BlockCondition {
-    let column = this.name("a column")
-    if (this.symbol(".")) column = this.name("a column")
-    if (!BLOCK_COLUMNS.has(column)) throw unsupported(`a condition on "${column}"`)
+  private condition(): Condition {
+    const column = this.expression() ?? "*"
+    if (BLOCK_COLUMNS.has(column)) return { kind: "block", includes: this.blockCondition() }
+    const comparable = this.peek(1).kind === "identifier" || this.peek(1).kind === "quoted"
+    if (!comparable || !this.symbol("=")) throw unsupported(`a condition on "${column}"`)
+    return { kind: "equal", left: column, right: this.expression() ?? "*" }
+  }
+
+  private blockCondition(): BlockCondition {
     if (this.word("between")) {
       const low = this.integer()
       this.expectWord("and")
@@ -256,6 +297,11 @@ class Parser {
     return this.take().text
   }
 
+  private text(expected: string): string {
+    if (this.peek().kind !== "string") throw this.unexpected(expected)
+    return this.take().text
+  }
+
   private integer(): bigint {
     if (this.peek().kind !== "number") throw this.unexpected("a number")
     return BigInt(this.take().text)
@@ -303,6 +349,6 @@ class Parser {
   }
 }
 
-const always: BlockCondition = () => true
+const always: Condition = { kind: "all", conditions: [] }
 
 const unsupported = (message: string): SqlProblem => new SqlProblem({ kind: "unsupported", message })

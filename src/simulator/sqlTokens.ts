@@ -9,7 +9,7 @@ export interface Token {
 }
 
 const PATTERN =
-  /\s+|--[^\n]*|(?<quoted>"(?:[^"]|"")*")|(?<string>'(?:[^']|'')*')|(?<number>\d+)|(?<identifier>[A-Za-z_][A-Za-z0-9_$]*)|(?<symbol><=|>=|<>|!=|[=<>%*(),.;])/y
+  /\s+|--[^\n]*|(?<quoted>"(?:[^"]|"")*")|(?<string>'(?:[^']|'')*')|(?<number>\d+)|(?<identifier>[A-Za-z_][A-Za-z0-9_$]*)|(?<symbol><=|>=|<>|!=|[=<>%*(),.;[\]])/y
 
 /** The words of `sql` and an end marker. Fails: what it cannot read. */
 export const tokenize = (sql: string): Result.Result<ReadonlyArray<Token>, string> => {

@@ -207,7 +207,12 @@ const transactionHashOfLog = (block: BlockSource): Uint8Array => {
 }
 
 const topic = (index: number): Spec =>
-  optional(`topic${index}`, HASH, (_, row, block) => index < block.topicsOfLog[row]!, Fill.randomBytes(32))
+  optional(
+    `topic${index}`,
+    HASH,
+    (_, row, block) => index < block.topicsOfLog[row]!,
+    Fill.randomBytesOr(32, (row, block) => block.eventLogs[row]?.topics[index])
+  )
 
 const logs: ReadonlyArray<Spec> = [
   required("_block_num", UINT64, blockNumber),
@@ -222,7 +227,7 @@ const logs: ReadonlyArray<Spec> = [
   topic(1),
   topic(2),
   topic(3),
-  required("data", BINARY, Fill.binary(logDataBytes))
+  required("data", BINARY, Fill.binary(logDataBytes, (row, block) => block.eventLogs[row]?.data))
 ]
 
 const tableOf = (

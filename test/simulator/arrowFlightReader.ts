@@ -1,4 +1,4 @@
-import type { Data as ArrowData, DataType, RecordBatch } from "apache-arrow"
+import type { Data as ArrowData, DataType, Decimal, RecordBatch } from "apache-arrow"
 import { RecordBatchReader, Type } from "apache-arrow"
 import { commandDescriptor, FlightClient } from "arrow-flight-client"
 import { Effect, type Scope } from "effect"
@@ -137,8 +137,11 @@ const valueOf = (data: ArrowData<DataType>, row: number): PlainValue => {
       return ((data.values as Uint8Array)[at >> 3]! & (1 << (at & 7))) !== 0
     case Type.Decimal: {
       const words = data.values as Uint32Array
-      const word = (i: number) => BigInt(words[row * 4 + i]!) << BigInt(32 * i)
-      return BigInt.asIntN(128, word(0) | word(1) | word(2) | word(3))
+      const { bitWidth } = data.type as Decimal
+      const count = bitWidth / 32
+      let value = 0n
+      for (let i = count - 1; i >= 0; i -= 1) value = (value << 32n) | BigInt(words[row * count + i]!)
+      return BigInt.asIntN(bitWidth, value)
     }
     case Type.FixedSizeBinary:
       return (data.values as Uint8Array).slice(row * data.stride, (row + 1) * data.stride)
