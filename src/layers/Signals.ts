@@ -1,26 +1,24 @@
-import { Deferred, Effect } from "effect"
-
-/** A stop is over after this long, whatever hangs: what is not committed by then was never going to be half-written. */
-const STOP_WITHIN_MILLIS = 4_500
-/** npm passes a signal on that the terminal has sent to its children already: one stop arrives twice. */
-const ECHO_MILLIS = 500
+import { Effect } from "effect"
+import { signalReceived } from "../domain/display/stopText.ts"
+import { onStop, stop } from "./signals/stop.ts"
 
 /**
- * Waits for SIGTERM or SIGINT and gives its name. From then on another signal exits at once, and so does the first after
- * 4.5 s. The listeners stay for good: a signal during the last finalizers must not kill them half-way.
+ * Waits for what asks this process to stop, and gives its name: `SIGTERM`, `SIGINT`, `SIGHUP`, or the output that nobody reads.
+ * A stop takes 4.5 s at most; another signal exits at once.
  */
-export const awaitSignal: Effect.Effect<string> = Effect.gen(function*() {
-  const received = yield* Deferred.make<string>()
-  let first: number | undefined
-  const onSignal = (signal: string): void => {
-    if (first !== undefined) {
-      if (performance.now() - first > ECHO_MILLIS) process.exit(130)
-      return
-    }
-    first = performance.now()
-    Deferred.doneUnsafe(received, Effect.succeed(signal))
-    setTimeout(() => process.exit(0), STOP_WITHIN_MILLIS).unref()
-  }
-  process.on("SIGTERM", onSignal).on("SIGINT", onSignal)
-  return yield* Deferred.await(received)
-})
+export const awaitSignal: Effect.Effect<string> = Effect.callback((resume) =>
+  onStop((reason) => resume(Effect.succeed(reason)))
+)
+
+const UNREAD = "EPIPE on standard output"
+
+/** Takes it for a stop when the reader of standard output or standard error has gone, which a write finds out. */
+export const stopWithOutput = (): void => {
+  process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+    // What is logged from now on is read by nobody.
+    if (code === "EPIPE" && stop(UNREAD)) console.error(signalReceived(UNREAD))
+  })
+  process.stderr.on("error", ({ code }: NodeJS.ErrnoException) => {
+    if (code === "EPIPE") stop("EPIPE on standard error")
+  })
+}

@@ -15,9 +15,6 @@ export const runMain = (program: Effect.Effect<void, { readonly _tag: string; re
 
 const run = Runtime.makeRunMain(({ fiber, teardown }) => {
   fiber.addObserver((exit) => teardown(exit, (code) => process.exit(code)))
-  // A reader of our output that goes away is no reason to crash.
-  process.stdout.on("error", () => {})
-  process.stderr.on("error", () => {})
 })
 
 const report = (cause: Cause.Cause<{ readonly _tag: string; readonly message: string }>) =>

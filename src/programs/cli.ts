@@ -8,15 +8,15 @@ import { VERSION } from "../domain/version.ts"
 import { layer as configFromEnvironment, layerWithoutManifest as databaseFromEnvironment } from "../layers/Config.ts"
 import { layer as loggers, layerAt } from "../layers/Logging.ts"
 import { runMain } from "../layers/runMain.ts"
-import { awaitSignal } from "../layers/Signals.ts"
+import { awaitSignal, stopWithOutput } from "../layers/Signals.ts"
 import { services } from "./ampsync.ts"
 import { demo } from "./demo.ts"
 import { inTime, plan } from "./plan.ts"
-import { resync, resyncServices, ResyncStopped } from "./resync.ts"
+import { resync, resyncServices } from "./resync.ts"
 import { simulate } from "./simulate.ts"
 import { sync } from "./sync.ts"
 import { tellRemarks } from "./tellRemarks.ts"
-import { untilStopped } from "./untilStopped.ts"
+import { answerUnlessStopped, untilStopped } from "./untilStopped.ts"
 
 const logging = Layer.effectDiscard(tellRemarks).pipe(Layer.provideMerge(loggers))
 
@@ -86,7 +86,7 @@ const planCommand = Command.make(
     )
   },
   (options) =>
-    inTime(Effect.provide(plan(options), services)).pipe(
+    answerUnlessStopped(inTime(Effect.provide(plan(options), services)), awaitSignal).pipe(
       Effect.provide(logging),
       Effect.provideService(Logger.LogToStderr, true),
       Effect.provide(configFromEnvironment)
@@ -103,8 +103,7 @@ const resyncCommand = Command.make(
     yes: Flag.Boolean("yes").pipe(Flag.withDefault(false), Flag.withDescription("Do not ask"))
   },
   (options) =>
-    untilStopped(Effect.provide(resync(options), resyncServices), awaitSignal).pipe(
-      Effect.flatMap((signal) => signal === undefined ? Effect.void : new ResyncStopped()),
+    answerUnlessStopped(Effect.provide(resync(options), resyncServices), awaitSignal).pipe(
       Effect.provide(logging),
       Effect.provideService(Logger.LogToStderr, true),
       Effect.provide(databaseFromEnvironment)
@@ -119,7 +118,7 @@ const syncCommand = Command.make("ampsync", {}, () =>
     Effect.provide(configFromEnvironment)
   )).pipe(
     Command.withDescription(
-      "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM or SIGINT; settings are in the environment: "
+      "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP; settings are in the environment: "
         + "DATASET_MANIFEST, DATABASE_URL, AMP_FLIGHT_ADDR, AMP_ADMIN_API_ADDR and those that README.md lists"
     ),
     Command.withSubcommands([simulateCommand, demoCommand, planCommand, resyncCommand])
@@ -129,7 +128,9 @@ const syncCommand = Command.make("ampsync", {}, () =>
 const cliConfig = CliConfig.layer({ builtIns: GlobalFlag.BuiltIns.filter((flag) => flag !== GlobalFlag.LogLevel) })
 
 /** Runs the verb that the command line names, and ends the process. */
-export const main = (): void =>
+export const main = (): void => {
+  stopWithOutput()
   runMain(
     Command.run(syncCommand, { version: VERSION }).pipe(Effect.provide(Layer.merge(NodeServices.layer, cliConfig)))
   )
+}

@@ -7,6 +7,8 @@ import type { BlockRange } from "../domain/chain/BlockRange.ts"
 import { columnList } from "../domain/postgres/tableDdl.ts"
 import { lagBlocks, type TableStatus } from "../domain/TableStatus.ts"
 
+export { shutdownComplete, signalReceived } from "../domain/display/stopText.ts"
+
 export const starting = "Starting ampsync with hot-reload support..."
 /** `v` is for a version; what names none says so. */
 const versioned = (name: string, revision: string | undefined) =>
@@ -138,7 +140,5 @@ export const indexFailed = (table: string, reason: string, again: boolean) =>
   `Table '${table}' is synced, but an index could not be built${again ? ", trying again" : ""}: ${reason}`
 export const indexNotConfigured = (table: string, index: string) =>
   `Table '${table}' keeps index ${index}, which the config no longer names; drop it if nobody needs it`
-export const signalReceived = (signal: string) => `Received ${signal}, shutting down gracefully...`
 export const shuttingDown = (tables: number) => `Shutting down ${tables} stream processing tasks...`
 export const tasksEnded = "All stream tasks shut down gracefully"
-export const shutdownComplete = "Shutdown complete"

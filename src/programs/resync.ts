@@ -1,4 +1,4 @@
-import { Console, Data, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
+import { Console, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
 import { Prompt } from "effect/cli"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
 import { layer as pgPool } from "../layers/PgPool.ts"
@@ -22,14 +22,6 @@ export class ResyncRefused extends Schema.TaggedError<ResyncRefused>()("ResyncRe
 }) {
   override get message() {
     return this.reason
-  }
-}
-
-/** It was stopped before its end, which is none that a script should take for one; what happened is printed. */
-export class ResyncStopped extends Data.TaggedError("ResyncStopped") {
-  readonly exitCode = 1
-  override get message() {
-    return ""
   }
 }
 

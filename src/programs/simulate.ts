@@ -1,4 +1,6 @@
-import { Console, Effect } from "effect"
+import { Console, Effect, Schedule, Stdio } from "effect"
+import { tip } from "../domain/display/demoText.ts"
+import { plain } from "../domain/display/Line.ts"
 import { type Simulator, type SimulatorOptions, startSimulator } from "../simulator/Simulator.ts"
 import type { SimulatorError } from "../simulator/SimulatorError.ts"
 
@@ -17,10 +19,19 @@ const greeting = (simulator: Simulator, options: SimulatorOptions): string => {
   ].join("\n")
 }
 
+/** A line now and then is also how it is found out that nobody reads them any more. */
+const tellTip = Effect.fnUntraced(function*({ chain }: Simulator) {
+  const stdio = yield* Stdio.Stdio
+  if (yield* stdio.stdoutIsTerminal) return
+  const line = Effect.suspend(() => Console.log(plain(tip(chain.tip, chain.reorgs))))
+  yield* Effect.repeat(Effect.delay(line, "10 seconds"), Schedule.forever)
+})
+
 /** Runs the simulator alone, so that any Flight client can talk to it, until it is interrupted. */
-export const simulate = (options: SimulatorOptions): Effect.Effect<never, SimulatorError> =>
+export const simulate = (options: SimulatorOptions): Effect.Effect<never, SimulatorError, Stdio.Stdio> =>
   startSimulator(options).pipe(
     Effect.tap((simulator) => Console.log(greeting(simulator, options))),
+    Effect.tap(tellTip),
     Effect.andThen(Effect.never),
     Effect.scoped
   )

@@ -22,7 +22,7 @@ const stopped = (process: Effect.Success<ReturnType<typeof startAmpsync>>, signa
   })
 
 describe("a stop", () => {
-  it.live.each(["SIGTERM", "SIGINT"] as const)(
+  it.live.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
     "by %s in the middle of everything exits 0, and the next process takes over at once",
     (signal) =>
       Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Effect, Fiber } from "effect"
+import { Console, Effect, Fiber, Stdio } from "effect"
 import { simulate } from "../../src/programs/simulate.ts"
 import { arrowFlightReader } from "./arrowFlightReader.ts"
 
@@ -11,6 +11,7 @@ describe("simulate", () => {
         const capture = { ...globalThis.console, log: (text: string) => void printed.push(text) }
         const running = yield* simulate({ dialect, blocks: 10 }).pipe(
           Effect.provideService(Console.Console, capture),
+          Effect.provide(Stdio.layerTest({})),
           Effect.forkChild
         )
         while (printed.length === 0) yield* Effect.sleep("10 millis")
