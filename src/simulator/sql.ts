@@ -284,8 +284,11 @@ class Parser {
   }
 
   private alias(): string | undefined {
-    if (this.word("as")) return this.name("an alias")
+    const isMeant = this.word("as")
     const next = this.peek()
+    // Behind AS the servers take any word, a keyword as well.
+    if (isMeant && next.kind !== "identifier" && next.kind !== "quoted") throw this.unexpected("an alias")
+    if (isMeant) return this.take().text
     const bare = next.kind === "quoted" || (next.kind === "identifier" && !CLAUSE_WORDS.has(next.text))
     return bare ? this.take().text : undefined
   }
