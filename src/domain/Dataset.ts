@@ -16,6 +16,8 @@ export interface DatasetReference {
   readonly name: string
   /** A version, a manifest hash, `latest` or `dev`; absent means the newest version. */
   readonly revision: string | undefined
+  /** The namespace is an owner of a config of the first era: on an amp server it may be none. */
+  readonly isOwned?: true
 }
 
 export interface InvalidDatasetReference {
@@ -66,10 +68,21 @@ export const formatDatasetReference = (reference: DatasetReference): string =>
  * back into dots; a revision that would not survive that is left out, and the newest version answers.
  */
 export const sqlTableReference = (dialect: Dialect, reference: DatasetReference, table: string): string =>
-  `${dialect === "amp" ? quote(formatDatasetReference(reference)) : nozzleSchema(reference)}.${identifier(table)}`
+  `${sqlSchema(dialect, reference)}.${identifier(table)}`
+
+/** The dataset as it stands in front of its tables. */
+export const sqlSchema = (dialect: Dialect, reference: DatasetReference): string =>
+  dialect === "amp" ? quote(formatDatasetReference(reference)) : nozzleSchema(reference)
+
+/** Whether a server of the first generation can be asked for exactly this revision. */
+export const hasNozzleForm = (revision: string): boolean => isExactRevision(revision) && !revision.includes("_")
+
+/** Whether it means the same data for ever. */
+export const isExactRevision = (revision: string | undefined): revision is string =>
+  revision !== undefined && revision !== "latest" && revision !== "dev"
 
 const nozzleSchema = ({ name, revision }: DatasetReference): string =>
-  revision === undefined || revision === "latest" || revision === "dev" || revision.includes("_")
+  revision === undefined || !hasNozzleForm(revision)
     ? identifier(name)
     : identifier(`${name}__${revision.replaceAll(".", "_")}`)
 

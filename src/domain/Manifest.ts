@@ -111,11 +111,12 @@ const decodeDependencies = (
 }
 
 /** The first era resolves dependencies by name alone, so its ranges of versions are no promise: they become "newest". */
-const fromObject = ({ owner, name, version }: typeof DependencyObject.Type): DatasetReference => ({
-  namespace: namespacePattern.test(owner) ? owner : defaultNamespace,
-  name,
-  revision: revisionPattern.test(version) ? version : undefined
-})
+const fromObject = ({ owner, name, version }: typeof DependencyObject.Type): DatasetReference => {
+  const revision = revisionPattern.test(version) ? version : undefined
+  return namespacePattern.test(owner) && owner !== defaultNamespace
+    ? { namespace: owner, name, revision, isOwned: true }
+    : { namespace: defaultNamespace, name, revision }
+}
 
 /** Keys that would be ignored, but are hardly meant to be. */
 const slips = (input: unknown, fields: object, path: ReadonlyArray<string>): ReadonlyArray<string> => {

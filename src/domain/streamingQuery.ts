@@ -47,12 +47,15 @@ export const streamingQuery = (sql: string): Result.Result<StreamingQuery, Inval
     const batch = sql.slice(body[0]?.start, kept.at(-1)?.end) + (ordered < 0 ? "" : ")".repeat(depth))
     return {
       sql: sql.slice(0, statement.at(-1)?.end).trim(),
-      streaming: `${batch} SETTINGS stream = true`,
+      streaming: streamed(batch),
       batch,
       notes: ordered < 0 ? [] : [orderByNote],
       normalized: kept.map((token) => token.text).join(" ") + (ordered < 0 ? "" : " )".repeat(depth))
     }
   })
+
+/** A query without SETTINGS, as it is sent to follow the chain. */
+export const streamed = (batch: string): string => `${batch} SETTINGS stream = true`
 
 const orderByNote = "ORDER BY was left out: the rows of a table have no order, and a stream cannot be sorted"
 

@@ -36,5 +36,7 @@ interface Failure {
 const exitCode = (cause: Cause.Cause<unknown>): number => {
   const failure = cause.reasons.find(Cause.isFailReason)?.error as Failure | undefined
   if (failure?.exitCode !== undefined) return failure.exitCode
-  return ["ConfigError", "ManifestError", "ShowHelp"].includes(failure?._tag ?? "") ? BAD_INPUT : 1
+  return ["ConfigError", "ManifestError", "UnknownDependencies", "ShowHelp"].includes(failure?._tag ?? "")
+    ? BAD_INPUT
+    : 1
 }

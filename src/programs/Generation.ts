@@ -1,15 +1,47 @@
 /** One valid config with what the server said of it, and what differs from one to the next. */
 import { Equal } from "effect"
 import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
-import { datasetId } from "../domain/Dataset.ts"
+import { datasetId, type DatasetReference, formatDatasetReference, isExactRevision } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
+import type { Source } from "../domain/references.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import type { DatasetInfo } from "../services/AdminApi.ts"
 import type { TableRequest } from "../services/TableSink.ts"
 
 export interface Generation {
+  /** With queries as they are sent. */
   readonly manifest: Manifest
   readonly info: DatasetInfo
+  /** Absent where what the config names was not resolved: then its queries are sent as they are written. */
+  readonly resolved?: {
+    /** The manifest as it is configured. */
+    readonly config: Manifest
+    /** By table: the datasets that its query reads, as far as the server knows them. */
+    readonly sources: ReadonlyMap<string, ReadonlyArray<Source>>
+    /** What the server cannot be asked for as the config has it, one sentence each. */
+    readonly warnings: ReadonlyArray<string>
+  }
+}
+
+/** The manifest as it is configured, which may mean something else when it is resolved again. */
+export const configOf = ({ manifest, resolved }: Generation): Manifest => resolved?.config ?? manifest
+
+/** What is named without a version, and the version that is in use. */
+export interface FollowedDataset {
+  readonly reference: DatasetReference
+  /** `namespace/name`. */
+  readonly dataset: string
+  readonly version: string
+}
+
+/** Every dataset whose newest version is not read before somebody asks for it, each once. */
+export const followedDatasets = (generation: Generation): ReadonlyArray<FollowedDataset> => {
+  const { info, resolved } = generation
+  const own = { ...info, reference: configOf(generation).dataset }
+  const all = [own, ...[...resolved?.sources.values() ?? []].flat()]
+    .filter(({ reference }) => !isExactRevision(reference.revision))
+    .map((source) => ({ reference: source.reference, dataset: datasetId(source), version: source.version }))
+  return [...new Map(all.map((one) => [formatDatasetReference(one.reference), one])).values()]
 }
 
 export interface Difference {
@@ -24,7 +56,8 @@ export const compareGenerations = (current: Generation | undefined, next: Genera
   const before = new Map(current?.manifest.tables.map((table) => [table.name, table]))
   const names = new Set(next.manifest.tables.map(({ name }) => name))
   const asBefore = current !== undefined && readsSameData(current, next)
-  const isUnchanged = (table: TableSpec) => asBefore && isSameTable(before.get(table.name), table)
+  const isUnchanged = (table: TableSpec) =>
+    asBefore && isSameTable(before.get(table.name), table) && sourcesOf(current, table) === sourcesOf(next, table)
   return {
     started: next.manifest.tables.filter(({ name }) => !before.has(name)),
     changed: next.manifest.tables.filter((table) => before.has(table.name) && !isUnchanged(table)),
@@ -37,10 +70,23 @@ export const compareGenerations = (current: Generation | undefined, next: Genera
 const readsSameData = (current: Generation, next: Generation): boolean =>
   datasetId(current.manifest.dataset) === datasetId(next.manifest.dataset) &&
   current.info.dialect === next.info.dialect &&
-  (namesExactVersion(next.manifest) || current.info.version === next.info.version)
+  // Where it is known what each query reads, the version of the dataset itself may be read by none.
+  (next.resolved !== undefined || isExactRevision(next.manifest.dataset.revision) ||
+    current.info.version === next.info.version)
 
-export const namesExactVersion = ({ dataset: { revision } }: Manifest): boolean =>
-  revision !== undefined && revision !== "latest" && revision !== "dev"
+/** What a table reads and what is recorded of it, to be compared. */
+const sourcesOf = (generation: Generation, { name }: TableSpec): string =>
+  JSON.stringify([
+    generation.resolved?.sources.get(name)?.map((source) => [datasetId(source), source.version]),
+    generation.resolved === undefined ? undefined : recordedVersion(generation, name)
+  ])
+
+/** The version of the one dataset that a table reads; where it reads several or others, that of the dataset it belongs to. */
+const recordedVersion = ({ info, resolved }: Generation, table: string): string => {
+  const sources = resolved?.sources.get(table) ?? []
+  const [only, ...others] = new Map(sources.map((source) => [datasetId(source), source])).values()
+  return only === undefined || others.length > 0 ? info.version : only.version
+}
 
 /** Everything but the text of the query, of which the fingerprint leaves out what makes no difference. */
 const isSameTable = (before: TableSpec | undefined, after: TableSpec): boolean =>
@@ -48,10 +94,10 @@ const isSameTable = (before: TableSpec | undefined, after: TableSpec): boolean =
 
 const withoutText = ({ query: _, ...rest }: TableSpec): Omit<TableSpec, "query"> => rest
 
-export const requestOf = ({ info, manifest }: Generation, table: TableSpec, schema: ArrowSchema): TableRequest => ({
+export const requestOf = (generation: Generation, table: TableSpec, schema: ArrowSchema): TableRequest => ({
   table: table.name,
-  dataset: datasetId(manifest.dataset),
-  version: info.version,
+  dataset: datasetId(generation.manifest.dataset),
+  version: recordedVersion(generation, table.name),
   fingerprint: table.fingerprint,
   schema,
   settings: table.settings,

@@ -1,8 +1,8 @@
 import { Effect, Result, Schema } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
-import { AdminApi } from "../services/AdminApi.ts"
 import { compareGenerations, type Generation } from "./Generation.ts"
+import { resolveGeneration } from "./resolveGeneration.ts"
 import { ANSWERS_WITHIN, tryTable } from "./tryTable.ts"
 
 /** A manifest that cannot be put into force. */
@@ -21,11 +21,9 @@ export class ReloadRefused extends Schema.TaggedError<ReloadRefused>()("ReloadRe
  * server plans and streams every query that is new or changed, and every table can be what its query yields.
  */
 export const checkGeneration = Effect.fn("checkGeneration")(function*(current: Generation, manifest: Manifest) {
-  const admin = yield* AdminApi
-  const info = yield* admin.dataset(manifest.dataset).pipe(
+  const next = yield* resolveGeneration(manifest).pipe(
     Effect.mapError((error) => new ReloadRefused({ problems: [error.message], retryable: error.retryable }))
   )
-  const next: Generation = { manifest, info }
   const { changed, started } = compareGenerations(current, next)
   const results = yield* Effect.forEach([...changed, ...started], (table) => Effect.result(checkTable(next, table)), {
     concurrency: 4

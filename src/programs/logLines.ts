@@ -4,6 +4,7 @@
  * Functions of what they say, so that no call site words one a second time.
  */
 import type { BlockRange } from "../domain/chain/BlockRange.ts"
+import { type DatasetReference, formatDatasetReference } from "../domain/Dataset.ts"
 import { columnList } from "../domain/postgres/tableDdl.ts"
 import { lagBlocks, type TableStatus } from "../domain/TableStatus.ts"
 
@@ -76,6 +77,15 @@ export const watching = (path: string) => `File watcher initialized for '${path}
 export const manifestChanged = "Manifest file changed, initiating hot-reload..."
 export const newVersion = (dataset: string, version: string) =>
   `Version ${version} of dataset ${dataset} is published, initiating hot-reload...`
+export const versionTaken = (dataset: string, before: string, version: string) =>
+  `Dataset ${dataset}: version ${version} is read from now on, ${before} until now`
+export const unknownDependency = (
+  alias: string,
+  reference: DatasetReference,
+  { detail }: { readonly detail: string }
+) => `dependency ${JSON.stringify(alias)} is ${JSON.stringify(formatDatasetReference(reference))}: ${detail}`
+export const pinLeftOut = (dataset: string, version: string) =>
+  `Version ${version} of dataset ${dataset} has no form in the SQL of a nozzle server, so its newest version is read`
 export const reloaded = (name: string, revision: string | undefined) =>
   `Successfully loaded new manifest: ${versioned(name, revision)}`
 export const reloadFailed = (reason: string) => `Failed to reload manifest: ${reason}`

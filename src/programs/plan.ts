@@ -4,7 +4,6 @@ import type { SqlError } from "effect/sql"
 import { sameColumns } from "../domain/postgres/compareTable.ts"
 import { createIndex } from "../domain/postgres/tableIndexes.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
-import { AdminApi } from "../services/AdminApi.ts"
 import { Checkpoints, type TableRefused } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import type { FlightError } from "../services/FlightClient.ts"
@@ -13,6 +12,7 @@ import { TableIndexes } from "../services/TableIndexes.ts"
 import type { TablePlan } from "../services/TableSink.ts"
 import type { UnreadableSchema } from "./describeTable.ts"
 import type { Generation } from "./Generation.ts"
+import { resolveGeneration } from "./resolveGeneration.ts"
 import { ANSWERS_WITHIN, tryTable } from "./tryTable.ts"
 
 /** What a start would do with one table. */
@@ -50,13 +50,12 @@ export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", {
 }
 
 export const planDataset = Effect.gen(function*() {
-  const [admin, checkpoints, manifests] = [yield* AdminApi, yield* Checkpoints, yield* ManifestSource]
+  const [checkpoints, manifests] = [yield* Checkpoints, yield* ManifestSource]
   const { databaseSchema: schema } = yield* AmpsyncConfig
-  const manifest = yield* manifests.load
-  const info = yield* admin.dataset(manifest.dataset)
+  const generation = yield* resolveGeneration(yield* manifests.load)
+  const { info } = generation
   const bookkeeping = yield* checkpoints.pending
-  const generation: Generation = { manifest, info }
-  const tables = yield* Effect.forEach(manifest.tables, (table) => planTable(schema, generation, table), {
+  const tables = yield* Effect.forEach(generation.manifest.tables, (table) => planTable(schema, generation, table), {
     concurrency: 4
   })
   const changes = bookkeeping.length > 0 || tables.some(({ indexes, kind }) => kind !== "none" || indexes.length > 0)

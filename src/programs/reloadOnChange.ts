@@ -1,14 +1,14 @@
 import { Effect, Metric, Queue, Ref, Result, Schedule, Stream } from "effect"
 import { backoff } from "../domain/backoff.ts"
-import { datasetId } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { AdminApi } from "../services/AdminApi.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { checkGeneration, type ReloadRefused } from "./checkGeneration.ts"
-import { type Generation, namesExactVersion } from "./Generation.ts"
+import { configOf, type FollowedDataset, followedDatasets, type Generation } from "./Generation.ts"
 import * as log from "./logLines.ts"
+import { lookUp } from "./resolveReferences.ts"
 import type { makeTableFibers } from "./tableFibers.ts"
 
 type TableFibers = Effect.Success<typeof makeTableFibers>
@@ -46,9 +46,10 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
 
   const takeFromFile = Effect.tap(Queue.take(changes), () => Effect.logInfo(log.manifestChanged))
 
-  const putIntoForce = Effect.fnUntraced(function*(next: Generation) {
+  const putIntoForce = Effect.fnUntraced(function*(next: Generation, before?: Generation) {
     const counts = yield* tables.apply(next)
-    const { dataset } = next.manifest
+    const { dataset } = configOf(next)
+    if (before !== undefined) yield* noteVersions(before, next)
     yield* Effect.logInfo(log.reloaded(dataset.name, dataset.revision ?? next.info.version))
     yield* Effect.logInfo(log.tablesAfterReload(counts))
     yield* noteOutcome(undefined)
@@ -79,9 +80,9 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
     const change = published?.manifest ?? (yield* takeFromFile)
     if (Result.isFailure(change)) return void (yield* refuse(change.failure.message, log.keepingPrevious))
     const next = yield* untilChange(untilGood(current, change.success)).pipe(
-      Effect.tapError(() => published === undefined ? Effect.void : Ref.set(refusedVersion, published.version))
+      Effect.tapError(() => published === undefined ? Effect.void : Ref.set(refusedVersion, published.versions))
     )
-    return next === undefined ? undefined : yield* putIntoForce(next)
+    return next === undefined ? undefined : yield* putIntoForce(next, current)
   })
   let current = yield* reachFirst
   for (;;) current = (yield* Effect.orElseSucceed(takeChange(current), () => undefined)) ?? current
@@ -114,26 +115,55 @@ const noteOutcome = Effect.fnUntraced(function*(reason: string | undefined) {
   yield* Metric.update(Metric.withAttributes(reloads, { outcome: reason === undefined ? "applied" : "failed" }), 1)
 })
 
+/** What is read otherwise than before, and what cannot be read as it is configured. */
+const noteVersions = Effect.fnUntraced(function*(before: Generation, next: Generation) {
+  const versions = new Map(followedDatasets(before).map(({ dataset, version }) => [dataset, version]))
+  for (const { dataset, version } of followedDatasets(next)) {
+    const old = versions.get(dataset)
+    versions.delete(dataset)
+    if (old !== undefined && old !== version) yield* Effect.logInfo(log.versionTaken(dataset, old, version))
+  }
+  const known = before.resolved?.warnings ?? []
+  for (const warning of next.resolved?.warnings ?? []) {
+    if (!known.includes(warning)) yield* Effect.logWarning(warning)
+  }
+})
+
 /**
- * Waits until the server has another version than the one in use, where that is asked for and no version is named. The one
- * that was refused is not tried again.
+ * Waits until the server has another version than the one in use of a dataset that is named without one, where that is asked
+ * for. The versions that were refused together are not tried again.
  */
 const newVersion = Effect.fnUntraced(
-  function*({ info, manifest }: Generation, refused: Ref.Ref<string | undefined>) {
+  function*(current: Generation, refused: Ref.Ref<string | undefined>) {
     const { versionPollInterval } = yield* AmpsyncConfig
-    if (versionPollInterval === undefined || namesExactVersion(manifest)) return yield* Effect.never
+    const followed = followedDatasets(current)
+    if (versionPollInterval === undefined || followed.length === 0) return yield* Effect.never
     const [admin, manifests] = [yield* AdminApi, yield* ManifestSource]
-    const known = [info.version, yield* Ref.get(refused)]
-    const { dialect, version } = yield* Effect.delay(admin.dataset(manifest.dataset), versionPollInterval).pipe(
-      // A server that does not answer has nothing new to say.
-      Effect.catch((error) => Effect.as(Effect.logDebug(error.message), info)),
-      Effect.repeat({ while: (found) => known.includes(found.version) && found.dialect === info.dialect })
+    const { dialect } = current.info
+    const known = [versionsKey(followed), yield* Ref.get(refused)]
+    const ask = Effect.forEach(
+      followed,
+      (one) =>
+        Effect.map(lookUp(admin, one.reference), (info) => ({ ...one, version: info.version, dialect: info.dialect }))
     )
-    yield* Effect.logInfo(log.newVersion(datasetId(manifest.dataset), version))
+    const found = yield* Effect.delay(ask, versionPollInterval).pipe(
+      // A server that does not answer has nothing new to say.
+      Effect.catch((error) => Effect.as(Effect.logDebug(error.message), followed.map((one) => ({ ...one, dialect })))),
+      Effect.repeat({
+        while: (now) => known.includes(versionsKey(now)) && now.every((one) => one.dialect === dialect)
+      })
+    )
+    for (const [index, { dataset, version }] of found.entries()) {
+      if (followed[index]?.version !== version) yield* Effect.logInfo(log.newVersion(dataset, version))
+    }
     // The names of tables are written otherwise in the other dialect.
+    const isSameDialect = found.every((one) => one.dialect === dialect)
     return {
-      version,
-      manifest: dialect === info.dialect ? Result.succeed(manifest) : yield* Effect.result(manifests.load)
+      versions: versionsKey(found),
+      manifest: isSameDialect ? Result.succeed(configOf(current)) : yield* Effect.result(manifests.load)
     }
   }
 )
+
+const versionsKey = (followed: ReadonlyArray<FollowedDataset>): string =>
+  JSON.stringify(followed.map(({ version }) => version))

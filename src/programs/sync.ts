@@ -4,11 +4,11 @@ import type { Manifest } from "../domain/Manifest.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
-import { namesExactVersion } from "./Generation.ts"
 import { keepAlive } from "./heartbeat.ts"
 import * as log from "./logLines.ts"
 import { logSummaries } from "./logSummaries.ts"
 import { reportStates } from "./reportStates.ts"
+import { namesExactVersions } from "./resolveReferences.ts"
 import { syncDataset } from "./syncDataset.ts"
 
 const patience = backoff("500 millis", "30 seconds")
@@ -27,7 +27,7 @@ export const prepare = Effect.gen(function*() {
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => mayHeal(input))))
   )
   yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
-  if (versionPollInterval !== undefined && namesExactVersion(manifest)) {
+  if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
     yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))
   }
   yield* checkpoints.ensure.pipe(

@@ -2,11 +2,10 @@ import { Effect, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import { formatDatasetReference } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
-import { AdminApi } from "../services/AdminApi.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
-import type { Generation } from "./Generation.ts"
 import * as log from "./logLines.ts"
 import { reloadOnChange } from "./reloadOnChange.ts"
+import { resolveGeneration } from "./resolveGeneration.ts"
 import { makeTableFibers } from "./tableFibers.ts"
 
 /** A server that is down, or a dataset that is not published yet, is waited for. */
@@ -28,22 +27,24 @@ export const syncDataset = Effect.fn("syncDataset")(
 
 /** The first generation begins without a check of its tables: nothing runs that it could harm, and each table has its own fate. */
 const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
-  const [admin, status] = [yield* AdminApi, yield* SyncStatus]
+  const status = yield* SyncStatus
   yield* Effect.logInfo(log.preparing(formatDatasetReference(manifest.dataset)))
   // A manifest before this one may have come no further than this.
   for (const name of (yield* status.get).keys()) yield* status.remove(name)
   for (const { name } of manifest.tables) yield* status.record(name, { _tag: "Started" })
-  const info = yield* admin.dataset(manifest.dataset).pipe(
+  const generation = yield* resolveGeneration(manifest).pipe(
     Effect.tapError((error) => error.retryable ? waiting(manifest, `${error.message}; trying again`) : Effect.void),
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.retryable))),
     Effect.tapError((error) => parkAll(manifest, error.message))
   )
+  const { info, resolved } = generation
+  for (const warning of resolved.warnings) yield* Effect.logWarning(warning)
   for (const { name } of manifest.tables) {
     if (info.tables.some((table) => table.name === name)) continue
     const version = `${info.namespace}/${info.name} ${info.version}`
     yield* Effect.logInfo(`Table '${name}' is not a table of dataset ${version}; its columns come from the query`)
   }
-  return { manifest, info } satisfies Generation
+  return generation
 })
 
 const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {

@@ -1,7 +1,7 @@
 import { Duration, Effect, type Scope } from "effect"
 import { serveAdmin } from "./AdminServer.ts"
 import { Chain } from "./Chain.ts"
-import { datasetsOf } from "./datasets.ts"
+import { datasetsOf, publish } from "./datasets.ts"
 import { Faults } from "./faults.ts"
 import { serveFlight } from "./FlightServer.ts"
 import type { SimulatorError } from "./SimulatorError.ts"
@@ -54,6 +54,8 @@ export interface Simulator {
   readonly faults: Faults
   readonly mine: Chain["mine"]
   readonly reorg: Chain["reorg"]
+  /** Registers a newer version of the dataset `name`, which the Admin API and queries know from then on. */
+  readonly publish: (name: string, version: string) => void
 }
 
 /** Listens until the scope closes; closing it cuts every connection at once. */
@@ -96,7 +98,8 @@ export const startSimulator = (options: SimulatorOptions): Effect.Effect<Simulat
       chain,
       faults,
       mine: (count) => chain.mine(count),
-      reorg: (depth, newLength) => chain.reorg(depth, newLength)
+      reorg: (depth, newLength) => chain.reorg(depth, newLength),
+      publish: (name, version) => publish(datasets, name, version)
     }
   })
 

@@ -7,8 +7,8 @@ import { type Dialect, fieldsOf, type Table, type TableName, TABLES } from "./ta
 export interface Dataset {
   readonly namespace: string
   readonly name: string
-  /** Newest first. */
-  readonly versions: ReadonlyArray<string>
+  /** Newest first; grows when a version is published. */
+  readonly versions: Array<string>
   readonly kind: "evm-rpc" | "manifest"
   readonly network: string
   readonly startBlock: bigint
@@ -67,7 +67,7 @@ const datasetOf = (
   options: DatasetOptions,
   kind: Dataset["kind"],
   name: string,
-  versions: ReadonlyArray<string>,
+  versions: Array<string>,
   manifest: unknown
 ): Dataset => ({
   namespace: "_",
@@ -91,3 +91,10 @@ export const datasetsOf = (options: DatasetOptions): ReadonlyArray<Dataset> => [
     derivedManifest(options)
   )
 ]
+
+/** Registers `version` as the newest one of every dataset called `name`; its tables are those of the versions before. */
+export const publish = (datasets: ReadonlyArray<Dataset>, name: string, version: string): void => {
+  for (const dataset of datasets) {
+    if (dataset.name === name && !dataset.versions.includes(version)) dataset.versions.unshift(version)
+  }
+}

@@ -144,8 +144,9 @@ class Parser {
       } else throw unsupported(`the function ${first}()`)
       return first === "count" ? COUNT : BLOCK_NUM
     }
-    if (!this.symbol(".")) return first
-    return this.symbol("*") ? undefined : this.name("a column")
+    let last: string | undefined = first
+    while (last !== undefined && this.symbol(".")) last = this.symbol("*") ? undefined : this.name("a column")
+    return last
   }
 
   private args(): ReadonlyArray<Argument> {

@@ -26,7 +26,7 @@ describe("a config file", () => {
     assert.deepStrictEqual(manifest.dataset, { namespace: "_", name: "example", revision: "0.2.0" })
     assert.strictEqual(manifest.network, "anvil")
     assert.deepStrictEqual(manifest.dependencies, {
-      anvil: { namespace: "graphops", name: "anvil", revision: "0.1.0" }
+      anvil: { namespace: "graphops", name: "anvil", revision: "0.1.0", isOwned: true }
     })
     assert.deepStrictEqual(manifest.tables.map((table) => [table.name, table.query.streaming]), [
       ["blocks", "SELECT * FROM anvil.blocks SETTINGS stream = true"]

@@ -9,6 +9,7 @@ import type { SettingValues } from "../../src/layers/Config.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import type { Generation } from "../../src/programs/Generation.ts"
 import { reloadOnChange } from "../../src/programs/reloadOnChange.ts"
+import { resolveGeneration } from "../../src/programs/resolveGeneration.ts"
 import { AdminApi, AdminApiError, type DatasetInfo } from "../../src/services/AdminApi.ts"
 import { TableRefused } from "../../src/services/Checkpoints.ts"
 import { FlightError } from "../../src/services/FlightClient.ts"
@@ -60,7 +61,7 @@ const refused = (table: string) => new TableRefused({ table, reason: `no room fo
 
 interface Script {
   readonly settings?: SettingValues
-  /** What the Admin API says, told how often it was asked before. */
+  /** What the Admin API answers for the dataset of the config, by how often it was asked before. */
   readonly dataset?: (asked: number) => Effect.Effect<DatasetInfo, AdminApiError>
   readonly describe?: (asked: number) => Effect.Effect<void, FlightError>
   /** What a stream begins with. */
@@ -74,6 +75,13 @@ interface Script {
   readonly begin?: (manifest: Manifest) => Effect.Effect<Generation, AdminApiError>
 }
 
+/** A manifest at the versions that the Admin API has at first. */
+const resolved = (manifest: Manifest) =>
+  Effect.orDie(Effect.provide(
+    resolveGeneration(manifest),
+    Layer.mock(AdminApi, { dataset: ({ name }) => Effect.succeed({ ...info, name }) })
+  ))
+
 /** Reloads among doubles: what is in force, how often everybody was asked, and what was said. */
 const reloading = Effect.fnUntraced(function*(script: Script) {
   const lines: Array<string> = []
@@ -84,13 +92,15 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
   const inForce = yield* Ref.make<Generation | undefined>(undefined)
   const services = yield* Layer.build(Layer.mergeAll(
     Layer.mock(AdminApi, {
-      dataset: () =>
-        Effect.clockWith((clock) =>
-          Effect.suspend(() => {
-            askedAt.push(clock.currentTimeMillisUnsafe())
-            return script.dataset?.(asked.admin++) ?? Effect.succeed(info)
-          })
-        )
+      dataset: (reference) =>
+        reference.name !== info.name ?
+          Effect.succeed({ ...info, name: reference.name }) :
+          Effect.clockWith((clock) =>
+            Effect.suspend(() => {
+              askedAt.push(clock.currentTimeMillisUnsafe())
+              return script.dataset?.(asked.admin++) ?? Effect.succeed(info)
+            })
+          )
     }),
     flightClient({
       describe: () => script.describe?.(asked.flight++) ?? Effect.void,
@@ -129,7 +139,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
         retried: 0
       })
   }
-  const begin = script.begin ?? ((manifest) => Effect.succeed({ manifest, info }))
+  const begin = script.begin ?? resolved
   const logger = Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))
   const fiber = yield* Effect.forkScoped(
     reloadOnChange(tables, one, begin).pipe(

@@ -14,17 +14,16 @@ const withDataset = (world: World, dataset: string, tables: string) => {
   return { ...environment, DATASET: dataset, TABLES: tables }
 }
 
-/** An Admin API whose datasets are at version `published`, whatever they really are. */
-const publisher = Effect.fnUntraced(function*(world: World) {
-  const state = { published: "0.1.0", requests: 0 }
+/** The Admin API of a world behind a count of what it is asked. */
+const counted = Effect.fnUntraced(function*(world: World) {
+  const state = { requests: 0 }
   const server = yield* Effect.acquireRelease(
     Effect.promise(async () => {
       const server = createServer((request, response) => {
         state.requests += 1
-        const url = world.simulator.adminUrl + (request.url ?? "").replaceAll(state.published, "0.1.0")
-        void fetch(url).then(async (answer) => {
+        void fetch(world.simulator.adminUrl + (request.url ?? "")).then(async (answer) => {
           response.writeHead(answer.status, { "content-type": "application/json" })
-          response.end((await answer.text()).replaceAll("0.1.0", state.published))
+          response.end(await answer.text())
         })
       })
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
@@ -88,7 +87,7 @@ describe("DATASET and TABLES in the place of a config file", () => {
 
 /** A sync that looks every second for another version than the one it has. */
 const startPolling = Effect.fnUntraced(function*(world: World) {
-  const { state, url } = yield* publisher(world)
+  const { state, url } = yield* counted(world)
   const sync = yield* startSync({
     ...withDataset(world, "_/anvil", "blocks,logs"),
     AMP_ADMIN_API_ADDR: url,
@@ -103,14 +102,14 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
-        const { state, sync } = yield* startPolling(world)
+        const { sync } = yield* startPolling(world)
         yield* holdsAll(world, "logs")
         yield* holdsAll(world, "blocks")
         assert.notInclude(sync.lines.join("\n"), "VERSION_POLL_INTERVAL_SECS")
         const before = yield* epochs(world)
         yield* Effect.sleep(2500)
         assert.deepStrictEqual(yield* epochs(world), before, "the same version is no news")
-        state.published = "0.2.0"
+        world.simulator.publish("anvil", "0.2.0")
         yield* sync.says("Version 0.2.0 of dataset _/anvil is published, initiating hot-reload...")
         yield* sync.says("Successfully loaded new manifest: anvil v0.2.0")
         yield* eventually(
@@ -130,13 +129,13 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
       const { state, sync } = yield* startPolling(world)
       yield* holdsAll(world, "blocks")
       yield* world.database.query("ALTER TABLE blocks RENAME COLUMN hash TO renamed")
-      state.published = "0.2.0"
+      world.simulator.publish("anvil", "0.2.0")
       yield* sync.says("Failed to reload manifest: ")
       const requests = state.requests
       yield* eventually("it is asked again", Effect.sync(() => state.requests >= requests + 3))
       assert.lengthOf(sync.lines.filter((line) => line.includes("Version 0.2.0 of dataset")), 1)
       yield* world.database.query("ALTER TABLE blocks RENAME COLUMN renamed TO hash")
-      state.published = "0.3.0"
+      world.simulator.publish("anvil", "0.3.0")
       yield* sync.says("Successfully loaded new manifest: anvil v0.3.0")
       yield* goesOn(world, ["blocks", "logs"])
     }))
@@ -148,9 +147,9 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
         const world = yield* makeWorld({
           dialect: "amp",
           blocks: 10,
-          queries: { blocks: "SELECT * FROM anvil.blocks" }
+          queries: { blocks: "SELECT * FROM self.blocks" }
         })
-        const { state, url } = yield* publisher(world)
+        const { state, url } = yield* counted(world)
         const sync = yield* startSync({ ...world.environment, AMP_ADMIN_API_ADDR: url, VERSION_POLL_INTERVAL_SECS: 1 })
         yield* holdsAll(world, "blocks")
         const told = sync.lines.filter((line) => line.includes("VERSION_POLL_INTERVAL_SECS has no effect"))
@@ -160,19 +159,19 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
         const before = state.requests
         yield* Effect.sleep(2500)
         assert.strictEqual(state.requests, before, "the version is exact")
-        const { version: _, ...unpinned } = manifestOf("amp", { blocks: "SELECT * FROM anvil.blocks" }) as Record<
+        const { version: _, ...unpinned } = manifestOf("amp", { blocks: "SELECT * FROM self.blocks" }) as Record<
           string,
           unknown
         >
         yield* edit(world, unpinned)
         yield* sync.says("Successfully loaded new manifest: example v0.1.0")
         const { blocks } = yield* epochs(world)
-        state.published = "0.3.0"
+        world.simulator.publish("example", "0.3.0")
         yield* sync.says("Successfully loaded new manifest: example v0.3.0")
         yield* eventually("the table was restarted", Effect.map(epochs(world), (now) => now["blocks"] === blocks! + 1))
 
         const off = yield* makeWorld({ dialect: "amp", blocks: 10 })
-        const other = yield* publisher(off)
+        const other = yield* counted(off)
         const unpolled = yield* startSync({
           ...withDataset(off, "_/anvil", "blocks"),
           AMP_ADMIN_API_ADDR: other.url
