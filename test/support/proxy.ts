@@ -20,8 +20,8 @@ export interface Proxy {
   readonly cutOnReply: (text: string, times?: number) => void
   /** Passes nothing on any more, in neither direction, on every connection that has sent `text` since; none hears why. */
   readonly blackholeOnRequest: (text: string) => void
-  /** Reads nothing more of any client, as a server whose processes are stopped. */
-  readonly freeze: () => void
+  /** Reads nothing more of any client, as a server whose processes are stopped; or only of those that are connected now. */
+  readonly freeze: (clients?: "all" | "connected") => void
   /**
    * From now on counts what clients of PostgreSQL ask for, on new connections, and falls silent on the connection of the
    * `n`-th, counted from 1: from before it, or from before its answer. What comes is read, and nobody hears why.
@@ -29,10 +29,14 @@ export interface Proxy {
   readonly goDeafAt: (n: number, swallowed: "request" | "answer") => void
   /** What was counted so far. */
   readonly requests: () => number
+  /** The statements of the connection that fell silent at its `n`-th request, that one included. */
+  readonly deafTo: () => ReadonlyArray<string>
   /** Gives out process ids of its own for the sessions of PostgreSQL behind it, as poolers do. */
   readonly renumberBackends: () => void
   /** Cuts every connection; those to come are passed on to another port. */
   readonly redirect: (port: number) => void
+  /** Whether a connection fell silent so far. */
+  readonly isDeaf: () => boolean
   /** Ends what was asked for; connections that were blackholed stay deaf. */
   readonly behave: () => void
 }
@@ -49,18 +53,25 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
     let blackhole: string | undefined
     let deafAt: { readonly n: number; readonly swallowed: "request" | "answer" } | undefined
     let requests = 0
+    let deafTo: ReadonlyArray<string> = []
+    let isDeaf = false
     let frozen = false
     let renumbering = false
     const server = createServer({ noDelay: true }, (client) => {
       const upstream = connect({ host: "127.0.0.1", port: target, noDelay: true })
       let deaf = false
       const readMessages = deafAt === undefined ? undefined : messageReader()
+      const statements: Array<string> = []
       const hear = (message: Buffer): void => {
+        if (isStatement(message)) statements.push(message.toString("latin1", 5))
         if (isRequest(message)) {
           requests += 1
-          const isDeaf = requests === deafAt?.n
-          if (isDeaf) deaf = true
-          if (isDeaf && deafAt?.swallowed === "answer") upstream.write(message)
+          const isLast = requests === deafAt?.n
+          if (isLast) {
+            deaf = isDeaf = true
+            deafTo = statements
+          }
+          if (isLast && deafAt?.swallowed === "answer") upstream.write(message)
         }
         if (!deaf) upstream.write(message)
       }
@@ -73,7 +84,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       if (frozen) client.pause()
       for (const socket of [client, upstream]) socket.on("error", end).on("close", end)
       client.on("data", (bytes) => {
-        if (blackhole !== undefined && bytes.includes(blackhole)) deaf = true
+        if (blackhole !== undefined && bytes.includes(blackhole)) deaf = isDeaf = true
         if (deaf) return
         passed += bytes.length
         if (readMessages === undefined) upstream.write(bytes)
@@ -125,13 +136,15 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         requests = 0
       },
       requests: () => requests,
-      freeze: () => {
-        frozen = true
+      deafTo: () => deafTo,
+      freeze: (clients = "all") => {
+        frozen = clients === "all"
         for (const socket of sockets) socket.pause()
       },
       renumberBackends: () => {
         renumbering = true
       },
+      isDeaf: () => isDeaf,
       redirect: (to) => {
         target = to
         for (const socket of sockets) socket.resetAndDestroy()
@@ -172,6 +185,9 @@ const messageReader = () => {
 
 /** Parse, Bind, Describe, Execute and Flush are answered with the Sync behind them; Terminate never is. */
 const isRequest = (message: Buffer): boolean => !"PBDEHX".includes(String.fromCharCode(message[0]!))
+
+/** Query or Parse. */
+const isStatement = (message: Buffer): boolean => "QP".includes(String.fromCharCode(message[0]!))
 
 /** `url` with the port of a proxy. */
 export const throughProxy = (url: string, proxy: Proxy): string => {

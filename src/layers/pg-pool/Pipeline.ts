@@ -4,7 +4,7 @@ import type { SqlError } from "effect/sql"
 import type { PoolClient } from "pg"
 import type { PgAnswer, PgPipeline, PgResult, SendOptions } from "../../services/PgPool.ts"
 import { classify, connectionLost } from "./classify.ts"
-import { type SilenceLimits, watchSilence } from "./Silence.ts"
+import { secondsSince, type SilenceLimits, watchSilence } from "./Silence.ts"
 
 /** Bytes that may wait for the network before a writer is held back. Measured: more is slower, and half as much too. */
 const MAX_UNSENT_BYTES = 2 * 1024 * 1024
@@ -234,10 +234,21 @@ export class Pipeline implements PgPipeline {
     if (this.#limitedWaiters === 0) clearTimeout(this.#stalled)
     else if (this.#limitedWaiters === change) {
       this.#stalled = setTimeout(
-        () => this.close("no progress within the time limit; the outcome of the transaction is unknown"),
+        () => this.close(this.#stall(this.#limits.millis)),
         this.#limits.millis
       )
     }
+  }
+
+  /** What is not answered, and what that means for the transaction. */
+  #stall(millis: number): string {
+    const [first] = this.#texts
+    const isEnding = first !== undefined && endsTransaction(first)
+    const statement = first === undefined || first.isCopying ? "COPY" : isEnding ? "COMMIT" : "BEGIN"
+    const outcome = this.#texts.some(endsTransaction)
+      ? "the outcome of the transaction is unknown"
+      : "the transaction is given up"
+    return `${statement} was not answered for ${secondsSince(performance.now() - millis)}; ${outcome}`
   }
 
   /** What is written in one turn of the event loop leaves together. */
@@ -259,6 +270,8 @@ export class Pipeline implements PgPipeline {
     return (this.#client as unknown as { connection: { stream: Socket } }).connection.stream
   }
 }
+
+const endsTransaction = ({ statements }: Text): boolean => statements.endsWith("COMMIT")
 
 const DIVISION_BY_ZERO = "22012"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Effect, Exit, Fiber, Result } from "effect"
 import { eventually } from "../../support/eventually.ts"
-import { assertHealthy, benchBehindProxy, failureOf, insert, isSqlError } from "./bench.ts"
+import { assertHealthy, benchBehindProxy, failureOf, insert, isSqlError, numbers } from "./bench.ts"
 
 const STALL = { stallMillis: 400 }
 
@@ -38,6 +38,28 @@ describe("a session that falls silent", () => {
         yield* assertHealthy(it)
       })
   )
+
+  it.live("while it is idle in the pool is a lost connection at its next statement, and the one after finds another", () =>
+    Effect.gen(function*() {
+      const { it, proxy } = yield* benchBehindProxy(STALL)
+      yield* assertHealthy(it)
+      const idle = proxy.connections()
+      assert.isAbove(idle, 1)
+      proxy.freeze("connected")
+      const outcomes = yield* Effect.forEach(
+        Array.from({ length: idle + 2 }, (_, n) => n),
+        (n) => Effect.result(it.pool.transaction("test", insert(it, n))).pipe(Effect.timeout("20 seconds"))
+      )
+      const failures = outcomes.flatMap((outcome) => Result.isFailure(outcome) ? [outcome.failure] : [])
+      assert.isAbove(failures.length, 0)
+      assert.isAtMost(failures.length, idle)
+      for (const error of failures) {
+        assert.isTrue(isSqlError(error) && error.isRetryable, String(error))
+        assert.match((error as Error).message, /PostgreSQL: BEGIN was not answered for [\d.]+ seconds/)
+      }
+      assert.lengthOf(yield* numbers(it), idle + 2 - failures.length)
+      yield* assertHealthy(it)
+    }))
 
   it.live("outside of a transaction leaves the outcome of a deletion unknown, and the message says so", () =>
     Effect.gen(function*() {
