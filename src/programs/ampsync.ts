@@ -24,6 +24,7 @@ import type { SourceHead } from "../services/SourceHead.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableSink } from "../services/TableSink.ts"
+import { answerOf, layerAnsweredBy } from "./inTime.ts"
 import { prepare, run } from "./sync.ts"
 import { tellRemarks } from "./tellRemarks.ts"
 
@@ -44,7 +45,7 @@ export type Services =
 /** Fails where the config file is wrong, whatever else is not there yet: nobody should wait for a database to be told. */
 const readableConfig = Layer.effectDiscard(Effect.gen(function*() {
   const { manifest } = yield* AmpsyncConfig
-  if (manifest._tag === "File") yield* (yield* ManifestSource).load
+  if (manifest._tag === "File") yield* answerOf("config file")((yield* ManifestSource).load)
 }))
 
 /** What needs no database: a config that is code is evaluated while the pool connects. */
@@ -65,7 +66,7 @@ const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, LoadError, Ampsyn
 /** All services on settings that come from elsewhere. */
 export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, AmpsyncConfig> = Layer.merge(
   servicesWithoutPool,
-  sink.pipe(Layer.provideMerge(pgPool))
+  sink.pipe(Layer.provideMerge(layerAnsweredBy("database", pgPool)))
 )
 
 /** Nobody waits for the sync in a host app: should it ever end by itself, the log and the status must say so. */

@@ -1,4 +1,4 @@
-import { Effect, Result, Schema } from "effect"
+import { Duration, Effect, Result, Schema } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { compareGenerations, type Generation } from "./Generation.ts"
@@ -39,7 +39,10 @@ export const checkGeneration = Effect.fn("checkGeneration")(function*(current: G
     duration: ANSWERS_WITHIN,
     orElse: () =>
       Effect.fail(
-        new ReloadRefused({ problems: [`it could not be checked within ${ANSWERS_WITHIN}`], retryable: true })
+        new ReloadRefused({
+          problems: [`it could not be checked within ${Duration.toSeconds(ANSWERS_WITHIN)} seconds`],
+          retryable: true
+        })
       )
   }))
 

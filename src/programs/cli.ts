@@ -11,11 +11,13 @@ import { runMain } from "../layers/runMain.ts"
 import { awaitSignal, stopWithOutput } from "../layers/Signals.ts"
 import { services } from "./ampsync.ts"
 import { demo } from "./demo.ts"
-import { inTime, plan } from "./plan.ts"
-import { resync, resyncServices } from "./resync.ts"
+import { inTime } from "./inTime.ts"
+import { plan, PlanFailed } from "./plan.ts"
+import { connectAndResync } from "./resync.ts"
 import { simulate } from "./simulate.ts"
 import { sync } from "./sync.ts"
 import { tellRemarks } from "./tellRemarks.ts"
+import { ANSWERS_WITHIN } from "./tryTable.ts"
 import { answerUnlessStopped, untilStopped } from "./untilStopped.ts"
 
 const logging = Layer.effectDiscard(tellRemarks).pipe(Layer.provideMerge(loggers))
@@ -77,16 +79,25 @@ const demoCommand = Command.make(
   (options) => untilStopped(demo(options), awaitSignal).pipe(Effect.provide(layerAt("warn")))
 ).pipe(Command.withDescription("Watch a simulated chain arrive in a PostgreSQL that comes with the package"))
 
+const timeout = (waitedFor: string) =>
+  Flag.String("timeout").pipe(
+    Flag.mapTryCatch(durationOf, () => "a time such as 200ms, 2s or 1m"),
+    standard(ANSWERS_WITHIN, `How long ${waitedFor}, such as 500ms, 10s or 2m`, Duration.format(ANSWERS_WITHIN))
+  )
+
 const planCommand = Command.make(
   "plan",
   {
     json: Flag.Boolean("json").pipe(
       Flag.withDefault(false),
       Flag.withDescription("One JSON document instead of text")
-    )
+    ),
+    timeout: timeout("it may take in all, and so wait for a database or server that is down")
   },
-  (options) =>
-    answerUnlessStopped(inTime(Effect.provide(plan(options), services)), awaitSignal).pipe(
+  ({ json, timeout }) =>
+    Effect.provide(plan({ json }), services).pipe(
+      inTime(timeout, (reason) => new PlanFailed({ reason })),
+      (planning) => answerUnlessStopped(planning, awaitSignal),
       Effect.provide(logging),
       Effect.provideService(Logger.LogToStderr, true),
       Effect.provide(configFromEnvironment)
@@ -100,10 +111,11 @@ const resyncCommand = Command.make(
   "resync",
   {
     table: Flag.String("table").pipe(Flag.withDescription("Name of the table, in DATABASE_SCHEMA")),
-    yes: Flag.Boolean("yes").pipe(Flag.withDefault(false), Flag.withDescription("Do not ask"))
+    yes: Flag.Boolean("yes").pipe(Flag.withDefault(false), Flag.withDescription("Do not ask")),
+    timeout: timeout("the database is waited for, but for its deletion of rows")
   },
   (options) =>
-    answerUnlessStopped(Effect.provide(resync(options), resyncServices), awaitSignal).pipe(
+    answerUnlessStopped(connectAndResync(options), awaitSignal).pipe(
       Effect.provide(logging),
       Effect.provideService(Logger.LogToStderr, true),
       Effect.provide(databaseFromEnvironment)

@@ -12,8 +12,9 @@ import { TableIndexes } from "../services/TableIndexes.ts"
 import type { TablePlan } from "../services/TableSink.ts"
 import type { UnreadableSchema } from "./describeTable.ts"
 import type { Generation } from "./Generation.ts"
+import { answerOf } from "./inTime.ts"
 import { resolveGeneration } from "./resolveGeneration.ts"
-import { ANSWERS_WITHIN, tryTable } from "./tryTable.ts"
+import { tryTable } from "./tryTable.ts"
 
 /** What a start would do with one table. */
 export interface PlannedTable extends Omit<TablePlan, "kind" | "indexed"> {
@@ -52,9 +53,10 @@ export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", {
 export const planDataset = Effect.gen(function*() {
   const [checkpoints, manifests] = [yield* Checkpoints, yield* ManifestSource]
   const { databaseSchema: schema } = yield* AmpsyncConfig
-  const generation = yield* resolveGeneration(yield* manifests.load)
+  const manifest = yield* answerOf("admin API")(manifests.load)
+  const generation = yield* answerOf("admin API")(resolveGeneration(manifest))
   const { info } = generation
-  const bookkeeping = yield* checkpoints.pending
+  const bookkeeping = yield* answerOf("database")(checkpoints.pending)
   const tables = yield* Effect.forEach(generation.manifest.tables, (table) => planTable(schema, generation, table), {
     concurrency: 4
   })
@@ -76,7 +78,7 @@ const planTable = (schema: string, generation: Generation, table: TableSpec) =>
     const indexes = yield* TableIndexes
     const { name, settings } = table
     const { indexed, ...plan } = yield* tryTable(generation, table)
-    const { missing } = yield* indexes.plan(name, settings.indexes)
+    const { missing } = yield* answerOf("database")(indexes.plan(name, settings.indexes))
     const later = missing.filter(({ columns }) => !indexed.some((index) => sameColumns(index, columns)))
     return {
       ...plan,
@@ -111,14 +113,6 @@ export const plan = Effect.fn("plan")(function*({ json }: { readonly json: boole
   if (found.outcome === "refused") return yield* new PlanOutcome({ exitCode: 4 })
   if (found.outcome === "changes") return yield* new PlanOutcome({ exitCode: 3 })
 })
-
-/** As `timeoutOrElse` of everything a plan needs, connecting included: what is down for long is a failure here. */
-export const inTime = <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E | PlanFailed, R> =>
-  Effect.timeoutOrElse(work, {
-    duration: ANSWERS_WITHIN,
-    orElse: () =>
-      Effect.fail(new PlanFailed({ reason: `the server or the database did not answer within ${ANSWERS_WITHIN}` }))
-  })
 
 const formatPlan = ({ bookkeeping, dataset, schema, tables, version }: DatasetPlan): string =>
   [

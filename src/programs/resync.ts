@@ -1,4 +1,4 @@
-import { Console, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
+import { Console, type Duration, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
 import { Prompt } from "effect/cli"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
 import { layer as pgPool } from "../layers/PgPool.ts"
@@ -7,15 +7,18 @@ import { Checkpoints, TableHeld } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { type Emptying, TableSink } from "../services/TableSink.ts"
 import { keepAlive } from "./heartbeat.ts"
+import { answerOf, inTime, layerAnsweredBy } from "./inTime.ts"
 import { lettingFinish } from "./lettingFinish.ts"
 
 export interface ResyncOptions {
   readonly table: string
   /** Do not ask. */
   readonly yes: boolean
+  /** How long the database may take to answer, but for the deletion of rows. */
+  readonly timeout: Duration.Duration
 }
 
-/** Nothing was changed; `reason` says why and what to do. */
+/** Nothing was changed, or it is not known whether; `reason` says why and what to do. */
 export class ResyncRefused extends Schema.TaggedError<ResyncRefused>()("ResyncRefused", {
   reason: Schema.String,
   exitCode: Schema.Literals([1, 2])
@@ -36,7 +39,14 @@ export class ResyncFailed extends Schema.TaggedError<ResyncFailed>()("ResyncFail
 const refuse = (exitCode: 1 | 2, reason: string) => new ResyncRefused({ reason, exitCode })
 
 /** What it needs of the services: neither the config file nor the server. */
-export const resyncServices = tableSink.pipe(Layer.provideMerge(checkpoints), Layer.provideMerge(pgPool))
+const resyncServices = tableSink.pipe(
+  Layer.provideMerge(checkpoints),
+  Layer.provideMerge(layerAnsweredBy("database", pgPool))
+)
+
+/** A time limit for what comes before the first change. */
+const untouched = (timeout: Duration.Duration) =>
+  inTime(timeout, (reason) => refuse(1, `nothing was changed: ${reason}`))
 
 /**
  * Lets a table be filled anew from the first block: forgets its watermark and its history, then deletes its rows in steps.
@@ -44,12 +54,10 @@ export const resyncServices = tableSink.pipe(Layer.provideMerge(checkpoints), La
  * From the first transaction on, every row is one that nobody was promised, so it may end anywhere: the next start, or the
  * next resync, deletes what is left.
  */
-export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOptions) {
+export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: ResyncOptions) {
   const checkpoints = yield* Checkpoints
   const sink = yield* TableSink
-  const identity = yield* checkpoints.recorded(table)
-  if (Option.isNone(identity)) return yield* refuseUnrecorded(table)
-  const { watermark } = yield* checkpoints.look(identity.value)
+  const { watermark } = yield* untouched(timeout)(answerOf("database")(lookAt(table)))
   const { database: { database, host, port }, databaseSchema } = yield* AmpsyncConfig
   const place = `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
   const question = `Delete all rows of table "${table}" in ${place} (complete up to block ${
@@ -57,7 +65,12 @@ export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOption
   }), to fill it again from the first block?`
   if (!yes && !(yield* ask(question))) return yield* Console.log("Nothing was changed.")
   yield* keepAlive
-  const emptying = yield* sink.empty(table).pipe(
+  const emptying = yield* answerOf("database")(sink.empty(table)).pipe(
+    inTime(
+      timeout,
+      (reason) =>
+        refuse(1, `it is not known whether the watermark is forgotten: ${reason}. Run resync again; it may be repeated`)
+    ),
     Effect.catchTag(
       "TableHeld",
       ({ message }: TableHeld) =>
@@ -69,6 +82,20 @@ export const resync = Effect.fn("resync")(function*({ table, yes }: ResyncOption
   const deleted = yield* Effect.mapError(deleteAll(emptying), ({ message }) => new ResyncFailed({ reason: message }))
   yield* Console.log(`Table "${table}": ${deleted} rows deleted; the next start fills it from the first block.`)
 }, Effect.scoped)
+
+/** As `resync`, with a connection of its own to the database. */
+export const connectAndResync = Effect.fnUntraced(function*(options: ResyncOptions) {
+  const services = yield* untouched(options.timeout)(Layer.build(resyncServices))
+  yield* Effect.provideContext(resync(options), services)
+}, Effect.scoped)
+
+/** What the checkpoint of a table holds; fails where there is none. */
+const lookAt = Effect.fnUntraced(function*(table: string) {
+  const checkpoints = yield* Checkpoints
+  const identity = yield* checkpoints.recorded(table)
+  if (Option.isNone(identity)) return yield* refuseUnrecorded(table)
+  return yield* checkpoints.look(identity.value)
+})
 
 /** No checkpoint says what fills the table: there is none, or it is one of the first ampsync. */
 const refuseUnrecorded = Effect.fnUntraced(function*(table: string) {

@@ -1,20 +1,22 @@
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 import { TableSink } from "../services/TableSink.ts"
 import { describeTable } from "./describeTable.ts"
 import { awaitFirstMessage } from "./firstMessage.ts"
 import { type Generation, requestOf } from "./Generation.ts"
+import { answerOf } from "./inTime.ts"
 
 /** A server or a database that does not answer for so long is taken for one that is down. */
-export const ANSWERS_WITHIN = "45 seconds"
+export const ANSWERS_WITHIN = Duration.seconds(45)
 
 /** What a start would do with a table, and none of it done: fails with what the server or the database would refuse. */
 export const tryTable = Effect.fnUntraced(function*(generation: Generation, table: TableSpec) {
   const sink = yield* TableSink
-  const planned = yield* Effect.result(sink.plan(requestOf(generation, table, yield* describeTable(table))))
+  const columns = yield* answerOf("flight")(describeTable(table))
+  const planned = yield* Effect.result(answerOf("database")(sink.plan(requestOf(generation, table, columns))))
   // What no stream can be made of may lack the columns of one: the server's own reason comes first.
-  yield* tryStream(table)
+  yield* answerOf("flight")(tryStream(table))
   return yield* Effect.fromResult(planned)
 })
 

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { type Cause, Console, Effect, Fiber, Layer, Option, Queue, Stdio, Terminal } from "effect"
+import { type Cause, Console, Duration, Effect, Fiber, Layer, Option, Queue, Stdio, Terminal } from "effect"
 import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"
 import { layer as sinkLayer } from "../../src/layers/TableSink.ts"
@@ -60,7 +60,7 @@ const resyncing = (database: TestDatabase, options: { readonly yes: boolean; rea
     Layer.provideMerge(poolLayer),
     Layer.provideMerge(Layer.fresh(testSettings(database)))
   )
-  const run = resync({ table: "t", yes: options.yes }).pipe(
+  const run = resync({ table: "t", yes: options.yes, timeout: Duration.seconds(45) }).pipe(
     Effect.provide(services),
     Effect.provide(terminal(options.key)),
     Effect.provide(NodeServices.layer),
