@@ -106,7 +106,13 @@ const make = Effect.gen(function*() {
     const summary = { exists: true, watermark: lease.checkpoint.history.at(-1), recorded: lease.recorded }
     const { notes, startsAgain, statements } = yield* examineTable(run, definition, identity.fingerprint, summary)
     yield* Effect.forEach(statements, (statement) => run(statement), { discard: true })
-    return { lease: startsAgain ? yield* checkpoints.forget(lease, 0n) : lease, notes }
+    const before = lease.recorded?.version
+    const isOtherVersion = before !== undefined && identity.version !== undefined && before !== identity.version
+    const version = `it reads version ${identity.version} from now on, ${before} until now`
+    return {
+      lease: startsAgain ? yield* checkpoints.forget(lease, 0n) : lease,
+      notes: isOtherVersion ? [...notes, version] : notes
+    }
   })
 
   const awaitUnlocked = Effect.fn("TableSink.awaitUnlocked")((table: string) =>

@@ -32,7 +32,10 @@ export interface TableIdentity extends TableOwner {
 }
 
 /** What a table was filled with last. */
-export type RecordedTable = Pick<TableIdentity, "fingerprint" | "positionColumn" | "columns">
+export type RecordedTable = Pick<TableIdentity, "fingerprint" | "positionColumn" | "columns"> & {
+  /** Absent where none was recorded. */
+  readonly version?: string
+}
 
 /** The right to write one table, and what was durable when it was taken. */
 export interface WriterLease {

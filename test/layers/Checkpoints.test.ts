@@ -277,7 +277,7 @@ describe("a lease", () => {
       const after = yield* advanced(writer, lease, change([at(9n)], { provisionalRows: 3n }))
       const again = yield* leased(writer, "logs")
       assert.deepInclude(again, {
-        recorded: { fingerprint: "f1", positionColumn: "_block_num" },
+        recorded: { fingerprint: "f1", positionColumn: "_block_num", version: "0.1.0" },
         epoch: 2n,
         commitSeq: 1n,
         rows: 10n,
@@ -352,7 +352,7 @@ describe("a lease", () => {
       const forgotten = yield* writer.pool.transaction("test", writer.checkpoints.forget(lease, 0n))
       assert.deepInclude(forgotten, {
         checkpoint: emptyCheckpoint,
-        recorded: { fingerprint: "f1", positionColumn: "block_num" }
+        recorded: { fingerprint: "f1", positionColumn: "block_num", version: "0.1.0" }
       })
       assert.strictEqual((yield* leased(writer, "logs")).recorded?.positionColumn, "block_num")
     }))

@@ -243,6 +243,15 @@ describe("ampsync plan", () => {
         const wrong = yield* plan(world.environment, "--json")
         assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])
         assert.include(wrong.stderr, "tables.logs.columns.data.type: expected bigint, text")
+        const dependencies = { anvil: "_/anvil@9.9.9" }
+        const missing = JSON.stringify({ ...manifestOf("amp", allTables) as object, dependencies })
+        yield* Effect.promise(() => writeFile(world.manifestPath, missing))
+        const absent = yield* plan(world.environment)
+        assert.deepStrictEqual([absent.code, absent.stdout], [2, ""])
+        assert.include(
+          absent.stderr,
+          "dependency \"anvil\" is \"_/anvil@9.9.9\": \"anvil\" has no version \"9.9.9\"; available: 0.1.0"
+        )
       }),
     60_000
   )

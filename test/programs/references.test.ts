@@ -3,6 +3,7 @@ import { Effect, Result } from "effect"
 import { writeFile } from "node:fs/promises"
 import { decodeManifest } from "../../src/domain/Manifest.ts"
 import { resolveReferences } from "../../src/programs/resolveReferences.ts"
+import { AdminApiError } from "../../src/services/AdminApi.ts"
 import type { Dialect } from "../../src/simulator/tables.ts"
 import { eventually } from "../support/eventually.ts"
 import { makeWorld, type World } from "../support/world.ts"
@@ -45,6 +46,16 @@ const recordedVersions = ({ database }: World) =>
     (rows) => Object.fromEntries(rows.map((row) => [row.table_name, row.dataset_version]))
   )
 
+const notPublished = new AdminApiError({
+  operation: "dataset",
+  dataset: "_/unknown",
+  reason: "DatasetNotFound",
+  status: 404,
+  code: undefined,
+  detail: "injected",
+  retryable: true
+})
+
 const owned = (version: string) => ({ rpc: { owner: "edgeandnode", name: "anvil", version } })
 
 describe("the dependencies of a config decide what is read", () => {
@@ -80,6 +91,43 @@ describe("the dependencies of a config decide what is read", () => {
         assert.deepStrictEqual(yield* recordedVersions(world), { blocks: version, logs: "0.1.0" })
       }))
   }
+
+  it.effect("amp: every name is sent as one version of a dataset; what is none is left to the server", () =>
+    Effect.gen(function*() {
+      const expected = [
+        ["SELECT * FROM rpc.blocks", "SELECT * FROM \"_/anvil@0.1.0\".blocks"],
+        ["SELECT * FROM RPC.blocks r", "SELECT * FROM \"_/anvil@0.1.0\".blocks r"],
+        ["SELECT * FROM mixed.blocks", "SELECT * FROM \"ours/base@2.0.0\".blocks"],
+        ["SELECT * FROM \"Mixed\".blocks", "SELECT * FROM \"ours/base@2.0.0\".blocks"],
+        ["SELECT self.f(a) AS a FROM self.t", "SELECT \"_/example@0.1.0\".f(a) AS a FROM \"_/example@0.1.0\".t"],
+        ["SELECT * FROM base.t", "SELECT * FROM \"_/base@2.0.0\".t"],
+        ["SELECT * FROM \"ours/base\".t", "SELECT * FROM \"ours/base@2.0.0\".t"],
+        ["SELECT * FROM \"ours/base@latest\".t", "SELECT * FROM \"ours/base@2.0.0\".t"],
+        ["SELECT * FROM \"ours/base@1.0.0\".t", "SELECT * FROM \"ours/base@1.0.0\".t"],
+        ["SELECT * FROM unknown.t, \"No Name\".t", "SELECT * FROM unknown.t, \"No Name\".t"],
+        ["SELECT rpc.a FROM unknown.t AS rpc", "SELECT rpc.a FROM unknown.t AS rpc"]
+      ] as const
+      const queries = Object.fromEntries(expected.map(([sql], index) => [`t${index}`, sql]))
+      const config = configOf({ rpc: "_/anvil@0.1.0", Mixed: "ours/base", unused: "_/nothing@7.0.0" }, queries)
+      const { manifest, sources } = yield* resolveReferences(Result.getOrThrow(decodeManifest(config)), {
+        dataset: ({ name, namespace, revision }) =>
+          ["anvil", "base", "example"].includes(name)
+            ? Effect.succeed({
+              dialect: "amp",
+              namespace,
+              name,
+              version: name === "base" ? (revision === "1.0.0" ? revision : "2.0.0") : "0.1.0",
+              tables: []
+            })
+            : Effect.fail(notPublished),
+        blocksTable: () => Effect.succeedNone
+      })
+      assert.deepStrictEqual(manifest.tables.map(({ query }) => query.batch), expected.map(([, sent]) => sent))
+      for (const { query } of manifest.tables) {
+        assert.strictEqual(query.streaming, `${query.batch} SETTINGS stream = true`)
+      }
+      assert.deepStrictEqual(sources.get("t9"), [])
+    }))
 
   it.effect("nozzle: a version that its SQL cannot write is left out, with one warning", () =>
     Effect.gen(function*() {
@@ -167,6 +215,11 @@ describe("the dependencies of a config decide what is read", () => {
       yield* goesOn(world, ["blocks", "logs"])
       assert.include(streamOf(world, "blocks"), "SELECT * FROM \"_/anvil@0.2.0\".blocks SETTINGS stream = true")
       assert.deepStrictEqual(yield* recordedVersions(world), { blocks: "0.2.0", logs: "0.2.0" })
+      yield* sync.stop
+      world.simulator.publish("anvil", "0.3.0")
+      const again = yield* startSync(world.environment)
+      yield* again.says("Table 'blocks': it reads version 0.3.0 from now on, 0.2.0 until now")
+      yield* goesOn(world, ["blocks", "logs"])
     }))
 
   it.live("amp: VERSION_POLL_INTERVAL_SECS takes a newer version of a dependency that is named without one", () =>

@@ -28,11 +28,17 @@ export const leaseOf = (row: Row, history: ReadonlyArray<Row>, tableExists: bool
 
 /** A row without a position column belongs to a table that was never filled. */
 export const recordedOf = (row: Row): RecordedTable | undefined => {
-  const { column_names: columns, position_column: positionColumn, query_fingerprint: fingerprint } = row
+  const {
+    column_names: columns,
+    dataset_version: version,
+    position_column: positionColumn,
+    query_fingerprint: fingerprint
+  } = row
   if (typeof positionColumn !== "string") return undefined
   return {
     positionColumn,
     fingerprint: String(fingerprint),
+    ...(typeof version === "string" ? { version } : {}),
     ...(Array.isArray(columns) ? { columns: columns as ReadonlyArray<string> } : {})
   }
 }
