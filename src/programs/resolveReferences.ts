@@ -55,7 +55,7 @@ export const resolveReferences = Effect.fn("resolveReferences")(
     const sources = new Map<string, Source>()
     for (const [key, one, found] of results) {
       if (Result.isSuccess(found)) sources.set(key, found.success)
-      else if (!isAbsent(found.failure) || one._tag === "Self") return yield* Effect.fail(found.failure)
+      else if (!mayGoOn(one, found.failure)) return yield* Effect.fail(found.failure)
       else if (one._tag === "Dependency") problems.push(log.unknownDependency(one.alias, one.reference, found.failure))
       // Any other name goes to the server as it is, which may know it and says so where it does not.
     }
@@ -83,6 +83,10 @@ export const resolveReferences = Effect.fn("resolveReferences")(
     } satisfies Resolution
   }
 )
+
+/** A name that the Admin API cannot explain, whatever the reason, may still be one for the server. */
+const mayGoOn = ({ _tag }: NamedDataset, error: AdminApiError): boolean =>
+  _tag !== "Self" && (isAbsent(error) || (_tag === "Named" && !error.retryable))
 
 /** The server has no such dataset or version, or finds that there can be none. */
 const isAbsent = ({ reason }: AdminApiError): boolean =>
