@@ -80,7 +80,11 @@ describe("hot reload", () => {
           assert.include(told, reason)
           yield* goesOn(world, ["logs", "blocks"])
           yield* assertSameStreams(world, before, ["blocks", "logs"])
-          assert.deepStrictEqual([streamsOpened(world, "blocks"), streamsOpened(world, "logs")], [1, 1], name)
+          // The check of a changed query opens a stream of its own for a moment.
+          yield* eventually(
+            `${name}: only the streams of the tables are open`,
+            Effect.sync(() => world.simulator.faults.openStreams === 2)
+          )
         }
         const from = sync.lines.length
         yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
