@@ -75,6 +75,19 @@ describe("ManifestSource", () => {
       ])
     }))
 
+  it.live("follows the paths of the tsconfig.json that is nearest to the config, comments and extends included", () =>
+    Effect.gen(function*() {
+      yield* loadsAs("aliased", {
+        "app/c.ts":
+          "import { name } from \"@shared/names\"\nexport default { name, tables: { t: { sql: \"SELECT 1\" } } }",
+        "app/tsconfig.json": "{ // of the project\n \"extends\": \"../tsconfig.base.json\" }",
+        "tsconfig.base.json": JSON.stringify({
+          compilerOptions: { baseUrl: ".", paths: { "@shared/*": ["./lib/*"] } }
+        }),
+        "lib/names.ts": "export const name: string = \"aliased\""
+      })
+    }))
+
   it.live("runs CommonJS and ES modules below either kind of package.json", () =>
     Effect.gen(function*() {
       for (const type of ["module", "commonjs"]) {

@@ -37,7 +37,7 @@ const virtualModules = Object.fromEntries(packages.map((name) => [name, packageO
 export const evaluateConfig = async (path: string, sources: SourceFiles): Promise<unknown> => {
   // 2 MB of compiler that a JSON config never needs.
   const { createJiti } = await import("jiti/static")
-  const jiti = createJiti(pathToFileURL(path).href, { fsCache: false, interopDefault: true })
+  const jiti = createJiti(pathToFileURL(path).href, { fsCache: false, interopDefault: true, tsconfigPaths: true })
   const loader = new ModuleLoader(jiti, virtualModules, sources)
   try {
     const exported = defaultExport(await loader.load(path), path)
