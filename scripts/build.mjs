@@ -99,7 +99,7 @@ const buildCompiler = async (file) => {
   })
   const script = new Script(await readFile(file, "utf8"), { filename: file })
   const { createJiti } = script.runInThisContext()(createRequire(file), (id) => import(id))
-  createJiti(file, { fsCache: false })
+  createJiti(file, { fsCache: false, tsconfigPaths: true })
     .transform({ source: exampleConfig, filename: "config.ts", ts: true, async: true, retainLines: true })
   await writeFile(`${file}.${process.version}-${process.platform}-${process.arch}`, script.createCachedData())
 }
