@@ -5,6 +5,8 @@
  * where theirs collide, each gets a name of its own here.
  */
 
+import { fingerprint } from "./fingerprint.ts"
+
 /** An input of an event, or a field of a tuple. Source: Solidity, "Contract ABI Specification", JSON. */
 export interface AbiParameter {
   readonly name?: string
@@ -75,9 +77,13 @@ export const eventTables = (
       continue
     }
     const isOverloaded = events.filter((other) => eventTableName(other) === eventTableName(event)).length > 1
-    const name = isOverloaded ? overloadName(event) : eventTableName(event)
+    const plain = isOverloaded ? overloadName(event) : eventTableName(event)
+    const name = Object.hasOwn(tables, plain) ? apartFrom(plain, event) : plain
     if (isOverloaded) {
       warn(`eventTables: several events are called ${event.name}; ${signatureOf(event)} is table "${name}"`)
+    }
+    if (!isOverloaded && name !== plain) {
+      warn(`eventTables: another event has table "${plain}"; ${signatureOf(event)} is table "${name}"`)
     }
     for (const { column, field, given } of inputsOf(event)) {
       if (column !== columnName(given)) {
@@ -96,6 +102,10 @@ const overloadName = (event: AbiEvent): string => {
   const types = (event.inputs ?? []).map((input) => typeOf(input, "").replaceAll(/[^a-z0-9]+/gi, "_"))
   return [eventTableName(event), ...types].join("_").slice(0, MAX_NAME_LENGTH)
 }
+
+/** For a name that another event has already: by its signature. */
+const apartFrom = (name: string, event: AbiEvent): string =>
+  `${name.slice(0, MAX_NAME_LENGTH - 9)}_${fingerprint(signatureOf(event)).slice(0, 8)}`
 
 interface Input {
   /** As the ABI has it; empty where it has none. */

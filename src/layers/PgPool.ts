@@ -16,7 +16,7 @@ import { refusesTransport } from "./pg-pool/connectFailure.ts"
 import { requireUtf8 } from "./pg-pool/encoding.ts"
 import type { Pipeline } from "./pg-pool/Pipeline.ts"
 import { PooledConnection } from "./pg-pool/PooledConnection.ts"
-import { askAbout, type SilenceLimits, unanswered } from "./pg-pool/Silence.ts"
+import { askAbout, noAnswer, type SilenceLimits, unanswered, type Verdict } from "./pg-pool/Silence.ts"
 import { tlsAttempts } from "./pg-pool/tls.ts"
 
 const CONNECT_TIMEOUT_SECONDS = 10
@@ -201,6 +201,8 @@ const makeAsk = (pool: pg.Pool, stallMillis: number) =>
           Effect.catch((error) =>
             Effect.succeed(unanswered(error))
           ),
+          Effect.timeoutOrElse({ duration: 2 * ANSWER_MILLIS, orElse: () => Effect.succeed(noAnswer) }),
+          Effect.catchCause(() => Effect.succeed<Verdict>({ kind: "unknown" })),
           Effect.runPromiseWith(services)
         )
   )

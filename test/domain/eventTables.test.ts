@@ -46,6 +46,21 @@ describe("eventTables", () => {
     assert.include(warnings[0], "several events are called Sold; Sold(uint256 id) is table \"sold_uint256\"")
   })
 
+  it("loses no event whose table another one has", () => {
+    const long = "x".repeat(70)
+    const { columns, warnings } = made([
+      event("Sent", input("address", "a")),
+      event("Sent", input("uint8", "b")),
+      event("SentAddress", input("bool", "c")),
+      event(long, input("address", "d")),
+      event(long, input("bool", "e"))
+    ])
+    assert.deepStrictEqual(Object.values(columns).flat().toSorted(), ["a", "b", "c", "d", "e"])
+    assert.isTrue(
+      warnings.some((line) => line.includes("another event has table \"sent_address\"; SentAddress(bool c)"))
+    )
+  })
+
   it("names inputs apart that have no name, that of another column, or that of each other in snake case", () => {
     const { columns, tables, warnings } = made([
       event(

@@ -13,7 +13,7 @@ export const firstRange = (
   verdict: Verdict | undefined
 ): Step => {
   const cursor = cursorOf(state.strategy, state.history)
-  if (cursor === undefined) return beginAgain(state, range)
+  if (cursor === undefined) return losesBlocks(state, range, dialect) ?? beginAgain(state, range)
   if (range.start <= (state.origin ?? 0n)) {
     return reset(state, `asked for what follows block ${cursor.block}, it began again at block ${range.start}`)
   }
@@ -25,6 +25,23 @@ export const firstRange = (
   if (verdict === undefined) return verify(cursor)
   if (verdict === "canonical") return accepted(state, range, cursor)
   return verdict === "orphaned" ? doubt(state, range, cursor) : unknown(state, range, cursor)
+}
+
+/**
+ * Everything is to be replaced, but the server's first block is above ours: what it no longer has would be gone for ever.
+ * A nozzle server sends no range without rows, so that its first one tells nothing of its first block.
+ */
+const losesBlocks = (state: FollowState, range: BlockRange, dialect: Dialect): Step | undefined => {
+  const { history, options, origin = 0n } = state
+  const isLoss = dialect === "amp" && history.length > 0 && range.start > origin && options.onChainReset === "park"
+  return isLoss
+    ? {
+      _tag: "ChainMismatch",
+      reason:
+        `the table has to be filled again, but the server begins at block ${range.start} now and no longer has blocks from ` +
+        `${origin} on; ON_CHAIN_RESET=resync gives them up`
+    }
+    : undefined
 }
 
 /**

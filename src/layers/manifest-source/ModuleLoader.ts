@@ -74,7 +74,13 @@ export class ModuleLoader {
     if (extname(file) === ".json") return this.#json(file)
     const module: { exports: unknown } = { exports: {} }
     this.#modules.set(file, this.#entry(module, Promise.resolve()))
-    this.#run(this.#compile(file, false), file, module, [...ancestors, file])
+    try {
+      this.#run(this.#compile(file, false), file, module, [...ancestors, file])
+    } catch (thrown) {
+      // As in Node: whoever asks again meets the failure again, and not half a module.
+      this.#modules.delete(file)
+      throw thrown
+    }
     return module.exports
   }
 

@@ -22,7 +22,7 @@ export interface SilenceLimits {
   readonly ask?: (session: SilentSession) => Promise<Verdict>
 }
 
-/** A server that hides what its sessions do is believed this often. */
+/** A server that hides what its sessions do is believed this often in a row. */
 const MOST_UNKNOWN = 10
 /** A statement may end at the very moment of the question: a session that is idle is asked about twice. */
 const SECOND_LOOK_MILLIS = 1_000
@@ -44,7 +44,7 @@ export const watchSilence = (
   const look = async (): Promise<void> => {
     const verdict: Verdict = ask === undefined ? { kind: "lost", why: "" } : await ask(session)
     if (isOver) return
-    if (verdict.kind === "unknown") unknown += 1
+    unknown = verdict.kind === "unknown" ? unknown + 1 : 0
     suspicions = verdict.kind === "lost" ? suspicions + 1 : 0
     const isLost = suspicions >= (ask === undefined ? 1 : 2) || unknown >= MOST_UNKNOWN
     if (isLost) {
@@ -86,7 +86,9 @@ export const askAbout = <E>(
       [[...statement].slice(0, KEPT_CHARACTERS).join("")]
     )
     : run(`${columns} pid = $1`, [processId])
-  return Effect.map(found, ([row]) => verdictOf(row as SessionRow | undefined))
+  // Behind a pooler the text may be hidden: by `track_activities`, or from another role.
+  const isHidden = (row: unknown): boolean => row === undefined && processId === undefined
+  return Effect.map(found, ([row]) => isHidden(row) ? { kind: "unknown" } : verdictOf(row as SessionRow | undefined))
 }
 
 interface SessionRow {
@@ -107,3 +109,5 @@ export const unanswered = ({ message, reason }: SqlError.SqlError): Verdict =>
   typeof reason.cause === "string" && reason.cause.startsWith("SQLSTATE ")
     ? { kind: "unknown" }
     : { kind: "lost", why: `nor does the database answer on another connection (${message})` }
+
+export const noAnswer: Verdict = { kind: "lost", why: "nor does the database answer on another connection" }

@@ -165,6 +165,18 @@ describe("a server that begins again although a cursor was sent", () => {
     assert.deepStrictEqual([state.history, state.unverifiedFrom], [history("3b"), undefined])
   })
 
+  it("I2 gives up no block that the server no longer has, unless ON_CHAIN_RESET=resync asks for it", () => {
+    const strategy = restart(history(...amp.stored!))
+    assert.deepStrictEqual(run({ ...amp, strategy }, data(3, 12, "b")).lines, ["chain mismatch"])
+    const options = { onChainReset: "resync" } as const
+    assert.deepStrictEqual(run({ ...amp, options, strategy }, data(3, 12, "b")).lines, [
+      "delete everything",
+      "rows 3..12"
+    ])
+    // Its first blocks may have no rows.
+    assert.deepStrictEqual(run({ ...nozzle, strategy }, data(3, 12, "b")).lines, ["delete everything", "rows 3..12"])
+  })
+
   it("I2 is not given everything on a decision made for another history", () => {
     const strategy = restart(history("4a", "9a"))
     assert.deepStrictEqual(run({ ...amp, strategy }, data(11, 12)).lines, ["rows 11..12"])
