@@ -102,7 +102,7 @@ describe.each(dialects)("with a server of the %s dialect", (dialect) => {
         const process = yield* startAmpsync(environmentThrough(world, cluster, proxy))
         yield* awaitCanonicalChain(on(world, cluster))
 
-        yield* cluster.pauseWalWriter
+        yield* cluster.pauseWriters
         world.simulator.mine(3)
         world.simulator.reorg(6)
         yield* awaitCanonicalChain(on(world, cluster))

@@ -16,7 +16,7 @@ export interface Cluster {
   /** Its database, with one schema that lives as long as it does. */
   readonly database: TestDatabase
   /** From now on nothing is flushed to disk in the background. */
-  readonly pauseWalWriter: Effect.Effect<void>
+  readonly pauseWriters: Effect.Effect<void>
   /** Ends the server as `pg_ctl stop -m immediate` does: what was not flushed is lost. */
   readonly crash: Effect.Effect<void>
 }
@@ -39,8 +39,10 @@ export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn
   return {
     port,
     database: { url: Redacted.value(url), schema: SCHEMA, query },
-    pauseWalWriter: Effect.gen(function*() {
-      const rows = yield* query<{ pid: number }>("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+    pauseWriters: Effect.gen(function*() {
+      const rows = yield* query<{ pid: number }>(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type IN ('walwriter', 'background writer', 'checkpointer')"
+      )
       for (const { pid } of rows) {
         paused.push(pid)
         process.kill(pid, "SIGSTOP")
@@ -52,8 +54,8 @@ export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn
         10
       )
       process.kill(pid, "SIGQUIT")
-      // The signal to end comes before anything else they would do.
-      for (const pid of paused) process.kill(pid, "SIGCONT")
+      // Let go on, they might flush something before they end.
+      for (const pid of paused) process.kill(pid, "SIGKILL")
       yield* eventually("the server is gone", Effect.sync(() => !isAlive(pid)))
     })
   }
