@@ -68,7 +68,7 @@ export const formatDatasetReference = (reference: DatasetReference): string =>
  * back into dots; a revision that would not survive that is left out, and the newest version answers.
  */
 export const sqlTableReference = (dialect: Dialect, reference: DatasetReference, table: string): string =>
-  `${sqlSchema(dialect, reference)}.${identifier(table)}`
+  `${sqlSchema(dialect, reference)}.${sqlIdentifier(table)}`
 
 /** The dataset as it stands in front of its tables. */
 export const sqlSchema = (dialect: Dialect, reference: DatasetReference): string =>
@@ -83,10 +83,10 @@ export const isExactRevision = (revision: string | undefined): revision is strin
 
 const nozzleSchema = ({ name, revision }: DatasetReference): string =>
   revision === undefined || !hasNozzleForm(revision)
-    ? identifier(name)
-    : identifier(`${name}__${revision.replaceAll(".", "_")}`)
+    ? sqlIdentifier(name)
+    : sqlIdentifier(`${name}__${revision.replaceAll(".", "_")}`)
 
 /** Unquoted names fold to lower case on the server, so every other name needs its quotes. */
-const identifier = (name: string): string => namePattern.test(name) ? name : quote(name)
+export const sqlIdentifier = (name: string): string => namePattern.test(name) ? name : quote(name)
 
 const quote = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`

@@ -5,7 +5,9 @@
  * where theirs collide, each gets a name of its own here.
  */
 
+import { sqlIdentifier } from "./Dataset.ts"
 import { fingerprint } from "./fingerprint.ts"
+import { MAX_IDENTIFIER_BYTES } from "./postgres/identifiers.ts"
 
 /** An input of an event, or a field of a tuple. Source: Solidity, "Contract ABI Specification", JSON. */
 export interface AbiParameter {
@@ -35,8 +37,6 @@ export interface EventTable {
 const COMMON = ["block_hash", "tx_hash", "address", "block_num", "timestamp"]
 /** Columns that ampsync reads or adds. */
 const RESERVED: ReadonlySet<string> = new Set([...COMMON, "_block_num", "_row_index", "_range_end"])
-/** Source: PostgreSQL, NAMEDATALEN - 1. */
-const MAX_NAME_LENGTH = 63
 
 /** `TransferSingle` -> `transfer_single`: each capital becomes `_` and its lower case letter, the first one without `_`. */
 export const camelToSnake = (name: string): string =>
@@ -100,12 +100,12 @@ const isEvent = (item: Abi[number]): item is AbiEvent => item.type === "event" &
 /** The same for the same types, wherever in the ABI the event stands. */
 const overloadName = (event: AbiEvent): string => {
   const types = (event.inputs ?? []).map((input) => typeOf(input, "").replaceAll(/[^a-z0-9]+/gi, "_"))
-  return [eventTableName(event), ...types].join("_").slice(0, MAX_NAME_LENGTH)
+  return [eventTableName(event), ...types].join("_").slice(0, MAX_IDENTIFIER_BYTES)
 }
 
 /** For a name that another event has already: by its signature. */
 const apartFrom = (name: string, event: AbiEvent): string =>
-  `${name.slice(0, MAX_NAME_LENGTH - 9)}_${fingerprint(signatureOf(event)).slice(0, 8)}`
+  `${name.slice(0, MAX_IDENTIFIER_BYTES - 9)}_${fingerprint(signatureOf(event)).slice(0, 8)}`
 
 interface Input {
   /** As the ABI has it; empty where it has none. */
@@ -125,7 +125,7 @@ const inputsOf = (event: AbiEvent): ReadonlyArray<Input> => {
     const plain = camelToSnake(field)
     const apart = [plain, `event_${plain}`, `event_${plain}_${index}`].find((name) => !taken.has(name))!
     taken.add(apart)
-    return { given, field, column: quoted(apart) }
+    return { given, field, column: sqlIdentifier(apart) }
   })
 }
 
@@ -138,10 +138,7 @@ const fieldNames = (event: AbiEvent): ReadonlyArray<string> => {
   return names
 }
 
-const columnName = (given: string): string => quoted(camelToSnake(given))
-
-/** Unquoted names fold to lower case on the server. A keyword behind AS needs no quotes. */
-const quoted = (name: string): string => /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll("\"", "\"\"")}"`
+const columnName = (given: string): string => sqlIdentifier(camelToSnake(given))
 
 /** `Transfer(address indexed from, address indexed to, uint256 value)`. */
 const signatureOf = (event: AbiEvent): string => {

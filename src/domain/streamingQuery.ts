@@ -5,7 +5,7 @@
  */
 import { Result } from "effect"
 import { endsOperand, orderByIndex, rowLimit, settingsIndex } from "./sql/clauses.ts"
-import { type Token, tokenize } from "./sql/tokenize.ts"
+import { isSymbol, isWord, type Token, tokenize } from "./sql/tokenize.ts"
 
 export interface StreamingQuery {
   /** As the user wrote it, trimmed, without a semicolon at its end. */
@@ -62,10 +62,6 @@ const orderByNote = "ORDER BY was left out: the rows of a table have no order, a
 const invalid = (reason: string): InvalidQuery => ({ _tag: "InvalidQuery", reason })
 
 const refuse = (reason: string): Result.Result<never, InvalidQuery> => Result.fail(invalid(reason))
-
-const isSymbol = (token: Token | undefined, text: string): boolean => token?.kind === "symbol" && token.text === text
-
-const isWord = (token: Token | undefined, text: string): boolean => token?.kind === "word" && token.text === text
 
 /** The tokens without the semicolons that end them. */
 const singleStatement = (tokens: ReadonlyArray<Token>): Result.Result<ReadonlyArray<Token>, InvalidQuery> => {

@@ -1,5 +1,5 @@
 /** Which columns of a query are integers of more than 126 bits, taken out of decoded logs: servers send them as text. */
-import { type Token, tokenize } from "./sql/tokenize.ts"
+import { isSymbol, isWord, nameOf, type Token, tokenize } from "./sql/tokenize.ts"
 
 /** Wider ones do not fit into 38 digits, and come as decimal text or with 76 digits. */
 const NARROW_BITS = 126
@@ -14,7 +14,7 @@ export const wideIntegers = (sql: string): ReadonlyArray<string> => {
   if (read._tag === "Failure") return []
   const tokens = read.success
   const signatures = new Set(tokens.flatMap((token, at) => {
-    const isCall = token.kind === "word" && token.text === "evm_decode_log" && tokens[at + 1]?.text === "("
+    const isCall = isWord(token, "evm_decode_log") && isSymbol(tokens[at + 1], "(")
     return isCall ? [signatureArgument(tokens, at + 1)] : []
   }))
   const [signature] = signatures
@@ -23,7 +23,7 @@ export const wideIntegers = (sql: string): ReadonlyArray<string> => {
   return tokens.flatMap((token, at) => {
     const [open, field, close, as, alias] = tokens.slice(at, at + 5)
     const isSelected = token.text === "[" && open !== undefined && field?.kind === "string" && close?.text === "]" &&
-      as?.kind === "word" && as.text === "as" && alias !== undefined
+      isWord(as, "as") && alias !== undefined
     return isSelected && wide.has(stringOf(field)) ? [nameOf(alias)] : []
   })
 }
@@ -48,5 +48,3 @@ const wideInputs = (signature: string): ReadonlySet<string> => {
 }
 
 const stringOf = ({ text }: Token): string => text.slice(1, -1).replaceAll("''", "'")
-
-const nameOf = ({ kind, text }: Token): string => kind === "quoted" ? text.slice(1, -1).replaceAll("\"\"", "\"") : text

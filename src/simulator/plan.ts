@@ -1,6 +1,7 @@
 import { status } from "@grpc/grpc-js"
 import { Data, Result } from "effect"
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
+import { sqlIdentifier } from "../domain/Dataset.ts"
 import { mayInclude, selectedRows } from "./conditions.ts"
 import type { Dataset } from "./datasets.ts"
 import { callColumn, computedOnce, fieldColumn } from "./evm/functions.ts"
@@ -119,7 +120,7 @@ const planSelect = (
     if (query.projection.kind === "count") {
       const type = { kind: "int", bits: 64, signed: true } as const
       const fields = [{ name: query.projection.name, type, nullable: false }]
-      return Result.succeed({ ...plan, count: true, fields, qualifiedNames: [quoted(query.projection.name)] })
+      return Result.succeed({ ...plan, count: true, fields, qualifiedNames: [sqlIdentifier(query.projection.name)] })
     }
     return Result.map(
       project(dialect, plan, query.projection.items, query),
@@ -180,10 +181,8 @@ const tableNotFound = (dialect: Dialect, schema: string, table: string): FlightF
   return planning(dialect, `Error during planning: table '${catalog}.${schema}.${table}' not found`)
 }
 
-const quoted = (name: string): string => /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll(`"`, `""`)}"`
-
 const qualified = (parts: ReadonlyArray<string>, fields: ReadonlyArray<ArrowField>): ReadonlyArray<string> =>
-  fields.map(({ name }) => [...parts, name].map(quoted).join("."))
+  fields.map(({ name }) => [...parts, name].map(sqlIdentifier).join("."))
 
 /** `name` is the latest version, `name__1_0_0` that one. */
 const resolveNozzle = (datasets: ReadonlyArray<Dataset>, schema: string): Result.Result<Dataset, FlightFailure> => {
@@ -297,7 +296,7 @@ const project = (
       return Result.fail(invalid(`${prefix}${text}`))
     }
     const index = source.fields.findIndex((_) => _.name === column)
-    qualifiedNames.push(name === column && index >= 0 ? source.qualifiedNames[index]! : quoted(name))
+    qualifiedNames.push(name === column && index >= 0 ? source.qualifiedNames[index]! : sqlIdentifier(name))
     columns.push(groups === undefined || column === COUNT ? found : firstOfGroups(groups, found))
     fields.push({ ...found.field, name })
   }
@@ -318,7 +317,7 @@ const notEvaluated: TableColumn = {
 }
 
 const columnNotFound = (dialect: Dialect, column: string, valid: ReadonlyArray<string>): FlightFailure => {
-  const text = `No field named ${quoted(column)}. Valid fields are ${valid.join(", ")}.`
+  const text = `No field named ${sqlIdentifier(column)}. Valid fields are ${valid.join(", ")}.`
   const failure = planning(dialect, `Schema error: ${text}`)
   return dialect === "amp" ? internal(`${failure.details} -> ${text}`) : failure
 }

@@ -4,7 +4,7 @@
  * A schema stands before a table behind FROM or JOIN, in a column `schema.table.column` of such a table, and before a function.
  * Everything else that has a dot is a column of an alias, a CTE or a struct, and stays.
  */
-import type { Token } from "./tokenize.ts"
+import { isSymbol, isWord, nameOf, type Token } from "./tokenize.ts"
 
 /** One place in the text where a schema stands. */
 export interface SchemaName {
@@ -118,17 +118,9 @@ const follows = new Set([
   ..."join inner left right full cross natural semi anti on using tablesample".split(" ")
 ])
 
-const isWord = (token: Token | undefined, text: string): boolean => token?.kind === "word" && token.text === text
-
-const isDot = (token: Token | undefined): boolean => token?.kind === "symbol" && token.text === "."
+const isDot = (token: Token | undefined): boolean => isSymbol(token, ".")
 
 const isName = (token: Token | undefined): token is Token => token?.kind === "word" || token?.kind === "quoted"
-
-const nameOf = ({ kind, text }: Token): string => {
-  if (kind !== "quoted") return text
-  const quote = text.charAt(0)
-  return text.slice(1, -1).replaceAll(quote + quote, quote)
-}
 
 const tableKey = (tokens: ReadonlyArray<Token>, at: number): string =>
   JSON.stringify([nameOf(tokens[at]!), nameOf(tokens[at + 2]!)])

@@ -18,6 +18,18 @@ export interface Token {
   readonly depth: number
 }
 
+export const isWord = (token: Token | undefined, text: string): boolean => token?.kind === "word" && token.text === text
+
+export const isSymbol = (token: Token | undefined, text: string): boolean =>
+  token?.kind === "symbol" && token.text === text
+
+/** A name as the server reads it: without quotes, and in lower case where it has none. */
+export const nameOf = ({ kind, text }: Token): string => {
+  if (kind !== "quoted") return text
+  const quote = text.charAt(0)
+  return text.slice(1, -1).replaceAll(quote + quote, quote)
+}
+
 /** Why a text has no tokens, as the end of a sentence that begins "the query". */
 export type Untokenizable = string
 

@@ -22,9 +22,6 @@ export class StreamActivity implements StreamPosition {
   lastMessageAtMillis: number
   /** What is durable once everything that came is committed. */
   checkpoint: Checkpoint
-  /** The newest watermark received, committed or not. */
-  watermark: Watermark | undefined
-  network: string | undefined
   /** Open while nothing but the tip of a chain comes. */
   readonly quiet = Latch.makeUnsafe(false)
   /** Open from the moment at which the table fell behind, until somebody has seen it. */
@@ -39,11 +36,18 @@ export class StreamActivity implements StreamPosition {
   constructor(checkpoint: Checkpoint, declaresEnds: boolean, nowMillis: number) {
     this.declaresEnds = declaresEnds
     this.checkpoint = checkpoint
-    this.watermark = checkpoint.history.at(-1)
     this.received = this.watermark?.block
-    this.network = checkpoint.network
     this.lastMessageAtMillis = nowMillis
     this.#detector = startDetector(this.watermark !== undefined, nowMillis)
+  }
+
+  /** The newest watermark received, committed or not. */
+  get watermark(): Watermark | undefined {
+    return this.checkpoint.history.at(-1)
+  }
+
+  get network(): string | undefined {
+    return this.checkpoint.network
   }
 
   /** A message arrived, be it one that only shows that the server is at work. */
@@ -58,20 +62,15 @@ export class StreamActivity implements StreamPosition {
     if (event._tag === "RangeStarted") {
       this.hasRange = true
       this.isInRange = event.endIsDeclared
-      const { end, network, start } = event.range
+      const { end, start } = event.range
       this.declaresEnds = event.endIsDeclared
-      this.network = network
       if (!event.endIsDeclared) this.received = end
       else if (this.received !== undefined && start <= this.received) this.received = start - 1n
     }
-    if (event._tag === "Watermark") {
-      this.watermark = { block: event.range.end, hash: event.range.hash }
-      if (this.declaresEnds) {
-        this.received = event.range.end
-        this.isInRange = false
-      }
+    if (event._tag === "Watermark" && this.declaresEnds) {
+      this.received = event.range.end
+      this.isInRange = false
     }
-    if (event._tag === "Reorg") this.watermark = event.watermark
     this.#detector = onEvent(this.#detector, event, nowMillis)
     const isBacklog = this.#detector.caughtUp === false
     if (isBacklog) this.quiet.closeUnsafe()
