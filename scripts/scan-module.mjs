@@ -60,19 +60,31 @@ export const blank = (source) => {
 const IMPORT = /\b(?:from|import|(?:import|require)\s*\()\s*(["'])/g
 const PROCESS = /(?:(?<![\w$.])|\bglobalThis\s*\.\s*)process\s*(?:\?\s*)?[.[]\s*(\w*)/g
 
+/** What stands between the keyword and `from` of an import that is erased. */
+const ERASED = /^\s+type\s*[\w{*]/
+
+/** @param {string} statement everything up to `from` */
+const isErased = (statement) => ERASED.test(statement.split(/\b(?:import|export)\b/).at(-1) ?? "")
+
 const lineOf = (source, offset) => source.slice(0, offset).split("\n").length
 
 /**
- * The imports of a module, type imports included, and its uses of the global `process`.
+ * The imports of a module, type imports included, and its uses of the global `process`. `isType` where nothing of the
+ * import is left when the module runs.
  *
  * @param {string} source
- * @returns {{ imports: { specifier: string, line: number, offset: number }[], processUses: { member: string, line: number }[] }}
+ * @returns {{ imports: { specifier: string, line: number, offset: number, isType: boolean }[], processUses: { member: string, line: number }[] }}
  */
 export const scanModule = (source) => {
   const code = blank(source)
   const imports = [...code.matchAll(IMPORT)].map((found) => {
     const start = found.index + found[0].length
-    return { specifier: source.slice(start, code.indexOf(found[1], start)), line: lineOf(source, start), offset: start }
+    return {
+      specifier: source.slice(start, code.indexOf(found[1], start)),
+      line: lineOf(source, start),
+      offset: start,
+      isType: found[0].startsWith("from") && isErased(code.slice(0, found.index))
+    }
   })
   const processUses = [...code.matchAll(PROCESS)].map((found) => ({
     member: found[1],

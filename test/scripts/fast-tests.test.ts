@@ -1,0 +1,65 @@
+import { assert, describe, it } from "@effect/vitest"
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { inject } from "vitest"
+import { sortTests } from "../../scripts/fast-tests.mjs"
+
+const HELPERS = {
+  "src/domain/a.ts": `import { Effect } from "effect"\nexport const a = Effect.void`,
+  "src/layers/Pool.ts": `import { Client } from "pg"\nexport class Pool extends Client {}`,
+  "test/support/database.ts": `import { Pool } from "../../src/layers/Pool.ts"\nexport const database = new Pool()`
+}
+
+/** Whether a test file of this source is fast. */
+const isFast = async (source: string): Promise<boolean> => {
+  const root = await mkdtemp(join(tmpdir(), "ampsync-test-"))
+  try {
+    for (const [path, text] of Object.entries({ ...HELPERS, "test/domain/a.test.ts": source })) {
+      await mkdir(dirname(join(root, path)), { recursive: true })
+      await writeFile(join(root, path), text)
+    }
+    const { fast, slow } = sortTests(root)
+    assert.deepStrictEqual([...fast, ...slow], ["test/domain/a.test.ts"])
+    return fast.length === 1
+  } finally {
+    await rm(root, { recursive: true, force: true })
+  }
+}
+
+describe("npm run test:fast runs a test file", () => {
+  it.each([
+    ["that imports pure code", `import { a } from "../../src/domain/a.ts"`, true],
+    ["that imports only types of a driver", `import type { Pool } from "../../src/layers/Pool.ts"`, true],
+    ["that reads files", `import { readFile } from "node:fs/promises"`, true],
+    ["but none that reaches a driver through its helpers", `import { database } from "../support/database.ts"`, false],
+    ["but none that imports a driver late", `const { Client } = await import("pg")`, false],
+    ["but none that begins a process", `import { spawn } from "node:child_process"`, false],
+    ["but none that begins a thread", `import { Worker } from "node:worker_threads"`, false],
+    ["but none that listens", `import { createServer } from "node:net"`, false],
+    ["but none that imports a package nobody has judged", `import { serve } from "a-new-package"`, false],
+    [
+      "but none that imports a value beside a type",
+      `import { type Pool, database } from "../support/database.ts"`,
+      false
+    ],
+    [
+      "but none that reaches a driver behind an exported type",
+      `export type A = string\nimport { database } from "../support/database.ts"`,
+      false
+    ]
+  ])("%s", async (_, source, expected) => {
+    assert.strictEqual(await isFast(source), expected)
+  })
+
+  it("and every other file runs beside the database", () => {
+    const { fast, slow } = sortTests(join(import.meta.dirname, "..", ".."))
+    assert.include(fast, "test/scripts/fast-tests.test.ts")
+    assert.include(slow, "test/layers/PgPool.test.ts")
+    assert.isUndefined(inject("postgresUrl"))
+  })
+
+  it("once: none is tried again", ({ task }) => {
+    assert.isUndefined(task.retry)
+  })
+})
