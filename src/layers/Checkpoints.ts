@@ -30,9 +30,9 @@ const make = Effect.gen(function*() {
 
   const pending = Effect.gen(function*() {
     yield* requireRights(false)
-    const statements = yield* bookkeepingDdl(run, databaseSchema)
-    if (statements.length > 0) yield* requireRights(true)
-    return statements
+    const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema)
+    if (definitions.length > 0) yield* requireRights(true)
+    return [...definitions, ...comments]
   })
 
   const ensure = Effect.gen(function*() {
@@ -42,9 +42,8 @@ const make = Effect.gen(function*() {
       Effect.gen(function*() {
         // Two processes that start together must not create the same tables at once.
         yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`ampsync ${databaseSchema}`])
-        yield* Effect.forEach(yield* bookkeepingDdl(run, databaseSchema), (statement) => run(statement), {
-          discard: true
-        })
+        const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema)
+        yield* Effect.forEach([...definitions, ...comments], (statement) => run(statement), { discard: true })
       })
     )
     yield* run(

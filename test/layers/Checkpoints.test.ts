@@ -179,6 +179,10 @@ describe("the bookkeeping tables", () => {
         "CREATE TABLE",
         "ALTER TABLE",
         "CREATE OR",
+        "COMMENT ON",
+        // Of the tables and of the view, each in one text.
+        "COMMENT ON",
+        "COMMENT ON",
         "COMMENT ON"
       ])
       yield* writer.checkpoints.ensure

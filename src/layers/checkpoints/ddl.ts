@@ -3,6 +3,7 @@ import { SqlError } from "effect/sql"
 import { fingerprint } from "../../domain/fingerprint.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { textLiteral } from "../../domain/sql/literal.ts"
+import { commentStatements } from "./comments.ts"
 import { isAlive } from "./isAlive.ts"
 import type { Run } from "./rows.ts"
 
@@ -39,6 +40,14 @@ const refused = (message: string, cause: string) =>
   new SqlError.SqlError({ reason: new SqlError.AuthorizationError({ message, operation: "start", cause }) })
 
 const denied = (message: string) => refused(message, "SQLSTATE 42501")
+
+/** Statements, in their order. */
+export interface BookkeepingDdl {
+  /** They need CREATE on the schema. */
+  readonly definitions: ReadonlyArray<string>
+  /** They need no more than to own the tables. */
+  readonly comments: ReadonlyArray<string>
+}
 
 /** The statements that bring the bookkeeping of `schema` to today's shape; those of an earlier version are extended. */
 export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: string) {
@@ -90,7 +99,8 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: stri
   if (found?.["comment"] !== comment) {
     statements.push(view, `COMMENT ON VIEW ${quoted}._ampsync_progress IS ${textLiteral(comment)}`)
   }
-  return statements
+  const ddl: BookkeepingDdl = { definitions: statements, comments: yield* commentStatements(run, schema) }
+  return ddl
 })
 
 type Columns = ReadonlyArray<readonly [name: string, type: string]>
