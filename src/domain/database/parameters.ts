@@ -6,7 +6,9 @@ import {
   type DatabaseOptions,
   type DatabaseSsl,
   type DatabaseTarget,
+  defaultHost,
   defaultPort,
+  defaultSslMode,
   type InvalidDatabaseTarget,
   type SslMode
 } from "./target.ts"
@@ -133,7 +135,7 @@ export const finish = (draft: Draft): Result.Result<DatabaseTarget, InvalidDatab
   if (Result.isFailure(ssl)) return Result.fail(ssl.failure)
   const options = withoutUndefined<DatabaseOptions>(draft.options)
   return Result.succeed({
-    host: draft.host ?? "localhost",
+    host: draft.host ?? defaultHost,
     port: draft.port ?? defaultPort,
     user: draft.user,
     password: draft.password === undefined ? undefined : Redacted.make(draft.password),
@@ -162,7 +164,7 @@ const resolveSsl = (ssl: Writable<DatabaseSsl>): Result.Result<DatabaseSsl, Inva
     ? "verify-full"
     : ssl.mode === "require" && ssl.rootCertPath !== undefined
     ? "verify-ca"
-    : ssl.mode ?? "prefer"
+    : ssl.mode ?? defaultSslMode
   return Result.succeed({ ...withoutUndefined<DatabaseSsl>(ssl), mode })
 }
 

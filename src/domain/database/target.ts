@@ -52,7 +52,12 @@ export interface InvalidDatabaseTarget {
   readonly allowed: string
 }
 
+export const defaultHost = "localhost"
+
 export const defaultPort = 5432
+
+/** As libpq: TLS where the server has it, nothing verified. */
+export const defaultSslMode: SslMode = "prefer"
 
 /** libpq's rule: over a Unix socket there is no TLS, whatever `sslmode` says. */
 export const usesTls = ({ host, ssl }: DatabaseTarget): boolean => ssl.mode !== "disable" && !host.startsWith("/")

@@ -10,8 +10,8 @@ import {
   parameterProblem
 } from "../../domain/DatabaseTarget.ts"
 import { integerBetween, type InvalidSetting } from "../../domain/setting.ts"
+import { type SettingName, settingNames, settingOf } from "../../domain/settings/settings.ts"
 import { type ConfigProblem, type Secret, SecretError } from "../../services/Config.ts"
-import { libpqNames, libpqParameters } from "./libpq.ts"
 import { tlsFileProblems } from "./tlsFiles.ts"
 import { type Gathered, readSecretFiles, type Texts, type Variable } from "./variables.ts"
 
@@ -44,6 +44,8 @@ export const databaseSecret = (gathered: Gathered, texts: Texts): Secret<Databas
 
 type Problems = ReadonlyArray<ConfigProblem>
 
+const libpqNames = settingNames.filter((name) => settingOf(name).section === "libpq")
+
 const problemOf = (variable: Variable, { allowed, found }: InvalidSetting | InvalidDatabaseTarget): ConfigProblem => ({
   variable,
   found,
@@ -52,24 +54,20 @@ const problemOf = (variable: Variable, { allowed, found }: InvalidSetting | Inva
 
 const targetOf = (texts: Texts): Result.Result<DatabaseTarget, Problems> => {
   const problems: Array<ConfigProblem> = []
-  const parameters = (names: ReadonlyArray<readonly [Variable, string]>): DatabaseParameters =>
-    names.flatMap(([variable, parameter]) => {
-      const value = texts[variable]
-      if (value === undefined) return []
+  const parametersOf = (names: ReadonlyArray<SettingName>): DatabaseParameters =>
+    names.flatMap((variable) => {
+      const [value, { parameter }] = [texts[variable], settingOf(variable)]
+      if (value === undefined || parameter === undefined) return []
       const problem = parameterProblem(parameter, value)
       if (problem === undefined) return [[parameter, value] as const]
       problems.push(problemOf(variable, problem))
       return []
     })
-  const libpq = parameters(libpqNames.map((name) => [name, libpqParameters[name]]))
-  const ours = parameters([
-    ["DATABASE_PASSWORD", "password"],
-    ["DATABASE_SSLMODE", "sslmode"],
-    ["DATABASE_SSLROOTCERT", "sslrootcert"]
-  ])
+  const libpq = parametersOf(libpqNames)
+  const ours = parametersOf(["DATABASE_PASSWORD", "DATABASE_SSLMODE", "DATABASE_SSLROOTCERT"])
   const url = texts.DATABASE_URL
   const parts = url === undefined && texts.DATABASE_URL_FILE === undefined
-    ? parameters([["DATABASE_HOST", "host"], ["DATABASE_USER", "user"], ["DATABASE_NAME", "dbname"]])
+    ? parametersOf(["DATABASE_HOST", "DATABASE_USER", "DATABASE_NAME"])
     : []
   if (url === undefined) problems.push(...partProblems(texts))
   if (problems.length > 0) return Result.fail(problems)
@@ -117,7 +115,7 @@ const variableOf = (texts: Texts, parameter: string | undefined): Variable => {
   if (parameter === undefined || inUrl(texts, parameter)) return whole
   if (parameter === "password" && texts.DATABASE_PASSWORD !== undefined) return sourceOf(texts, "DATABASE_PASSWORD")
   if (parameter === "sslrootcert" && texts.DATABASE_SSLROOTCERT !== undefined) return "DATABASE_SSLROOTCERT"
-  return libpqNames.find((name) => libpqParameters[name] === parameter && texts[name] !== undefined) ?? whole
+  return libpqNames.find((name) => settingOf(name).parameter === parameter && texts[name] !== undefined) ?? whole
 }
 
 /** The variable to look at when the server refuses the login: a file rather than another, because it may change. */

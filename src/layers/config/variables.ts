@@ -1,47 +1,25 @@
 /** The names of all settings, and where their texts come from. */
 import { Config, Effect, Option, Redacted } from "effect"
 import { resembling } from "../../domain/resemblance.ts"
+import {
+  type SecretName,
+  secretNames,
+  settingNames,
+  settingOf,
+  type Variable as SettingVariable,
+  variablesOf
+} from "../../domain/settings/settings.ts"
 import type { ConfigProblem } from "../../services/Config.ts"
-import { libpqVariables } from "./libpq.ts"
+import { type IgnoredName, ignoredNames } from "./libpq.ts"
 import { readSecretFile } from "./secretFile.ts"
 
-/** Secrets, which may also stand in a file that `<name>_FILE` names. */
-const secrets = ["DATABASE_URL", "DATABASE_PASSWORD", "AMP_AUTH_TOKEN"] as const
+/** Those that our own messages and suggestions are about. */
+const ownVariables = settingNames.filter((name) => settingOf(name).section !== "libpq").flatMap(variablesOf)
 
-const ownVariables = [
-  "DATASET_MANIFEST",
-  "DATASET",
-  "TABLES",
-  "VERSION_POLL_INTERVAL_SECS",
-  ...secrets,
-  "DATABASE_URL_FILE",
-  "DATABASE_PASSWORD_FILE",
-  "AMP_AUTH_TOKEN_FILE",
-  "DATABASE_USER",
-  "DATABASE_NAME",
-  "DATABASE_HOST",
-  "DATABASE_PORT",
-  "DATABASE_SSLMODE",
-  "DATABASE_SSLROOTCERT",
-  "DATABASE_SCHEMA",
-  "AMP_FLIGHT_ADDR",
-  "AMP_ADMIN_API_ADDR",
-  "GRPC_MAX_DECODE_MB",
-  // The name the present upstream gives to the same setting.
-  "AMPSYNC_GRPC_MAX_DECODE_MB",
-  "GRPC_PING_INTERVAL_SECS",
-  "MAX_CONCURRENT_BATCHES",
-  "MAX_DB_CONNECTIONS",
-  "RETENTION_BLOCKS",
-  "ON_CHAIN_RESET",
-  "NOTIFY_ON_COMMIT",
-  "TEXT_NUL",
-  "RUST_LOG"
-] as const
+/** Every variable that is read, and those of libpq that are only read to report that they have no effect. */
+const variables = [...settingNames.flatMap(variablesOf), ...ignoredNames]
 
-export const variables = [...ownVariables, ...libpqVariables] as const
-
-export type Variable = typeof variables[number]
+export type Variable = SettingVariable | IgnoredName
 
 /** What is set, as text; an empty text is not set. */
 export type Texts = { readonly [V in Variable]?: string }
@@ -54,7 +32,7 @@ export type SettingValues = {
 /** A variable that is none of ours, and the one it looks like. */
 export interface Slip {
   readonly name: string
-  readonly meant: typeof ownVariables[number]
+  readonly meant: SettingVariable
 }
 
 /** Texts so far, and what was wrong with the others. */
@@ -106,7 +84,7 @@ export const fromValues = (values: SettingValues): Gathered => ({
 /** Puts the content of secret files in the place of the variables that name them. */
 export const readSecretFiles = Effect.fnUntraced(function*(
   { problems, texts }: Gathered,
-  wanted: ReadonlyArray<typeof secrets[number]> = secrets
+  wanted: ReadonlyArray<SecretName> = secretNames
 ) {
   const read: Record<string, string> = { ...texts }
   const found: Array<ConfigProblem> = [...problems]

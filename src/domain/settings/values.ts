@@ -1,0 +1,129 @@
+/**
+ * What a setting may hold: each value is a schema from text, and the phrase that describes what it accepts.
+ *
+ * A schema adds a message only where "is" and the text would not be enough; it reads on after the name of the variable.
+ */
+import { Effect, Result, Schema, SchemaGetter, SchemaIssue, SchemaTransformation } from "effect"
+import { type DatasetReference, parseDatasetReference } from "../Dataset.ts"
+import { type LogFilter, logLevels, parseLogFilter } from "../logFilter.ts"
+import { MAX_IDENTIFIER_BYTES } from "../postgres/identifiers.ts"
+import { tableNameProblem } from "../TableSpec.ts"
+import type { Setting } from "./Setting.ts"
+
+type Value<A> = Pick<Setting<A>, "accepts" | "schema">
+
+/** Long texts are cut: a message is read by people. */
+export const quoted = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
+
+/** A schema from a parser; its failure reads on after the name of the variable. */
+const parsedBy = <A>(parse: (text: string) => Result.Result<A, string>): Schema.Codec<A, string> =>
+  Schema.String.pipe(Schema.decodeTo(
+    Schema.declare((_): _ is A => true),
+    SchemaTransformation.makeTransformation({
+      decode: SchemaGetter.transformEffect<A, string>((text) =>
+        Effect.mapError(Effect.fromResult(parse(text)), (message) => new SchemaIssue.InvalidValue({ message }))
+      ),
+      encode: SchemaGetter.forbiddenEncoding
+    })
+  ))
+
+/** Any text. */
+export const text = (accepts: string): Value<string> => ({ schema: Schema.String, accepts })
+
+/** A whole number in decimal digits, both bounds inclusive. */
+export const wholeNumber = (minimum: number, maximum?: number): Value<number> => ({
+  schema: Schema.String.check(Schema.isPattern(/^\d{1,15}$/)).pipe(
+    Schema.decodeTo(Schema.Int, SchemaTransformation.numberFromString)
+  ).check(Schema.isBetween({ minimum, maximum: maximum ?? Number.MAX_SAFE_INTEGER })),
+  accepts: maximum === undefined
+    ? `a whole number of at least ${minimum}`
+    : `a whole number from ${minimum} to ${maximum}`
+})
+
+/** One of a few words, in any case. */
+export const oneOf = <const A extends string>(...words: ReadonlyArray<A>): Value<A> => ({
+  schema: Schema.String.pipe(
+    Schema.decodeTo(Schema.String, SchemaTransformation.toLowerCase()),
+    Schema.decodeTo(Schema.Literals(words))
+  ),
+  accepts: words.join(" or ")
+})
+
+export const trueOrFalse: Value<boolean> = {
+  schema: oneOf("true", "false").schema.pipe(
+    Schema.decodeTo(
+      Schema.Boolean,
+      SchemaTransformation.transform({
+        decode: (word) => word === "true",
+        encode: (value) => value ? "true" as const : "false" as const
+      })
+    )
+  ),
+  accepts: "true or false"
+}
+
+/** `http://host:port` or `https://host:port`, a slash at the end tolerated; nothing else that a URL may hold. */
+export const httpAddress: Value<URL> = {
+  schema: parsedBy((text) => {
+    let url: URL
+    try {
+      url = new URL(text)
+    } catch {
+      return Result.fail(`is ${text.includes("@") ? "not a URL" : quoted(text)}`)
+    }
+    if (url.username !== "" || url.password !== "") {
+      return Result.fail("holds credentials (a token belongs in AMP_AUTH_TOKEN)")
+    }
+    if (url.protocol !== "http:" && url.protocol !== "https:") return Result.fail(`is ${quoted(text)}`)
+    // Behind the host anything may stand, a key for example.
+    return url.pathname !== "/" || url.search !== "" || url.hash !== ""
+      ? Result.fail(`has something behind ${quoted(url.origin)}`)
+      : Result.succeed(new URL(url.origin))
+  }),
+  accepts: "http://host:port or https://host:port, without a path"
+}
+
+/** A schema of PostgreSQL, kept exactly as written. */
+export const schemaName: Value<string> = {
+  schema: Schema.String.check(
+    Schema.makeFilter((name: string) =>
+      new TextEncoder().encode(name).length <= MAX_IDENTIFIER_BYTES && !name.includes("\0") && !name.startsWith("pg_")
+      && name !== "information_schema"
+    )
+  ),
+  accepts: `a name of at most ${MAX_IDENTIFIER_BYTES} bytes that is not one of PostgreSQL's own schemas`
+}
+
+/** A secret that fits into an HTTP header. */
+export const bearerToken: Value<string> = {
+  schema: Schema.String.check(
+    Schema.makeFilter((token: string) =>
+      /^[\x21-\x7e]+$/.test(token) || "holds a blank or a character outside of ASCII"
+    )
+  ),
+  accepts: "a token without the word Bearer, in visible ASCII characters"
+}
+
+export const datasetReference: Value<DatasetReference> = {
+  schema: parsedBy((text) =>
+    Result.mapError(parseDatasetReference(text), ({ expected }) => `is ${quoted(text)} instead of ${expected}`)
+  ),
+  accepts: "[namespace/]name[@revision]"
+}
+
+/** Names separated by commas, blanks around them tolerated; each once. */
+export const tableNames: Value<ReadonlyArray<string>> = {
+  schema: parsedBy((text) => {
+    const names = text.split(",").map((name) => name.trim())
+    const twice = names.find((name, index) => names.indexOf(name) !== index)
+    if (twice !== undefined && twice !== "") return Result.fail(`names ${quoted(twice)} twice`)
+    const problem = names.map(tableNameProblem).find((found) => found !== undefined)
+    return problem === undefined ? Result.succeed(names) : Result.fail(`is ${quoted(text)} and ${problem}`)
+  }),
+  accepts: "different names of tables, separated by commas"
+}
+
+export const logFilter: Value<LogFilter> = {
+  schema: parsedBy((text) => Result.mapError(parseLogFilter(text), (problem) => `is ${quoted(text)} and ${problem}`)),
+  accepts: `${logLevels.join(", ")}, or a list such as info,ampsync=debug`
+}
