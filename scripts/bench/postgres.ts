@@ -1,10 +1,9 @@
 /** The database of the benchmark: embedded PostgreSQL with fsync, and one connection of ours that watches it. */
-import { Effect, Layer, Redacted, type Scope } from "effect"
+import { Effect, Redacted, type Scope } from "effect"
 import { chmod, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import pg from "pg"
-import { layerWith } from "../../src/layers/EmbeddedPostgres.ts"
-import { EmbeddedPostgres } from "../../src/services/EmbeddedPostgres.ts"
+import { startIn } from "../../src/layers/EmbeddedPostgres.ts"
 
 export interface Postgres {
   readonly port: number
@@ -37,8 +36,7 @@ export const startPostgres = (directory: string): Effect.Effect<Postgres, unknow
   Effect.gen(function*() {
     // The server's account must be able to enter, where root runs the benchmark.
     yield* Effect.promise(() => chmod(directory, 0o711))
-    const context = yield* Layer.build(layerWith({ dataDirectory: join(directory, "postgres") }))
-    const server = yield* Effect.provide(EmbeddedPostgres, context)
+    const server = yield* startIn(join(directory, "postgres"))
     const urlThrough = (port: number): string => {
       const url = new URL(Redacted.value(server.url))
       url.port = String(port)

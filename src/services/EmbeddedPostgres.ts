@@ -8,7 +8,7 @@ import { Context, type Redacted, Schema } from "effect"
 
 /** `detail` is a whole sentence for the operator; it never holds the password. */
 export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresError>()("EmbeddedPostgresError", {
-  operation: Schema.Literals(["locate", "prepare", "lock", "start"]),
+  operation: Schema.Literals(["locate", "prepare", "start"]),
   detail: Schema.String,
   cause: Schema.optional(Schema.Defect())
 }) {

@@ -4,14 +4,14 @@ import { build } from "esbuild"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { chmod, cp, lstat, mkdir, mkdtemp, rm } from "node:fs/promises"
+import { chmod, cp, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { createInterface } from "node:readline"
 import { Client } from "pg"
 import { afterAll, beforeAll } from "vitest"
-import { layer } from "../../src/layers/EmbeddedPostgres.ts"
+import { layer, startIn } from "../../src/layers/EmbeddedPostgres.ts"
 import { EmbeddedPostgres } from "../../src/services/EmbeddedPostgres.ts"
 
 const isRoot = process.geteuid?.() === 0
@@ -161,6 +161,30 @@ describe("EmbeddedPostgres", () => {
       const error = yield* Effect.promise(() => client.connect().then(() => undefined, (cause: unknown) => cause))
       assert.propertyVal(error, "code", "28P01")
     }).pipe(Effect.provide(layer)))
+
+  it.live("I7 writes no statement and no row value into its log", () =>
+    Effect.gen(function*() {
+      const { dataDirectory, url } = yield* EmbeddedPostgres
+      yield* Effect.promise(async () => {
+        const client = new Client(Redacted.value(url))
+        await client.connect()
+        const error = await client.query("SELECT 'a row value'::int").then(() => undefined, (cause: unknown) => cause)
+        assert.propertyVal(error, "code", "22P02")
+        await client.end()
+      })
+      const log = yield* Effect.promise(() => readFile(join(dirname(dataDirectory), "postgres.log"), "utf8"))
+      assert.include(log, "database system is ready")
+      assert.notInclude(log, "row value")
+    }).pipe(Effect.provide(layer)))
+
+  it.live("shows the server's own words when it does not start", () =>
+    Effect.gen(function*() {
+      const home = join(folder, "misconfigured")
+      const { dataDirectory } = yield* Effect.scoped(startIn(home))
+      yield* Effect.promise(() => writeFile(join(dataDirectory, "postgresql.auto.conf"), "no_such_setting = 1\n"))
+      const error = yield* Effect.flip(Effect.scoped(startIn(home)))
+      assert.match(error.message, /unrecognized configuration parameter "no_such_setting"/)
+    }))
 
   it.live.runIf(nobodyCanRunNode)(
     "runs as an ordinary user who may not write into node_modules",

@@ -1,15 +1,17 @@
 /** Servers of a test's own, for what must not happen to the one of the run: crashes, replicas, promotions. */
-import { Context, Effect, Layer, Redacted, type Scope } from "effect"
+import { Effect, Redacted, type Scope } from "effect"
 import { appendFile, cp, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Pool, type QueryResultRow } from "pg"
 import { giveTree } from "../../src/layers/embedded-postgres/account.ts"
-import { layerWith } from "../../src/layers/EmbeddedPostgres.ts"
-import { EmbeddedPostgres } from "../../src/services/EmbeddedPostgres.ts"
+import { startIn } from "../../src/layers/EmbeddedPostgres.ts"
 import { eventually } from "./eventually.ts"
 import type { TestDatabase } from "./postgres.ts"
 
 const SCHEMA = "synced"
+
+/** Of every cluster: one that is started again keeps what it was made with. */
+const PASSWORD = "of-the-cluster"
 
 export interface Cluster {
   readonly port: number
@@ -23,8 +25,7 @@ export interface Cluster {
 
 /** Starts the server whose directory is `home`, which is made where it is missing; it stops when the scope closes. */
 export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn.Return<Cluster, never, Scope.Scope> {
-  const services = yield* Effect.orDie(Layer.build(Layer.fresh(layerWith({ dataDirectory: home }))))
-  const { dataDirectory, port, url } = Context.get(services, EmbeddedPostgres)
+  const { dataDirectory, port, url } = yield* Effect.orDie(startIn(home, PASSWORD))
   const pool = yield* Effect.acquireRelease(
     Effect.sync(() => new Pool({ connectionString: Redacted.value(url), max: 3, options: `-csearch_path=${SCHEMA}` })),
     (pool) => Effect.promise(() => pool.end())

@@ -17,17 +17,11 @@ const lookUp = (passwd: string, name: string): Account | undefined => {
 }
 
 /**
- * The account to switch to; none when this process is an ordinary user, who runs the server as himself.
- *
- * Root becomes the owner of `existing`, the directory of a cluster made earlier; else `postgres`; else `nobody`.
- * No account is ever created.
+ * The account to switch to, `postgres` or else `nobody`; none when this process is an ordinary user, who runs the
+ * server as himself. No account is ever created.
  */
-export const serverAccount = Effect.fnUntraced(function*(existing: string | undefined) {
+export const serverAccount: Effect.Effect<Account | undefined, EmbeddedPostgresError> = Effect.gen(function*() {
   if (process.geteuid?.() !== 0) return undefined
-  const owner = existing && (yield* Effect.promise(() => stat(existing).catch(() => undefined)))
-  if (owner && owner.uid !== 0) {
-    return { name: `uid ${owner.uid}`, uid: owner.uid, gid: owner.gid }
-  }
   const passwd = yield* Effect.promise(() => readFile("/etc/passwd", "utf8").catch(() => ""))
   const account = lookUp(passwd, "postgres") ?? lookUp(passwd, "nobody")
   return account ?? (yield* new EmbeddedPostgresError({

@@ -9,7 +9,6 @@ import { type Account, giveTree, isReachable } from "./account.ts"
 export interface Binaries {
   readonly postgres: string
   readonly initdb: string
-  readonly majorVersion: number
   /** What the dynamic linker needs to know, beyond the run path inside the programs. */
   readonly environment: Readonly<Record<string, string>>
 }
@@ -119,12 +118,10 @@ export const prepareBinaries = Effect.fnUntraced(function*(runtime: string, acco
   const installed = yield* nativeDirectory(`${process.platform}-${process.arch}`)
   return yield* Effect.tryPromise({
     try: async (): Promise<Binaries> => {
-      const manifest: { version: string } = JSON.parse(await readFile(join(installed, "..", "package.json"), "utf8"))
       const { environment, native } = await completeTree(installed, runtime, account)
       return {
         postgres: join(native, "bin", "postgres"),
         initdb: join(native, "bin", "initdb"),
-        majorVersion: Number.parseInt(manifest.version, 10),
         environment
       }
     },

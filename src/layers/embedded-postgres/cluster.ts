@@ -1,128 +1,112 @@
 /**
- * The directory of one cluster: `data` (PGDATA), `password`, `postgres.log` and, during a start, `starting.lock`.
+ * The directory of one cluster, `data` (PGDATA), `password` and `postgres.log`, and the server that runs in it.
  *
  * `data` exists only complete: initdb works in `data.new`, and a rename ends it.
  */
 import { Effect, Schedule } from "effect"
-import { randomBytes } from "node:crypto"
-import { existsSync } from "node:fs"
-import { chown, mkdir, readdir, readFile, readlink, realpath, rm, writeFile } from "node:fs/promises"
-import { dirname, join } from "node:path"
+import { chown, mkdir, readFile, rm, writeFile } from "node:fs/promises"
+import { type AddressInfo, createServer } from "node:net"
+import { join } from "node:path"
 import { EmbeddedPostgresError } from "../../services/EmbeddedPostgres.ts"
-import { type Account, isReachable } from "./account.ts"
-import { isAlive, LOCK_FILE } from "./startLock.ts"
+import type { Account } from "./account.ts"
+import type { Binaries } from "./binaries.ts"
+import { startServer } from "./watchdog.ts"
 
-export interface ClusterPaths {
+export interface Cluster {
+  /** The directory, an absolute path, made where it is missing. */
   readonly home: string
-  readonly data: string
-  readonly passwordFile: string
-  readonly log: string
+  /** Of the superuser. */
+  readonly password: string
+  /** Whether what is committed outlives a power failure. */
+  readonly durable: boolean
 }
 
-export const clusterPaths = (home: string): ClusterPaths => ({
-  home,
-  data: join(home, "data"),
-  passwordFile: join(home, "password"),
-  log: join(home, "postgres.log")
-})
-
-const failed = (detail: string, cause?: unknown) =>
-  new EmbeddedPostgresError({ operation: "prepare", detail, ...(cause === undefined ? {} : { cause }) })
-
-const attempt = <A>(detail: string, run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: (cause) => failed(detail, cause) })
-
-const OURS: ReadonlySet<string> = new Set(["data.new", "password", "postgres.log", LOCK_FILE, "lost+found"])
-
-/** Makes `home` a directory that `account` owns and can reach; refuses one that holds somebody else's files. */
-export const prepareHome = Effect.fnUntraced(function*(home: string, account: Account | undefined) {
-  const entries = yield* attempt(`cannot make the directory ${home}`, async () => {
-    await mkdir(dirname(home), { recursive: true })
-    await mkdir(home, { recursive: true, mode: 0o700 })
-    return readdir(home)
-  })
-  const foreign = entries.find((entry) => !OURS.has(entry) && !entry.startsWith(`${LOCK_FILE}.`))
-  if (foreign !== undefined && !existsSync(join(home, "data", "PG_VERSION"))) {
-    return yield* failed(
-      `${home} is not empty (it holds "${foreign}") and is no data directory of ours; choose an empty or a new one`
-    )
-  }
-  if (account === undefined) return
-  yield* attempt(`cannot give ${home} to ${account.name}`, () => chown(home, account.uid, account.gid))
-  if (!(yield* attempt(`cannot examine ${home}`, () => isReachable(home, account)))) {
-    return yield* failed(
-      `the server runs as ${account.name}, which cannot enter ${home}; choose a directory outside of root's home`
-    )
-  }
-})
-
-/** Refuses a cluster that another major version of PostgreSQL made; a new one is always fine. */
-export const refuseOtherVersion = Effect.fnUntraced(function*(data: string, majorVersion: number) {
-  const file = join(data, "PG_VERSION")
-  if (!existsSync(file)) return
-  const found = (yield* attempt(`cannot read ${file}`, () => readFile(file, "utf8"))).trim()
-  if (found !== String(majorVersion)) {
-    return yield* failed(
-      `${data} was made by PostgreSQL ${found} and this is PostgreSQL ${majorVersion}; `
-        + "dump and restore it, or choose another directory"
-    )
-  }
-})
-
-/** The password of the cluster: the one it was made with, or a new random one, kept in a file with mode 0600. */
-export const clusterPassword = Effect.fnUntraced(function*(paths: ClusterPaths, account: Account | undefined) {
-  const { data, passwordFile } = paths
-  if (existsSync(data)) {
-    return (yield* attempt(`cannot read the password of ${data}`, () => readFile(passwordFile, "utf8"))).trim()
-  }
-  const password = randomBytes(24).toString("base64url")
-  yield* attempt(`cannot write ${passwordFile}`, async () => {
-    await rm(passwordFile, { force: true })
-    await writeFile(passwordFile, password, { mode: 0o600, flag: "wx" })
-    if (account !== undefined) await chown(passwordFile, account.uid, account.gid)
-  })
-  return password
-})
-
-/**
- * Whether process `pid` is a server in `data`.
- *
- * Its working directory tells, because the number alone does not: in a restarted container it may be anybody. Where
- * there is no /proc, every living process counts.
- */
-const servesData = async (pid: number, data: string): Promise<boolean> => {
-  if (!isAlive(pid)) return false
-  if (!existsSync("/proc/self/cwd")) return true
-  // Unreadable means that it runs as somebody else, who could not write into our data either.
-  return readlink(`/proc/${pid}/cwd`).then(async (cwd) => cwd === await realpath(data), () => false)
+export interface Means {
+  readonly account: Account | undefined
+  readonly binaries: Binaries
+  /** A directory of this run, removed at the end. */
+  readonly runtime: string
 }
 
-/** How long a predecessor may take to stop: its watchdog gives it 10 s before it insists. */
-const PATIENCE = "15 seconds"
+export const HOST = "127.0.0.1"
 
-/** Waits for the server of a predecessor that is still stopping, and removes the pid file of one that is dead. */
-export const awaitPredecessor = Effect.fnUntraced(function*(data: string) {
-  const pidFile = join(data, "postmaster.pid")
-  const running = Effect.promise(async () => {
-    const pid = Number.parseInt(await readFile(pidFile, "utf8").catch(() => ""), 10)
-    return !Number.isNaN(pid) && await servesData(pid, data)
+/** A first start takes 1-2 s; recovery after a crash may take much longer. */
+const READY_WITHIN = "60 seconds"
+
+/** A cluster nobody will open again needs no protection against a power failure. */
+const VOLATILE = ["-cfsync=off", "-csynchronous_commit=off", "-cfull_page_writes=off"]
+
+const serverOptions = (port: number, durable: boolean): ReadonlyArray<string> => [
+  `-clisten_addresses=${HOST}`,
+  `-cport=${port}`,
+  "-cunix_socket_directories=",
+  "-cmax_connections=200",
+  // The default, POSIX shared memory, needs more of /dev/shm than a container gives.
+  "-cdynamic_shared_memory_type=mmap",
+  "-clog_checkpoints=off",
+  // I7: errors of statements quote row values, and the end of the log may reach ours. Start-up failures stay in.
+  "-clog_min_messages=log",
+  ...(durable ? [] : VOLATILE)
+]
+
+const prepareFailed = (detail: string) => (cause: unknown) =>
+  new EmbeddedPostgresError({ operation: "prepare", detail, cause })
+
+const freePort: Effect.Effect<number, EmbeddedPostgresError> = Effect.callback((resume) => {
+  const server = createServer()
+  server.once("error", (cause) => resume(Effect.fail(prepareFailed(`no free port on ${HOST}`)(cause))))
+  server.listen(0, HOST, () => {
+    const { port } = server.address() as AddressInfo
+    server.close(() => resume(Effect.succeed(port)))
   })
-  yield* running.pipe(
-    Effect.repeat({ schedule: Schedule.spaced("100 millis"), while: (still) => still }),
-    Effect.timeoutOrElse({
-      duration: PATIENCE,
-      orElse: () => Effect.fail(failed(`another process uses ${data}; stop it, or choose another directory`))
-    })
-  )
-  yield* attempt(`cannot remove the stale ${pidFile}`, () => rm(pidFile, { force: true }))
 })
+
+/** Makes `home`, owned by `account`, with the password in a file of mode 0600 for initdb to read. */
+const prepareHome = ({ home, password }: Cluster, account: Account | undefined) =>
+  Effect.tryPromise({
+    try: async () => {
+      const passwordFile = join(home, "password")
+      await mkdir(home, { recursive: true, mode: 0o700 })
+      await rm(passwordFile, { force: true })
+      await writeFile(passwordFile, password, { mode: 0o600, flag: "wx" })
+      if (account === undefined) return
+      for (const path of [home, passwordFile]) await chown(path, account.uid, account.gid)
+    },
+    catch: prepareFailed(`cannot make the directory ${home}`)
+  })
 
 /** Waits until the server in `data` accepts connections on `port`: line 8 of its pid file says so. */
-export const awaitReady = (data: string, port: number): Effect.Effect<void> =>
+const awaitReady = (data: string, port: number): Effect.Effect<void> =>
   Effect.promise(async () => {
     const lines = (await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "")).split("\n")
     return lines[3] === String(port) && ["ready", "standby"].includes(lines[7]?.trim() ?? "")
   }).pipe(
     Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (ready) => ready }),
     Effect.asVoid
+  )
+
+const startOnFreePort = Effect.fnUntraced(function*({ durable, home }: Cluster, means: Means) {
+  const dataDirectory = join(home, "data")
+  const port = yield* freePort
+  const ended = yield* startServer({ ...means, durable, home, serverOptions: serverOptions(port, durable) })
+  yield* awaitReady(dataDirectory, port).pipe(
+    Effect.raceFirst(ended),
+    Effect.timeoutOrElse({
+      duration: READY_WITHIN,
+      orElse: () =>
+        Effect.fail(new EmbeddedPostgresError({ operation: "start", detail: `not ready within ${READY_WITHIN}` }))
+    })
+  )
+  return { dataDirectory, ended, port }
+})
+
+/** Makes the cluster where it is missing, starts its server on a free port and waits until it answers there. */
+export const startCluster = (cluster: Cluster, means: Means) =>
+  Effect.andThen(
+    prepareHome(cluster, means.account),
+    // Somebody may take the port between our look and the server's bind.
+    Effect.retry(startOnFreePort(cluster, means), {
+      times: 2,
+      while: (error) => error.detail.includes("could not bind")
+    })
   )

@@ -1,0 +1,23 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { nativeDirectory } from "../../../src/layers/embedded-postgres/binaries.ts"
+
+describe("nativeDirectory", () => {
+  it.effect("names the package that is not installed and what to do about it", () =>
+    Effect.gen(function*() {
+      const other = process.platform === "darwin" ? "linux-arm64" : "darwin-arm64"
+      const error = yield* Effect.flip(nativeDirectory(other))
+      assert.include(error.message, `the package @embedded-postgres/${other} is not installed`)
+      assert.include(error.message, "--include=optional")
+      assert.include(error.message, "leave out the word demo and set DATABASE_URL")
+    }))
+
+  it.effect("says so when there is no server for the platform", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(nativeDirectory("sunos-x64"))
+      assert.include(
+        error.message,
+        "no embedded server for sunos-x64; the demo runs on no other PostgreSQL, but a sync does"
+      )
+    }))
+})
