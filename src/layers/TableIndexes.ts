@@ -10,7 +10,13 @@ import {
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { indexRowTooLarge, PgPool, type RunStatement } from "../services/PgPool.ts"
-import { type FullIndex, type IndexEvent, TableIndexes, type WantedIndexes } from "../services/TableIndexes.ts"
+import {
+  type FullIndex,
+  type IndexEvent,
+  type IndexLock,
+  TableIndexes,
+  type WantedIndexes
+} from "../services/TableIndexes.ts"
 
 const EXISTING = `
   SELECT c.relname AS name, i.indisvalid AND i.indisready AS "isValid",
@@ -31,6 +37,16 @@ const EXISTING = `
  * Never waited for: a session that waits holds up every concurrent build, also the one it waits for.
  */
 const LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked"
+/** The session may outlive the connection: poolers keep it for others. */
+const UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
+/** Of a session that a pooler ended, or that falls silent, nobody waits for the answer. */
+const UNLOCK_TIMEOUT = "2 seconds"
+/** Source: PostgreSQL, doc "pg_locks": a bigint key is split into `classid` and `objid`, and `objsubid` is 1. */
+const HOLDER = `
+  SELECT l.pid AS "processId" FROM pg_locks l, hashtextextended($1, 0) AS key
+  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.classid::bigint = (key >> 32) & 4294967295 AND l.objid::bigint = key & 4294967295
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
 /** `TableIndexes` by CREATE INDEX CONCURRENTLY on a connection outside of the pool. */
 const make = Effect.gen(function*() {
@@ -50,23 +66,34 @@ const make = Effect.gen(function*() {
   const build = Effect.fn("TableIndexes.build")(
     (table: string, wanted: WantedIndexes, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
       // Under the name of the table's transactions: where a build is in the way of an ALTER, whoever alters may end it.
-      pool.withDedicatedConnection(checkpoints.activity(table), (run) =>
-        Effect.gen(function*() {
-          const [lock] = yield* run<{ locked: boolean }>(LOCK, [`ampsync indexes ${JSON.stringify([schema, table])}`])
-          if (lock?.locked !== true) return false
-          const { broken, missing } = yield* planOn(run, table, wanted)
-          for (const name of broken) {
-            yield* run(dropIndex({ schema, table }, name))
-            yield* onEvent({ kind: "dropped broken", name, columns: [] })
-          }
-          for (const { columns, name } of missing) {
-            yield* onEvent({ kind: "building", name, columns })
-            const isBuilt = yield* buildOn(run, table, name, columns)
-            yield* onEvent({ kind: isBuilt ? "built" : "left out", name, columns })
-          }
-          return true
-        }))
+      pool.withDedicatedConnection(checkpoints.activity(table), (run) => {
+        const lock = `ampsync indexes ${JSON.stringify([schema, table])}`
+        return Effect.acquireUseRelease(
+          Effect.interruptible(Effect.map(run<{ locked: boolean }>(LOCK, [lock]), ([row]) => row?.locked === true)),
+          (isLocked) =>
+            isLocked ? Effect.as(buildAll(run, table, wanted, onEvent), Option.none<IndexLock>()) : holderOf(run, lock),
+          (isLocked) => isLocked ? unlock(run, lock) : Effect.void
+        )
+      })
   )
+
+  const buildAll = Effect.fnUntraced(function*(
+    run: RunStatement,
+    table: string,
+    wanted: WantedIndexes,
+    onEvent: (event: IndexEvent) => Effect.Effect<void>
+  ) {
+    const { broken, missing } = yield* planOn(run, table, wanted)
+    for (const name of broken) {
+      yield* run(dropIndex({ schema, table }, name))
+      yield* onEvent({ kind: "dropped broken", name, columns: [] })
+    }
+    for (const { columns, name } of missing) {
+      yield* onEvent({ kind: "building", name, columns })
+      const isBuilt = yield* buildOn(run, table, name, columns)
+      yield* onEvent({ kind: isBuilt ? "built" : "left out", name, columns })
+    }
+  })
 
   /** False where rows have no room in it: what the build leaves behind goes, which others must wait for and nobody can use. */
   const buildOn = Effect.fnUntraced(function*(
@@ -96,6 +123,20 @@ const make = Effect.gen(function*() {
 
   return TableIndexes.of({ plan, build, dropFull })
 })
+
+const holderOf = (run: RunStatement, lock: string): Effect.Effect<Option.Option<IndexLock>, IndexFailure> =>
+  Effect.map(
+    run<{ processId: number }>(HOLDER, [lock]),
+    ([row]) => Option.some({ name: lock, processId: row?.processId })
+  )
+
+const unlock = (run: RunStatement, lock: string): Effect.Effect<void> =>
+  run(UNLOCK, [lock]).pipe(
+    // Inside of a finalizer: without this the limit could not end the wait.
+    Effect.interruptible,
+    Effect.timeoutOption(UNLOCK_TIMEOUT),
+    Effect.ignore
+  )
 
 type IndexFailure = Effect.Error<ReturnType<RunStatement>>
 

@@ -1,8 +1,8 @@
-import { Clock, Effect, Ref, Schedule } from "effect"
+import { Clock, Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import { indexName } from "../domain/postgres/tableIndexes.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
-import { type IndexEvent, TableIndexes } from "../services/TableIndexes.ts"
+import { type IndexEvent, type IndexLock, TableIndexes } from "../services/TableIndexes.ts"
 import * as log from "./logLines.ts"
 
 /** Another builder of the same table, or a build that outlived its process, is waited for. */
@@ -24,6 +24,7 @@ export const buildIndexes = Effect.fn("buildIndexes")(function*(
   const indexes = yield* TableIndexes
   yield* caughtUp
   const told = yield* Ref.make(false)
+  const reportedLock = yield* Ref.make(false)
   const work = Effect.gen(function*() {
     const without = yield* Ref.get(leftOut)
     const wanted = settings.indexes.filter((columns) => !without.has(indexName(name, columns)))
@@ -39,8 +40,16 @@ export const buildIndexes = Effect.fn("buildIndexes")(function*(
       if (isLeftOut) yield* Ref.update(leftOut, (names) => new Set([...names, event.name]))
       yield* (isLeftOut ? Effect.logWarning : Effect.logInfo)(log.indexEvent[event.kind](name, event, now - began))
     })
-    const built = indexes.build(name, wanted, report)
-    yield* Effect.repeat(built, { until: (done) => done, schedule: Schedule.spaced(BUSY) })
+    const waiting = [...broken, ...missing.map((index) => index.name)]
+    const reportLock = Effect.fnUntraced(function*(lock: IndexLock) {
+      if (lock.processId === undefined || (yield* Ref.getAndSet(reportedLock, true))) return
+      yield* Effect.logWarning(log.indexesLocked(name, waiting, lock.name, lock.processId))
+    })
+    const built = Effect.tap(
+      indexes.build(name, wanted, report),
+      Option.match({ onNone: () => Effect.void, onSome: reportLock })
+    )
+    yield* Effect.repeat(built, { until: Option.isNone, schedule: Schedule.spaced(BUSY) })
   })
   yield* work.pipe(
     Effect.tapError((error) => Effect.logWarning(log.indexFailed(name, error.message, error.isRetryable))),

@@ -146,6 +146,15 @@ export const fullIndexStays = (
     ? `its primary key ${columnList(columns)} (${INDEX_ROOM}); name shorter columns in "primaryKey" of the config`
     : `index ${name} on ${columnList(columns)} (${INDEX_ROOM}), which is not one of the config; drop it, or index an ` +
       "expression of a bounded length instead")
+export const indexesLocked = (table: string, indexes: ReadonlyArray<string>, lock: string, processId: number) =>
+  `Table '${table}': cannot build ${
+    indexes.join(", ")
+  } yet: the session of server process ${processId} holds the advisory lock ` +
+  `of the table's index builds. If it builds an index, this ends by itself. If it does not (SELECT state, query FROM ` +
+  `pg_stat_activity WHERE pid = ${processId}), a connection pooler kept the lock of an earlier build: end the session with ` +
+  `SELECT pg_terminate_backend(${processId}). Trying again every 10 seconds. The key of the lock is hashtextextended('${
+    lock.replaceAll("'", "''")
+  }', 0)`
 export const indexFailed = (table: string, reason: string, again: boolean) =>
   `Table '${table}' is synced, but an index could not be built${again ? ", trying again" : ""}: ${reason}`
 export const indexNotConfigured = (table: string, index: string) =>

@@ -18,6 +18,14 @@ export interface IndexEvent {
   readonly columns: ReadonlyArray<string>
 }
 
+/** The advisory lock that whoever builds indexes of a table holds. */
+export interface IndexLock {
+  /** The text whose `hashtextextended` is its key. */
+  readonly name: string
+  /** The server process of the session that holds it; none where it was released meanwhile. */
+  readonly processId: number | undefined
+}
+
 /** An index that has no room for a row. */
 export interface FullIndex {
   readonly name: string
@@ -33,14 +41,14 @@ export class TableIndexes extends Context.Service<TableIndexes, {
   /**
    * Drops what an interrupted build left behind and builds what is missing, one after the other, for as long as that takes.
    * Those that rows have no room in are left out.
-   * False where somebody else is building indexes of this table now. Interruption leaves the statement that runs to
+   * Does nothing and gives the lock where another session holds it. Interruption leaves the statement that runs to
    * PostgreSQL, which finishes it.
    */
   readonly build: (
     table: string,
     wanted: WantedIndexes,
     onEvent: (event: IndexEvent) => Effect.Effect<void>
-  ) => Effect.Effect<boolean, SqlError.SqlError>
+  ) => Effect.Effect<Option.Option<IndexLock>, SqlError.SqlError>
   /**
    * Drops the index that has no room for a row, where it is one of those this service builds, so that rows can be written
    * again. `name` is undefined where PostgreSQL does not name it: then one that may be it is dropped. None is found where

@@ -8,6 +8,7 @@ import type { IndexEvent } from "../../src/services/TableIndexes.ts"
 import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import type { TestDatabase } from "../support/postgres.ts"
+import { startProxy, throughProxy } from "../support/proxy.ts"
 import { BLOCK, commitRows, field, readyBench, requestOf, UTF8 } from "./table-sink/bench.ts"
 
 const fields = [BLOCK, field("note"), field("Other \"one\"")]
@@ -23,7 +24,9 @@ const withTable = Effect.fnUntraced(function*(settings?: Parameters<typeof ready
     ...all,
     writer,
     events,
-    build: (...wanted: ReadonlyArray<ReadonlyArray<string>>) => all.indexes.build("t", wanted, onEvent)
+    buildOrLock: (...wanted: ReadonlyArray<ReadonlyArray<string>>) => all.indexes.build("t", wanted, onEvent),
+    build: (...wanted: ReadonlyArray<ReadonlyArray<string>>) =>
+      Effect.map(all.indexes.build("t", wanted, onEvent), Option.isNone)
   }
 })
 
@@ -58,6 +61,11 @@ const building = ({ query, schema }: TestDatabase) =>
     ),
     ([row]) => row
   )
+
+/** The lock of builds on `t`, by its key as PostgreSQL shows it. */
+const ofAdvisoryLock = (schema: string) =>
+  `, hashtextextended('ampsync indexes ["${schema}","t"]', 0) AS key WHERE l.locktype = 'advisory'
+    AND l.objid::bigint = key & 4294967295 AND l.classid::bigint = (key >> 32) & 4294967295`
 
 describe("indexes of a table", () => {
   it.live("are built one after the other, with names that stay, and not again", () =>
@@ -121,6 +129,30 @@ describe("indexes of a table", () => {
       yield* eventually("PostgreSQL finishes it", build(["note"]))
       assert.deepStrictEqual(events, [])
       assert.deepStrictEqual(yield* indexesOf(database), [[name, true, "btree (note)"]])
+    }))
+
+  it.live("are not built while another session holds the lock, and its process is named", () =>
+    Effect.gen(function*() {
+      const { buildOrLock, database, events } = yield* withTable()
+      const name = `ampsync indexes ${JSON.stringify([database.schema, "t"])}`
+      const holder = yield* oldTransaction(database)
+      const { rows: [row] } = yield* Effect.promise(() =>
+        holder.query("SELECT pg_backend_pid() AS pid, pg_advisory_lock(hashtextextended($1, 0))", [name])
+      )
+      assert.deepStrictEqual(yield* buildOrLock(["note"]), Option.some({ name, processId: row.pid }))
+      assert.deepStrictEqual(events, [])
+    }))
+
+  it.live("are built without leaving their lock to a session that a pooler keeps, also where a build fails", () =>
+    Effect.gen(function*() {
+      const proxy = yield* startProxy(Number(new URL(inject("postgresUrl")).port))
+      proxy.keepBackends()
+      const { build, database } = yield* withTable({ DATABASE_URL: throughProxy(inject("postgresUrl"), proxy) })
+      const locks = () => database.query(`SELECT l.pid FROM pg_locks l ${ofAdvisoryLock(database.schema)}`)
+      assert.isTrue(yield* build(["note"]))
+      assert.deepStrictEqual(yield* locks(), [])
+      yield* Effect.flip(build(["not there"]))
+      assert.deepStrictEqual(yield* locks(), [])
     }))
 
   it.live("take no connection of the pool, and rows are committed while they are built", () =>

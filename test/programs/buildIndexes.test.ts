@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Ref, Result } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, Option, Ref, Result } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { indexName, type IndexPlan } from "../../src/domain/postgres/tableIndexes.ts"
@@ -39,8 +39,9 @@ const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError | "left out a
             return yield* lost
           }
           if (typeof outcome !== "boolean") return yield* outcome
-          if (outcome) yield* onEvent({ kind: "built", name: "t_a", columns: ["a"] })
-          return outcome
+          if (!outcome) return Option.some({ name: "ampsync indexes [\"s\",\"t\"]", processId: 4711 })
+          yield* onEvent({ kind: "built", name: "t_a", columns: ["a"] })
+          return Option.none()
         }),
       dropFull: () => Effect.succeedNone
     })
@@ -88,9 +89,9 @@ describe("the indexes of a table", () => {
       }).pipe(Effect.provide(layer))
     }))
 
-  it.effect("that somebody else builds are waited for", () =>
+  it.effect("that somebody else builds are waited for, and who holds the lock is reported once with what to do", () =>
     Effect.gen(function*() {
-      const { builds, layer, leftOut } = yield* bench([false, false, true])
+      const { builds, layer, leftOut, lines } = yield* bench([false, false, true])
       yield* Effect.gen(function*() {
         const fiber = yield* Effect.forkChild(buildIndexes(table, Effect.void, leftOut))
         yield* TestClock.adjust("5 seconds")
@@ -98,6 +99,14 @@ describe("the indexes of a table", () => {
         yield* TestClock.adjust("20 seconds")
         yield* Fiber.join(fiber)
         assert.deepStrictEqual(builds, [false, false, true])
+        const waits = lines.filter((line) => line.includes("cannot build"))
+        assert.lengthOf(waits, 1)
+        assert.include(
+          waits[0],
+          "Table 't': cannot build t_a yet: the session of server process 4711 holds the advisory lock"
+        )
+        assert.include(waits[0], "pg_terminate_backend(4711)")
+        assert.include(waits[0], "hashtextextended('ampsync indexes [\"s\",\"t\"]', 0)")
       }).pipe(Effect.provide(layer))
     }))
 

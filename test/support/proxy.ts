@@ -5,6 +5,7 @@ import { connect, createServer, type Socket } from "node:net"
 /** Type and length of BackendKeyData; int32 process id and int32 key follow. */
 const BACKEND_KEY = Buffer.from([0x4b, 0, 0, 0, 12])
 const MADE_UP_PROCESS = 1
+const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4])
 
 export interface Proxy {
   readonly port: number
@@ -33,6 +34,8 @@ export interface Proxy {
   readonly deafTo: () => ReadonlyArray<string>
   /** Gives out process ids of its own for the sessions of PostgreSQL behind it, as poolers do. */
   readonly renumberBackends: () => void
+  /** Keeps the sessions of PostgreSQL when their clients leave, until the scope closes, as poolers do. */
+  readonly keepBackends: () => void
   /** Cuts every connection; those to come are passed on to another port. */
   readonly redirect: (port: number) => void
   /** Whether a connection fell silent so far. */
@@ -45,6 +48,7 @@ export interface Proxy {
 export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, never, Scope.Scope> =>
   Effect.gen(function*() {
     const sockets = new Set<Socket>()
+    const kept = new Set<Socket>()
     let target = port
     let passed = 0
     let returned = 0
@@ -57,6 +61,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
     let isDeaf = false
     let frozen = false
     let renumbering = false
+    let keeping = false
     const server = createServer({ noDelay: true }, (client) => {
       const upstream = connect({ host: "127.0.0.1", port: target, noDelay: true })
       let deaf = false
@@ -77,7 +82,8 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       }
       const end = () => {
         client.destroy()
-        upstream.destroy()
+        if (keeping) kept.add(upstream)
+        else upstream.destroy()
         sockets.delete(client)
       }
       sockets.add(client)
@@ -85,7 +91,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       for (const socket of [client, upstream]) socket.on("error", end).on("close", end)
       client.on("data", (bytes) => {
         if (blackhole !== undefined && bytes.includes(blackhole)) deaf = isDeaf = true
-        if (deaf) return
+        if (deaf || keeping && bytes.equals(TERMINATE)) return
         passed += bytes.length
         if (readMessages === undefined) upstream.write(bytes)
         else readMessages(bytes).forEach(hear)
@@ -115,7 +121,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       }),
       () =>
         Effect.callback<void>((resume) => {
-          for (const socket of sockets) socket.destroy()
+          for (const socket of [...sockets, ...kept]) socket.destroy()
           server.close(() => resume(Effect.void))
         })
     )
@@ -143,6 +149,9 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       },
       renumberBackends: () => {
         renumbering = true
+      },
+      keepBackends: () => {
+        keeping = true
       },
       isDeaf: () => isDeaf,
       redirect: (to) => {
