@@ -15,7 +15,6 @@ const HARMLESS = new Set([
   "effect",
   "apache-arrow",
   "fzstd",
-  "lz4js",
   ...["crypto", "fs", "fs/promises", "os", "path", "url", "util"].map((name) => `node:${name}`),
   // Certificates are read by it.
   "node:tls"

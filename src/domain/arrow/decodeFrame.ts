@@ -5,7 +5,7 @@ import type { ColumnBatch } from "./ColumnBatch.ts"
 import { describeSchemaChange } from "./describeSchemaChange.ts"
 import { dictionaryFields, shapeOf } from "./dictionaryFields.ts"
 import { attempt, type MalformedArrow, refuse } from "./MalformedArrow.ts"
-import { type Decompress, type Dictionaries, readColumns } from "./readColumns.ts"
+import { type Dictionaries, readColumns } from "./readColumns.ts"
 import { type Message, readMessage } from "./readMessage.ts"
 import { readSchema } from "./readSchema.ts"
 
@@ -19,11 +19,6 @@ export interface DecoderState {
 /** A stream that has not said anything yet. */
 export const noSchema: DecoderState = { schema: undefined, dictionaryFields: new Map(), dictionaries: new Map() }
 
-export interface DecodeOptions {
-  /** Unpacks compressed bodies; without it they are refused. */
-  readonly decompress?: Decompress
-}
-
 export interface Decoded {
   readonly state: DecoderState
   /** The rows of a record batch; undefined for a schema, a dictionary, and a message of metadata alone. */
@@ -31,22 +26,14 @@ export interface Decoded {
 }
 
 /** Takes one message of a DoGet stream. Nothing of the body is copied, everything in it is checked once. */
-export const decodeFrame = (
-  state: DecoderState,
-  frame: FlightData,
-  options: DecodeOptions = {}
-): Result.Result<Decoded, MalformedArrow> =>
+export const decodeFrame = (state: DecoderState, frame: FlightData): Result.Result<Decoded, MalformedArrow> =>
   attempt(() => {
     if (frame.dataHeader.length === 0 && frame.dataBody.length === 0) return { state, batch: undefined }
     const message = readMessage(frame.dataHeader)
     if (message.kind === "schema") return { state: learnSchema(state, readSchema(message.table)), batch: undefined }
     const schema = state.schema ?? refuse("a batch arrived before the schema")
     if (frame.dataBody.length < message.bodyLength) refuse("the body of a message is cut short")
-    const context = {
-      body: frame.dataBody.subarray(0, message.bodyLength),
-      dictionaries: state.dictionaries,
-      decompress: options.decompress
-    }
+    const context = { body: frame.dataBody.subarray(0, message.bodyLength), dictionaries: state.dictionaries }
     return message.kind === "recordBatch"
       ? { state, batch: { schema, ...readColumns(schema.fields, message.table, context) } }
       : { state: learnDictionary(state, message, context), batch: undefined }

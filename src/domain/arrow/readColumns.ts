@@ -3,11 +3,7 @@ import { checkColumn } from "./checkColumn.ts"
 import type { Column } from "./ColumnBatch.ts"
 import { type FlatTable, sizeAt } from "./flatbuffer.ts"
 import { refuse } from "./MalformedArrow.ts"
-
-export type Codec = "lz4Frame" | "zstd"
-
-/** Undoes the compression of one buffer; `sizeBytes` is the length it must have afterwards. May throw. */
-export type Decompress = (codec: Codec, bytes: Uint8Array, sizeBytes: number) => Uint8Array
+import { unpackZstd } from "./unpackZstd.ts"
 
 /** The values that dictionary columns point into, by dictionary id. */
 export type Dictionaries = ReadonlyMap<bigint, ReadonlyArray<Column>>
@@ -15,7 +11,6 @@ export type Dictionaries = ReadonlyMap<bigint, ReadonlyArray<Column>>
 export interface ReadContext {
   readonly body: Uint8Array
   readonly dictionaries: Dictionaries
-  readonly decompress: Decompress | undefined
 }
 
 export interface Columns {
@@ -68,7 +63,7 @@ class Parts {
     this.#nodes = batch.vector(1, 16)
     this.#buffers = batch.vector(2, 16)
     this.#variadic = batch.vector(4, 8)
-    this.#unpack = unpackOf(batch.table(3), context.decompress)
+    this.#unpack = unpackOf(batch.table(3))
   }
 
   node(): { readonly length: number; readonly nullCount: number } {
@@ -109,42 +104,32 @@ class Parts {
   }
 }
 
+const [LZ4, ZSTD] = [0, 1]
+
 /** Shape: int64 length when unpacked (-1: the rest is not packed), then the packed bytes. */
-const unpackOf = (
-  compression: FlatTable | undefined,
-  decompress: Decompress | undefined
-): ((packed: Uint8Array) => Uint8Array) | undefined => {
+const unpackOf = (compression: FlatTable | undefined): ((packed: Uint8Array) => Uint8Array) | undefined => {
   if (compression === undefined) return undefined
-  const number = compression.uint8(0, 0)
-  const codec: Codec = number === 0
-    ? "lz4Frame"
-    : number === 1
-    ? "zstd"
-    : refuse(`compression codec ${number} is unknown`)
-  if (compression.uint8(1, 0) !== 0) refuse("only buffers are compressed in a way that is understood")
-  if (decompress === undefined) {
-    return refuse(`its body is compressed with ${codecNames[codec]}, which is not supported`)
+  const codec = compression.uint8(0, LZ4)
+  if (codec !== ZSTD) {
+    const name = codec === LZ4 ? "LZ4" : `codec ${codec}`
+    refuse(
+      `its batches are compressed with ${name}, and only ZSTD or no compression is accepted; set the compression of the `
+        + "Arrow IPC writer on the server to ZSTD or none"
+    )
   }
+  if (compression.uint8(1, 0) !== 0) refuse("only buffers are compressed in a way that is understood")
   return (packed) => {
     const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength)
     const rest = packed.subarray(8)
     if (view.getInt32(0, true) === -1 && view.getInt32(4, true) === -1) return rest
     const sizeBytes = sizeAt(view, 0)
     if (sizeBytes > MAX_UNPACKED_BYTES) refuse("a compressed buffer claims more than 1 GiB")
-    return unpackedOrRefuse(decompress, codec, rest, sizeBytes)
+    try {
+      return unpackZstd(rest, sizeBytes)
+    } catch {
+      return refuse("a buffer compressed with ZSTD is damaged")
+    }
   }
-}
-
-const codecNames = { lz4Frame: "LZ4", zstd: "ZSTD" } as const
-
-const unpackedOrRefuse = (decompress: Decompress, codec: Codec, bytes: Uint8Array, sizeBytes: number): Uint8Array => {
-  let unpacked: Uint8Array
-  try {
-    unpacked = decompress(codec, bytes, sizeBytes)
-  } catch {
-    return refuse(`a buffer compressed with ${codecNames[codec]} is damaged`)
-  }
-  return unpacked.length === sizeBytes ? unpacked : refuse(`a buffer compressed with ${codecNames[codec]} is damaged`)
 }
 
 /** `path` names the column in errors; `minRows` is what the parent needs of it. */

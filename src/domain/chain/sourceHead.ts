@@ -9,7 +9,6 @@
 import * as Result from "effect/Result"
 import { type BlockRow, blockRows } from "../arrow/blockRows.ts"
 import { decodeFrame, type DecoderState, noSchema } from "../arrow/decodeFrame.ts"
-import { decompress } from "../arrow/decompress.ts"
 import { MalformedArrow } from "../arrow/MalformedArrow.ts"
 import type { FlightData } from "../flight/FlightData.ts"
 import type { BlockRange } from "./BlockRange.ts"
@@ -73,7 +72,7 @@ export const readAnswer = (
   frame: FlightData
 ): Result.Result<BlocksAnswer, MalformedArrow | MalformedMetadata> =>
   Result.gen(function*() {
-    const { batch, state } = yield* decodeFrame(answer.decoder, frame, { decompress })
+    const { batch, state } = yield* decodeFrame(answer.decoder, frame)
     const metadata = yield* parseStreamMetadata(frame.appMetadata)
     const rows = batch === undefined ? [] : yield* blockRows(batch)
     if (answer.rows.length + rows.length > MAX_ROWS) {

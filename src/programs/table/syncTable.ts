@@ -5,7 +5,6 @@ import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import type { DecoderState } from "../../domain/arrow/decodeFrame.ts"
 import { decodeFrame, noSchema } from "../../domain/arrow/decodeFrame.ts"
-import { decompress } from "../../domain/arrow/decompress.ts"
 import { differences } from "../../domain/arrow/differences.ts"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import type { Followed, FollowState, Frame, Refusal } from "../../domain/chain/followFrame.ts"
@@ -179,7 +178,7 @@ export const syncTable = Effect.fn("syncTable")(
 /** FlightData -> frame: its metadata, and its rows as columns. */
 const decode = Effect.fnUntraced(function*(state: DecoderState, message: FlightData) {
   const metadata = yield* Effect.fromResult(parseStreamMetadata(message.appMetadata))
-  const { batch, state: next } = yield* Effect.fromResult(decodeFrame(state, message, { decompress }))
+  const { batch, state: next } = yield* Effect.fromResult(decodeFrame(state, message))
   return [next, [{ metadata, batch }]] as const
 })
 
