@@ -39,8 +39,14 @@ export interface Source {
   readonly version: string
 }
 
-/** The source of what a config names; undefined where it is left to the server. */
-export type SourceOf = (named: NamedDataset) => Source | undefined
+/** A dataset as a query is sent with it. */
+export interface SentDataset {
+  readonly dialect: Dialect
+  readonly reference: DatasetReference
+}
+
+/** What a config names, as it is sent; undefined where it stays as it is written. */
+export type SentAs = (named: NamedDataset) => SentDataset | undefined
 
 /** Undefined for a name that can be no dataset. */
 export const namedDataset = (manifest: Manifest, { isQuoted, name }: SchemaName): NamedDataset | undefined => {
@@ -84,22 +90,46 @@ export const isPinLeftOut = (source: Source): boolean => {
   return source.dialect === "nozzle" && revision !== undefined && !hasNozzleForm(revision)
 }
 
+/**
+ * The datasets of a config as a server of the dialect is sent them that could not be asked for them: as the config names
+ * them, without a version where it names none. `isOwnerKnown` is false where the owner of a config of the first era is none.
+ */
+export const sentUnresolved = (dialect: Dialect, isOwnerKnown: boolean): SentAs => ({ reference }) => {
+  const { isOwned, name, namespace, revision } = reference
+  return {
+    dialect,
+    reference: {
+      namespace: isOwned === true && !isOwnerKnown ? defaultNamespace : namespace,
+      name,
+      revision: isExactRevision(revision) ? revision : undefined
+    }
+  }
+}
+
 /** The query with its schemas replaced by what the server calls them; what the user wrote stays beside it. */
-export const resolveQuery = (manifest: Manifest, query: StreamingQuery, sourceOf: SourceOf): StreamingQuery => {
+export const resolveQuery = (manifest: Manifest, query: StreamingQuery, sentAs: SentAs): StreamingQuery => {
   const batch = replaceSchemas(query.batch, schemasOf(query), (schema) => {
     const named = namedDataset(manifest, schema)
-    const source = named === undefined ? undefined : sourceOf(named)
-    if (named === undefined || source === undefined) return undefined
+    const sent = named === undefined ? undefined : sentAs(named)
+    if (named === undefined || sent === undefined) return undefined
+    const { dialect, reference } = sent
     // Of the first generation a name already is what it accepts.
-    if (named._tag === "Named" && (source.dialect === "nozzle" || isExactRevision(named.reference.revision))) {
-      return undefined
-    }
-    const sent = sentReference(source)
+    if (named._tag === "Named" && (dialect === "nozzle" || isExactRevision(named.reference.revision))) return undefined
     // Only tables of the first generation have versions.
     return sqlSchema(
-      source.dialect,
-      source.dialect === "nozzle" && schema.isFunction ? { ...sent, revision: undefined } : sent
+      dialect,
+      dialect === "nozzle" && schema.isFunction ? { ...reference, revision: undefined } : reference
     )
   })
   return { ...query, batch, streaming: streamed(batch) }
 }
+
+/** The manifest with its queries as they are sent. */
+export const resolveQueries = (manifest: Manifest, sentAs: SentAs): Manifest => ({
+  ...manifest,
+  tables: manifest.tables.map((table) => ({ ...table, query: resolveQuery(manifest, table.query, sentAs) }))
+})
+
+/** Schemas of the tables that a query reads, as they stand in the text that is sent. */
+export const tableSchemas = ({ query }: TableSpec): ReadonlyArray<string> =>
+  schemasOf(query).filter(({ isFunction }) => !isFunction).map(({ end, start }) => query.batch.slice(start, end))

@@ -1,5 +1,22 @@
-/** `SourceHead` over the `blocks` table of a network: the Admin API finds it, a batch query over Flight reads it. */
-import { Clock, Duration, Effect, Exit, Fiber, Layer, Option, Random, Request, RequestResolver, Stream } from "effect"
+/**
+ * `SourceHead` over the `blocks` table of a network: the Admin API finds it, a batch query over Flight reads it. While that
+ * API does not answer, a table `blocks` beside those that the config's queries read takes its place, once it is proved to be
+ * one of the network.
+ */
+import {
+  Clock,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Random,
+  Request,
+  RequestResolver,
+  Result,
+  Stream
+} from "effect"
 import {
   blocksQuery,
   emptyAnswer,
@@ -14,7 +31,8 @@ import {
 import type { Watermark } from "../domain/chain/watermarks.ts"
 import { formatDatasetReference } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
-import { AdminApi } from "../services/AdminApi.ts"
+import { tableSchemas } from "../domain/references.ts"
+import { AdminApi, isSilent } from "../services/AdminApi.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 import { SourceHead, SourceHeadError } from "../services/SourceHead.ts"
 
@@ -29,6 +47,11 @@ export interface SourceHeadOptions {
 
 /** Finding the table walks through datasets of the Admin API, which change only when somebody publishes one. */
 const TABLE_LIFETIME_MILLIS = Duration.toMillis("10 minutes")
+
+/** An Admin API that did not answer is asked again after so long. */
+const SILENCE_LIFETIME_MILLIS = Duration.toMillis("1 minute")
+/** Schemas that are tried without the Admin API. */
+const MAX_GUESSES = 8
 
 class Question
   extends Request.Class<{ readonly subject: Subject; readonly block: Watermark }, HeadReport, SourceHeadError>
@@ -51,15 +74,14 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
   const { deadline = "20 seconds", interval = "15 seconds", window = "100 millis" } = options
   const [admin, flight, scope] = [yield* AdminApi, yield* FlightClient, yield* Effect.scope]
   const tables = new Map<string, { readonly table: Option.Option<string>; readonly until: number }>()
+  /** Tables of blocks that nobody named, by the subject they were shown to belong to. */
+  const proved = new Map<string, string>()
 
   const tableOf = Effect.fnUntraced(function*({ key, manifest, network }: Subject) {
     const now = yield* Clock.currentTimeMillis
     const known = tables.get(key)
     if (known !== undefined && now < known.until) return known.table
-    const table = yield* Effect.mapError(
-      admin.blocksTable(manifest, network),
-      ({ message, retryable }) => failure(network, undefined, "LookupFailed", message, retryable)
-    )
+    const table = yield* admin.blocksTable(manifest, network)
     tables.set(key, { table, until: now + TABLE_LIFETIME_MILLIS })
     return table
   })
@@ -74,16 +96,47 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
       )
     )
 
-  const ask = Effect.fn("SourceHead.ask")(function*(subject: Subject, blocks: ReadonlyArray<bigint>) {
-    const { manifest, network } = subject
-    const found = yield* tableOf(subject)
-    if (Option.isNone(found)) return yield* noBlocksTable(manifest, network)
-    const table = found.value
+  const askTable = Effect.fnUntraced(function*(network: string, table: string, blocks: ReadonlyArray<bigint>) {
     const answer = yield* read(network, table, blocksQuery(table, blocks))
     const head = isHeadMissing(answer, blocks)
       ? lastBlockOf(yield* read(network, table, lastBlockQuery(table)))
       : headOf(answer, network, blocks)
-    return { rows: answer.rows, head }
+    return { rows: answer.rows, head, networks: answer.ranges.map((range) => range.network) }
+  })
+
+  /** Asks the tables that stand beside those of the config's queries; fails with `reason` until one is proved to be right. */
+  const askWithoutAdminApi = Effect.fnUntraced(function*(
+    { key, manifest, network }: Subject,
+    blocks: ReadonlyArray<Watermark>,
+    reason: SourceHeadError
+  ) {
+    const known = proved.get(key)
+    for (const table of known === undefined ? blocksTablesBeside(manifest) : [known]) {
+      const asked = yield* Effect.result(askTable(network, table, blocks.map(({ block }) => block)))
+      if (Result.isFailure(asked)) continue
+      const { head, networks, rows } = asked.success
+      // Another network may have a block of the same number, never of the same hash.
+      const isRight = networks.length > 0
+        ? networks.includes(network)
+        : blocks.some((block) => reportOn(block, rows, head).verdict === "canonical")
+      if (!isRight && known === undefined) continue
+      proved.set(key, table)
+      tables.set(key, { table: Option.some(table), until: (yield* Clock.currentTimeMillis) + SILENCE_LIFETIME_MILLIS })
+      return asked.success
+    }
+    return yield* Effect.fail(reason)
+  })
+
+  const ask = Effect.fn("SourceHead.ask")(function*(subject: Subject, blocks: ReadonlyArray<Watermark>) {
+    const { manifest, network } = subject
+    const found = yield* Effect.result(tableOf(subject))
+    if (Result.isFailure(found)) {
+      const { message, retryable } = found.failure
+      const reason = failure(network, undefined, "LookupFailed", message, retryable)
+      return yield* isSilent(found.failure) ? askWithoutAdminApi(subject, blocks, reason) : Effect.fail(reason)
+    }
+    if (Option.isNone(found.success)) return yield* noBlocksTable(manifest, network)
+    return yield* askTable(network, found.success.value, blocks.map(({ block }) => block))
   }, (effect, { key, network }) =>
     effect.pipe(
       Effect.timeoutOrElse({
@@ -101,7 +154,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
   const resolver = RequestResolver.makeGrouped<Question, string>({
     key: ({ request }) => request.subject.key,
     resolver: Effect.fnUntraced(function*(entries) {
-      const blocks = entries.map(({ request }) => request.block.block)
+      const blocks = entries.map(({ request }) => request.block)
       // Callers may come and go; the query belongs to the layer and ends with it.
       const asking = yield* Effect.forkIn(ask(entries[0].request.subject, blocks), scope)
       const answer = yield* Fiber.await(asking)
@@ -130,6 +183,12 @@ const makeTicks = Effect.fnUntraced(function*(intervalMillis: number) {
     yield* Effect.sleep(intervalMillis - ((now - phase + intervalMillis) % intervalMillis))
   })
 })
+
+/** Each schema that a query reads may have the blocks of its network. */
+const blocksTablesBeside = ({ tables }: Manifest): ReadonlyArray<string> => {
+  const schemas = new Set(tables.flatMap(tableSchemas))
+  return [...schemas].slice(0, MAX_GUESSES).map((schema) => `${schema}.blocks`)
+}
 
 const failure = (
   network: string,

@@ -1,7 +1,13 @@
 /** One valid config with what the server said of it, and what differs from one to the next. */
 import { Equal } from "effect"
 import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
-import { datasetId, type DatasetReference, formatDatasetReference, isExactRevision } from "../domain/Dataset.ts"
+import {
+  datasetId,
+  type DatasetReference,
+  type Dialect,
+  formatDatasetReference,
+  isExactRevision
+} from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { Source } from "../domain/references.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
@@ -9,22 +15,19 @@ import type { DatasetInfo } from "../services/AdminApi.ts"
 import type { TableRequest } from "../services/TableSink.ts"
 
 export interface Generation {
+  /** As it is configured, which may mean something else when it is resolved again. */
+  readonly config: Manifest
   /** With queries as they are sent. */
   readonly manifest: Manifest
-  readonly info: DatasetInfo
-  /** Absent where what the config names was not resolved: then its queries are sent as they are written. */
-  readonly resolved?: {
-    /** The manifest as it is configured. */
-    readonly config: Manifest
-    /** By table: the datasets that its query reads, as far as the server knows them. */
-    readonly sources: ReadonlyMap<string, ReadonlyArray<Source>>
-    /** What the server cannot be asked for as the config has it, one sentence each. */
-    readonly warnings: ReadonlyArray<string>
-  }
+  /** Undefined where no query names a dataset. */
+  readonly dialect: Dialect | undefined
+  /** The config's own dataset; undefined while the Admin API is silent, and where the dataset is not published. */
+  readonly info: DatasetInfo | undefined
+  /** By table: the datasets that its query reads, as far as the server knows them; undefined while the Admin API is silent. */
+  readonly sources: ReadonlyMap<string, ReadonlyArray<Source>> | undefined
+  /** What the server cannot be asked for as the config has it, one sentence each. */
+  readonly warnings: ReadonlyArray<string>
 }
-
-/** The manifest as it is configured, which may mean something else when it is resolved again. */
-export const configOf = ({ manifest, resolved }: Generation): Manifest => resolved?.config ?? manifest
 
 /** What is named without a version, and the version that is in use. */
 export interface FollowedDataset {
@@ -35,10 +38,9 @@ export interface FollowedDataset {
 }
 
 /** Every dataset whose newest version is not read before somebody asks for it, each once. */
-export const followedDatasets = (generation: Generation): ReadonlyArray<FollowedDataset> => {
-  const { info, resolved } = generation
-  const own = { ...info, reference: configOf(generation).dataset }
-  const all = [own, ...[...resolved?.sources.values() ?? []].flat()]
+export const followedDatasets = ({ config, info, sources }: Generation): ReadonlyArray<FollowedDataset> => {
+  const own = info === undefined ? [] : [{ ...info, reference: config.dataset }]
+  const all = [...own, ...[...sources?.values() ?? []].flat()]
     .filter(({ reference }) => !isExactRevision(reference.revision))
     .map((source) => ({ reference: source.reference, dataset: datasetId(source), version: source.version }))
   return [...new Map(all.map((one) => [formatDatasetReference(one.reference), one])).values()]
@@ -57,7 +59,7 @@ export const compareGenerations = (current: Generation | undefined, next: Genera
   const names = new Set(next.manifest.tables.map(({ name }) => name))
   const asBefore = current !== undefined && readsSameData(current, next)
   const isUnchanged = (table: TableSpec) =>
-    asBefore && isSameTable(before.get(table.name), table) && sourcesOf(current, table) === sourcesOf(next, table)
+    asBefore && isSameTable(before.get(table.name), table) && isSame(sourcesOf(current, table), sourcesOf(next, table))
   return {
     started: next.manifest.tables.filter(({ name }) => !before.has(name)),
     changed: next.manifest.tables.filter((table) => before.has(table.name) && !isUnchanged(table)),
@@ -66,26 +68,27 @@ export const compareGenerations = (current: Generation | undefined, next: Genera
   }
 }
 
-/** A query that names no version of its dataset reads another one when a newer is published; an exact one goes on. */
 const readsSameData = (current: Generation, next: Generation): boolean =>
   datasetId(current.manifest.dataset) === datasetId(next.manifest.dataset) &&
-  current.info.dialect === next.info.dialect &&
-  // Where it is known what each query reads, the version of the dataset itself may be read by none.
-  (next.resolved !== undefined || isExactRevision(next.manifest.dataset.revision) ||
-    current.info.version === next.info.version)
+  isSame(current.dialect, next.dialect)
 
-/** What a table reads and what is recorded of it, to be compared. */
-const sourcesOf = (generation: Generation, { name }: TableSpec): string =>
-  JSON.stringify([
-    generation.resolved?.sources.get(name)?.map((source) => [datasetId(source), source.version]),
-    generation.resolved === undefined ? undefined : recordedVersion(generation, name)
+/** What is not known is no difference. */
+const isSame = (before: string | undefined, after: string | undefined): boolean =>
+  before === undefined || after === undefined || before === after
+
+/** What a table reads and what is recorded of it, to be compared; undefined while that is not known. */
+const sourcesOf = (generation: Generation, { name }: TableSpec): string | undefined =>
+  generation.sources === undefined ? undefined : JSON.stringify([
+    generation.sources.get(name)?.map((source) => [datasetId(source), source.version]),
+    recordedVersion(generation, name)
   ])
 
 /** The version of the one dataset that a table reads; where it reads several or others, that of the dataset it belongs to. */
-const recordedVersion = ({ info, resolved }: Generation, table: string): string => {
-  const sources = resolved?.sources.get(table) ?? []
-  const [only, ...others] = new Map(sources.map((source) => [datasetId(source), source])).values()
-  return only === undefined || others.length > 0 ? info.version : only.version
+const recordedVersion = ({ config, info, sources }: Generation, table: string): string | undefined => {
+  const [only, ...others] = new Map(sources?.get(table)?.map((source) => [datasetId(source), source])).values()
+  if (only !== undefined && others.length === 0) return only.version
+  const { revision } = config.dataset
+  return info?.version ?? (isExactRevision(revision) ? revision : undefined)
 }
 
 /** Everything but the text of the query, of which the fingerprint leaves out what makes no difference. */

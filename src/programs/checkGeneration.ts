@@ -2,7 +2,7 @@ import { Duration, Effect, Result, Schema } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { compareGenerations, type Generation } from "./Generation.ts"
-import { resolveGeneration } from "./resolveGeneration.ts"
+import { resolveGeneration, resolveOrGoOn } from "./resolveGeneration.ts"
 import { ANSWERS_WITHIN, tryTable } from "./tryTable.ts"
 
 /** A manifest that cannot be put into force. */
@@ -21,7 +21,9 @@ export class ReloadRefused extends Schema.TaggedError<ReloadRefused>()("ReloadRe
  * server plans and streams every query that is new or changed, and every table can be what its query yields.
  */
 export const checkGeneration = Effect.fn("checkGeneration")(function*(current: Generation, manifest: Manifest) {
-  const next = yield* resolveGeneration(manifest).pipe(
+  // What is known of what runs would be lost; where nothing is, the Admin API was silent before.
+  const resolving = current.sources === undefined ? resolveOrGoOn(manifest, 0) : resolveGeneration(manifest)
+  const next = yield* resolving.pipe(
     Effect.mapError((error) => new ReloadRefused({ problems: [error.message], retryable: error.retryable }))
   )
   const { changed, started } = compareGenerations(current, next)

@@ -22,6 +22,18 @@ export const loadedManifest = (name: string, revision: string | undefined) =>
   `Loaded manifest: ${versioned(name, revision)}`
 export const pollsInVain = (revision: string | undefined) =>
   `VERSION_POLL_INTERVAL_SECS has no effect while the dataset is named with its version, ${revision}`
+export const withoutAdminApi = (reason: string) =>
+  `${reason}; going on without it. Until the Admin API answers at AMP_ADMIN_API_ADDR, names and versions of datasets are not ` +
+  "checked, networks come from the streams, and the lag behind the source may be unknown"
+export const adminApiAnswers = (dataset: string, version: string | undefined) =>
+  `The Admin API answers for dataset ${dataset}: ${version === undefined ? "not published" : `version ${version}`}`
+/** The name of a config's own dataset is needed for nothing but its name. */
+export const unpublished = (dataset: string) =>
+  `The server does not have dataset "${dataset}" of the config; going on, as its queries need only what they name`
+export const notOverFlight = (dataset: string, reason: string) =>
+  `Dataset "${dataset}" cannot be read over Flight either: ${reason}`
+export const unlisted = (table: string, dataset: string) =>
+  `Table '${table}' is not a table of dataset ${dataset}; its columns come from the query`
 export const connected = (address: URL) => `Connected to Nozzle server at ${address.origin}`
 export const checkpointsReady = "Checkpoint tracking initialized"
 export const preparing = (dataset: string) => `Preparing to sync dataset: ${dataset}`

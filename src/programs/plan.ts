@@ -1,20 +1,27 @@
 /** What a start would do to the database, found out without doing any of it. */
-import { Console, Data, Effect, Schema } from "effect"
+import { Clock, Console, Data, Effect, Schedule, Schema } from "effect"
 import type { SqlError } from "effect/sql"
+import { backoff } from "../domain/backoff.ts"
+import { datasetId } from "../domain/Dataset.ts"
 import { sameColumns } from "../domain/postgres/compareTable.ts"
 import { createIndex } from "../domain/postgres/tableIndexes.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
+import { isSilent } from "../services/AdminApi.ts"
 import { Checkpoints, type TableRefused } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import type { FlightError } from "../services/FlightClient.ts"
-import { ManifestSource } from "../services/ManifestSource.ts"
 import { TableIndexes } from "../services/TableIndexes.ts"
 import type { TablePlan } from "../services/TableSink.ts"
 import type { UnreadableSchema } from "./describeTable.ts"
 import type { Generation } from "./Generation.ts"
 import { answerOf } from "./inTime.ts"
-import { resolveGeneration } from "./resolveGeneration.ts"
+import { loadManifest } from "./loadManifest.ts"
+import { resolveOrGoOn } from "./resolveGeneration.ts"
+import { isAboutQuery } from "./resolveUnasked.ts"
 import { tryTable } from "./tryTable.ts"
+
+/** As of a start. */
+const retrySchedule = backoff("1 second", "30 seconds")
 
 /** What a start would do with one table. */
 export interface PlannedTable extends Omit<TablePlan, "kind" | "indexed"> {
@@ -51,10 +58,14 @@ export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", {
 }
 
 export const planDataset = Effect.gen(function*() {
-  const [checkpoints, manifests] = [yield* Checkpoints, yield* ManifestSource]
+  const checkpoints = yield* Checkpoints
   const { databaseSchema: schema } = yield* AmpsyncConfig
-  const manifest = yield* answerOf("admin API")(manifests.load)
-  const generation = yield* answerOf("admin API")(resolveGeneration(manifest))
+  const manifest = yield* loadManifest(isSilent)
+  const sinceMillis = yield* Clock.currentTimeMillis
+  const generation = yield* resolveOrGoOn(manifest, sinceMillis).pipe(
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isSilent(input))))
+  )
+  for (const warning of generation.warnings) yield* Effect.logWarning(warning)
   const { info } = generation
   const bookkeeping = yield* answerOf("database")(checkpoints.pending)
   const tables = yield* Effect.forEach(generation.manifest.tables, (table) => planTable(schema, generation, table), {
@@ -63,8 +74,8 @@ export const planDataset = Effect.gen(function*() {
   const changes = bookkeeping.length > 0 || tables.some(({ indexes, kind }) => kind !== "none" || indexes.length > 0)
   const outcome = tables.some(({ kind }) => kind === "refuse") ? "refused" : changes ? "changes" : "nothing"
   const plan: DatasetPlan = {
-    dataset: `${info.namespace}/${info.name}`,
-    version: info.version,
+    dataset: datasetId(info ?? manifest.dataset),
+    version: info?.version ?? manifest.dataset.revision ?? "newest",
     schema,
     outcome,
     bookkeeping,
@@ -89,12 +100,12 @@ const planTable = (schema: string, generation: Generation, table: TableSpec) =>
     Effect.catchIf(isRefusal, (error) => Effect.succeed(refused(table, error)))
   )
 
-/** The server's word on the query counts, also where a sync would ask again: some servers call a wrong query an internal error. */
+/** The server's reply about the query counts, also where a sync would ask again. */
 const isRefusal = (
   error: FlightError | SqlError.SqlError | TableRefused | UnreadableSchema
 ): error is FlightError | TableRefused | UnreadableSchema =>
   error._tag === "FlightError"
-    ? error.status !== "UNAVAILABLE" && error.status !== "DEADLINE_EXCEEDED"
+    ? isAboutQuery(error)
     : error._tag !== "SqlError"
 
 const refused = ({ name }: TableSpec, error: FlightError | TableRefused | UnreadableSchema): PlannedTable => ({

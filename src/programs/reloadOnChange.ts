@@ -1,13 +1,16 @@
-import { Effect, Metric, Queue, Ref, Result, Schedule, Stream } from "effect"
+import { Duration, Effect, Metric, Queue, Ref, Result, Schedule, Stream } from "effect"
 import { backoff } from "../domain/backoff.ts"
+import { datasetId } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
-import { AdminApi } from "../services/AdminApi.ts"
+import { AdminApi, isSilent } from "../services/AdminApi.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { checkGeneration, type ReloadRefused } from "./checkGeneration.ts"
-import { configOf, type FollowedDataset, followedDatasets, type Generation } from "./Generation.ts"
+import { type FollowedDataset, followedDatasets, type Generation } from "./Generation.ts"
 import * as log from "./logLines.ts"
+import { logUnlisted } from "./logUnlisted.ts"
+import { resolveGeneration } from "./resolveGeneration.ts"
 import { lookUp } from "./resolveReferences.ts"
 import type { makeTableFibers } from "./tableFibers.ts"
 
@@ -48,9 +51,9 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
 
   const putIntoForce = Effect.fnUntraced(function*(next: Generation, before?: Generation) {
     const counts = yield* tables.apply(next)
-    const { dataset } = configOf(next)
+    const { dataset } = next.config
     if (before !== undefined) yield* noteVersions(before, next)
-    yield* Effect.logInfo(log.reloaded(dataset.name, dataset.revision ?? next.info.version))
+    yield* Effect.logInfo(log.reloaded(dataset.name, dataset.revision ?? next.info?.version))
     yield* Effect.logInfo(log.tablesAfterReload(counts))
     yield* noteOutcome(undefined)
     return next
@@ -73,10 +76,27 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
     }
   })
 
+  /** Nothing that runs is disturbed by what was not known before. */
+  const learn = Effect.fnUntraced(function*(before: Generation, next: Generation) {
+    yield* Effect.logInfo(log.adminApiAnswers(datasetId(next.config.dataset), next.info?.version))
+    yield* noteVersions(before, next)
+    yield* logUnlisted(next)
+    // The settings may name tables that the dataset lacks.
+    if (origin._tag === "Dataset") yield* Effect.catch(manifests.load, ({ message }) => Effect.logWarning(message))
+    yield* tables.apply(next)
+    return next
+  })
+
   const refusedVersion = yield* Ref.make<string | undefined>(undefined)
   const takeChange = Effect.fnUntraced(function*(current: Generation) {
+    if (current.sources === undefined) {
+      const known = yield* untilChange(untilKnown(current))
+      if (known !== undefined) return yield* learn(current, known)
+    }
     // Looks before it takes: what is taken by the one who loses a race would be lost.
-    const published = yield* untilChange(newVersion(current, refusedVersion))
+    const published = current.sources === undefined
+      ? undefined
+      : yield* untilChange(newVersion(current, refusedVersion))
     const change = published?.manifest ?? (yield* takeFromFile)
     if (Result.isFailure(change)) return void (yield* refuse(change.failure.message, log.keepingPrevious))
     const next = yield* untilChange(untilGood(current, change.success)).pipe(
@@ -123,9 +143,25 @@ const noteVersions = Effect.fnUntraced(function*(before: Generation, next: Gener
     versions.delete(dataset)
     if (old !== undefined && old !== version) yield* Effect.logInfo(log.versionTaken(dataset, old, version))
   }
-  const known = before.resolved?.warnings ?? []
-  for (const warning of next.resolved?.warnings ?? []) {
-    if (!known.includes(warning)) yield* Effect.logWarning(warning)
+  for (const warning of next.warnings) {
+    if (!before.warnings.includes(warning)) yield* Effect.logWarning(warning)
+  }
+})
+
+/** An Admin API that was gone on without is asked again after so long, then after twice as long, and at last every minute. */
+const ASK_AGAIN_SECONDS = 5
+
+/** Waits until the Admin API answers for everything that a generation names. */
+const untilKnown = Effect.fnUntraced(function*({ config }: Generation) {
+  let reported: string | undefined
+  for (let seconds = ASK_AGAIN_SECONDS;; seconds = Math.min(60, 2 * seconds)) {
+    const answer = yield* Effect.result(Effect.delay(resolveGeneration(config), Duration.seconds(seconds)))
+    if (Result.isSuccess(answer)) return answer.success
+    const { message } = answer.failure
+    // What runs goes on, but a config that the server contradicts is one that does not start again.
+    const level = isSilent(answer.failure) || message === reported ? Effect.logDebug : Effect.logWarning
+    yield* level(message)
+    reported = message
   }
 })
 
@@ -139,7 +175,7 @@ const newVersion = Effect.fnUntraced(
     const followed = followedDatasets(current)
     if (versionPollInterval === undefined || followed.length === 0) return yield* Effect.never
     const [admin, manifests] = [yield* AdminApi, yield* ManifestSource]
-    const { dialect } = current.info
+    const { dialect } = current
     const known = [versionsKey(followed), yield* Ref.get(refused)]
     const ask = Effect.forEach(
       followed,
@@ -160,7 +196,7 @@ const newVersion = Effect.fnUntraced(
     const isSameDialect = found.every((one) => one.dialect === dialect)
     return {
       versions: versionsKey(found),
-      manifest: isSameDialect ? Result.succeed(configOf(current)) : yield* Effect.result(manifests.load)
+      manifest: isSameDialect ? Result.succeed(current.config) : yield* Effect.result(manifests.load)
     }
   }
 )

@@ -1,20 +1,68 @@
-import { Effect } from "effect"
-import { isExactRevision } from "../domain/Dataset.ts"
+import { Clock, Effect } from "effect"
+import { type DatasetReference, formatDatasetReference, isExactRevision } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
-import { AdminApi } from "../services/AdminApi.ts"
+import { AdminApi, type DatasetInfo, isSilent, isUnpublished } from "../services/AdminApi.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
 import type { Generation } from "./Generation.ts"
+import { answerOf } from "./inTime.ts"
+import * as log from "./logLines.ts"
 import { resolveReferences } from "./resolveReferences.ts"
+import { NothingPlanned, resolveUnasked } from "./resolveUnasked.ts"
 
-/** Asks the server what a manifest means now: its dataset, and everything that its queries name. */
+/** Server and Admin API often come up together; one that is silent for longer is gone on without. */
+const SILENT_FOR_MILLIS = 5_000
+
+/** Whether an Admin API that was asked first at `sinceMillis` has been silent for long enough. */
+export const isGivenUp = Effect.fnUntraced(function*(error: { readonly _tag: string }, sinceMillis: number) {
+  return isSilent(error) && (yield* Clock.currentTimeMillis) - sinceMillis >= SILENT_FOR_MILLIS
+})
+
+/**
+ * Asks the server what a manifest means now: its dataset, and everything that its queries name.
+ *
+ * A dataset that only a config file names as its own need not be published, unless a query reads it.
+ */
 export const resolveGeneration = Effect.fn("resolveGeneration")(function*(config: Manifest) {
   const admin = yield* AdminApi
-  const info = yield* admin.dataset(config.dataset)
-  const { manifest, sources, warnings } = yield* resolveReferences(config, admin)
-  const { dataset } = config
-  const isPinned = info.dialect === "amp" || isExactRevision(dataset.revision)
+  const info = yield* answerOf("admin API")(ownDataset(config))
+  const { manifest, sources, warnings } = yield* answerOf("admin API")(resolveReferences(config, admin))
+  const known = info ?? [...sources.values()].flat()[0]
   return {
-    manifest: { ...manifest, dataset: isPinned ? { ...dataset, revision: info.version } : dataset },
+    config,
+    manifest: { ...manifest, dataset: sentDataset(config.dataset, info) },
+    dialect: known === undefined ? (yield* resolveUnasked(config)).dialect : known.dialect,
     info,
-    resolved: { config, sources, warnings }
+    sources,
+    warnings: info === undefined ? [...warnings, log.unpublished(formatDatasetReference(config.dataset))] : warnings
   } satisfies Generation
 })
+
+/** As `resolveGeneration`, but goes on without an Admin API that has been silent since `sinceMillis`, with a warning. */
+export const resolveOrGoOn = Effect.fn("resolveOrGoOn")(function*(config: Manifest, sinceMillis: number) {
+  return yield* resolveGeneration(config).pipe(
+    Effect.catch((error) =>
+      Effect.gen(function*() {
+        if (!(yield* isGivenUp(error, sinceMillis))) return yield* Effect.fail(error)
+        const generation = yield* Effect.mapError(
+          resolveUnasked(config),
+          (unplanned) => new NothingPlanned({ ...unplanned, adminApi: error.message })
+        )
+        return { ...generation, warnings: [log.withoutAdminApi(error.message)] } satisfies Generation as Generation
+      })
+    )
+  )
+})
+
+const ownDataset = Effect.fnUntraced(function*({ dataset }: Manifest) {
+  const [admin, { manifest: origin }] = [yield* AdminApi, yield* AmpsyncConfig]
+  return yield* Effect.catchIf(
+    admin.dataset(dataset),
+    (error) => origin._tag === "File" && isUnpublished(error),
+    () => Effect.undefined
+  )
+})
+
+const sentDataset = (dataset: DatasetReference, info: DatasetInfo | undefined): DatasetReference =>
+  info !== undefined && (info.dialect === "amp" || isExactRevision(dataset.revision))
+    ? { ...dataset, revision: info.version }
+    : dataset

@@ -6,11 +6,12 @@ import {
   type NamedDataset,
   namedDatasets,
   namedKey,
-  resolveQuery,
+  resolveQueries,
+  type SentAs,
   sentReference,
   type Source
 } from "../domain/references.ts"
-import type { AdminApi, AdminApiError } from "../services/AdminApi.ts"
+import { type AdminApi, type AdminApiError, isUnpublished } from "../services/AdminApi.ts"
 import * as log from "./logLines.ts"
 
 /** A config depends on what the server does not have: nothing but a change of the one or the other helps. */
@@ -64,19 +65,19 @@ export const resolveReferences = Effect.fn("resolveReferences")(
     const warnings = new Set(
       [...sources.values()].filter(isPinLeftOut).map(({ name, version }) => log.pinLeftOut(name, version))
     )
+    const sentAs: SentAs = (one) => {
+      const source = sourceOf(one)
+      return source === undefined ? undefined : { dialect: source.dialect, reference: sentReference(source) }
+    }
     return {
       manifest: {
-        ...manifest,
+        ...resolveQueries(manifest, sentAs),
         dependencies: Object.fromEntries(
-          Object.entries(manifest.dependencies).map(([alias, reference]) => {
-            const source = sourceOf({ _tag: "Dependency", alias, reference })
-            return [alias, source === undefined ? reference : sentReference(source)]
-          })
-        ),
-        tables: manifest.tables.map((table) => ({
-          ...table,
-          query: resolveQuery(manifest, table.query, sourceOf)
-        }))
+          Object.entries(manifest.dependencies).map(([alias, reference]) => [
+            alias,
+            sentAs({ _tag: "Dependency", alias, reference })?.reference ?? reference
+          ])
+        )
       },
       sources: new Map([...named].map(([table, ones]) => [table, ones.flatMap((one) => sourceOf(one) ?? [])])),
       warnings: [...warnings]
@@ -89,8 +90,7 @@ const mayGoOn = ({ _tag }: NamedDataset, error: AdminApiError): boolean =>
   _tag !== "Self" && (isAbsent(error) || (_tag === "Named" && !error.retryable))
 
 /** The server has no such dataset or version, or finds that there can be none. */
-const isAbsent = ({ reason }: AdminApiError): boolean =>
-  reason === "DatasetNotFound" || reason === "VersionNotFound" || reason === "Rejected"
+const isAbsent = (error: AdminApiError): boolean => isUnpublished(error) || error.reason === "Rejected"
 
 const find = (admin: AdminApi["Service"], { reference }: NamedDataset): Effect.Effect<Source, AdminApiError> =>
   lookUp(admin, reference).pipe(

@@ -3,8 +3,8 @@ import { backoff } from "../domain/backoff.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
-import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import { keepAlive } from "./heartbeat.ts"
+import { loadManifest, mayHeal } from "./loadManifest.ts"
 import * as log from "./logLines.ts"
 import { logSummaries } from "./logSummaries.ts"
 import { reportStates } from "./reportStates.ts"
@@ -13,19 +13,12 @@ import { syncDataset } from "./syncDataset.ts"
 
 const patience = backoff("500 millis", "30 seconds")
 
-/** A config file is right or wrong; only the server that settings without one are checked against may be down. */
-const mayHeal = (error: LoadError): boolean => error._tag === "AdminApiError" && error.retryable
-
 /** Loads the config file and prepares the database; fails with what an operator must put right, and waits for what heals. */
 export const prepare = Effect.gen(function*() {
-  const manifests = yield* ManifestSource
   const checkpoints = yield* Checkpoints
   const { versionPollInterval } = yield* AmpsyncConfig
   yield* Effect.logInfo(log.starting)
-  const manifest = yield* manifests.load.pipe(
-    Effect.tapError((error) => mayHeal(error) ? Effect.logWarning(`${error.message}; trying again`) : Effect.void),
-    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => mayHeal(input))))
-  )
+  const manifest = yield* loadManifest(mayHeal)
   yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
   if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
     yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))

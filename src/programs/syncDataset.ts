@@ -1,11 +1,12 @@
-import { Effect, Schedule } from "effect"
+import { Clock, Effect, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import { formatDatasetReference } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import * as log from "./logLines.ts"
+import { logUnlisted } from "./logUnlisted.ts"
 import { reloadOnChange } from "./reloadOnChange.ts"
-import { resolveGeneration } from "./resolveGeneration.ts"
+import { resolveOrGoOn } from "./resolveGeneration.ts"
 import { makeTableFibers } from "./tableFibers.ts"
 
 /** A server that is down, or a dataset that is not published yet, is waited for. */
@@ -32,18 +33,14 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
   // A manifest before this one may have come no further than this.
   for (const name of (yield* status.get).keys()) yield* status.remove(name)
   for (const { name } of manifest.tables) yield* status.record(name, { _tag: "Started" })
-  const generation = yield* resolveGeneration(manifest).pipe(
+  const sinceMillis = yield* Clock.currentTimeMillis
+  const generation = yield* resolveOrGoOn(manifest, sinceMillis).pipe(
     Effect.tapError((error) => error.retryable ? waiting(manifest, `${error.message}; trying again`) : Effect.void),
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.retryable))),
     Effect.tapError((error) => parkAll(manifest, error.message))
   )
-  const { info, resolved } = generation
-  for (const warning of resolved.warnings) yield* Effect.logWarning(warning)
-  for (const { name } of manifest.tables) {
-    if (info.tables.some((table) => table.name === name)) continue
-    const version = `${info.namespace}/${info.name} ${info.version}`
-    yield* Effect.logInfo(`Table '${name}' is not a table of dataset ${version}; its columns come from the query`)
-  }
+  for (const warning of generation.warnings) yield* Effect.logWarning(warning)
+  yield* logUnlisted(generation)
   return generation
 })
 

@@ -65,6 +65,15 @@ export class AdminApiError extends Schema.TaggedError<AdminApiError>()("AdminApi
   }
 }
 
+/** No Admin API answered, or only a gateway in front of it: whether a dataset is there is not known. */
+export const isSilent = (error: { readonly _tag: string }): boolean =>
+  error instanceof AdminApiError &&
+  (error.reason === "Unreachable" || error.reason === "Timeout" || error.reason === "Unavailable")
+
+/** The Admin API answers, and has no such dataset or no such version of it. */
+export const isUnpublished = ({ reason }: AdminApiError): boolean =>
+  reason === "DatasetNotFound" || reason === "VersionNotFound"
+
 export class AdminApi extends Context.Service<AdminApi, {
   /** The tables of a dataset at the revision that the reference names, or at its newest version. */
   readonly dataset: (reference: DatasetReference) => Effect.Effect<DatasetInfo, AdminApiError>

@@ -20,12 +20,15 @@ const manifestFor = (dialect: Dialect) =>
   Result.getOrThrow(decodeManifest(manifestOf(dialect, { blocks: "SELECT * FROM anvil.blocks" })))
 
 /** A simulated source and the service in front of it. */
-const desk = Effect.fnUntraced(function*(options: SimulatorOptions, head: SourceHeadOptions = {}) {
+const desk = Effect.fnUntraced(function*(
+  options: SimulatorOptions & { readonly adminUrl?: string },
+  head: SourceHeadOptions = {}
+) {
   const simulator = yield* Effect.orDie(startSimulator({ seed: 5, ...options }))
   const flight = flightLayer.pipe(Layer.provide(testSettings(nowhere, { AMP_FLIGHT_ADDR: simulator.flightUrl })))
   const services = yield* Layer.build(
     layerWith({ window: "20 millis", ...head }).pipe(
-      Layer.provide(apiAt(simulator.adminUrl)),
+      Layer.provide(apiAt(options.adminUrl ?? simulator.adminUrl)),
       Layer.provideMerge(flight)
     )
   )
@@ -57,6 +60,19 @@ describe("SourceHead", () => {
         assert.lengthOf(queries(), 2)
         simulator.mine(1)
         assert.deepStrictEqual((yield* check(29n)).head?.block, 30n)
+      }))
+
+    it.live(`${dialect}: without the Admin API a table beside the queried one answers once it proved to be the network's`, () =>
+      Effect.gen(function*() {
+        const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30, adminUrl: "http://127.0.0.1:9" })
+        const old = hashAt(29n)
+        const wrong = dialect === "amp" ? check(12n, hashAt(12n), "other") : check(12n, `0x${"ab".repeat(32)}`)
+        const error = yield* Effect.flip(wrong)
+        assert.strictEqual(error.reason, "LookupFailed")
+        assert.include(error.message, "AMP_ADMIN_API_ADDR")
+        assert.deepInclude((yield* check(12n)).head, { block: 29n, hash: hashAt(29n) })
+        simulator.reorg(3)
+        assert.strictEqual((yield* check(29n, old)).verdict, "orphaned")
       }))
 
     it.live(`${dialect}: a block whose number has another hash now is orphaned`, () =>
@@ -190,8 +206,8 @@ describe("SourceHead", () => {
           assert.deepInclude(error, { reason: "QueryFailed", retryable })
           assert.include(error.message, "not today")
         }
-        simulator.faults.failAdmin(503, 20)
-        assert.deepInclude(yield* Effect.flip(check(29n)), { reason: "LookupFailed", retryable: true })
+        simulator.faults.failAdmin(401, 20)
+        assert.deepInclude(yield* Effect.flip(check(29n)), { reason: "LookupFailed", retryable: false })
       }))
   }
 

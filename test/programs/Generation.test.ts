@@ -3,16 +3,18 @@ import { Result } from "effect"
 import { decodeManifest } from "../../src/domain/Manifest.ts"
 import { compareGenerations, type Generation } from "../../src/programs/Generation.ts"
 import type { DatasetInfo } from "../../src/services/AdminApi.ts"
+import { generationOf } from "../doubles/generation.ts"
 
-const generation = (config: object = {}, info: Partial<DatasetInfo> = {}): Generation => ({
-  manifest: Result.getOrThrow(decodeManifest({
-    name: "example",
-    network: "anvil",
-    tables: { a: { sql: "SELECT block_num FROM anvil.blocks" }, b: { sql: "SELECT * FROM anvil.logs" } },
-    ...config
-  })),
-  info: { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [], ...info }
-})
+const generation = (config: object = {}, info: Partial<DatasetInfo> = {}): Generation =>
+  generationOf(
+    Result.getOrThrow(decodeManifest({
+      name: "example",
+      network: "anvil",
+      tables: { a: { sql: "SELECT block_num FROM anvil.blocks" }, b: { sql: "SELECT * FROM anvil.logs" } },
+      ...config
+    })),
+    { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [], ...info }
+  )
 
 const difference = (next: Generation, current = generation()) => {
   const { changed, removed, started, unchanged } = compareGenerations(current, next)
@@ -34,9 +36,18 @@ describe("what differs between two configs", () => {
   it("is every table where a new version was published and the config names none, and no table where it names one", () => {
     const published = { version: "0.2.0" }
     assert.deepStrictEqual(difference(generation({}, published)), all)
-    for (const [version, expected] of [["latest", all], ["dev", all], ["0.2.0", none]] as const) {
-      assert.deepStrictEqual(difference(generation({ version }, published), generation({ version })), expected, version)
+    for (const version of ["latest", "dev"]) {
+      assert.deepStrictEqual(difference(generation({ version }, published), generation({ version })), all, version)
     }
+    const exact = () => generation(published, published)
+    assert.deepStrictEqual(difference(exact(), exact()), none)
+  })
+
+  it("is none where the server was not asked what the one or the other reads", () => {
+    const unasked = { ...generation(), dialect: undefined, info: undefined, sources: undefined }
+    assert.deepStrictEqual(difference(unasked), none)
+    assert.deepStrictEqual(difference(generation({}, { version: "0.2.0" }), unasked), none)
+    assert.deepStrictEqual(difference({ ...generation({ name: "other" }), sources: undefined }), all)
   })
 
   it("is a table whose query or settings changed, and none whose query is only written otherwise", () => {

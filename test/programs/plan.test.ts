@@ -236,9 +236,9 @@ describe("ampsync plan", () => {
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
-        const down = yield* plan({ ...world.environment, AMP_ADMIN_API_ADDR: "http://127.0.0.1:9" })
+        const down = yield* plan({ ...world.environment, AMP_FLIGHT_ADDR: "http://127.0.0.1:9" })
         assert.deepStrictEqual([down.code, down.stdout], [1, ""])
-        assert.include(down.stderr, "Admin API")
+        assert.include(down.stderr, "GetFlightInfo failed with UNAVAILABLE")
         yield* configure(world, allTables, { logs: { columns: { data: { type: "hex" } } } })
         const wrong = yield* plan(world.environment, "--json")
         assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])

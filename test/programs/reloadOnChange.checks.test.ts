@@ -19,6 +19,7 @@ import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
 import { checkpoints } from "../doubles/Checkpoints.ts"
 import { flightClient } from "../doubles/FlightClient.ts"
+import { generationOf } from "../doubles/generation.ts"
 import { recordedHead } from "../doubles/SourceHead.ts"
 import { schemaFrame } from "../support/frames.ts"
 import { nowhere } from "../support/nowhere.ts"
@@ -79,7 +80,11 @@ interface Script {
 const resolved = (manifest: Manifest) =>
   Effect.orDie(Effect.provide(
     resolveGeneration(manifest),
-    Layer.mock(AdminApi, { dataset: ({ name }) => Effect.succeed({ ...info, name }) })
+    Layer.mergeAll(
+      Layer.mock(AdminApi, { dataset: ({ name }) => Effect.succeed({ ...info, name }) }),
+      flightClient({}),
+      testSettings(nowhere)
+    )
   ))
 
 /** Reloads among doubles: what is in force, how often everybody was asked, and what was said. */
@@ -167,7 +172,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
         )
     ),
     tables: Effect.map(Ref.get(inForce), (generation) => generation?.manifest.tables.map(({ name }) => name).join()),
-    dialect: Effect.map(Ref.get(inForce), (generation) => generation?.info.dialect),
+    dialect: Effect.map(Ref.get(inForce), (generation) => generation?.info?.dialect),
     change: (change: Manifest | ManifestError) =>
       Effect.andThen(
         Queue.offer(changes, change instanceof ManifestError ? Result.fail(change) : Result.succeed(change)),
@@ -267,7 +272,7 @@ describe("the first config", () => {
   it.effect("gives way to the next one while it waits for its server", () =>
     Effect.gen(function*() {
       const it = yield* reloading({
-        begin: (manifest) => manifest === one ? Effect.never : Effect.succeed({ manifest, info })
+        begin: (manifest) => manifest === one ? Effect.never : Effect.succeed(generationOf(manifest, info))
       })
       assert.isUndefined(yield* it.tables)
       yield* it.change(manifestOf("b"))
@@ -277,7 +282,7 @@ describe("the first config", () => {
   it.effect("that is refused is waited for to change, like any other", () =>
     Effect.gen(function*() {
       const it = yield* reloading({
-        begin: (manifest) => manifest === one ? Effect.fail(unauthorized) : Effect.succeed({ manifest, info })
+        begin: (manifest) => manifest === one ? Effect.fail(unauthorized) : Effect.succeed(generationOf(manifest, info))
       })
       yield* it.change(
         new ManifestError({ operation: "read", path: "/c", file: undefined, line: undefined, problems: ["gone"] })

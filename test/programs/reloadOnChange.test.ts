@@ -315,15 +315,17 @@ describe("hot reload", () => {
       assert.include(sync.lines, "Tables: 1 unchanged, 1 started, 1 retried")
     }))
 
-  it.live("a first config whose dataset nobody has published gives way to the next, and leaves nothing behind", () =>
+  it.live("a first config that waits for its server gives way to the next, and leaves nothing behind", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
-      const manifest = manifestOf("amp", { more: "SELECT * FROM anvil.blocks" }) as object
-      yield* edit(world, { ...manifest, name: "nobody" })
+      yield* edit(world, { more: "SELECT * FROM anvil.blocks" })
+      world.simulator.faults.failAdmin(503, 1000)
       const sync = yield* startSync(world.environment)
       yield* sync.says("; trying again")
       assert.deepStrictEqual([...(yield* sync.status.get).keys()], ["more"])
       yield* edit(world, two)
+      yield* sync.says(CHANGED)
+      world.simulator.faults.clear()
       yield* holdsAll(world, "logs")
       assert.deepStrictEqual([...(yield* sync.status.get).keys()], ["blocks", "logs"])
     }))

@@ -13,6 +13,7 @@ import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { type TableRequest, TableSink } from "../../src/services/TableSink.ts"
 import { checkpoints, leaseOf } from "../doubles/Checkpoints.ts"
 import { flightClient, flightError, type Messages } from "../doubles/FlightClient.ts"
+import { generationOf } from "../doubles/generation.ts"
 import { recordedHead } from "../doubles/SourceHead.ts"
 import { recordedWriter } from "../doubles/TableWriter.ts"
 import { nowhere } from "../support/nowhere.ts"
@@ -22,19 +23,22 @@ const noDatabase = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
 })
 
-/** Tables by name; a number makes the query of one another one. */
+/** Tables by name; a number makes the query of one another one. What they read is not known, so a version changes none. */
 const generation = (tables: Readonly<Record<string, number>>, version = "0.1.0"): Generation => ({
-  manifest: Result.getOrThrow(decodeManifest({
-    name: "example",
-    network: "anvil",
-    version,
-    tables: Object.fromEntries(
-      Object.entries(tables).map((
-        [name, n]
-      ) => [name, { sql: `SELECT block_num FROM anvil.blocks WHERE block_num > ${n}` }])
-    )
-  })),
-  info: { dialect: "amp", namespace: "_", name: "example", version, tables: [] }
+  ...generationOf(
+    Result.getOrThrow(decodeManifest({
+      name: "example",
+      network: "anvil",
+      version,
+      tables: Object.fromEntries(
+        Object.entries(tables).map((
+          [name, n]
+        ) => [name, { sql: `SELECT block_num FROM anvil.blocks WHERE block_num > ${n}` }])
+      )
+    })),
+    { dialect: "amp", namespace: "_", name: "example", version, tables: [] }
+  ),
+  sources: undefined
 })
 
 interface Script {
@@ -84,7 +88,7 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
     /** Goes on while the fibers that must end do so. */
     apply: (next: Generation) =>
       Effect.tap(Effect.forkScoped(within(tables.apply(next))), () => TestClock.adjust("100 millis")),
-    inForce: Effect.map(tables.generation, (current) => current?.info.version),
+    inForce: Effect.map(tables.generation, (current) => current?.info?.version),
     phases: Effect.map(status.get, (all) => Object.fromEntries([...all].map(([name, { phase }]) => [name, phase])))
   }
 })

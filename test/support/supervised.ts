@@ -17,6 +17,7 @@ import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
 import { checkpoints, leaseOf } from "../doubles/Checkpoints.ts"
 import { flightClient, type Messages } from "../doubles/FlightClient.ts"
+import { generationOf } from "../doubles/generation.ts"
 import { type HeadAnswer, recordedHead } from "../doubles/SourceHead.ts"
 import { encoderOf, recordedWriter, type TableWriterOptions } from "../doubles/TableWriter.ts"
 import { frameFields } from "./frames.ts"
@@ -99,7 +100,7 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
   ))
   const session = yield* makeTableSession(
     manifest.tables[0]!,
-    yield* Ref.make({ manifest, info: { ...info, dialect: script.dialect ?? info.dialect } }),
+    yield* Ref.make(generationOf(manifest, { ...info, dialect: script.dialect ?? info.dialect })),
     { permits: yield* Semaphore.make(1), buffers: makeCopyBuffers(1), unreadableHeads: new Set() }
   )
   const status = yield* Effect.provideContext(SyncStatus, services)

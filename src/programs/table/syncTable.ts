@@ -17,6 +17,7 @@ import type { Watermark } from "../../domain/chain/watermarks.ts"
 import { type ChunkSize, initialChunkSize } from "../../domain/ChunkSize.ts"
 import { datasetId } from "../../domain/Dataset.ts"
 import type { FlightData } from "../../domain/flight/FlightData.ts"
+import type { StreamingQuery } from "../../domain/streamingQuery.ts"
 import type { TableSpec } from "../../domain/TableSpec.ts"
 import type { DatasetTable } from "../../services/AdminApi.ts"
 import { AmpsyncConfig } from "../../services/Config.ts"
@@ -116,7 +117,7 @@ export const syncTable = Effect.fn("syncTable")(
       ? undefined
       : cursorOf(strategy, lease.checkpoint.history)
     const opened = yield* flight.open({
-      sql: table.query.streaming,
+      sql: sentQuery(generation, table).streaming,
       cursor: cursor === undefined ? undefined : { network: network!, number: cursor.block, hash: cursor.hash }
     })
     const { messages, schema } = opened
@@ -127,7 +128,7 @@ export const syncTable = Effect.fn("syncTable")(
       Effect.tapErrorTag("TableRefused", () => awaitFirstMessage(Effect.succeed(opened)))
     )
     if (cursor !== undefined && writer.checkpoint.history.length === 0) return yield* reconnectToFill(table, writer)
-    const declaresEnds = generation.info.dialect === "amp"
+    const declaresEnds = generation.dialect === "amp"
     const clock = yield* Clock.Clock
     const activity = new StreamActivity(writer.checkpoint, declaresEnds, clock.currentTimeMillisUnsafe())
     yield* announce(session, generation, columns, writer, cursor)
@@ -212,9 +213,13 @@ const follow = (generation: Generation, activity: StreamActivity, clock: Clock.C
   }
 }
 
+/** The table's query as the active config resolves it: the same data may have been named otherwise before. */
+const sentQuery = ({ manifest }: Generation, { name, query }: TableSpec): StreamingQuery =>
+  manifest.tables.find((table) => table.name === name)?.query ?? query
+
 /** What the Admin API reports of the table. */
 const publishedTable = ({ info }: Generation, table: TableSpec): DatasetTable | undefined =>
-  info.tables.find(({ name }) => name === table.name)
+  info?.tables.find(({ name }) => name === table.name)
 
 /** The network of a table before its stream names one. */
 const expectedNetwork = (generation: Generation, table: TableSpec): string | undefined =>

@@ -1,0 +1,13 @@
+import type { Manifest } from "../../src/domain/Manifest.ts"
+import type { Generation } from "../../src/programs/Generation.ts"
+import type { DatasetInfo } from "../../src/services/AdminApi.ts"
+
+/** A manifest whose queries are sent as they are written, and what the Admin API reports of its dataset. */
+export const generationOf = (manifest: Manifest, info: DatasetInfo): Generation => ({
+  config: manifest,
+  manifest,
+  dialect: info.dialect,
+  info,
+  sources: new Map(),
+  warnings: []
+})
