@@ -54,19 +54,8 @@ export {
   type DatasetInfo,
   type DatasetTable
 } from "./services/AdminApi.ts"
-export {
-  type Advance,
-  Checkpoints,
-  type CheckpointStatements,
-  type CheckpointSummary,
-  Fenced,
-  TableHeld,
-  type TableIdentity,
-  type TableOwner,
-  TableRefused,
-  type TableState,
-  type WriterLease
-} from "./services/Checkpoints.ts"
+export { Bookkeeping } from "./services/Bookkeeping.ts"
+export { Checkpoints } from "./services/Checkpoints.ts"
 export { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem } from "./services/Config.ts"
 export { FlightClient, FlightError, type FlightStream, type StreamRequest } from "./services/FlightClient.ts"
 export { type LoadError, ManifestError, ManifestSource } from "./services/ManifestSource.ts"
@@ -80,6 +69,7 @@ export {
 } from "./services/SourceHead.ts"
 export { type ReloadStatus, SyncStatus } from "./services/SyncStatus.ts"
 export { type FullIndex, type IndexEvent, TableIndexes, type WantedIndexes } from "./services/TableIndexes.ts"
+export { Fenced, TableHeld, TableLeases, TableRefused } from "./services/TableLeases.ts"
 export {
   type ChunkTransactions,
   type Committed,

@@ -1,73 +1,105 @@
-import { Effect, Layer } from "effect"
-import { randomBytes } from "node:crypto"
-import { hostname } from "node:os"
+import { Effect, Layer, Option } from "effect"
+import { recordedOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
+import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
+import { emptyCheckpoint } from "../domain/chain/Checkpoint.ts"
 import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
-import { Checkpoints } from "../services/Checkpoints.ts"
+import type { TableIdentity, TableOwner } from "../domain/TableIdentity.ts"
+import type { WriterLease } from "../domain/WriterLease.ts"
+import { type Advance, Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
-import { PgPool } from "../services/PgPool.ts"
-import { activityOf } from "./checkpoints/activity.ts"
-import { bookkeepingDdl, missingRights } from "./checkpoints/ddl.ts"
-import { makeLeases } from "./checkpoints/leases.ts"
-import { makeLooks } from "./checkpoints/looks.ts"
-import { makeProgress } from "./checkpoints/progress.ts"
-import type { Row } from "./checkpoints/rows.ts"
-import { makeStates } from "./checkpoints/states.ts"
+import { isDivisionByZero, PgPool, type RunStatement } from "../services/PgPool.ts"
+import { Fenced, TableLeases, TableRefused } from "../services/TableLeases.ts"
+import { makeAdvanceStatement } from "./checkpoints/advanceStatement.ts"
 
-/** `Checkpoints` kept in the tables `_ampsync_*` of the target schema. */
+/** `Checkpoints` in `_ampsync_checkpoints`, `_ampsync_watermarks` and `_ampsync_reorgs`. */
 const make = Effect.gen(function*() {
   const { databaseSchema } = yield* AmpsyncConfig
-  const { sql, transaction } = yield* PgPool
+  const { sql } = yield* PgPool
+  const { writer } = yield* TableLeases
   const schema = quoteIdentifier(databaseSchema)
-  const writerId = randomBytes(4).toString("hex")
-  const writer = `${hostname()} pid ${process.pid} (${writerId})`
-  const run = (statement: string, params: ReadonlyArray<unknown> = []) => sql.unsafe<Row>(statement, [...params])
+  const run: RunStatement = (statement, params = []) => sql.unsafe(statement, [...params])
+  const advanceStatement = makeAdvanceStatement(databaseSchema, writer)
 
-  const requireRights = (creates: boolean) =>
-    Effect.flatMap(
-      missingRights(run, databaseSchema, creates),
-      (missing) => missing === undefined ? Effect.void : Effect.fail(missing)
-    )
-
-  const pending = Effect.gen(function*() {
-    yield* requireRights(false)
-    const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema)
-    if (definitions.length > 0) yield* requireRights(true)
-    return [...definitions, ...comments]
+  const load = Effect.fn("Checkpoints.load")(function*(owner: TableOwner) {
+    const row = yield* rowOf(owner.table)
+    if (row === undefined) return { exists: false, watermark: undefined, recorded: undefined }
+    const reason = ownershipConflict(owner, row)
+    if (reason !== undefined) return yield* new TableRefused({ table: owner.table, reason })
+    const { max_block_num: block, watermark_hash: hash } = row
+    return {
+      exists: true,
+      watermark: block === null ? undefined : { block: BigInt(block as string), hash: String(hash) },
+      recorded: recordedOf(row)
+    }
   })
 
-  const ensure = Effect.gen(function*() {
-    yield* pending
-    yield* transaction(
-      "ampsync start",
-      Effect.gen(function*() {
-        // Two processes that start together must not create the same tables at once.
-        yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`ampsync ${databaseSchema}`])
-        const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema)
-        yield* Effect.forEach([...definitions, ...comments], (statement) => run(statement), { discard: true })
-      })
+  /** Before the first start there is nothing to read, and an earlier version may have fewer columns. */
+  const rowOf = Effect.fnUntraced(function*(table: string) {
+    const [bookkeeping] = yield* run<Row>("SELECT to_regclass($1) IS NOT NULL AS exists", [
+      `${schema}._ampsync_checkpoints`
+    ])
+    if (bookkeeping?.["exists"] !== true) return undefined
+    const [found] = yield* run<{ readonly row: Row }>(
+      `SELECT to_jsonb(c) || jsonb_build_object(
+         'max_block_num', c.max_block_num::text,
+         'exists', to_regclass(format('%I.%I', $2::text, c.table_name)) IS NOT NULL
+       ) AS row FROM ${schema}._ampsync_checkpoints c WHERE c.table_name = $1`,
+      [table, databaseSchema]
     )
+    return found?.row
+  })
+
+  const recorded = Effect.fn("Checkpoints.recorded")(function*(table: string) {
+    const row = yield* rowOf(table)
+    const found = row === undefined ? undefined : recordedOf(row)
+    if (row === undefined || found === undefined || typeof row["dataset"] !== "string") {
+      return Option.none<TableIdentity>()
+    }
+    const { dataset, dataset_version: version } = row
+    return Option.some({ ...found, table, dataset, version: typeof version === "string" ? version : undefined })
+  })
+
+  const record = Effect.fn("Checkpoints.record")(function*(lease: WriterLease, identity: TableIdentity) {
+    const [row] = yield* run<Row>(
+      `UPDATE ${schema}._ampsync_checkpoints
+       SET dataset_version = $4, query_fingerprint = $5, position_column = $6, column_names = coalesce($7, column_names)
+       WHERE table_name = $1 AND writer_epoch = $2 AND writer = $3 RETURNING table_name`,
+      [
+        lease.table,
+        lease.epoch,
+        writer,
+        identity.version ?? null,
+        identity.fingerprint,
+        identity.positionColumn,
+        identity.columns ?? null
+      ]
+    )
+    if (row === undefined) return yield* new Fenced({ table: lease.table })
+  })
+
+  const advance = Effect.fn("Checkpoints.advance")((lease: WriterLease, change: Advance) => {
+    const { lease: after, statement } = advanceStatement(lease, change, undefined)
+    return Effect.as(run(statement), after).pipe(
+      Effect.mapError((error) => isDivisionByZero(error) ? new Fenced({ table: lease.table }) : error)
+    )
+  })
+
+  const forget = Effect.fn("Checkpoints.forget")(function*(lease: WriterLease, rows: bigint) {
+    yield* run(`DELETE FROM ${schema}._ampsync_watermarks WHERE table_name = $1`, [lease.table])
     yield* run(
-      `DELETE FROM ${schema}._ampsync_writers WHERE abs(extract(epoch FROM clock_timestamp() - heartbeat_at)) > 86400`
+      `UPDATE ${schema}._ampsync_checkpoints
+       SET max_block_num = NULL, watermark_hash = NULL, watermark_at = NULL, block_at = NULL, origin_block = NULL,
+         network = NULL, unverified_from = NULL, rows = $2, provisional_rows = $2
+       WHERE table_name = $1`,
+      [lease.table, rows]
     )
-    yield* heartbeat
+    return { ...lease, checkpoint: emptyCheckpoint, rows, provisionalRows: rows }
   })
 
-  const heartbeat = Effect.asVoid(run(
-    `INSERT INTO ${schema}._ampsync_writers (writer, heartbeat_at) VALUES ($1, clock_timestamp())
-     ON CONFLICT (writer) DO UPDATE SET heartbeat_at = excluded.heartbeat_at`,
-    [writer]
-  ))
-
-  return Checkpoints.of({
-    ensure,
-    pending,
-    heartbeat,
-    activity: (table) => activityOf(writerId, table),
-    ...makeLooks(run, databaseSchema),
-    ...makeLeases(run, databaseSchema, writer),
-    ...makeProgress(run, databaseSchema, writer),
-    ...makeStates(run, databaseSchema, writer)
-  })
+  return Checkpoints.of({ load, recorded, record, advance, advanceStatement, forget })
 })
 
-export const layer: Layer.Layer<Checkpoints, never, PgPool | AmpsyncConfig> = Layer.effect(Checkpoints, make)
+export const layer: Layer.Layer<Checkpoints, never, AmpsyncConfig | PgPool | TableLeases> = Layer.effect(
+  Checkpoints,
+  make
+)

@@ -7,7 +7,6 @@ import {
   type IndexPlan,
   planIndexes
 } from "../domain/postgres/tableIndexes.ts"
-import { Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { indexRowTooLarge, PgPool, type RunStatement } from "../services/PgPool.ts"
 import {
@@ -17,6 +16,7 @@ import {
   TableIndexes,
   type WantedIndexes
 } from "../services/TableIndexes.ts"
+import { TableLeases } from "../services/TableLeases.ts"
 
 const EXISTING = `
   SELECT c.relname AS name, i.indisvalid AND i.indisready AS "isValid",
@@ -52,7 +52,7 @@ const HOLDER = `
 const make = Effect.gen(function*() {
   const { databaseSchema: schema } = yield* AmpsyncConfig
   const pool = yield* PgPool
-  const checkpoints = yield* Checkpoints
+  const leases = yield* TableLeases
 
   const existingOn = (run: RunStatement, table: string) => run<IndexDetails>(EXISTING, [schema, table])
 
@@ -65,8 +65,8 @@ const make = Effect.gen(function*() {
 
   const build = Effect.fn("TableIndexes.build")(
     (table: string, wanted: WantedIndexes, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
-      // Under the name of the table's transactions: where a build is in the way of an ALTER, whoever alters may end it.
-      pool.withDedicatedConnection(checkpoints.activity(table), (run) => {
+      // On a session like those of the table's transactions: where a build is in the way of an ALTER, whoever alters may end it.
+      leases.withDedicatedConnection(table, (run) => {
         const lock = `ampsync indexes ${JSON.stringify([schema, table])}`
         return Effect.acquireUseRelease(
           Effect.interruptible(Effect.map(run<{ locked: boolean }>(LOCK, [lock]), ([row]) => row?.locked === true)),
@@ -111,7 +111,7 @@ const make = Effect.gen(function*() {
   })
 
   const dropFull = Effect.fn("TableIndexes.dropFull")((table: string, name: string | undefined) =>
-    pool.withDedicatedConnection(checkpoints.activity(table), (run) =>
+    leases.withDedicatedConnection(table, (run) =>
       Effect.gen(function*() {
         const found = findFullIndex(table, yield* existingOn(run, table), name)
         if (found === undefined) return Option.none<FullIndex>()
@@ -140,7 +140,7 @@ const unlock = (run: RunStatement, lock: string): Effect.Effect<void> =>
 
 type IndexFailure = Effect.Error<ReturnType<RunStatement>>
 
-export const layer: Layer.Layer<TableIndexes, never, AmpsyncConfig | Checkpoints | PgPool> = Layer.effect(
+export const layer: Layer.Layer<TableIndexes, never, AmpsyncConfig | PgPool | TableLeases> = Layer.effect(
   TableIndexes,
   make
 )

@@ -9,11 +9,13 @@ import { choosePosition } from "../domain/postgres/position.ts"
 import { makeRowEncoder } from "../domain/postgres/RowEncoder.ts"
 import type { TableDefinition } from "../domain/postgres/tableDdl.ts"
 import { qualifiedName, RANGE_END, rowKey, systemColumns } from "../domain/postgres/tableDdl.ts"
+import type { TableIdentity, TableOwner } from "../domain/TableIdentity.ts"
 import { noSettings } from "../domain/TableSettings.ts"
-import type { TableIdentity, TableOwner, WriterLease } from "../services/Checkpoints.ts"
-import { Checkpoints, TableRefused } from "../services/Checkpoints.ts"
+import type { WriterLease } from "../domain/WriterLease.ts"
+import { Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
+import { TableLeases, TableRefused } from "../services/TableLeases.ts"
 import { type TableRequest, TableSink } from "../services/TableSink.ts"
 import { openTransactions } from "./table-sink/chunkTransactions.ts"
 import { examineTable } from "./table-sink/examineTable.ts"
@@ -28,6 +30,7 @@ const make = Effect.gen(function*() {
   const { databaseSchema, notifyOnCommit, textNul } = yield* AmpsyncConfig
   const pool = yield* PgPool
   const checkpoints = yield* Checkpoints
+  const leases = yield* TableLeases
   const run = <Row extends object>(statement: string, params: ReadonlyArray<unknown> = []) =>
     pool.sql.unsafe<Row>(statement, [...params])
 
@@ -54,34 +57,33 @@ const make = Effect.gen(function*() {
 
   const plan = Effect.fn("TableSink.plan")(function*(request: TableRequest) {
     const { definition, identity } = yield* design(request)
-    const examined = yield* examineTable(run, definition, request.fingerprint, yield* checkpoints.look(identity))
+    const examined = yield* examineTable(run, definition, request.fingerprint, yield* checkpoints.load(identity))
     const { indexed, kind, notes, statements, table } = examined
     return { table, kind, statements, indexed, notes }
   })
 
   const acquire = Effect.fn("TableSink.acquire")((owner: TableOwner) =>
-    pool.transaction(checkpoints.activity(owner.table), checkpoints.acquire(owner)).pipe(evictsBlockers(owner.table))
+    leases.transaction(owner.table, leases.acquire(owner)).pipe(evictsBlockers(owner.table))
   )
 
   /** Where somebody holds a lock on what is ours: ends that session if it hangs, and fails either way. */
   const evictsBlockers = (table: string) => <A, E>(effect: Effect.Effect<A, E | SqlError.SqlError>) =>
     Effect.tapError(effect, (error) =>
       error instanceof SqlError.SqlError && error.reason._tag === "LockTimeoutError"
-        ? Effect.ignore(checkpoints.evictStale(table))
+        ? Effect.ignore(leases.evictStale(table))
         : Effect.void)
 
   const prepare = Effect.fn("TableSink.prepare")(function*(lease: WriterLease, request: TableRequest) {
     const { columns, definition, identity, position } = yield* design(request)
-    const activity = checkpoints.activity(request.table)
-    const taken = yield* pool.transaction(activity, fit(definition, identity, lease)).pipe(
+    const taken = yield* leases.transaction(request.table, fit(definition, identity, lease)).pipe(
       evictsBlockers(request.table)
     )
     const copyPlan = makeCopyPlan({ columns, position: position.position, textNul })
     const transactionPlan = {
       definition,
-      activity,
       copy: copyStatement(definition, copyColumns(copyPlan)),
-      statements: checkpoints.statements,
+      open: leases.open,
+      advanceStatement: checkpoints.advanceStatement,
       notifies: notifyOnCommit
     }
     const current = { current: taken.lease }
@@ -94,7 +96,7 @@ const make = Effect.gen(function*() {
       transactions: openTransactions(pool, transactionPlan, current),
       isCurrent: Effect.suspend(() => {
         const lease = current.current
-        return Effect.map(checkpoints.holds(lease), (holds) => holds || current.current !== lease)
+        return Effect.map(leases.isCurrent(lease), (isCurrent) => isCurrent || current.current !== lease)
       }),
       explain: explainFailure(definition)
     }
@@ -116,7 +118,7 @@ const make = Effect.gen(function*() {
   })
 
   const awaitUnlocked = Effect.fn("TableSink.awaitUnlocked")((table: string) =>
-    pool.withDedicatedConnection(checkpoints.activity(table), (runApart) =>
+    leases.withDedicatedConnection(table, (runApart) =>
       Effect.asVoid(
         runApart(
           `BEGIN; SET LOCAL lock_timeout TO '${LOCK_WAIT}'; ` +
@@ -130,11 +132,14 @@ const make = Effect.gen(function*() {
     prepare,
     plan,
     awaitUnlocked,
-    ...makeRemoval(run, pool, checkpoints, databaseSchema)
+    ...makeRemoval(pool, leases, checkpoints, databaseSchema)
   })
 })
 
-export const layer: Layer.Layer<TableSink, never, Checkpoints | PgPool | AmpsyncConfig> = Layer.effect(TableSink, make)
+export const layer: Layer.Layer<TableSink, never, AmpsyncConfig | Checkpoints | PgPool | TableLeases> = Layer.effect(
+  TableSink,
+  make
+)
 
 const copyStatement = (definition: TableDefinition, columns: ReadonlyArray<string>): string =>
   `COPY ${qualifiedName(definition)} (${columns.map(quoteIdentifier).join(", ")}) FROM STDIN (FORMAT BINARY)`

@@ -5,6 +5,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { Cause, Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
 import { layer as adminApi } from "../layers/AdminApi.ts"
+import { layer as bookkeeping } from "../layers/Bookkeeping.ts"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
 import { layer as configFromEnvironment } from "../layers/Config.ts"
 import { layer as flightClient } from "../layers/FlightClient.ts"
@@ -13,8 +14,10 @@ import { layer as pgPool } from "../layers/PgPool.ts"
 import { layer as sourceHead } from "../layers/SourceHead.ts"
 import { layer as syncStatus } from "../layers/SyncStatus.ts"
 import { layer as tableIndexes } from "../layers/TableIndexes.ts"
+import { layer as tableLeases } from "../layers/TableLeases.ts"
 import { layer as tableSink } from "../layers/TableSink.ts"
 import type { AdminApi } from "../services/AdminApi.ts"
+import type { Bookkeeping } from "../services/Bookkeeping.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig, type ConfigError } from "../services/Config.ts"
 import type { FlightClient } from "../services/FlightClient.ts"
@@ -23,6 +26,7 @@ import type { PgPool } from "../services/PgPool.ts"
 import type { SourceHead } from "../services/SourceHead.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
+import type { TableLeases } from "../services/TableLeases.ts"
 import type { TableSink } from "../services/TableSink.ts"
 import { answerOf, layerAnsweredBy } from "./inTime.ts"
 import { prepare, run } from "./sync.ts"
@@ -33,6 +37,7 @@ export { layerFrom as settingsFrom, type SettingValues } from "../layers/Config.
 
 export type Services =
   | AdminApi
+  | Bookkeeping
   | Checkpoints
   | FlightClient
   | ManifestSource
@@ -40,6 +45,7 @@ export type Services =
   | SourceHead
   | SyncStatus
   | TableIndexes
+  | TableLeases
   | TableSink
 
 /** Fails where the config file is wrong, whatever else is not there yet: nobody should wait for a database to be told. */
@@ -55,7 +61,10 @@ const servicesWithoutPool = Layer.merge(readableConfig, sourceHead).pipe(
   Layer.provide(NodeHttpClient.layerNodeHttp)
 )
 
-const sink = Layer.merge(tableSink, tableIndexes).pipe(Layer.provideMerge(checkpoints))
+const sink = Layer.merge(tableSink, tableIndexes).pipe(
+  Layer.provideMerge(Layer.merge(bookkeeping, checkpoints)),
+  Layer.provideMerge(tableLeases)
+)
 
 /** Everything but settings and connections to the database, which a host may have already. */
 const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, LoadError, AmpsyncConfig | PgPool> = Layer.merge(

@@ -7,10 +7,11 @@ import { sameColumns } from "../domain/postgres/compareTable.ts"
 import { createIndex } from "../domain/postgres/tableIndexes.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { isSilent } from "../services/AdminApi.ts"
-import { Checkpoints, type TableRefused } from "../services/Checkpoints.ts"
+import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import type { FlightError } from "../services/FlightClient.ts"
 import { TableIndexes } from "../services/TableIndexes.ts"
+import type { TableRefused } from "../services/TableLeases.ts"
 import type { TablePlan } from "../services/TableSink.ts"
 import type { UnreadableSchema } from "./describeTable.ts"
 import type { Generation } from "./Generation.ts"
@@ -58,7 +59,7 @@ export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", {
 }
 
 export const planDataset = Effect.gen(function*() {
-  const checkpoints = yield* Checkpoints
+  const { pending } = yield* Bookkeeping
   const { databaseSchema: schema } = yield* AmpsyncConfig
   const manifest = yield* loadManifest(isSilent)
   const sinceMillis = yield* Clock.currentTimeMillis
@@ -67,7 +68,7 @@ export const planDataset = Effect.gen(function*() {
   )
   for (const warning of generation.warnings) yield* Effect.logWarning(warning)
   const { info } = generation
-  const bookkeeping = yield* answerOf("database")(checkpoints.pending)
+  const bookkeeping = yield* answerOf("database")(pending)
   const tables = yield* Effect.forEach(generation.manifest.tables, (table) => planTable(schema, generation, table), {
     concurrency: 4
   })

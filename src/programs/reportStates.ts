@@ -1,7 +1,7 @@
 import { Cause, Clock, Effect, Exit, Ref, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import type { TableStatus } from "../domain/TableStatus.ts"
-import { Checkpoints, type TableState } from "../services/Checkpoints.ts"
+import { Bookkeeping, type TableState } from "../services/Bookkeeping.ts"
 import { type ReloadStatus, SyncStatus } from "../services/SyncStatus.ts"
 import * as log from "./logLines.ts"
 
@@ -25,7 +25,7 @@ type States = ReadonlyMap<string, Seen>
  * long as the scope is open; at an end in good order, that it was one. Nothing waits for it and nothing fails by it (I4).
  */
 export const reportStates = Effect.gen(function*() {
-  const [checkpoints, status] = [yield* Checkpoints, yield* SyncStatus]
+  const [bookkeeping, status] = [yield* Bookkeeping, yield* SyncStatus]
   const loaded = { atMillis: yield* Clock.currentTimeMillis, reason: undefined }
   const seen = yield* Ref.make<States>(new Map())
   const told = yield* Ref.make<States>(new Map())
@@ -36,7 +36,7 @@ export const reportStates = Effect.gen(function*() {
     const before = yield* Ref.get(told)
     const news = [...states.values()].filter((state) => !isSame(before.get(state.table), state))
     if (news.length > 0) {
-      yield* checkpoints.report(news.map(({ sinceMillis, ...state }) => ({ ...state, ageMillis: now - sinceMillis })))
+      yield* bookkeeping.report(news.map(({ sinceMillis, ...state }) => ({ ...state, ageMillis: now - sinceMillis })))
     }
     yield* Ref.set(told, states)
   })
@@ -45,7 +45,7 @@ export const reportStates = Effect.gen(function*() {
     const reload = (yield* status.reload) ?? loaded
     if ((yield* Ref.get(toldReload)) === reload) return
     const { atMillis, reason } = reload
-    yield* checkpoints.reportReload({ reason, ageMillis: (yield* Clock.currentTimeMillis) - atMillis })
+    yield* bookkeeping.reportReload({ reason, ageMillis: (yield* Clock.currentTimeMillis) - atMillis })
     yield* Ref.set(toldReload, reload)
   })
 
@@ -66,7 +66,7 @@ export const reportStates = Effect.gen(function*() {
 
   const stopped = Effect.gen(function*() {
     const tables = [...(yield* status.get).keys()]
-    yield* checkpoints.report(tables.map((table) => ({ table, state: "stopped", reason: undefined, ageMillis: 0 })))
+    yield* bookkeeping.report(tables.map((table) => ({ table, state: "stopped", reason: undefined, ageMillis: 0 })))
   })
 
   yield* Effect.addFinalizer((exit) =>

@@ -2,9 +2,11 @@ import { Console, type Duration, Effect, Layer, Option, Ref, Schema, Stdio } fro
 import { Prompt } from "effect/cli"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
 import { layer as pgPool } from "../layers/PgPool.ts"
+import { layer as tableLeases } from "../layers/TableLeases.ts"
 import { layer as tableSink } from "../layers/TableSink.ts"
-import { Checkpoints, TableHeld } from "../services/Checkpoints.ts"
+import { Checkpoints } from "../services/Checkpoints.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
+import { type TableHeld, TableLeases } from "../services/TableLeases.ts"
 import { type Emptying, TableSink } from "../services/TableSink.ts"
 import { keepAlive } from "./heartbeat.ts"
 import { answerOf, inTime, layerAnsweredBy } from "./inTime.ts"
@@ -41,6 +43,7 @@ const refuse = (exitCode: 1 | 2, reason: string) => new ResyncRefused({ reason, 
 /** What it needs of the services: neither the config file nor the server. */
 const resyncServices = tableSink.pipe(
   Layer.provideMerge(checkpoints),
+  Layer.provideMerge(tableLeases),
   Layer.provideMerge(layerAnsweredBy("database", pgPool))
 )
 
@@ -55,7 +58,7 @@ const untouched = (timeout: Duration.Duration) =>
  * next resync, deletes what is left.
  */
 export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: ResyncOptions) {
-  const checkpoints = yield* Checkpoints
+  const leases = yield* TableLeases
   const sink = yield* TableSink
   const { watermark } = yield* untouched(timeout)(answerOf("database")(lookAt(table)))
   const { database: { database, host, port }, databaseSchema } = yield* AmpsyncConfig
@@ -76,7 +79,7 @@ export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: Res
       ({ message }: TableHeld) =>
         refuse(1, `${message}; stop that process first, and if it was killed already, wait six seconds`)
     ),
-    Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(checkpoints.release(table))))
+    Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(leases.release(table))))
   )
   yield* Console.log(`Table "${table}": watermark ${emptying.watermark ?? "none"} and its history are forgotten.`)
   const deleted = yield* Effect.mapError(deleteAll(emptying), ({ message }) => new ResyncFailed({ reason: message }))
@@ -94,14 +97,14 @@ const lookAt = Effect.fnUntraced(function*(table: string) {
   const checkpoints = yield* Checkpoints
   const identity = yield* checkpoints.recorded(table)
   if (Option.isNone(identity)) return yield* refuseUnrecorded(table)
-  return yield* checkpoints.look(identity.value)
+  return yield* checkpoints.load(identity.value)
 })
 
 /** No checkpoint says what fills the table: there is none, or it is one of the first ampsync. */
 const refuseUnrecorded = Effect.fnUntraced(function*(table: string) {
   const checkpoints = yield* Checkpoints
   const { exists } = yield* Effect.catchTag(
-    checkpoints.look({ table, dataset: "" }),
+    checkpoints.load({ table, dataset: "" }),
     "TableRefused",
     ({ message }) => refuse(2, message)
   )

@@ -1,7 +1,7 @@
 import { Effect, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import type { Manifest } from "../domain/Manifest.ts"
-import { Checkpoints } from "../services/Checkpoints.ts"
+import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { AmpsyncConfig } from "../services/Config.ts"
 import { keepAlive } from "./heartbeat.ts"
 import { loadManifest, mayHeal } from "./loadManifest.ts"
@@ -15,7 +15,7 @@ const patience = backoff("500 millis", "30 seconds")
 
 /** Loads the config file and prepares the database; fails with what an operator must put right, and waits for what heals. */
 export const prepare = Effect.gen(function*() {
-  const checkpoints = yield* Checkpoints
+  const bookkeeping = yield* Bookkeeping
   const { versionPollInterval } = yield* AmpsyncConfig
   yield* Effect.logInfo(log.starting)
   const manifest = yield* loadManifest(mayHeal)
@@ -23,7 +23,7 @@ export const prepare = Effect.gen(function*() {
   if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
     yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))
   }
-  yield* checkpoints.ensure.pipe(
+  yield* bookkeeping.ensure.pipe(
     Effect.tapError((error) => Effect.logWarning(`The bookkeeping tables could not be prepared: ${error.message}`)),
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.isRetryable)))
   )

@@ -74,6 +74,9 @@ export class IndexRowTooLarge {
 export const indexRowTooLarge = (error: SqlError.SqlError): IndexRowTooLarge | undefined =>
   error.reason.cause instanceof IndexRowTooLarge ? error.reason.cause : undefined
 
+/** Whether a statement divided by zero: how statements of the bookkeeping stop their transaction. */
+export const isDivisionByZero = (error: SqlError.SqlError): boolean => error.reason.cause === "SQLSTATE 22012"
+
 export class PgPool extends Context.Service<PgPool, {
   /** Statements run on the connection of the transaction they are in, or on any. `bigint` columns arrive as text. */
   readonly sql: SqlClient.SqlClient

@@ -11,8 +11,10 @@ import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
 import type { Checkpoint } from "../domain/chain/Checkpoint.ts"
 import type { Chunk } from "../domain/chain/Chunk.ts"
 import type { RowEncoder } from "../domain/postgres/RowEncoder.ts"
+import type { TableOwner } from "../domain/TableIdentity.ts"
 import type { TableSettings } from "../domain/TableSettings.ts"
-import type { Fenced, TableHeld, TableOwner, TableRefused, WriterLease } from "./Checkpoints.ts"
+import type { WriterLease } from "../domain/WriterLease.ts"
+import type { Fenced, TableHeld, TableRefused } from "./TableLeases.ts"
 
 export interface TableRequest {
   readonly table: string

@@ -5,6 +5,7 @@ import { Client } from "pg"
 import { inject } from "vitest"
 import { indexName } from "../../src/domain/postgres/tableIndexes.ts"
 import type { IndexEvent } from "../../src/services/TableIndexes.ts"
+import { sessionOf } from "../support/bookkeeping.ts"
 import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import type { TestDatabase } from "../support/postgres.ts"
@@ -157,12 +158,12 @@ describe("indexes of a table", () => {
 
   it.live("take no connection of the pool, and rows are committed while they are built", () =>
     Effect.gen(function*() {
-      const { build, checkpoints, database, sink } = yield* withTable({ MAX_DB_CONNECTIONS: "2" })
+      const { build, database, leases, sink } = yield* withTable({ MAX_DB_CONNECTIONS: "2" })
       const old = yield* oldTransaction(database)
       const attempt = yield* Effect.forkScoped(build(["note"]))
       yield* eventually("the build waits", Effect.map(building(database), (row) => row !== undefined))
-      assert.strictEqual((yield* building(database))!.name, checkpoints.activity("t"))
-      yield* checkpoints.heartbeat
+      assert.strictEqual((yield* building(database))!.name, sessionOf(leases, "t"))
+      yield* leases.heartbeat
       const writer = yield* prepareTable(sink, requestOf("t", fields))
       yield* commitRows(writer, fields, [[2n, "c", "d"]])
       assert.deepStrictEqual(yield* database.query("SELECT count(*)::int AS n FROM t"), [{ n: 2 }])

@@ -3,6 +3,7 @@ import { Effect, Fiber } from "effect"
 import { Client } from "pg"
 import type { ArrowField, ArrowType } from "../../src/domain/arrow/ArrowSchema.ts"
 import type { TableRequest, TableWriter } from "../../src/services/TableSink.ts"
+import { sessionOf } from "../support/bookkeeping.ts"
 import {
   checkpointOf,
   contents,
@@ -127,7 +128,7 @@ describe("a commit", () => {
 
   it.live("I1 whose session is ended between the rows and the end changes nothing at all", () =>
     Effect.gen(function*() {
-      const { checkpoints, database, sink } = yield* bench()
+      const { database, leases, sink } = yield* bench()
       const writer = yield* prepareTable(sink, request("t"))
       yield* writeChunk(writer, withRange(firstOf(writer), rangeOf(0n, 4n), "old", checkpointOf([4n, 0])))
       const before = yield* everything(database)
@@ -143,7 +144,7 @@ describe("a commit", () => {
           database.query(
             `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
              WHERE application_name = $1 AND wait_event = 'PgSleep'`,
-            [checkpoints.activity("t")]
+            [sessionOf(leases, "t")]
           ),
           (rows) => rows.length > 0
         )

@@ -11,13 +11,13 @@ import type { Generation } from "../../src/programs/Generation.ts"
 import { reloadOnChange } from "../../src/programs/reloadOnChange.ts"
 import { resolveGeneration } from "../../src/programs/resolveGeneration.ts"
 import { AdminApi, AdminApiError, type DatasetInfo } from "../../src/services/AdminApi.ts"
-import { TableRefused } from "../../src/services/Checkpoints.ts"
 import { FlightError } from "../../src/services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../../src/services/ManifestSource.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
+import { TableRefused } from "../../src/services/TableLeases.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
-import { checkpoints } from "../doubles/Checkpoints.ts"
+import { tableLeases } from "../doubles/bookkeeping.ts"
 import { flightClient } from "../doubles/FlightClient.ts"
 import { generationOf } from "../doubles/generation.ts"
 import { recordedHead } from "../doubles/SourceHead.ts"
@@ -123,7 +123,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
           })
         )
     }),
-    checkpoints(),
+    tableLeases(),
     Layer.mock(TableIndexes, {}),
     recordedHead().layer,
     Layer.succeed(ManifestSource, {

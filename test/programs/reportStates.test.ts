@@ -4,9 +4,9 @@ import { TestClock } from "effect/testing"
 import { writeFile } from "node:fs/promises"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { reportStates } from "../../src/programs/reportStates.ts"
-import type { TableState } from "../../src/services/Checkpoints.ts"
+import type { TableState } from "../../src/services/Bookkeeping.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
-import { checkpoints } from "../doubles/Checkpoints.ts"
+import { bookkeeping } from "../doubles/bookkeeping.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { eventually } from "../support/eventually.ts"
 import { holdLock } from "../support/holdLock.ts"
@@ -285,7 +285,7 @@ describe("what is written", () => {
     let down = false
     const services = yield* Layer.build(Layer.merge(
       statusLayer,
-      checkpoints({
+      bookkeeping({
         report: (states) => down ? Effect.never : Effect.sync(() => void written.push(...states)),
         reportReload: () => Effect.void
       })

@@ -1,11 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { type Cause, Console, Duration, Effect, Fiber, Layer, Option, Queue, Stdio, Terminal } from "effect"
-import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"
 import { layer as sinkLayer } from "../../src/layers/TableSink.ts"
 import { resync } from "../../src/programs/resync.ts"
 import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../layers/table-sink/bench.ts"
+import { bookkeepingLayers } from "../support/bookkeeping.ts"
 import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import { holdLock } from "../support/holdLock.ts"
@@ -16,10 +16,10 @@ const columns = [BLOCK, field("note")]
 
 /** A table with rows up to block 2 that no process writes any more. */
 const filledTable = Effect.fnUntraced(function*() {
-  const { checkpoints, database, sink } = yield* readyBench()
+  const { database, leases, sink } = yield* readyBench()
   const writer = yield* prepareTable(sink, requestOf("t", columns))
   yield* commitRows(writer, columns, [[0n, "a"], [1n, "b"], [2n, "c"]])
-  yield* checkpoints.release("t")
+  yield* leases.release("t")
   return database
 })
 
@@ -56,7 +56,7 @@ const resyncing = (database: TestDatabase, options: { readonly yes: boolean; rea
     log: (...words: ReadonlyArray<unknown>) => void said.push(words.join(" "))
   }
   const services = sinkLayer.pipe(
-    Layer.provideMerge(checkpointsLayer),
+    Layer.provideMerge(bookkeepingLayers),
     Layer.provideMerge(poolLayer),
     Layer.provideMerge(Layer.fresh(testSettings(database)))
   )

@@ -7,11 +7,11 @@ import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import type { Generation } from "../../src/programs/Generation.ts"
 import { makeTableFibers } from "../../src/programs/tableFibers.ts"
 import { AdminApi } from "../../src/services/AdminApi.ts"
-import { TableHeld, TableRefused } from "../../src/services/Checkpoints.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
+import { TableHeld, TableRefused } from "../../src/services/TableLeases.ts"
 import { type TableRequest, TableSink } from "../../src/services/TableSink.ts"
-import { checkpoints, leaseOf } from "../doubles/Checkpoints.ts"
+import { leaseOf, tableLeases } from "../doubles/bookkeeping.ts"
 import { flightClient, flightError, type Messages } from "../doubles/FlightClient.ts"
 import { generationOf } from "../doubles/generation.ts"
 import { recordedHead } from "../doubles/SourceHead.ts"
@@ -71,7 +71,7 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
         ),
       trim: (table) => noted(`trim of ${table}`, Effect.suspend(() => script.trim?.(trims++) ?? Effect.succeed(0)))
     }),
-    checkpoints(),
+    tableLeases(),
     statusLayer,
     testSettings(nowhere)
   ))

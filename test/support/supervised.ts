@@ -4,18 +4,19 @@ import type { SqlError } from "effect/sql"
 import type { Checkpoint } from "../../src/domain/chain/Checkpoint.ts"
 import { decodeManifest } from "../../src/domain/Manifest.ts"
 import type { Phase } from "../../src/domain/TablePhase.ts"
+import type { WriterLease } from "../../src/domain/WriterLease.ts"
 import type { SettingValues } from "../../src/layers/Config.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { makeCopyBuffers } from "../../src/programs/table/CopyBuffers.ts"
 import { superviseTable } from "../../src/programs/table/superviseTable.ts"
 import { makeTableSession } from "../../src/programs/table/syncTable.ts"
 import type { DatasetInfo } from "../../src/services/AdminApi.ts"
-import type { Fenced, TableHeld, TableRefused, WriterLease } from "../../src/services/Checkpoints.ts"
 import type { FlightError, StreamRequest } from "../../src/services/FlightClient.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
+import type { Fenced, TableHeld, TableRefused } from "../../src/services/TableLeases.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
-import { checkpoints, leaseOf } from "../doubles/Checkpoints.ts"
+import { leaseOf, tableLeases } from "../doubles/bookkeeping.ts"
 import { flightClient, type Messages } from "../doubles/FlightClient.ts"
 import { generationOf } from "../doubles/generation.ts"
 import { type HeadAnswer, recordedHead } from "../doubles/SourceHead.ts"
@@ -92,7 +93,7 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
         ),
       awaitUnlocked: () => Effect.andThen(count("unlocked"), script.awaitUnlocked ?? Effect.void)
     }),
-    checkpoints({ release: () => count("released") }),
+    tableLeases({ release: () => count("released") }),
     Layer.mock(TableIndexes, {}),
     statusLayer,
     testSettings(nowhere, script.settings),

@@ -4,9 +4,10 @@ import type { SqlError } from "effect/sql"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { copyHeader, copyTrailer } from "../../domain/postgres/encodeCopy.ts"
 import type { TableDefinition } from "../../domain/postgres/tableDdl.ts"
-import { BEGIN_STATEMENTS, beginTransaction } from "../../domain/sql/transaction.ts"
-import { type CheckpointStatements, Fenced, type WriterLease } from "../../services/Checkpoints.ts"
+import type { WriterLease } from "../../domain/WriterLease.ts"
+import type { Checkpoints } from "../../services/Checkpoints.ts"
 import type { PgPipeline, PgPool } from "../../services/PgPool.ts"
+import { Fenced, type TableLeases } from "../../services/TableLeases.ts"
 import type { ChunkTransactions, WriteError } from "../../services/TableSink.ts"
 import { deletion, undeletable } from "./deletion.ts"
 
@@ -15,9 +16,8 @@ export interface TransactionPlan {
   readonly definition: TableDefinition
   /** `COPY ... FROM STDIN (FORMAT BINARY)` of the table. */
   readonly copy: string
-  /** Name under which the session shows in `pg_stat_activity`. */
-  readonly activity: string
-  readonly statements: CheckpointStatements
+  readonly open: TableLeases["Service"]["open"]
+  readonly advanceStatement: Checkpoints["Service"]["advanceStatement"]
   readonly notifies: boolean
 }
 
@@ -75,15 +75,15 @@ class PipelinedTransactions implements ChunkTransactions {
 
   /** Begins a transaction. Waits only for a deletion, and makes sure that it left nothing. */
   #begin(deleteFrom: Chunk["deleteFrom"], copy?: string): Effect.Effect<void, WriteError> {
-    const { activity, definition, statements } = this.#plan
+    const { definition } = this.#plan
     const endsInCopy = copy !== undefined
-    const opening = `${beginTransaction(activity)}; ${statements.fence(this.#lease.current)}`
+    const { guard, text: opening } = this.#plan.open(this.#lease.current)
     this.#rowsRemoved = 0
     if (deleteFrom === undefined) {
-      this.#pipeline.send(endsInCopy ? `${opening}; ${copy}` : opening, { endsInCopy, guard: BEGIN_STATEMENTS })
+      this.#pipeline.send(endsInCopy ? `${opening}; ${copy}` : opening, { endsInCopy, guard })
       return Effect.void
     }
-    const begun = this.#pipeline.send(opening, { guard: BEGIN_STATEMENTS })
+    const begun = this.#pipeline.send(opening, { guard })
     const texts = [...deletion(definition, deleteFrom), ...(endsInCopy ? [copy] : [])]
     const deleted = this.#pipeline.send(texts.join("; "), { endsInCopy })
     // The begin has a time limit; a large deletion takes as long as it takes.
@@ -97,10 +97,10 @@ class PipelinedTransactions implements ChunkTransactions {
   }
 
   #end(chunk: Chunk): Effect.Effect<{ readonly rowsRemoved: number }, WriteError> {
-    const { definition, notifies, statements } = this.#plan
+    const { advanceStatement, definition, notifies } = this.#plan
     const before = this.#lease.current
     const rowsRemoved = this.#rowsRemoved
-    const { lease, statement } = statements.advance(
+    const { lease, statement } = advanceStatement(
       before,
       {
         checkpoint: chunk.checkpoint,

@@ -5,7 +5,7 @@
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { qualifiedName, type TableDefinition } from "../../domain/postgres/tableDdl.ts"
-import { TableRefused } from "../../services/Checkpoints.ts"
+import { TableRefused } from "../../services/TableLeases.ts"
 
 export type PlacedTable = Pick<TableDefinition, "schema" | "table" | "positionColumn">
 

@@ -2,8 +2,8 @@
 import { SqlError } from "effect/sql"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { columnList, RANGE_END, type TableDefinition } from "../../domain/postgres/tableDdl.ts"
-import { TableRefused } from "../../services/Checkpoints.ts"
 import { indexRowTooLarge } from "../../services/PgPool.ts"
+import { TableRefused } from "../../services/TableLeases.ts"
 import { RowTooLargeForIndex, TableChanged, type WriteError } from "../../services/TableSink.ts"
 
 export const explainFailure = (definition: TableDefinition) => (error: WriteError, chunk: Chunk): WriteError =>

@@ -3,8 +3,10 @@ import { Effect, Option, Ref } from "effect"
 import { emptyCheckpoint } from "../../domain/chain/Checkpoint.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/tableDdl.ts"
-import { type Checkpoints, TableRefused, type WriterLease } from "../../services/Checkpoints.ts"
+import type { WriterLease } from "../../domain/WriterLease.ts"
+import type { Checkpoints } from "../../services/Checkpoints.ts"
 import type { PgPool, RunStatement } from "../../services/PgPool.ts"
+import { type TableLeases, TableRefused } from "../../services/TableLeases.ts"
 import type { Emptying, TableSink } from "../../services/TableSink.ts"
 import { deletion, type PlacedTable, rowsLeft, undeletable, UNFILTERED } from "./deletion.ts"
 
@@ -15,12 +17,14 @@ const STEP_ROWS = 50_000
 const LOCK_TIMEOUT = "30s"
 
 export const makeRemoval = (
-  run: RunStatement,
   pool: PgPool["Service"],
+  leases: TableLeases["Service"],
   checkpoints: Checkpoints["Service"],
   schema: string
 ): Pick<TableSink["Service"], "trim" | "empty"> => {
-  /** Takes the lease of a table as what it is recorded, and does `work` in the same transaction. */
+  const run: RunStatement = (statement, params = []) => pool.sql.unsafe(statement, [...params])
+
+  /** Acquires the lease of a table as what it is recorded, and does `work` in the same transaction. */
   const leasing = <A, E>(table: string, work: (lease: WriterLease, positionColumn: string) => Effect.Effect<A, E>) =>
     Effect.gen(function*() {
       const identity = yield* checkpoints.recorded(table)
@@ -31,9 +35,9 @@ export const makeRemoval = (
         })
       }
       const { positionColumn } = identity.value
-      return yield* pool.transaction(
-        checkpoints.activity(table),
-        Effect.flatMap(checkpoints.acquire(identity.value), (lease) => work(lease, positionColumn))
+      return yield* leases.transaction(
+        table,
+        Effect.flatMap(leases.acquire(identity.value), (lease) => work(lease, positionColumn))
       )
     })
 
@@ -46,7 +50,7 @@ export const makeRemoval = (
     return yield* leasing(table, (lease, positionColumn) =>
       Effect.gen(function*() {
         if (!(yield* exists(table))) return 0
-        yield* checkpoints.fence(lease)
+        yield* leases.fence(lease)
         const watermark = lease.checkpoint.history.at(-1)?.block
         const rowsRemoved = yield* deleteAbove({ schema, table, positionColumn }, watermark)
         yield* checkpoints.advance(lease, {
@@ -60,7 +64,7 @@ export const makeRemoval = (
         return rowsRemoved
       })).pipe(
         Effect.catchTag("Fenced", (error) => Effect.die(error)),
-        Effect.ensuring(Effect.ignore(checkpoints.release(table)))
+        Effect.ensuring(Effect.ignore(leases.release(table)))
       )
   })
 
@@ -89,7 +93,7 @@ export const makeRemoval = (
     const emptying: Emptying = {
       watermark: before.checkpoint.history.at(-1)?.block,
       rows: before.rows,
-      deleteSome: pool.transaction(checkpoints.activity(table), deleteStep(positionColumn, held, last)).pipe(
+      deleteSome: leases.transaction(table, deleteStep(positionColumn, held, last)).pipe(
         Effect.tap(({ lease, upTo }) => Effect.andThen(Ref.set(held, lease), Ref.set(last, upTo))),
         Effect.map(({ removed }) => removed)
       )
@@ -107,7 +111,7 @@ export const makeRemoval = (
     const upTo = yield* Ref.get(last)
     yield* run(`SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`)
     // Before it deletes: whoever lost the lease must neither wait for the rows of whoever has it, nor hold them.
-    yield* checkpoints.fence(before)
+    yield* leases.fence(before)
     yield* run(UNFILTERED)
     const isThere = yield* exists(table)
     const { deletedUpTo, removed } = isThere

@@ -3,9 +3,9 @@ import { Duration, Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import { MAX_FAILED_ATTEMPTS } from "../../domain/TablePhase.ts"
-import { Checkpoints, TableRefused } from "../../services/Checkpoints.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
 import { TableIndexes } from "../../services/TableIndexes.ts"
+import { TableLeases, TableRefused } from "../../services/TableLeases.ts"
 import { type RowTooLargeForIndex, TableSink } from "../../services/TableSink.ts"
 import * as log from "../logLines.ts"
 import type { ReconnectFrom } from "./Outcome.ts"
@@ -54,7 +54,7 @@ class NoProgress {
  * and parks what nothing but a change of the config can help. Invariant I4: whatever happens to it happens to it alone.
  */
 export const superviseTable = Effect.fn("superviseTable")(function*(session: TableSession) {
-  const [checkpoints, status] = [yield* Checkpoints, yield* SyncStatus]
+  const [leases, status] = [yield* TableLeases, yield* SyncStatus]
   const { name } = session.table
   const failures = yield* Ref.make(noFailures)
 
@@ -72,11 +72,11 @@ export const superviseTable = Effect.fn("superviseTable")(function*(session: Tab
         yield* Effect.logError(log.parked(name, error.message))
         yield* status.record(name, { _tag: "Parked", reason: error.message })
         // Another process may have the config that this one lacks.
-        yield* Effect.ignore(checkpoints.release(name))
+        yield* Effect.ignore(leases.release(name))
         return yield* Effect.never
       })
     ),
-    Effect.ensuring(Effect.ignore(checkpoints.release(name)))
+    Effect.ensuring(Effect.ignore(leases.release(name)))
   )
 }, (effect, session) => Effect.annotateLogs(effect, { table: session.table.name }))
 

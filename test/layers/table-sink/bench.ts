@@ -6,15 +6,17 @@ import type { Checkpoint } from "../../../src/domain/chain/Checkpoint.ts"
 import { addEvent, addRows } from "../../../src/domain/chain/Chunk.ts"
 import { parseOverrideType } from "../../../src/domain/postgres/columnOverride.ts"
 import { noSettings, type TableSettings } from "../../../src/domain/TableSettings.ts"
-import { layer as checkpointsLayer } from "../../../src/layers/Checkpoints.ts"
 import { layerWith as poolLayerWith, type PgPoolOptions } from "../../../src/layers/PgPool.ts"
 import { layer as indexesLayer } from "../../../src/layers/TableIndexes.ts"
 import { layer as sinkLayer } from "../../../src/layers/TableSink.ts"
+import { Bookkeeping } from "../../../src/services/Bookkeeping.ts"
 import { Checkpoints } from "../../../src/services/Checkpoints.ts"
 import { PgPool } from "../../../src/services/PgPool.ts"
 import { TableIndexes } from "../../../src/services/TableIndexes.ts"
+import { TableLeases } from "../../../src/services/TableLeases.ts"
 import { type TableRequest, TableSink, type TableWriter } from "../../../src/services/TableSink.ts"
 import { batchOf, columnOf, type Value } from "../../domain/arrow/columns.ts"
+import { bookkeepingLayers } from "../../support/bookkeeping.ts"
 import { firstOf, hashOf, writeChunk } from "../../support/chunks.ts"
 import { encodeWith } from "../../support/encodeAll.ts"
 import { type TestDatabase, testDatabase } from "../../support/postgres.ts"
@@ -59,7 +61,7 @@ export const processOn = Effect.fnUntraced(function*(
 ) {
   const services = yield* Layer.build(
     Layer.merge(sinkLayer, indexesLayer).pipe(
-      Layer.provideMerge(checkpointsLayer),
+      Layer.provideMerge(bookkeepingLayers),
       Layer.provideMerge(poolLayerWith(options)),
       Layer.provide(Layer.fresh(testSettings(database, settings)))
     )
@@ -67,7 +69,9 @@ export const processOn = Effect.fnUntraced(function*(
   return {
     database,
     pool: Context.get(services, PgPool),
+    bookkeeping: Context.get(services, Bookkeeping),
     checkpoints: Context.get(services, Checkpoints),
+    leases: Context.get(services, TableLeases),
     indexes: Context.get(services, TableIndexes),
     sink: Context.get(services, TableSink)
   }
@@ -75,7 +79,7 @@ export const processOn = Effect.fnUntraced(function*(
 
 /** As `bench`, with the bookkeeping in place. */
 export const readyBench = (settings?: Settings, options?: PgPoolOptions) =>
-  Effect.tap(bench(settings, options), ({ checkpoints }) => checkpoints.ensure)
+  Effect.tap(bench(settings, options), ({ bookkeeping }) => bookkeeping.ensure)
 
 /** Commits rows as the complete range of the blocks that the first column of `fields` names, oldest first. */
 export const commitRows = Effect.fnUntraced(function*(

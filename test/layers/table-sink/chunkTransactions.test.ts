@@ -5,6 +5,7 @@ import type { Chunk } from "../../../src/domain/chain/Chunk.ts"
 import type { PgPoolOptions } from "../../../src/layers/PgPool.ts"
 import { openTransactions } from "../../../src/layers/table-sink/chunkTransactions.ts"
 import type { TableWriter, WriteError } from "../../../src/services/TableSink.ts"
+import { sessionOf } from "../../support/bookkeeping.ts"
 import {
   checkpointOf,
   contents,
@@ -62,7 +63,7 @@ const chunks: ReadonlyArray<readonly [title: string, chunk: FilledChunk]> = [
 ]
 
 const filledOn = Effect.fnUntraced(function*(process: Process, table = "t") {
-  yield* process.checkpoints.ensure
+  yield* process.bookkeeping.ensure
   const request = requestOf(table, fields)
   const writer = yield* prepareTable(process.sink, request)
   yield* writeChunk(writer, withRange(firstOf(writer), rangeOf(0n, 4n), "old", first))
@@ -95,11 +96,11 @@ const filledByRole = Effect.gen(function*() {
   return { ...(yield* filledOn(yield* processOn(database, { DATABASE_URL: url.href }))), role }
 })
 
-const sessions = ({ checkpoints, database }: Pick<Process, "checkpoints" | "database">) =>
+const sessions = ({ database, leases }: Pick<Process, "database" | "leases">) =>
   database.query<{ inTransaction: boolean }>(
     `SELECT xact_start IS NOT NULL AS "inTransaction" FROM pg_stat_activity
      WHERE application_name = $1 OR application_name = $2`,
-    [database.schema, checkpoints.activity("t")]
+    [database.schema, sessionOf(leases, "t")]
   )
 
 /** Nothing of a transaction is left, and the table can be written again. */
@@ -224,24 +225,26 @@ describe("the fence", () => {
 })
 
 /** What the writer of a table uses, with another COPY statement. */
-const transactionsWith = Effect.fnUntraced(function*({ checkpoints, database, pool, sink }: Process, copy: string) {
-  const lease = yield* sink.acquire({ table: "t", dataset: "_/example" })
-  const plan = {
-    definition: {
-      schema: database.schema,
-      table: "t",
-      columns: [],
-      positionColumn: "_block_num",
-      primaryKey: undefined,
-      comment: undefined
-    },
-    activity: checkpoints.activity("t"),
-    statements: checkpoints.statements,
-    notifies: false,
-    copy
+const transactionsWith = Effect.fnUntraced(
+  function*({ checkpoints, database, leases, pool, sink }: Process, copy: string) {
+    const lease = yield* sink.acquire({ table: "t", dataset: "_/example" })
+    const plan = {
+      definition: {
+        schema: database.schema,
+        table: "t",
+        columns: [],
+        positionColumn: "_block_num",
+        primaryKey: undefined,
+        comment: undefined
+      },
+      open: leases.open,
+      advanceStatement: checkpoints.advanceStatement,
+      notifies: false,
+      copy
+    }
+    return yield* openTransactions(pool, plan, { current: lease })
   }
-  return yield* openTransactions(pool, plan, { current: lease })
-})
+)
 
 /** Sends a whole chunk; the effect that comes out waits for its outcome. */
 const sent = (
@@ -343,7 +346,7 @@ describe("a checkpoint", () => {
 describe("a chunk in flight when its fiber is interrupted", () => {
   const interrupted = Effect.fnUntraced(function*(commitSeconds: number) {
     const process = yield* filled()
-    const { checkpoints, database, prepare } = process
+    const { database, leases, prepare } = process
     yield* trigger(
       database,
       `${AT_COMMIT.replace("act", "held")}`,
@@ -354,7 +357,7 @@ describe("a chunk in flight when its fiber is interrupted", () => {
       "the COMMIT is held up",
       Effect.map(
         database.query("SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'", [
-          checkpoints.activity("t")
+          sessionOf(leases, "t")
         ]),
         (rows) => rows.length === 1
       ),
@@ -423,7 +426,7 @@ describe("a table that somebody else has locked", () => {
       const waiting = yield* Effect.forkScoped(sink.awaitUnlocked("t"))
       const waits = Effect.map(
         database.query("SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'", [
-          process.checkpoints.activity("t")
+          sessionOf(process.leases, "t")
         ]),
         ({ length }) => length === 1
       )

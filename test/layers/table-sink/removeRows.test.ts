@@ -136,7 +136,7 @@ describe("emptying a table", () => {
       const { deleteSome } = yield* sink.empty("t")
       yield* silence(database)
       const other = yield* processOn(database)
-      yield* other.checkpoints.ensure
+      yield* other.bookkeeping.ensure
       yield* prepareTable(other.sink, requestOf("t", columns))
       // The other one is in the middle of a commit.
       const lock = yield* holdLock(database, "SELECT FROM t FOR UPDATE")
@@ -242,7 +242,7 @@ describe("trimming a table", () => {
       const { database } = yield* filled()
       yield* addRows(database, "3", 4)
       const other = yield* processOn(database)
-      yield* other.checkpoints.ensure
+      yield* other.bookkeeping.ensure
       const before = yield* checkpoint(database)
       assert.strictEqual((yield* Effect.flip(other.sink.trim("t")))._tag, "TableHeld")
       assert.lengthOf(yield* blocksOf(database), 7)

@@ -66,9 +66,10 @@ const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") 
   ))
   const logger = Logger.make<unknown, void>(({ message }) => void failures.push(String(message)))
   const url = `${throughProxy(database.url, proxy)}?connect_timeout=1`
-  const { checkpoints, indexes, sink } = yield* processOn(database, { DATABASE_URL: url }, { stallMillis: 250 }).pipe(
-    Effect.provide(Logger.layer([logger]))
-  )
+  const { bookkeeping, indexes, leases, sink } = yield* processOn(database, { DATABASE_URL: url }, { stallMillis: 250 })
+    .pipe(
+      Effect.provide(Logger.layer([logger]))
+    )
   const insist = <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
     effect.pipe(
       Effect.tapError(({ message }) => Effect.sync(() => failures.push(message))),
@@ -82,7 +83,7 @@ const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") 
           ? Effect.void
           : writeChunk(writer, chunk(writer)))
     )
-  yield* insist(checkpoints.ensure)
+  yield* insist(bookkeeping.ensure)
   yield* attempt(4n, (writer) => withRange(firstOf(writer), rangeOf(0n, 4n), "old", first))
   assert.deepStrictEqual(yield* contents(database), OLD)
   yield* attempt(6n, () => withRange(noRows(first, 5n), rangeOf(5n, 6n), "new", grown))
@@ -102,7 +103,7 @@ const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") 
   yield* insist(
     Effect.flatMap(sink.empty("t"), ({ deleteSome }) => Effect.repeat(deleteSome, { while: (removed) => removed > 0 }))
   )
-  yield* insist(checkpoints.release("t"))
+  yield* insist(leases.release("t"))
   assert.deepStrictEqual(yield* contents(database), [])
   assert.deepStrictEqual(yield* database.query("SELECT writer FROM _ampsync_checkpoints"), [{ writer: null }])
   assert.isFalse(isHanging, `it hung for ${BOUND} at ${proxy.deafTo().at(-1)}`)

@@ -1,15 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import { layer as checkpointsLayer } from "../../../src/layers/Checkpoints.ts"
 import { layer as poolLayer } from "../../../src/layers/PgPool.ts"
-import { Checkpoints } from "../../../src/services/Checkpoints.ts"
+import { Bookkeeping } from "../../../src/services/Bookkeeping.ts"
+import { bookkeepingLayers } from "../../support/bookkeeping.ts"
 import { type TestDatabase, testDatabase } from "../../support/postgres.ts"
 import { testSettings } from "../../support/testSettings.ts"
 
 const started = (database: TestDatabase) =>
   Effect.map(
-    Layer.build(checkpointsLayer.pipe(Layer.provide(poolLayer), Layer.provide(Layer.fresh(testSettings(database))))),
-    (services) => Context.get(services, Checkpoints)
+    Layer.build(bookkeepingLayers.pipe(Layer.provide(poolLayer), Layer.provide(Layer.fresh(testSettings(database))))),
+    (services) => Context.get(services, Bookkeeping)
   )
 
 /** Objects of ours, and their columns, that `pg_description` has nothing of. */
@@ -35,10 +35,10 @@ describe("comments of the bookkeeping", () => {
   it.live("are on every table, view and column, and a second start has nothing to add", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
-      const checkpoints = yield* started(database)
-      yield* checkpoints.ensure
+      const bookkeeping = yield* started(database)
+      yield* bookkeeping.ensure
       assert.deepStrictEqual(yield* withoutComment(database), [])
-      assert.deepStrictEqual(yield* checkpoints.pending, [])
+      assert.deepStrictEqual(yield* bookkeeping.pending, [])
       const [view] = yield* database.query(
         "SELECT obj_description('_ampsync_progress'::regclass, 'pg_class') AS comment"
       )
@@ -48,19 +48,19 @@ describe("comments of the bookkeeping", () => {
   it.live("that are missing or out of date are made by the next start, and no other statement is", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
-      const checkpoints = yield* started(database)
-      yield* checkpoints.ensure
+      const bookkeeping = yield* started(database)
+      yield* bookkeeping.ensure
       yield* database.query(
         `COMMENT ON COLUMN _ampsync_reorgs.depth IS NULL; COMMENT ON TABLE _ampsync_reorgs IS 'of an earlier version'`
       )
-      const [statement, ...others] = yield* checkpoints.pending
+      const [statement, ...others] = yield* bookkeeping.pending
       assert.lengthOf(others, 0)
       assert.match(
         statement!,
         /^COMMENT ON TABLE \S+ IS E?'[^']+'; COMMENT ON COLUMN \S+_ampsync_reorgs\.depth IS E?'[^']+'$/
       )
-      yield* checkpoints.ensure
-      assert.deepStrictEqual(yield* checkpoints.pending, [])
+      yield* bookkeeping.ensure
+      assert.deepStrictEqual(yield* bookkeeping.pending, [])
       assert.deepStrictEqual(yield* withoutComment(database), [])
     }))
 

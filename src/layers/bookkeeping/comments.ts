@@ -1,8 +1,9 @@
 /** What each table, view and column of the bookkeeping is for, as `\d+` and every other tool show it. */
 import { Effect } from "effect"
+import type { Row } from "../../domain/bookkeeping/checkpointRow.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { textLiteral } from "../../domain/sql/literal.ts"
-import type { Run } from "./rows.ts"
+import type { RunStatement } from "../../services/PgPool.ts"
 
 interface Described {
   /** Absent of the view, whose comment carries the fingerprint of its definition. */
@@ -116,8 +117,8 @@ const described: { readonly [relation: string]: Described } = {
  *
  * Only its owner may comment on an object; a process with another role leaves the comments as they are.
  */
-export const commentStatements = Effect.fnUntraced(function*(run: Run, schema: string) {
-  const found = yield* run(
+export const commentStatements = Effect.fnUntraced(function*(run: RunStatement, schema: string) {
+  const found = yield* run<Row>(
     `SELECT c.relname AS relation, a.attname AS "column", d.description, pg_has_role(c.relowner, 'USAGE') AS owned
      FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
      LEFT JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass

@@ -1,10 +1,10 @@
-/** What this process says of its tables and of its config, for whoever looks only at the database. */
+/** Reports what this process does with its tables and its config, for readers of the database. */
 import { Effect } from "effect"
+import { isAlive } from "../../domain/bookkeeping/leaseConditions.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { numberLiteral, textLiteral } from "../../domain/sql/literal.ts"
-import type { Checkpoints, TableState } from "../../services/Checkpoints.ts"
-import { isAlive } from "./isAlive.ts"
-import type { Run } from "./rows.ts"
+import type { Bookkeeping, ReloadReport, TableState } from "../../services/Bookkeeping.ts"
+import type { RunStatement } from "../../services/PgPool.ts"
 
 const MAX_CHARACTERS = 1_000
 
@@ -19,16 +19,16 @@ const literal = (text: string | undefined): string => `${textLiteral(text?.slice
 
 const ago = (millis: number): string => `clock_timestamp() - interval '${millis} milliseconds'`
 
-export const makeStates = (
-  run: Run,
+export const makeReports = (
+  run: RunStatement,
   databaseSchema: string,
   writer: string
-): Pick<Checkpoints["Service"], "report" | "reportReload"> => {
+): Pick<Bookkeeping["Service"], "report" | "reportReload"> => {
   const schema = quoteIdentifier(databaseSchema)
   const me = literal(writer)
 
   // Each process has rows of its own, so that none can take a word out of another's mouth; those of the dead go.
-  const report = Effect.fn("Checkpoints.report")(function*(states: ReadonlyArray<TableState>) {
+  const report = Effect.fn("Bookkeeping.report")(function*(states: ReadonlyArray<TableState>) {
     if (states.length === 0) return
     const tables = states.map(({ table }) => literal(table)).join(", ")
     const rows = states.map(({ ageMillis, reason, sourceHead, state, table }) =>
@@ -51,17 +51,15 @@ export const makeStates = (
     )
   })
 
-  const reportReload: Checkpoints["Service"]["reportReload"] = Effect.fn("Checkpoints.reportReload")(
-    function*({ ageMillis, reason }) {
-      const change = reason === undefined
-        ? `config_loaded_at = ${ago(ageMillis)}, reload_failed_at = NULL`
-        : `reload_failed_at = ${ago(ageMillis)}`
-      yield* run(
-        `${LOCK_TIMEOUT}; UPDATE ${schema}._ampsync_writers SET ${change}, reload_reason = ${literal(reason)}
-         WHERE writer = ${me}`
-      )
-    }
-  )
+  const reportReload = Effect.fn("Bookkeeping.reportReload")(function*({ ageMillis, reason }: ReloadReport) {
+    const change = reason === undefined
+      ? `config_loaded_at = ${ago(ageMillis)}, reload_failed_at = NULL`
+      : `reload_failed_at = ${ago(ageMillis)}`
+    yield* run(
+      `${LOCK_TIMEOUT}; UPDATE ${schema}._ampsync_writers SET ${change}, reload_reason = ${literal(reason)}
+       WHERE writer = ${me}`
+    )
+  })
 
   return { report, reportReload }
 }

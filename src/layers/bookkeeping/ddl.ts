@@ -1,18 +1,19 @@
 import { Effect } from "effect"
 import { SqlError } from "effect/sql"
+import type { Row } from "../../domain/bookkeeping/checkpointRow.ts"
+import { isAlive } from "../../domain/bookkeeping/leaseConditions.ts"
 import { fingerprint } from "../../domain/fingerprint.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { textLiteral } from "../../domain/sql/literal.ts"
+import type { RunStatement } from "../../services/PgPool.ts"
 import { commentStatements } from "./comments.ts"
-import { isAlive } from "./isAlive.ts"
-import type { Run } from "./rows.ts"
 
 /**
  * A failure that names the GRANT to run, where this role lacks a right that a sync cannot do without: to use the schema, and
  * to create in it where the bookkeeping is not there yet.
  */
-export const missingRights = Effect.fnUntraced(function*(run: Run, schema: string, creates: boolean) {
-  const [row] = yield* run(
+export const missingRights = Effect.fnUntraced(function*(run: RunStatement, schema: string, creates: boolean) {
+  const [row] = yield* run<Row>(
     `SELECT current_user AS role, current_database() AS database, n.oid IS NOT NULL AS exists,
        has_database_privilege(current_database(), 'CREATE') AS may_create,
        n.oid IS NOT NULL AND has_schema_privilege(n.oid, 'USAGE')
@@ -50,14 +51,14 @@ export interface BookkeepingDdl {
 }
 
 /** The statements that bring the bookkeeping of `schema` to today's shape; those of an earlier version are extended. */
-export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: string) {
-  const existing = yield* run(
+export const bookkeepingDdl = Effect.fnUntraced(function*(run: RunStatement, schema: string) {
+  const existing = yield* run<Row>(
     `SELECT c.relname || '.' || a.attname AS name, a.attnotnull AS "notNull"
      FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_attribute a ON a.attrelid = c.oid
      WHERE n.nspname = $1 AND c.relname LIKE '\\_ampsync\\_%' AND a.attnum > 0 AND NOT a.attisdropped`,
     [schema]
   )
-  const namespaces = yield* run("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema])
+  const namespaces = yield* run<Row>("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema])
   const columns = new Map(existing.map((row) => [String(row["name"]), row["notNull"] === true]))
   const quoted = quoteIdentifier(schema)
   const statements = namespaces.length === 0 ? [`CREATE SCHEMA ${quoted}`] : []
@@ -93,7 +94,7 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: Run, schema: stri
   }
   const view = progressView(quoted)
   const comment = `What is known of each table (definition ${fingerprint(view)})`
-  const [found] = yield* run("SELECT obj_description(to_regclass($1), 'pg_class') AS comment", [
+  const [found] = yield* run<Row>("SELECT obj_description(to_regclass($1), 'pg_class') AS comment", [
     `${quoted}._ampsync_progress`
   ])
   if (found?.["comment"] !== comment) {

@@ -1,41 +1,24 @@
 /** How far a table is: what each transaction that changes its rows records. */
-import { Effect } from "effect"
-import type { SqlError } from "effect/sql"
+import { isHeld } from "../../domain/bookkeeping/leaseConditions.ts"
 import type { ReorgRecord } from "../../domain/chain/Chunk.ts"
 import { isSameWatermark, type Watermark } from "../../domain/chain/watermarks.ts"
 import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
 import { blocksLiteral, numberLiteral, textLiteral, textsLiteral } from "../../domain/sql/literal.ts"
-import {
-  type Advance,
-  type Checkpoints,
-  type CheckpointStatements,
-  Fenced,
-  type WriterLease
-} from "../../services/Checkpoints.ts"
-import { leaseOf, type Run } from "./rows.ts"
+import type { WriterLease } from "../../domain/WriterLease.ts"
+import type { Advance, Checkpoints } from "../../services/Checkpoints.ts"
 
 /** Reorgs of a table that are kept: months of a chain that has one every hour. */
 const KEPT_REORGS = 1_000
 /** Most that one transaction removes of them, where an earlier version kept all. */
 const FORGOTTEN_REORGS = 1_000
 
-/**
- * SQL: the checkpoint of a table while `lease` is held and `commitSeq` was its last commit.
- *
- * Epoch and sequence alone can be given twice, by a server that lost its last transactions; the writer cannot.
- */
-const isHeld = (writer: string, { epoch, table }: WriterLease, commitSeq: bigint): string =>
-  `table_name = ${textLiteral(table)} AND writer_epoch = ${epoch} AND commit_seq = ${commitSeq} ` +
-  `AND writer = ${textLiteral(writer)}`
-
-export const makeStatements = (databaseSchema: string, writer: string): CheckpointStatements => {
+export const makeAdvanceStatement = (
+  databaseSchema: string,
+  writer: string
+): Checkpoints["Service"]["advanceStatement"] => {
   const schema = quoteIdentifier(databaseSchema)
 
-  const fence = (lease: WriterLease) =>
-    `WITH held AS (UPDATE ${schema}._ampsync_checkpoints SET commit_seq = commit_seq + 1 ` +
-    `WHERE ${isHeld(writer, lease, lease.commitSeq)} RETURNING 1) SELECT 1 / count(*) FROM held`
-
-  const advance: CheckpointStatements["advance"] = (lease, change, notify) => {
+  const advanceStatement: Checkpoints["Service"]["advanceStatement"] = (lease, change, notify) => {
     const { blockTimestamp, checkpoint, provisionalRows, rowsAdded, rowsRemoved } = change
     const watermark = checkpoint.history.at(-1)
     const rows = lease.rows + BigInt(rowsAdded - rowsRemoved)
@@ -48,9 +31,9 @@ export const makeStatements = (databaseSchema: string, writer: string): Checkpoi
       `unverified_from = ${numberLiteral(checkpoint.unverifiedFrom)}, rows = ${rows}, ` +
       `provisional_rows = ${provisionalRows} WHERE ${isHeld(writer, lease, lease.commitSeq + 1n)} RETURNING 1`
     const parts = [`held AS (${update})`, ...history(lease, checkpoint.history), ...reorgLog(lease.table, change)]
-    const told = notify === undefined ? "" : `, pg_notify('ampsync', ${textLiteral(notify)})`
+    const notified = notify === undefined ? "" : `, pg_notify('ampsync', ${textLiteral(notify)})`
     return {
-      statement: `WITH ${parts.join(", ")} SELECT 1 / count(*)${told} FROM held`,
+      statement: `WITH ${parts.join(", ")} SELECT 1 / count(*)${notified} FROM held`,
       lease: { ...lease, checkpoint, commitSeq: lease.commitSeq + 1n, rows, provisionalRows }
     }
   }
@@ -98,7 +81,7 @@ export const makeStatements = (databaseSchema: string, writer: string): Checkpoi
     return `${ids} AND id < (${oldestKept}) ORDER BY id LIMIT ${FORGOTTEN_REORGS}`
   }
 
-  return { fence, advance }
+  return advanceStatement
 }
 
 const reorgValues = (table: string, { firstBlock, newHash, replaced }: ReorgRecord, rowsRemoved: number): string => {
@@ -113,46 +96,4 @@ const historyChanges = (stored: ReadonlyArray<Watermark>, wanted: ReadonlyArray<
   const added = wanted.filter((entry) => known.get(entry.block) !== entry.hash)
   for (const { block } of wanted) known.delete(block)
   return { added, gone: [...known.keys()] }
-}
-
-export const makeProgress = (
-  run: Run,
-  databaseSchema: string,
-  writer: string
-): Pick<Checkpoints["Service"], "advance" | "fence" | "forget" | "holds" | "statements"> => {
-  const schema = quoteIdentifier(databaseSchema)
-  const statements = makeStatements(databaseSchema, writer)
-
-  const fenced = (table: string) => (error: SqlError.SqlError) =>
-    error.reason.cause === "SQLSTATE 22012" ? new Fenced({ table }) : error
-
-  const fence = Effect.fn("Checkpoints.fence")((lease: WriterLease) =>
-    Effect.asVoid(Effect.mapError(run(statements.fence(lease)), fenced(lease.table)))
-  )
-
-  const advance = Effect.fn("Checkpoints.advance")((lease: WriterLease, change: Advance) => {
-    const { lease: after, statement } = statements.advance(lease, change, undefined)
-    return Effect.as(Effect.mapError(run(statement), fenced(lease.table)), after)
-  })
-
-  const forget = Effect.fn("Checkpoints.forget")(function*(lease: WriterLease, rows: bigint) {
-    yield* run(`DELETE FROM ${schema}._ampsync_watermarks WHERE table_name = $1`, [lease.table])
-    const [row] = yield* run(
-      `UPDATE ${schema}._ampsync_checkpoints
-       SET max_block_num = NULL, watermark_hash = NULL, watermark_at = NULL, block_at = NULL, origin_block = NULL,
-         network = NULL, unverified_from = NULL, rows = $2, provisional_rows = $2
-       WHERE table_name = $1 RETURNING *`,
-      [lease.table, rows]
-    )
-    return leaseOf(row!, [], lease.tableExists)
-  })
-
-  const holds = Effect.fn("Checkpoints.holds")((lease: WriterLease) =>
-    Effect.map(
-      run(`SELECT FROM ${schema}._ampsync_checkpoints WHERE ${isHeld(writer, lease, lease.commitSeq)}`),
-      (rows) => rows.length > 0
-    )
-  )
-
-  return { statements, fence, advance, forget, holds }
 }

@@ -1,16 +1,23 @@
+/** How a writer is named in the bookkeeping, and its sessions in `pg_stat_activity`. */
 import { createHash } from "node:crypto"
 
 /** Most bytes of an `application_name`: NAMEDATALEN - 1. */
 const MAX_BYTES = 63
 const HASH_DIGITS = 16
 
+/** `id`: eight hexadecimal digits, unlike those of any other process. */
+export const writerName = (host: string, processId: number, id: string): string => `${host} pid ${processId} (${id})`
+
+/** The `id` in the name of a writer; undefined where it has none. */
+export const writerIdOf = (writer: string): string | undefined => /\(([0-9a-f]{8})\)$/.exec(writer)?.[1]
+
 /**
  * The `application_name` of a writer's transactions on one table: unlike that of any other writer or table.
  *
  * Shape: `ampsync <writer> <table>`. PostgreSQL cuts a longer name and replaces everything but printable ASCII, so such a
- * table is told by a hash after what is left of its name.
+ * table is identified by a hash after what is left of its name.
  */
-export const activityOf = (writerId: string, table: string): string => {
+export const sessionName = (writerId: string, table: string): string => {
   const prefix = `ampsync ${writerId} `
   const room = MAX_BYTES - prefix.length
   if (/^[\x20-\x7e]*$/.test(table) && table.length <= room) return prefix + table

@@ -1,0 +1,32 @@
+/** How rows of `_ampsync_checkpoints` and `_ampsync_watermarks` are read. Blocks and counts arrive as decimal text. */
+import type { Checkpoint } from "../chain/Checkpoint.ts"
+import type { RecordedTable } from "../TableIdentity.ts"
+
+export type Row = Readonly<Record<string, unknown>>
+
+/** `history`: the watermarks of the table, ascending. */
+export const checkpointOf = (row: Row, history: ReadonlyArray<Row>): Checkpoint => ({
+  network: (row["network"] as string | null) ?? undefined,
+  origin: optionalBlock(row["origin_block"]),
+  unverifiedFrom: optionalBlock(row["unverified_from"]),
+  history: history.map((entry) => ({ block: BigInt(entry["block_num"] as string), hash: entry["hash"] as string }))
+})
+
+/** A row without a position column belongs to a table that was never filled. */
+export const recordedOf = (row: Row): RecordedTable | undefined => {
+  const {
+    column_names: columns,
+    dataset_version: version,
+    position_column: positionColumn,
+    query_fingerprint: fingerprint
+  } = row
+  if (typeof positionColumn !== "string") return undefined
+  return {
+    positionColumn,
+    fingerprint: String(fingerprint),
+    ...(typeof version === "string" ? { version } : {}),
+    ...(Array.isArray(columns) ? { columns: columns as ReadonlyArray<string> } : {})
+  }
+}
+
+const optionalBlock = (value: unknown): bigint | undefined => (value === null ? undefined : BigInt(value as string))

@@ -1,0 +1,57 @@
+import { Effect, Layer } from "effect"
+import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
+import { Bookkeeping } from "../services/Bookkeeping.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
+import { PgPool, type RunStatement } from "../services/PgPool.ts"
+import { TableLeases } from "../services/TableLeases.ts"
+import { bookkeepingDdl, missingRights } from "./bookkeeping/ddl.ts"
+import { makeReports } from "./bookkeeping/reports.ts"
+
+/** The name of the session that makes the tables. */
+const SESSION_NAME = "ampsync start"
+
+/** `Bookkeeping` in the target schema. */
+const make = Effect.gen(function*() {
+  const { databaseSchema } = yield* AmpsyncConfig
+  const { sql, transaction } = yield* PgPool
+  const { heartbeat, writer } = yield* TableLeases
+  const schema = quoteIdentifier(databaseSchema)
+  const run: RunStatement = (statement, params = []) => sql.unsafe(statement, [...params])
+
+  const requireRights = (creates: boolean) =>
+    Effect.flatMap(
+      missingRights(run, databaseSchema, creates),
+      (missing) => missing === undefined ? Effect.void : Effect.fail(missing)
+    )
+
+  const pending = Effect.gen(function*() {
+    yield* requireRights(false)
+    const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema)
+    if (definitions.length > 0) yield* requireRights(true)
+    return [...definitions, ...comments]
+  })
+
+  const ensure = Effect.gen(function*() {
+    yield* pending
+    yield* transaction(
+      SESSION_NAME,
+      Effect.gen(function*() {
+        // Two processes that start together must not create the same tables at once.
+        yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`ampsync ${databaseSchema}`])
+        const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema)
+        yield* Effect.forEach([...definitions, ...comments], (statement) => run(statement), { discard: true })
+      })
+    )
+    yield* run(
+      `DELETE FROM ${schema}._ampsync_writers WHERE abs(extract(epoch FROM clock_timestamp() - heartbeat_at)) > 86400`
+    )
+    yield* heartbeat
+  })
+
+  return Bookkeeping.of({ ensure, pending, ...makeReports(run, databaseSchema, writer) })
+})
+
+export const layer: Layer.Layer<Bookkeeping, never, AmpsyncConfig | PgPool | TableLeases> = Layer.effect(
+  Bookkeeping,
+  make
+)

@@ -1,0 +1,153 @@
+import { Effect, Layer } from "effect"
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
+import { checkpointOf, recordedOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
+import { isAlive, isHeld } from "../domain/bookkeeping/leaseConditions.ts"
+import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
+import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
+import { BEGIN_STATEMENTS, beginTransaction } from "../domain/sql/transaction.ts"
+import type { TableOwner } from "../domain/TableIdentity.ts"
+import type { WriterLease } from "../domain/WriterLease.ts"
+import { AmpsyncConfig } from "../services/Config.ts"
+import { isDivisionByZero, PgPool, type RunStatement } from "../services/PgPool.ts"
+import { Fenced, TableHeld, TableLeases, TableRefused } from "../services/TableLeases.ts"
+import { sessionName, writerIdOf, writerName } from "./table-leases/sessionName.ts"
+
+/** `TableLeases` in `_ampsync_checkpoints` and `_ampsync_writers`. */
+const make = Effect.gen(function*() {
+  const { databaseSchema } = yield* AmpsyncConfig
+  const pool = yield* PgPool
+  const schema = quoteIdentifier(databaseSchema)
+  const writerId = randomBytes(4).toString("hex")
+  const writer = writerName(hostname(), process.pid, writerId)
+  const run: RunStatement = (statement, params = []) => pool.sql.unsafe(statement, [...params])
+
+  const heartbeat = Effect.asVoid(run(
+    `INSERT INTO ${schema}._ampsync_writers (writer, heartbeat_at) VALUES ($1, clock_timestamp())
+     ON CONFLICT (writer) DO UPDATE SET heartbeat_at = excluded.heartbeat_at`,
+    [writer]
+  ))
+
+  const holder = (table: string, lock: string) =>
+    Effect.map(
+      run<Row>(
+        `SELECT c.dataset, c.writer, c.position_column, ${isAlive("w.heartbeat_at")} AS alive,
+           to_regclass(format('%I.%I', $2::text, c.table_name)) IS NOT NULL AS exists
+         FROM ${schema}._ampsync_checkpoints c LEFT JOIN ${schema}._ampsync_writers w USING (writer)
+         WHERE c.table_name = $1 ${lock}`,
+        [table, databaseSchema]
+      ),
+      ([row]) => row
+    )
+
+  const insert = ({ dataset, table }: TableOwner) =>
+    run(
+      `INSERT INTO ${schema}._ampsync_checkpoints (table_name, dataset) VALUES ($1, $2)
+       ON CONFLICT (table_name) DO NOTHING`,
+      [table, dataset]
+    )
+
+  const requireAvailable = Effect.fnUntraced(function*(owner: TableOwner, held: Row) {
+    const { table } = owner
+    const reason = ownershipConflict(owner, held)
+    if (reason !== undefined) return yield* new TableRefused({ table, reason })
+    if (held["alive"] === true && held["writer"] !== writer) {
+      return yield* new TableHeld({ table, writer: String(held["writer"]) })
+    }
+  })
+
+  const acquire = Effect.fn("TableLeases.acquire")(function*(owner: TableOwner) {
+    yield* run("SET LOCAL lock_timeout TO '5s'")
+    // Read without a lock: who only stands by must not queue behind the transactions of the writer, nor it behind us.
+    const seen = yield* holder(owner.table, "")
+    // Even an INSERT that does nothing waits for a transaction that changes the row, so there is none where a row is.
+    if (seen === undefined) yield* insert(owner)
+    else yield* requireAvailable(owner, seen)
+    const held = (yield* holder(owner.table, "FOR UPDATE OF c"))!
+    yield* requireAvailable(owner, held)
+    const [row] = yield* run<Row>(
+      `UPDATE ${schema}._ampsync_checkpoints SET writer_epoch = writer_epoch + 1, writer = $2, dataset = $3
+       WHERE table_name = $1 RETURNING *`,
+      [owner.table, writer, owner.dataset]
+    )
+    const history = yield* run<Row>(
+      `SELECT block_num, hash FROM ${schema}._ampsync_watermarks WHERE table_name = $1 ORDER BY block_num`,
+      [owner.table]
+    )
+    return leaseOf(row!, history, held["exists"] === true)
+  })
+
+  const release = Effect.fn("TableLeases.release")(function*(table: string) {
+    // A transaction of ours that was abandoned may hold the row for long, and a stop must not wait for it.
+    yield* run(
+      `UPDATE ${schema}._ampsync_checkpoints SET writer = NULL WHERE table_name =
+         (SELECT table_name FROM ${schema}._ampsync_checkpoints WHERE table_name = $1 AND writer = $2 FOR UPDATE SKIP LOCKED)`,
+      [table, writer]
+    )
+  })
+
+  const evictStale = Effect.fn("TableLeases.evictStale")(function*(table: string) {
+    // What hangs need not be the recorded holder: a process that hangs while it acquires is not recorded yet.
+    const silent = yield* run<{ readonly writer: string | null }>(
+      `SELECT writer FROM ${schema}._ampsync_writers
+       WHERE writer = $1 OR NOT (${isAlive("heartbeat_at")})
+       UNION SELECT c.writer FROM ${schema}._ampsync_checkpoints c
+       WHERE c.table_name = $2 AND NOT EXISTS (SELECT FROM ${schema}._ampsync_writers w WHERE w.writer = c.writer)`,
+      [writer, table]
+    )
+    const ids = silent.flatMap(({ writer }) => writerIdOf(writer ?? "") ?? [])
+    const ended = yield* run(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE application_name = ANY($1) AND datname = current_database() AND xact_start IS NOT NULL
+         AND pid <> pg_backend_pid()`,
+      [ids.map((id) => sessionName(id, table))]
+    )
+    return ended.length
+  })
+
+  const fenceStatement = (lease: WriterLease) =>
+    `WITH held AS (UPDATE ${schema}._ampsync_checkpoints SET commit_seq = commit_seq + 1 ` +
+    `WHERE ${isHeld(writer, lease, lease.commitSeq)} RETURNING 1) SELECT 1 / count(*) FROM held`
+
+  const fence = Effect.fn("TableLeases.fence")((lease: WriterLease) =>
+    Effect.asVoid(run(fenceStatement(lease))).pipe(
+      Effect.mapError((error) => isDivisionByZero(error) ? new Fenced({ table: lease.table }) : error)
+    )
+  )
+
+  const isCurrent = Effect.fn("TableLeases.isCurrent")((lease: WriterLease) =>
+    Effect.map(
+      run(`SELECT FROM ${schema}._ampsync_checkpoints WHERE ${isHeld(writer, lease, lease.commitSeq)}`),
+      (rows) => rows.length > 0
+    )
+  )
+
+  return TableLeases.of({
+    writer,
+    heartbeat,
+    acquire,
+    release,
+    evictStale,
+    fence,
+    isCurrent,
+    open: (lease) => ({
+      text: `${beginTransaction(sessionName(writerId, lease.table))}; ${fenceStatement(lease)}`,
+      guard: BEGIN_STATEMENTS
+    }),
+    transaction: (table, effect) => pool.transaction(sessionName(writerId, table), effect),
+    withDedicatedConnection: (table, use) => pool.withDedicatedConnection(sessionName(writerId, table), use)
+  })
+})
+
+export const layer: Layer.Layer<TableLeases, never, AmpsyncConfig | PgPool> = Layer.effect(TableLeases, make)
+
+const leaseOf = (row: Row, history: ReadonlyArray<Row>, tableExists: boolean): WriterLease => ({
+  table: row["table_name"] as string,
+  epoch: BigInt(row["writer_epoch"] as string),
+  commitSeq: BigInt(row["commit_seq"] as string),
+  rows: BigInt(row["rows"] as string),
+  provisionalRows: BigInt(row["provisional_rows"] as string),
+  recorded: recordedOf(row),
+  tableExists,
+  checkpoint: checkpointOf(row, history)
+})

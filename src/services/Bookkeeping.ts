@@ -1,0 +1,39 @@
+/**
+ * Keeps the tables `_ampsync_*` and the view `_ampsync_progress` of the target schema, and reports in them what this process
+ * does, for readers of the database.
+ *
+ * Owns their definition and the reports; nothing is decided by a report.
+ */
+import type { Effect } from "effect"
+import { Context } from "effect"
+import type { SqlError } from "effect/sql"
+import type { Phase } from "../domain/TablePhase.ts"
+import type { SourceHeadBlock } from "../domain/TableStatus.ts"
+
+/** What this process does with a table. */
+export interface TableState {
+  readonly table: string
+  /** `removed`: the config no longer names it. `stopped`: the process ended in good order. */
+  readonly state: Phase | "removed" | "stopped"
+  readonly reason: string | undefined
+  /** The newest block of the source, where it is known. */
+  readonly sourceHead?: SourceHeadBlock | undefined
+  /** Since the state began; no point in time, because the clock of the database may be another one. */
+  readonly ageMillis: number
+}
+
+/** How the last change of the config was taken: applied, or refused for `reason`. */
+export type ReloadReport = Pick<TableState, "ageMillis" | "reason">
+
+export class Bookkeeping extends Context.Service<Bookkeeping, {
+  /**
+   * Creates what is missing of the schema and its tables, extends those of earlier versions, and gives the first heartbeat.
+   * Fails without retry where this role lacks a right, with the GRANT to run.
+   */
+  readonly ensure: Effect.Effect<void, SqlError.SqlError>
+  /** The statements that `ensure` would run now; none where everything is as it should be. */
+  readonly pending: Effect.Effect<ReadonlyArray<string>, SqlError.SqlError>
+  /** Reports what this process does with these tables; its reports on others stay, and so do those of other processes. */
+  readonly report: (states: ReadonlyArray<TableState>) => Effect.Effect<void, SqlError.SqlError>
+  readonly reportReload: (reload: ReloadReport) => Effect.Effect<void, SqlError.SqlError>
+}>()("ampsync/services/Bookkeeping") {}

@@ -1,0 +1,215 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Option } from "effect"
+import { emptyCheckpoint } from "../../src/domain/chain/Checkpoint.ts"
+import { sessionName } from "../../src/layers/table-leases/sessionName.ts"
+import {
+  advanced,
+  at,
+  change,
+  fenceAndAdvance,
+  identity,
+  isInTransaction,
+  leased,
+  preparedWriter,
+  saying,
+  sessionOf,
+  silence,
+  stored
+} from "../support/bookkeeping.ts"
+import { eventually } from "../support/eventually.ts"
+import { testDatabase } from "../support/postgres.ts"
+
+describe("a lease", () => {
+  it.live("of a new table holds nothing, and the next one holds what was recorded", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const lease = yield* leased(writer, "logs")
+      assert.deepInclude(lease, {
+        recorded: undefined,
+        epoch: 1n,
+        commitSeq: 0n,
+        rows: 0n,
+        checkpoint: emptyCheckpoint
+      })
+      yield* database.query("CREATE TABLE logs ()")
+      const after = yield* advanced(writer, lease, change([at(9n)], { provisionalRows: 3n }))
+      const again = yield* leased(writer, "logs")
+      assert.deepInclude(again, {
+        recorded: { fingerprint: "f1", positionColumn: "_block_num", version: "0.1.0" },
+        epoch: 2n,
+        commitSeq: 1n,
+        rows: 10n,
+        provisionalRows: 3n,
+        checkpoint: { network: "anvil", origin: 0n, history: [at(9n)], unverifiedFrom: undefined }
+      })
+      assert.strictEqual(after.commitSeq, 1n)
+    }))
+
+  it.live("I3 is refused while its holder is alive, and given when it released the table or fell silent", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      const lease = yield* leased(first, "logs")
+      const held = yield* Effect.flip(leased(second, "logs"))
+      assert.strictEqual(held._tag, "TableHeld")
+      yield* first.leases.release("logs")
+      const taken = yield* leased(second, "logs")
+      assert.strictEqual(taken.epoch, lease.epoch + 1n)
+      assert.strictEqual((yield* Effect.flip(leased(first, "logs")))._tag, "TableHeld")
+      yield* silence(database, first)
+      assert.strictEqual((yield* leased(first, "logs")).epoch, lease.epoch + 2n)
+      // Who is not the holder cannot release it.
+      yield* second.leases.release("logs")
+      assert.isNotNull((yield* stored(database, "logs"))?.["writer"])
+    }))
+
+  it.live("I3 of a dead writer whose heartbeat lies in the future, by the clock of a lost server, is given to the next", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      yield* leased(first, "blocks")
+      yield* first.bookkeeping.report([saying("blocks", "caught up")])
+      yield* database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at + interval '1 hour'")
+      const [progress] = yield* database.query("SELECT state FROM _ampsync_progress WHERE table_name = 'blocks'")
+      assert.strictEqual(progress?.["state"], "no process")
+      const lease = yield* leased(second, "blocks")
+      assert.strictEqual(lease.epoch, 2n)
+      // The heartbeat of a living writer is back within seconds, and counts again.
+      yield* second.leases.heartbeat
+      assert.strictEqual((yield* Effect.flip(leased(first, "blocks")))._tag, "TableHeld")
+    }))
+
+  it.live("I3 is refused without waiting while its living holder is in a long transaction", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      const lease = yield* leased(first, "logs")
+      const long = yield* Effect.forkScoped(
+        first.leases.transaction("logs", Effect.andThen(fenceAndAdvance(first, lease, change([at(1n)])), Effect.never))
+      )
+      yield* eventually("the transaction runs", isInTransaction(database, sessionOf(first.leases, "logs")))
+      const began = Date.now()
+      assert.strictEqual((yield* Effect.flip(leased(second, "logs")))._tag, "TableHeld")
+      assert.isBelow(Date.now() - began, 3_000, "it did not wait for the lock")
+      yield* Fiber.interrupt(long)
+    }))
+
+  it.live("of a table that another dataset fills is refused, unless that table was dropped", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      yield* leased(writer, "logs", { dataset: "_/theirs" })
+      yield* database.query("CREATE TABLE logs ()")
+      const error = yield* Effect.flip(leased(writer, "logs"))
+      assert.strictEqual(error._tag, "TableRefused")
+      assert.include(error.message, "_/theirs")
+      yield* database.query("DROP TABLE logs")
+      const lease = yield* leased(writer, "logs", { positionColumn: "block_num" })
+      assert.isDefined(lease.recorded, "what the checkpoint says of the old table is still to be forgotten")
+      const forgotten = yield* writer.pool.transaction("test", writer.checkpoints.forget(lease, 0n))
+      assert.deepInclude(forgotten, {
+        checkpoint: emptyCheckpoint
+      })
+      assert.strictEqual((yield* leased(writer, "logs")).recorded?.positionColumn, "block_num")
+    }))
+
+  it.live("of a table that was leased and never filled goes to whichever dataset asks next", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const { checkpoints, leases, pool } = writer
+      yield* pool.transaction("test", leases.acquire(identity("logs", "_/theirs")))
+      yield* database.query("CREATE TABLE logs ()")
+      assert.isTrue(Option.isNone(yield* checkpoints.recorded("logs")))
+      assert.isUndefined((yield* leased(writer, "logs")).recorded)
+      assert.strictEqual(Option.getOrThrow(yield* checkpoints.recorded("logs")).dataset, "_/example")
+    }))
+
+  it.live("I3 that ended records nothing of the table", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      const old = yield* leased(first, "logs")
+      yield* silence(database, second)
+      yield* leased(second, "logs")
+      const before = yield* database.query("SELECT * FROM _ampsync_checkpoints")
+      const record = first.checkpoints.record(old, { ...identity("logs"), fingerprint: "f2" })
+      assert.strictEqual((yield* Effect.flip(first.pool.transaction("test", record)))._tag, "Fenced")
+      assert.deepStrictEqual(yield* database.query("SELECT * FROM _ampsync_checkpoints"), before)
+    }))
+})
+
+describe("a session that hangs in a transaction", () => {
+  it.live(
+    "I3 is ended when its writer is stale; that of another table or of a living writer is not",
+    () =>
+      Effect.gen(function*() {
+        const database = yield* testDatabase
+        const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+        const names = ["logs", "blocks"]
+        const hanging = yield* Effect.forEach(names, (name) =>
+          Effect.gen(function*() {
+            const lease = yield* leased(first, name)
+            const fiber = yield* Effect.forkScoped(
+              Effect.exit(
+                first.leases.transaction(
+                  name,
+                  Effect.andThen(fenceAndAdvance(first, lease, change([at(1n)])), Effect.never)
+                )
+              )
+            )
+            yield* eventually("it hangs", isInTransaction(database, sessionOf(first.leases, name)))
+            return fiber
+          }))
+        assert.strictEqual(yield* second.leases.evictStale("logs"), 0, "its writer is alive")
+        assert.isTrue(yield* isInTransaction(database, sessionOf(first.leases, "logs")))
+        yield* silence(database, second)
+        assert.strictEqual(yield* second.leases.evictStale("logs"), 1)
+        yield* eventually(
+          "the session is gone",
+          Effect.map(isInTransaction(database, sessionOf(first.leases, "logs")), (there) => !there)
+        )
+        assert.isTrue(yield* isInTransaction(database, sessionOf(first.leases, "blocks")))
+        assert.strictEqual((yield* leased(second, "logs")).epoch, 2n)
+        yield* Effect.forEach(hanging, (fiber) => Fiber.interrupt(fiber))
+      }),
+    40_000
+  )
+
+  it.live("I3 is ended too when its writer hangs while it takes the right to write", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      yield* leased(first, "logs")
+      yield* first.leases.release("logs")
+      const { leases } = first
+      yield* Effect.forkScoped(Effect.exit(
+        leases.transaction("logs", Effect.andThen(leases.acquire(identity("logs")), Effect.never))
+      ))
+      yield* eventually("the lease hangs", isInTransaction(database, sessionOf(leases, "logs")))
+      yield* silence(database, second)
+      assert.strictEqual(yield* second.leases.evictStale("logs"), 1)
+      assert.strictEqual((yield* leased(second, "logs")).epoch, 2n)
+    }))
+
+  it.live("I3 is found under the longest and the strangest names of tables, and never under another's", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const prefix = "x".repeat(60)
+      const names = [`${prefix}aaa`, `${prefix}aab`, "журнал событий", "журнал переводов", "a\"b'c\\d", "ünïcödé"]
+      assert.strictEqual(new Set(names.map((name) => sessionOf(writer.leases, name))).size, names.length)
+      for (const name of names) {
+        const seen = yield* writer.leases.transaction(
+          name,
+          Effect.andThen(
+            writer.pool.sql.unsafe("SELECT pg_current_xact_id()"),
+            isInTransaction(database, sessionOf(writer.leases, name))
+          )
+        )
+        assert.isTrue(seen, name)
+      }
+      assert.strictEqual(sessionName("0badcafe", "logs"), "ampsync 0badcafe logs")
+    }))
+})
