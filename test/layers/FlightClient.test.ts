@@ -207,20 +207,4 @@ describe("the Flight client", () => {
         assert.notInclude(error.message, "Resolution note")
       }
     }))
-
-  it.live("asks an IP address for TLS without a warning of Node's", () =>
-    Effect.gen(function*() {
-      const warnings: Array<string> = []
-      const note = ({ message }: Error) => void warnings.push(message)
-      yield* Effect.acquireRelease(
-        Effect.sync(() => process.on("warning", note)),
-        () => Effect.sync(() => process.off("warning", note))
-      )
-      const { simulator } = yield* bench()
-      const { port } = new URL(simulator.flightUrl)
-      for (const host of ["127.0.0.1", "[::ffff:127.0.0.1]"]) {
-        yield* failureOf((yield* clientOf(`https://${host}:${port}`)).schema(SQL))
-      }
-      assert.deepStrictEqual(warnings, [])
-    }))
 })

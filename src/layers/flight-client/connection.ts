@@ -1,8 +1,6 @@
 /** One HTTP/2 connection of grpc-js, for one query. */
 import * as grpc from "@grpc/grpc-js"
 import { Duration } from "effect"
-import { isIP } from "node:net"
-import type { ConnectionOptions } from "node:tls"
 import { mayUseProxy, proxyVariable } from "./proxy.ts"
 
 export interface Connection {
@@ -29,7 +27,8 @@ const PING_TIMEOUT = Duration.seconds(10)
 export const connect = ({ address, maxMessageBytes, pingInterval }: ConnectionSettings): Connection => {
   const secure = address.protocol === "https:"
   const target = `${address.hostname}:${address.port || (secure ? "443" : "80")}`
-  const client = new grpc.Client(target, secure ? credentialsFor(address) : grpc.credentials.createInsecure(), {
+  const credentials = secure ? grpc.credentials.createSsl() : grpc.credentials.createInsecure()
+  const client = new grpc.Client(target, credentials, {
     "grpc.max_receive_message_length": maxMessageBytes,
     // The default window of 64 KiB caps a stream at 64 KiB per round trip; larger ones than 1 MiB gain nothing on loopback.
     "grpc-node.flow_control_window": 1024 * 1024,
@@ -59,21 +58,3 @@ export const connect = ({ address, maxMessageBytes, pingInterval }: ConnectionSe
 
 export const isReady = ({ client }: Connection): boolean =>
   client.getChannel().getConnectivityState(false) === grpc.connectivityState.READY
-
-/**
- * TLS as grpc-js does it, but for the name it would send with an IP address: none is allowed there (RFC 6066, section 3), and
- * Node warns of it. The certificate is checked against the address all the same.
- */
-const credentialsFor = ({ hostname }: URL): grpc.ChannelCredentials => {
-  const credentials = grpc.credentials.createSsl()
-  if (isIP(hostname.replace(/^\[(.*)\]$/, "$1")) === 0) return credentials
-  const connectorOf = credentials._createSecureConnector.bind(credentials)
-  credentials._createSecureConnector = (...channel) => {
-    const connector = connectorOf(...channel) as ReturnType<typeof connectorOf> & {
-      connectionOptions?: ConnectionOptions
-    }
-    if (connector.connectionOptions !== undefined) connector.connectionOptions.servername = ""
-    return connector
-  }
-  return credentials
-}
