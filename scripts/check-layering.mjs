@@ -21,7 +21,7 @@ const ARROWS = {
 }
 
 /** The programs that put live parts together: the root, the command line, and its verbs. */
-const ROOTS = new Set(["start", "ampsync", "cli", "demo", "simulate", "plan", "status", "resync"])
+const ROOTS = new Set(["start", "ampsync", "cli", "demo", "simulate", "plan", "resync"])
 const ROOT_ARROWS = [...ARROWS.programs, "layers", "simulator"]
 
 /** The rooms that may speak to the outside. */

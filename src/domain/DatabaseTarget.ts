@@ -56,15 +56,3 @@ export const databaseTargetFromParameters = (
   }
   return finish(draft)
 }
-
-/** `postgresql://user:***@host:5432/db`, fit for logs and messages. */
-export const displayDatabaseTarget = (target: DatabaseTarget): string => {
-  const user = encodeURIComponent(target.user)
-  const secret = target.password === undefined ? "" : ":***"
-  return `postgresql://${user}${secret}@${displayHost(target.host)}:${target.port}/${
-    encodeURIComponent(target.database)
-  }`
-}
-
-const displayHost = (host: string): string =>
-  host.startsWith("/") ? encodeURIComponent(host) : host.includes(":") ? `[${host}]` : host

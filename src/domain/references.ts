@@ -49,7 +49,7 @@ export interface SentDataset {
 export type SentAs = (named: NamedDataset) => SentDataset | undefined
 
 /** Undefined for a name that can be no dataset. */
-export const namedDataset = (manifest: Manifest, { isQuoted, name }: SchemaName): NamedDataset | undefined => {
+const namedDataset = (manifest: Manifest, { isQuoted, name }: SchemaName): NamedDataset | undefined => {
   if (name === "self") return { _tag: "Self", reference: manifest.dataset }
   const aliases = Object.entries(manifest.dependencies)
   const [alias, reference] = aliases.find(([key]) => key === name) ??

@@ -1,4 +1,4 @@
-import { Duration, Effect, Metric, Queue, Ref, Result, Schedule, Stream } from "effect"
+import { Duration, Effect, Queue, Ref, Result, Schedule, Stream } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import { datasetId } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
@@ -19,11 +19,6 @@ type TableFibers = Effect.Success<typeof makeTableFibers>
 type Loaded = Result.Result<Manifest, LoadError>
 
 const patience = backoff("1 second", "30 seconds")
-
-const reloads = Metric.counter("ampsync_reloads_total", {
-  description: "Changes of the config or of the dataset's version, by outcome",
-  incremental: true
-})
 
 /**
  * Takes every change of the config, and every newly published version of a dataset that is named without one, for as long
@@ -132,7 +127,6 @@ const refuse = Effect.fnUntraced(function*(reason: string, consequence: string) 
 const noteOutcome = Effect.fnUntraced(function*(reason: string | undefined) {
   const status = yield* SyncStatus
   yield* status.reloaded(reason)
-  yield* Metric.update(Metric.withAttributes(reloads, { outcome: reason === undefined ? "applied" : "failed" }), 1)
 })
 
 /** What is read otherwise than before, and what cannot be read as it is configured. */

@@ -17,7 +17,7 @@ const nested = (field: ArrowField): unknown => ({
 
 const capitalised = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
 
-export const arrowTypeJson = (type: ArrowType): unknown => {
+const arrowTypeJson = (type: ArrowType): unknown => {
   switch (type.kind) {
     case "int":
       return `${type.signed ? "Int" : "UInt"}${type.bits}`

@@ -79,7 +79,7 @@ const renderJson = (type: ArrowType, value: PlainValue): string => {
 }
 
 /** One canonical row as PostgreSQL stores it. */
-export const renderRow = (fields: ReadonlyArray<ArrowField>, row: PlainRow): ExpectedRow =>
+const renderRow = (fields: ReadonlyArray<ArrowField>, row: PlainRow): ExpectedRow =>
   Object.fromEntries(fields.map(({ name, type }) => [name, renderValue(type, row[name] ?? null)]))
 
 /** The canonical rows of blocks `from` to `to`, both inclusive, as PostgreSQL stores them. */

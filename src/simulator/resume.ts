@@ -16,7 +16,7 @@ export interface StreamPosition {
  * orphaned block of its branch. After an unknown one: that very number. The same rule holds at the start of a
  * connection and between two ranges of it.
  */
-export const nextStart = (chain: Chain, origin: bigint, position: StreamPosition | undefined): bigint => {
+const nextStart = (chain: Chain, origin: bigint, position: StreamPosition | undefined): bigint => {
   if (position === undefined) return origin
   const block = chain.find(position.number, position.hash)
   if (block === undefined) return position.number

@@ -1,10 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted, Result, Schema } from "effect"
-import {
-  databaseTargetFromParameters,
-  databaseTargetFromUrl,
-  displayDatabaseTarget
-} from "../../src/domain/DatabaseTarget.ts"
+import { databaseTargetFromParameters, databaseTargetFromUrl } from "../../src/domain/DatabaseTarget.ts"
 
 const target = (url: string) => Result.getOrThrowWith(databaseTargetFromUrl(url), (problem) => new Error(problem.found))
 
@@ -189,12 +185,10 @@ describe("a database target", () => {
     assert.deepStrictEqual([parts.user, parts.database, parts.host, parts.port], ["a@b/c", "d?e", "::1", 5432])
   })
 
-  it("I7 is displayed and serialised without its password", () => {
+  it("I7 is serialised without its password", () => {
     const parts = Result.getOrThrow(
       databaseTargetFromParameters([["host", "::1"], ["user", "a@b"], ["password", "hunter2"], ["dbname", "d"]])
     )
-    assert.strictEqual(displayDatabaseTarget(parts), "postgresql://a%40b:***@[::1]:5432/d")
     assert.notInclude(JSON.stringify(parts), "hunter2")
-    assert.strictEqual(displayDatabaseTarget(target("postgresql://me@%2Ftmp/db")), "postgresql://me@%2Ftmp:5432/db")
   })
 })

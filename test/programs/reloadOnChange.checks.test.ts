@@ -1,6 +1,6 @@
 /** When a change is looked at again, and when it is given up: hours of it, by a clock that a test turns. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Metric, Queue, Ref, Result, Stream } from "effect"
+import { Effect, Fiber, Layer, Logger, Queue, Ref, Result, Stream } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import type { FlightData } from "../../src/domain/flight/FlightData.ts"
@@ -90,7 +90,6 @@ const resolved = (manifest: Manifest) =>
 /** Reloads among doubles: what is in force, how often everybody was asked, and what was said. */
 const reloading = Effect.fnUntraced(function*(script: Script) {
   const lines: Array<string> = []
-  const registry = new Map()
   const asked = { admin: 0, flight: 0, database: 0 }
   const askedAt: Array<number> = []
   const changes = yield* Queue.unbounded<Result.Result<Manifest, LoadError>>()
@@ -149,7 +148,6 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
   const fiber = yield* Effect.forkScoped(
     reloadOnChange(tables, one, begin).pipe(
       Effect.provideContext(services),
-      Effect.provideService(Metric.MetricRegistry, registry),
       Effect.provide(Logger.layer([logger]))
     )
   )
@@ -161,16 +159,6 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
     askedAt,
     lines,
     reload: status.reload,
-    /** What the counter of reloads says, by outcome. */
-    counted: Effect.map(
-      Effect.provideService(Metric.snapshot, Metric.MetricRegistry, registry),
-      (metrics) =>
-        Object.fromEntries(
-          metrics.flatMap(({ attributes, id, state }) =>
-            id === "ampsync_reloads_total" && "count" in state ? [[attributes?.["outcome"], Number(state.count)]] : []
-          )
-        )
-    ),
     tables: Effect.map(Ref.get(inForce), (generation) => generation?.manifest.tables.map(({ name }) => name).join()),
     dialect: Effect.map(Ref.get(inForce), (generation) => generation?.info?.dialect),
     change: (change: Manifest | ManifestError) =>
@@ -196,7 +184,6 @@ describe("the check of a changed config", () => {
       for (const table of ["c", "d"]) assert.include(reason, `no room for ${table}`)
       assert.include(reason, "table \"b\": ")
       assert.include(it.lines, "Keeping previous configuration active")
-      assert.deepStrictEqual(yield* it.counted, { failed: 1 })
       assert.strictEqual(yield* it.tables, "a")
     }))
 
@@ -264,7 +251,6 @@ describe("the check of a changed config", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* it.tables, "a,e")
       assert.strictEqual((yield* it.reload)?.applied, 2)
-      assert.deepStrictEqual(yield* it.counted, { applied: 2 })
     }))
 })
 

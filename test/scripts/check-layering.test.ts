@@ -73,7 +73,7 @@ describe("check-layering", () => {
   finds(
     "finds a program beside the roots that imports a layer",
     { "src/programs/syncTable.ts": `import type { layer } from "../layers/FlightClient.ts"` },
-    "src/programs/syncTable.ts:1: only start, ampsync, cli, demo, simulate, plan, status, resync among the programs may "
+    "src/programs/syncTable.ts:1: only start, ampsync, cli, demo, simulate, plan, resync among the programs may "
       + "import layers: src/layers/FlightClient.ts"
   )
   finds(

@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises"
 import { extname, resolve } from "node:path"
 import type { InvalidSetting } from "../../domain/setting.ts"
 
-export const manifestExtensions: ReadonlyArray<string> = [".ts", ".js", ".mts", ".mjs", ".json"]
+const manifestExtensions: ReadonlyArray<string> = [".ts", ".js", ".mts", ".mjs", ".json"]
 
 const allowed = "the path of an existing file with one of the extensions ts, js, mts, mjs, json"
 

@@ -8,7 +8,7 @@ import { type AbiType, type EventInput, type EventSignature, isHashed } from "./
 const nullable = (name: string, type: ArrowType): ArrowField => ({ name, type, nullable: true })
 
 /** The Arrow type that the real servers give to values of `type`. */
-export const arrowTypeOf = (type: AbiType): ArrowType => {
+const arrowTypeOf = (type: AbiType): ArrowType => {
   switch (type.kind) {
     case "int":
       return integerType(type.bits, type.signed)

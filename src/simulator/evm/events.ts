@@ -59,7 +59,7 @@ const uint = (random: Random, bits: number): bigint => {
 const int = (random: Random, bits: number): bigint => BigInt.asIntN(bits, uint(random, bits))
 const address = (random: Random): Uint8Array => random.chance(5) ? new Uint8Array(20) : random.bytes(20)
 
-export const EVENTS: ReadonlyArray<ChainEvent> = [
+const EVENTS: ReadonlyArray<ChainEvent> = [
   event(20, "Transfer(address indexed from, address indexed to, uint256 value)", (random) => [
     address(random),
     address(random),
