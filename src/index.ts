@@ -32,7 +32,6 @@ export {
   eventTableName,
   eventTables
 } from "./domain/eventTables.ts"
-export type { LogFilter, LogFilterLevel } from "./domain/logFilter.ts"
 export type { Manifest } from "./domain/Manifest.ts"
 export type { Phase, TablePhase } from "./domain/TablePhase.ts"
 export type { TableSettings } from "./domain/TableSettings.ts"
@@ -44,6 +43,7 @@ export {
   layerWithPool,
   layerWithSettings,
   type Services,
+  type Settings,
   settingsFrom,
   type SettingValues
 } from "./programs/ampsync.ts"
@@ -56,7 +56,14 @@ export {
 } from "./services/AdminApi.ts"
 export { Bookkeeping } from "./services/Bookkeeping.ts"
 export { Checkpoints } from "./services/Checkpoints.ts"
-export { AmpsyncConfig, type AmpsyncSettings, ConfigError, type ConfigProblem } from "./services/Config.ts"
+export {
+  ConfigError,
+  type ConfigProblem,
+  DatabaseConfig,
+  type DatabaseSettings,
+  SyncConfig,
+  type SyncSettings
+} from "./services/Config.ts"
 export { FlightClient, FlightError, type FlightStream, type StreamRequest } from "./services/FlightClient.ts"
 export { type LoadError, ManifestError, ManifestSource } from "./services/ManifestSource.ts"
 export { IndexRowTooLarge, type PgAnswer, type PgPipeline, PgPool, type PgResult } from "./services/PgPool.ts"

@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect"
 import { HttpClient } from "effect/http"
 import { type DatasetReference, type Dialect, formatDatasetReference } from "../domain/Dataset.ts"
 import { AdminApi, AdminApiError } from "../services/AdminApi.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { SyncConfig } from "../services/Config.ts"
 import { readAmp } from "./admin-api/amp.ts"
 import { findBlocksTable } from "./admin-api/findBlocksTable.ts"
 import { readNozzle } from "./admin-api/nozzle.ts"
@@ -11,7 +11,7 @@ import type { Registered } from "./admin-api/Registered.ts"
 import { type Failure, failure, type Get, makeGet } from "./admin-api/request.ts"
 
 const make = Effect.gen(function*() {
-  const settings = yield* AmpsyncConfig
+  const settings = yield* SyncConfig
   const get = makeGet(yield* HttpClient.HttpClient, settings)
   return AdminApi.of({
     dataset: Effect.fn("AdminApi.dataset")((reference) =>
@@ -64,4 +64,4 @@ const noAdminApi = (error: Failure): Failure =>
     status: error.status
   })
 
-export const layer: Layer.Layer<AdminApi, never, AmpsyncConfig | HttpClient.HttpClient> = Layer.effect(AdminApi, make)
+export const layer: Layer.Layer<AdminApi, never, SyncConfig | HttpClient.HttpClient> = Layer.effect(AdminApi, make)

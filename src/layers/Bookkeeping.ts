@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool, type RunStatement } from "../services/PgPool.ts"
 import { TableLeases } from "../services/TableLeases.ts"
 import { bookkeepingDdl, missingRights } from "./bookkeeping/ddl.ts"
@@ -12,7 +12,7 @@ const SESSION_NAME = "ampsync start"
 
 /** `Bookkeeping` in the target schema. */
 const make = Effect.gen(function*() {
-  const { databaseSchema } = yield* AmpsyncConfig
+  const { databaseSchema } = yield* DatabaseConfig
   const { sql, transaction } = yield* PgPool
   const { heartbeat, writer } = yield* TableLeases
   const schema = quoteIdentifier(databaseSchema)
@@ -51,7 +51,7 @@ const make = Effect.gen(function*() {
   return Bookkeeping.of({ ensure, pending, ...makeReports(run, databaseSchema, writer) })
 })
 
-export const layer: Layer.Layer<Bookkeeping, never, AmpsyncConfig | PgPool | TableLeases> = Layer.effect(
+export const layer: Layer.Layer<Bookkeeping, never, DatabaseConfig | PgPool | TableLeases> = Layer.effect(
   Bookkeeping,
   make
 )

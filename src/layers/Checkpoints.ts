@@ -6,14 +6,14 @@ import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
 import type { TableIdentity, TableOwner } from "../domain/TableIdentity.ts"
 import type { WriterLease } from "../domain/WriterLease.ts"
 import { type Advance, Checkpoints } from "../services/Checkpoints.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { DatabaseConfig } from "../services/Config.ts"
 import { isDivisionByZero, PgPool, type RunStatement } from "../services/PgPool.ts"
 import { Fenced, TableLeases, TableRefused } from "../services/TableLeases.ts"
 import { makeAdvanceStatement } from "./checkpoints/advanceStatement.ts"
 
 /** `Checkpoints` in `_ampsync_checkpoints`, `_ampsync_watermarks` and `_ampsync_reorgs`. */
 const make = Effect.gen(function*() {
-  const { databaseSchema } = yield* AmpsyncConfig
+  const { databaseSchema } = yield* DatabaseConfig
   const { sql } = yield* PgPool
   const { writer } = yield* TableLeases
   const schema = quoteIdentifier(databaseSchema)
@@ -99,7 +99,7 @@ const make = Effect.gen(function*() {
   return Checkpoints.of({ load, recorded, record, advance, advanceStatement, forget })
 })
 
-export const layer: Layer.Layer<Checkpoints, never, AmpsyncConfig | PgPool | TableLeases> = Layer.effect(
+export const layer: Layer.Layer<Checkpoints, never, DatabaseConfig | PgPool | TableLeases> = Layer.effect(
   Checkpoints,
   make
 )

@@ -9,7 +9,7 @@ import {
   encodeStatementQuery,
   encodeTicket
 } from "../domain/flight/messages.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { SyncConfig } from "../services/Config.ts"
 import type { StreamRequest } from "../services/FlightClient.ts"
 import { FlightClient, FlightError } from "../services/FlightClient.ts"
 import { connect, type Connection, isReady } from "./flight-client/connection.ts"
@@ -27,7 +27,7 @@ type Token = Redacted.Redacted<string> | undefined
 
 /** `FlightClient` over grpc-js: one HTTP/2 connection per query, so that no query shares the fate of another. */
 const make = Effect.gen(function*() {
-  const config = yield* AmpsyncConfig
+  const config = yield* SyncConfig
   const pace = makePingPace(config.pingInterval)
 
   const failed = (call: Omit<FailedCall, "credential">, error: grpc.ServiceError): FlightError => {
@@ -153,7 +153,7 @@ const unplanned = ({ place }: Connection): FlightError =>
     retryable: true
   })
 
-export const layer: Layer.Layer<FlightClient, never, AmpsyncConfig> = Layer.effect(FlightClient, make)
+export const layer: Layer.Layer<FlightClient, never, SyncConfig> = Layer.effect(FlightClient, make)
 
 const identity = (bytes: Buffer): Buffer => bytes
 

@@ -2,7 +2,6 @@ import { setLogger } from "@grpc/grpc-js"
 import { Effect, Layer, Logger, References } from "effect"
 import type { LogLevel } from "effect"
 import type { LogFilter, LogFilterLevel } from "../domain/logFilter.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
 
 const levels: Record<LogFilterLevel, LogLevel.LogLevel> = {
   off: "None",
@@ -13,10 +12,8 @@ const levels: Record<LogFilterLevel, LogLevel.LogLevel> = {
   trace: "Trace"
 }
 
-/** Lines for a person on a terminal, logfmt for everything else, at the level of `RUST_LOG`. */
-export const layer: Layer.Layer<never, never, AmpsyncConfig> = Layer.unwrap(
-  Effect.map(AmpsyncConfig, ({ log }) => layerAt(levelOf(log)))
-)
+/** Lines for a person on a terminal, logfmt for everything else, at the level that the filter has for this program. */
+export const layer = (filter: LogFilter): Layer.Layer<never> => layerAt(levelOf(filter))
 
 export const layerAt = (level: LogFilterLevel): Layer.Layer<never> =>
   Layer.provideMerge(

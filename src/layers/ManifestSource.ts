@@ -9,7 +9,7 @@ import { formatDatasetReference } from "../domain/Dataset.ts"
 import { datasetManifest } from "../domain/datasetManifest.ts"
 import { decodeManifest, type Manifest } from "../domain/Manifest.ts"
 import { AdminApi } from "../services/AdminApi.ts"
-import { AmpsyncConfig, type ManifestOrigin } from "../services/Config.ts"
+import { type ManifestOrigin, SyncConfig } from "../services/Config.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../services/ManifestSource.ts"
 import { changeWatcher } from "./manifest-source/awaitChange.ts"
 import { ABSENT, digestOf, type Digests, digestsNow, sameDigests } from "./manifest-source/contentDigest.ts"
@@ -35,7 +35,7 @@ interface Loaded {
 
 const make = Effect.fnUntraced(function*(options: ManifestSourceOptions) {
   const { evaluationTimeout = Duration.millis(EVALUATION_MILLIS), rest = REST } = options
-  const { manifest } = yield* AmpsyncConfig
+  const { manifest } = yield* SyncConfig
   return manifest._tag === "File"
     ? yield* fromFile(manifest.path, evaluationTimeout, rest)
     : fromDataset(manifest, yield* AdminApi)
@@ -157,6 +157,6 @@ const failed = (
 
 export const layerWith = (
   options: ManifestSourceOptions
-): Layer.Layer<ManifestSource, never, AmpsyncConfig | AdminApi> => Layer.effect(ManifestSource, make(options))
+): Layer.Layer<ManifestSource, never, SyncConfig | AdminApi> => Layer.effect(ManifestSource, make(options))
 
-export const layer: Layer.Layer<ManifestSource, never, AmpsyncConfig | AdminApi> = layerWith({})
+export const layer: Layer.Layer<ManifestSource, never, SyncConfig | AdminApi> = layerWith({})

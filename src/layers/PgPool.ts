@@ -8,7 +8,7 @@ import { Socket } from "node:net"
 import pg from "pg"
 import { backoff } from "../domain/backoff.ts"
 import { activityLiteral, beginTransaction } from "../domain/sql/transaction.ts"
-import { AmpsyncConfig, type AmpsyncSettings } from "../services/Config.ts"
+import { DatabaseConfig, type DatabaseSettings } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 import { classify } from "./pg-pool/classify.ts"
 import { clientFor } from "./pg-pool/Client.ts"
@@ -37,7 +37,7 @@ export interface PgPoolOptions {
 
 /** `PgPool` over the `pg` driver: effect's own driver refuses COPY. */
 const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolOptions) {
-  const { maxDbConnections, ...settings } = yield* AmpsyncConfig
+  const { maxDbConnections, ...settings } = yield* DatabaseConfig
   const { database } = settings
   const { isDirect, pool, ssl } = yield* connectedPool(settings, maxDbConnections, stallMillis)
   const session: SessionOptions = {
@@ -78,10 +78,10 @@ const make = Effect.fnUntraced(function*({ stallMillis = STALL_MILLIS }: PgPoolO
   return PgPool.of({ sql, transaction, pipeline, withDedicatedConnection })
 })
 
-export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> =>
+export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.SqlError, DatabaseConfig> =>
   Layer.effect(PgPool, make(options))
 
-export const layer: Layer.Layer<PgPool, SqlError.SqlError, AmpsyncConfig> = layerWith({})
+export const layer: Layer.Layer<PgPool, SqlError.SqlError, DatabaseConfig> = layerWith({})
 
 /** What a stop grants a transaction whose end was sent. */
 const COMMIT_GRACE = "2 seconds"
@@ -143,7 +143,7 @@ type Ssl = ReturnType<typeof tlsAttempts>[number]
 
 const reconnectDelays = backoff("100 millis", "30 seconds")
 
-type Target = Pick<AmpsyncSettings, "database" | "databaseNow">
+type Target = Pick<DatabaseSettings, "database" | "databaseNow">
 
 const newPool = (settings: Target, max: number, ssl: Ssl): Effect.Effect<pg.Pool, never, Scope.Scope> =>
   Effect.acquireRelease(

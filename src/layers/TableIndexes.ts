@@ -7,7 +7,7 @@ import {
   type IndexPlan,
   planIndexes
 } from "../domain/postgres/tableIndexes.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { DatabaseConfig } from "../services/Config.ts"
 import { indexRowTooLarge, PgPool, type RunStatement } from "../services/PgPool.ts"
 import {
   type FullIndex,
@@ -50,7 +50,7 @@ const HOLDER = `
 
 /** `TableIndexes` by CREATE INDEX CONCURRENTLY on a connection outside of the pool. */
 const make = Effect.gen(function*() {
-  const { databaseSchema: schema } = yield* AmpsyncConfig
+  const { databaseSchema: schema } = yield* DatabaseConfig
   const pool = yield* PgPool
   const leases = yield* TableLeases
 
@@ -140,7 +140,7 @@ const unlock = (run: RunStatement, lock: string): Effect.Effect<void> =>
 
 type IndexFailure = Effect.Error<ReturnType<RunStatement>>
 
-export const layer: Layer.Layer<TableIndexes, never, AmpsyncConfig | PgPool | TableLeases> = Layer.effect(
+export const layer: Layer.Layer<TableIndexes, never, DatabaseConfig | PgPool | TableLeases> = Layer.effect(
   TableIndexes,
   make
 )

@@ -8,14 +8,14 @@ import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
 import { BEGIN_STATEMENTS, beginTransaction } from "../domain/sql/transaction.ts"
 import type { TableOwner } from "../domain/TableIdentity.ts"
 import type { WriterLease } from "../domain/WriterLease.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { DatabaseConfig } from "../services/Config.ts"
 import { isDivisionByZero, PgPool, type RunStatement } from "../services/PgPool.ts"
 import { Fenced, TableHeld, TableLeases, TableRefused } from "../services/TableLeases.ts"
 import { sessionName, writerIdOf, writerName } from "./table-leases/sessionName.ts"
 
 /** `TableLeases` in `_ampsync_checkpoints` and `_ampsync_writers`. */
 const make = Effect.gen(function*() {
-  const { databaseSchema } = yield* AmpsyncConfig
+  const { databaseSchema } = yield* DatabaseConfig
   const pool = yield* PgPool
   const schema = quoteIdentifier(databaseSchema)
   const writerId = randomBytes(4).toString("hex")
@@ -139,7 +139,7 @@ const make = Effect.gen(function*() {
   })
 })
 
-export const layer: Layer.Layer<TableLeases, never, AmpsyncConfig | PgPool> = Layer.effect(TableLeases, make)
+export const layer: Layer.Layer<TableLeases, never, DatabaseConfig | PgPool> = Layer.effect(TableLeases, make)
 
 const leaseOf = (row: Row, history: ReadonlyArray<Row>, tableExists: boolean): WriterLease => ({
   table: row["table_name"] as string,

@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
 import { qualifiedName, type TableColumn } from "../domain/postgres/tableDdl.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 import { type Reading, TableReader, type TextRow } from "../services/TableReader.ts"
 
@@ -25,7 +25,7 @@ const PAGE_ROWS = 2_000
 
 /** `TableReader` over a cursor of the target database. */
 const make = Effect.gen(function*() {
-  const { databaseSchema } = yield* AmpsyncConfig
+  const { databaseSchema } = yield* DatabaseConfig
   const { sql, transaction } = yield* PgPool
 
   const columns = (table: string) => sql.unsafe<TableColumn>(COLUMNS, [databaseSchema, table])
@@ -48,7 +48,7 @@ const make = Effect.gen(function*() {
   return TableReader.of({ columns, read })
 })
 
-export const layer: Layer.Layer<TableReader, never, AmpsyncConfig | PgPool> = Layer.effect(TableReader, make)
+export const layer: Layer.Layer<TableReader, never, DatabaseConfig | PgPool> = Layer.effect(TableReader, make)
 
 const selectOf = (schema: string, { columns, orderBy, table }: Reading): string =>
   `SELECT ${columns.map((column) => `${quoteIdentifier(column)}::text`).join(", ")}

@@ -13,7 +13,7 @@ import type { TableIdentity, TableOwner } from "../domain/TableIdentity.ts"
 import { noSettings } from "../domain/TableSettings.ts"
 import type { WriterLease } from "../domain/WriterLease.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 import { TableLeases, TableRefused } from "../services/TableLeases.ts"
 import { type TableRequest, TableSink } from "../services/TableSink.ts"
@@ -27,7 +27,7 @@ const LOCK_WAIT = "50s"
 
 /** `TableSink` by binary COPY straight into the table. */
 const make = Effect.gen(function*() {
-  const { databaseSchema, notifyOnCommit, textNul } = yield* AmpsyncConfig
+  const { databaseSchema, notifyOnCommit, textNul } = yield* DatabaseConfig
   const pool = yield* PgPool
   const checkpoints = yield* Checkpoints
   const leases = yield* TableLeases
@@ -136,7 +136,7 @@ const make = Effect.gen(function*() {
   })
 })
 
-export const layer: Layer.Layer<TableSink, never, AmpsyncConfig | Checkpoints | PgPool | TableLeases> = Layer.effect(
+export const layer: Layer.Layer<TableSink, never, DatabaseConfig | Checkpoints | PgPool | TableLeases> = Layer.effect(
   TableSink,
   make
 )

@@ -19,7 +19,7 @@ import { layer as tableSink } from "../layers/TableSink.ts"
 import type { AdminApi } from "../services/AdminApi.ts"
 import type { Bookkeeping } from "../services/Bookkeeping.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
-import { AmpsyncConfig, type ConfigError } from "../services/Config.ts"
+import { type ConfigError, type DatabaseConfig, SyncConfig } from "../services/Config.ts"
 import type { FlightClient } from "../services/FlightClient.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
@@ -30,7 +30,6 @@ import type { TableLeases } from "../services/TableLeases.ts"
 import type { TableSink } from "../services/TableSink.ts"
 import { answerOf, layerAnsweredBy } from "./inTime.ts"
 import { prepare, run } from "./sync.ts"
-import { tellRemarks } from "./tellRemarks.ts"
 
 /** Settings from values, under the names and rules of the environment. */
 export { layerFrom as settingsFrom, type SettingValues } from "../layers/Config.ts"
@@ -48,9 +47,12 @@ export type Services =
   | TableLeases
   | TableSink
 
+/** What `settingsFrom` makes of values. */
+export type Settings = DatabaseConfig | SyncConfig
+
 /** Fails where the config file is wrong, whatever else is not there yet: nobody should wait for a database to be told. */
 const readableConfig = Layer.effectDiscard(Effect.gen(function*() {
-  const { manifest } = yield* AmpsyncConfig
+  const { manifest } = yield* SyncConfig
   if (manifest._tag === "File") yield* answerOf("config file")((yield* ManifestSource).load)
 }))
 
@@ -67,13 +69,13 @@ const sink = Layer.merge(tableSink, tableIndexes).pipe(
 )
 
 /** Everything but settings and connections to the database, which a host may have already. */
-const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, LoadError, AmpsyncConfig | PgPool> = Layer.merge(
+const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, LoadError, Settings | PgPool> = Layer.merge(
   servicesWithoutPool,
   sink
 )
 
 /** All services on settings that come from elsewhere. */
-export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, AmpsyncConfig> = Layer.merge(
+export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, Settings> = Layer.merge(
   servicesWithoutPool,
   sink.pipe(Layer.provideMerge(layerAnsweredBy("database", pgPool)))
 )
@@ -93,7 +95,7 @@ const background = Layer.effectDiscard(
 )
 
 /** As `layer`, with settings of the app: `settingsFrom` makes them. */
-export const layerWithSettings: Layer.Layer<Services, LoadError | SqlError.SqlError, AmpsyncConfig> = background.pipe(
+export const layerWithSettings: Layer.Layer<Services, LoadError | SqlError.SqlError, Settings> = background.pipe(
   Layer.provideMerge(services)
 )
 
@@ -103,15 +105,15 @@ export const layerWithSettings: Layer.Layer<Services, LoadError | SqlError.SqlEr
  * Settings come from the environment. Building fails where settings, config file or database are not right.
  */
 export const layer: Layer.Layer<
-  Services | AmpsyncConfig,
+  Services | Settings,
   ConfigError | LoadError | SqlError.SqlError
 > = layerWithSettings.pipe(
-  Layer.provideMerge(Layer.effectDiscard(tellRemarks).pipe(Layer.provideMerge(configFromEnvironment)))
+  Layer.provideMerge(configFromEnvironment)
 )
 
 /** As `layer`, with settings and database connections of the app. */
 export const layerWithPool: Layer.Layer<
   Exclude<Services, PgPool>,
   LoadError | SqlError.SqlError,
-  AmpsyncConfig | PgPool
+  Settings | PgPool
 > = background.pipe(Layer.provideMerge(servicesWithPool))

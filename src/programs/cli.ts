@@ -5,7 +5,7 @@ import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, Layer, Logger, Schema } from "effect"
 import { CliConfig, Command, Flag, GlobalFlag } from "effect/cli"
 import { VERSION } from "../domain/version.ts"
-import { layer as configFromEnvironment, layerWithoutManifest as databaseFromEnvironment } from "../layers/Config.ts"
+import { databaseLayer, layer as settingsLayer, logFilter } from "../layers/Config.ts"
 import { layer as loggers, layerAt } from "../layers/Logging.ts"
 import { runMain } from "../layers/runMain.ts"
 import { awaitSignal, stopWithOutput } from "../layers/Signals.ts"
@@ -16,11 +16,14 @@ import { plan, PlanFailed } from "./plan.ts"
 import { connectAndResync } from "./resync.ts"
 import { simulate } from "./simulate.ts"
 import { sync } from "./sync.ts"
-import { tellRemarks } from "./tellRemarks.ts"
 import { ANSWERS_WITHIN } from "./tryTable.ts"
 import { answerUnlessStopped, untilStopped } from "./untilStopped.ts"
 
-const logging = Layer.effectDiscard(tellRemarks).pipe(Layer.provideMerge(loggers))
+const logging = Layer.unwrap(Effect.map(logFilter, loggers))
+
+/** Settings from the environment; what is wrong or ignored in them is reported as they are read. */
+const allSettings = Layer.provideMerge(settingsLayer, logging)
+const databaseSettings = Layer.provideMerge(databaseLayer, logging)
 
 /** `200ms`, `2s`, `1m`. */
 const durationOf = (text: string): Duration.Duration => {
@@ -98,9 +101,8 @@ const planCommand = Command.make(
     Effect.provide(plan({ json }), services).pipe(
       inTime(timeout, (reason) => new PlanFailed({ reason })),
       (planning) => answerUnlessStopped(planning, awaitSignal),
-      Effect.provide(logging),
-      Effect.provideService(Logger.LogToStderr, true),
-      Effect.provide(configFromEnvironment)
+      Effect.provide(allSettings),
+      Effect.provideService(Logger.LogToStderr, true)
     )
 ).pipe(Command.withDescription(
   "Print what a start would do to the database, without doing it; exit code 0 nothing, 3 changes, 4 a table is refused, "
@@ -116,9 +118,8 @@ const resyncCommand = Command.make(
   },
   (options) =>
     answerUnlessStopped(connectAndResync(options), awaitSignal).pipe(
-      Effect.provide(logging),
-      Effect.provideService(Logger.LogToStderr, true),
-      Effect.provide(databaseFromEnvironment)
+      Effect.provide(databaseSettings),
+      Effect.provideService(Logger.LogToStderr, true)
     )
 ).pipe(
   Command.withDescription("Delete all rows of a table that no process writes, so that the next start fills it anew")
@@ -126,8 +127,7 @@ const resyncCommand = Command.make(
 
 const syncCommand = Command.make("ampsync", {}, () =>
   untilStopped(Effect.provide(sync, services), awaitSignal).pipe(
-    Effect.provide(logging),
-    Effect.provide(configFromEnvironment)
+    Effect.provide(allSettings)
   )).pipe(
     Command.withDescription(
       "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP; settings are in the environment: "

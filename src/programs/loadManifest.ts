@@ -5,7 +5,7 @@ import { type Dialect, formatDatasetReference } from "../domain/Dataset.ts"
 import { datasetManifest } from "../domain/datasetManifest.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
-import { AmpsyncConfig, type ManifestOrigin } from "../services/Config.ts"
+import { type ManifestOrigin, SyncConfig } from "../services/Config.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../services/ManifestSource.ts"
 import { answerOf } from "./inTime.ts"
@@ -23,7 +23,7 @@ export const mayHeal = (error: LoadError): boolean => error._tag === "AdminApiEr
  * settings name are found over Flight once the Admin API was silent for some seconds.
  */
 export const loadManifest = Effect.fn("loadManifest")(function*(waitsFor: (error: LoadError) => boolean) {
-  const [manifests, { manifest: origin }] = [yield* ManifestSource, yield* AmpsyncConfig]
+  const [manifests, { manifest: origin }] = [yield* ManifestSource, yield* SyncConfig]
   const sinceMillis = yield* Clock.currentTimeMillis
   return yield* answerOf("admin API")(manifests.load).pipe(
     Effect.catch((error) =>
@@ -41,7 +41,7 @@ export const loadManifest = Effect.fn("loadManifest")(function*(waitsFor: (error
 const manifestFromFlight = Effect.fn("manifestFromFlight")(function*(
   { reference, tables }: Extract<ManifestOrigin, { readonly _tag: "Dataset" }>,
   error: LoadError
-): Effect.fn.Return<Manifest, LoadError, FlightClient> {
+): Effect.fn.Return<Manifest, LoadError, FlightClient | SyncConfig> {
   for (const dialect of ["amp", "nozzle"] satisfies ReadonlyArray<Dialect>) {
     const manifest = datasetManifest(reference, dialect, tables)
     if (Result.isFailure(manifest)) return yield* unusable(reference, manifest.failure)

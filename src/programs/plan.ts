@@ -8,7 +8,7 @@ import { createIndex } from "../domain/postgres/tableIndexes.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { isSilent } from "../services/AdminApi.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { DatabaseConfig } from "../services/Config.ts"
 import type { FlightError } from "../services/FlightClient.ts"
 import { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableRefused } from "../services/TableLeases.ts"
@@ -60,7 +60,7 @@ export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", {
 
 export const planDataset = Effect.gen(function*() {
   const { pending } = yield* Bookkeeping
-  const { databaseSchema: schema } = yield* AmpsyncConfig
+  const { databaseSchema: schema } = yield* DatabaseConfig
   const manifest = yield* loadManifest(isSilent)
   const sinceMillis = yield* Clock.currentTimeMillis
   const generation = yield* resolveOrGoOn(manifest, sinceMillis).pipe(

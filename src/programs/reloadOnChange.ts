@@ -3,7 +3,7 @@ import { backoff } from "../domain/backoff.ts"
 import { datasetId } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { AdminApi, isSilent } from "../services/AdminApi.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { SyncConfig } from "../services/Config.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { checkGeneration, type ReloadRefused } from "./checkGeneration.ts"
@@ -32,7 +32,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   begin: (manifest: Manifest) => Effect.Effect<Generation, E, R>
 ) {
   const manifests = yield* ManifestSource
-  const { manifest: origin } = yield* AmpsyncConfig
+  const { manifest: origin } = yield* SyncConfig
   // Of changes that come faster than they are taken, the newest is all that counts.
   const changes = yield* Queue.sliding<Loaded>(1)
   yield* Effect.forkScoped(Stream.runForEach(manifests.changes, (loaded) => Queue.offer(changes, loaded)))
@@ -165,7 +165,7 @@ const untilKnown = Effect.fnUntraced(function*({ config }: Generation) {
  */
 const newVersion = Effect.fnUntraced(
   function*(current: Generation, refused: Ref.Ref<string | undefined>) {
-    const { versionPollInterval } = yield* AmpsyncConfig
+    const { versionPollInterval } = yield* SyncConfig
     const followed = followedDatasets(current)
     if (versionPollInterval === undefined || followed.length === 0) return yield* Effect.never
     const [admin, manifests] = [yield* AdminApi, yield* ManifestSource]

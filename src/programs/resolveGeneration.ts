@@ -2,7 +2,7 @@ import { Clock, Effect } from "effect"
 import { type DatasetReference, formatDatasetReference, isExactRevision } from "../domain/Dataset.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { AdminApi, type DatasetInfo, isSilent, isUnpublished } from "../services/AdminApi.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { SyncConfig } from "../services/Config.ts"
 import type { Generation } from "./Generation.ts"
 import { answerOf } from "./inTime.ts"
 import * as log from "./logLines.ts"
@@ -54,7 +54,7 @@ export const resolveOrGoOn = Effect.fn("resolveOrGoOn")(function*(config: Manife
 })
 
 const ownDataset = Effect.fnUntraced(function*({ dataset }: Manifest) {
-  const [admin, { manifest: origin }] = [yield* AdminApi, yield* AmpsyncConfig]
+  const [admin, { manifest: origin }] = [yield* AdminApi, yield* SyncConfig]
   return yield* Effect.catchIf(
     admin.dataset(dataset),
     (error) => origin._tag === "File" && isUnpublished(error),

@@ -2,7 +2,7 @@ import { Effect, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { SyncConfig } from "../services/Config.ts"
 import { keepAlive } from "./heartbeat.ts"
 import { loadManifest, mayHeal } from "./loadManifest.ts"
 import * as log from "./logLines.ts"
@@ -16,7 +16,7 @@ const patience = backoff("500 millis", "30 seconds")
 /** Loads the config file and prepares the database; fails with what an operator must put right, and waits for what heals. */
 export const prepare = Effect.gen(function*() {
   const bookkeeping = yield* Bookkeeping
-  const { versionPollInterval } = yield* AmpsyncConfig
+  const { versionPollInterval } = yield* SyncConfig
   yield* Effect.logInfo(log.starting)
   const manifest = yield* loadManifest(mayHeal)
   yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))

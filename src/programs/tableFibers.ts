@@ -1,7 +1,7 @@
 import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, Semaphore } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
-import { AmpsyncConfig } from "../services/Config.ts"
+import { SyncConfig } from "../services/Config.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { TableSink } from "../services/TableSink.ts"
 import { buildIndexes } from "./buildIndexes.ts"
@@ -19,7 +19,7 @@ const patience = backoff("1 second", "30 seconds")
  * the permits they share bound what all of them hold in memory together (I8).
  */
 export const makeTableFibers = Effect.gen(function*() {
-  const { maxConcurrentBatches } = yield* AmpsyncConfig
+  const { maxConcurrentBatches } = yield* SyncConfig
   const status = yield* SyncStatus
   const fibers = yield* FiberMap.make<string>()
   const shared: SharedByTables = {

@@ -1,5 +1,6 @@
 /**
- * What the operator decided, checked as a whole before anything starts.
+ * What the operator decided, checked as a whole before anything starts: `DatabaseConfig` for whoever works on the target
+ * database, `SyncConfig` beside it for what is read from the server.
  *
  * Owns settings only: the dataset and its tables stand in the config file (`ManifestSource`). Invariant I7: a secret is
  * `Redacted` here, and no problem that is reported repeats one.
@@ -7,13 +8,12 @@
 import { Context, type Duration, type Effect, type Redacted, Schema } from "effect"
 import type { DatabaseTarget } from "../domain/DatabaseTarget.ts"
 import type { DatasetReference } from "../domain/Dataset.ts"
-import type { LogFilter } from "../domain/logFilter.ts"
 
 /** Where it is written which tables to fill. */
 export type ManifestOrigin =
   /** A config file; the path is absolute, and the file existed when the settings were read. */
   | { readonly _tag: "File"; readonly path: string }
-  /** Nowhere but in the settings: tables of a dataset as they are. Without a table only for whoever never asks for them. */
+  /** Nowhere but in the settings: tables of a dataset as they are; at least one. */
   | { readonly _tag: "Dataset"; readonly reference: DatasetReference; readonly tables: ReadonlyArray<string> }
 
 /** A secret that cannot be read now; its message holds nothing of it. */
@@ -37,16 +37,25 @@ export interface Secret<A> {
   readonly read: Effect.Effect<A, SecretError>
 }
 
-export interface AmpsyncSettings {
-  readonly manifest: ManifestOrigin
-  /** How often to look for a newly published version of a dataset that is named without one; never where absent. */
-  readonly versionPollInterval: Duration.Duration | undefined
+/** Where the target database is, and how it is written to. */
+export interface DatabaseSettings {
   /** As it was at the start. */
   readonly database: DatabaseTarget
   /** For every connection: user and password may be rotated. */
   readonly databaseNow: Secret<DatabaseTarget>
   /** The schema all tables live in; created when it is missing. */
   readonly databaseSchema: string
+  readonly maxDbConnections: number
+  readonly notifyOnCommit: boolean
+  /** What to do with a NUL character, which PostgreSQL cannot store in a text. */
+  readonly textNul: "refuse" | "replace"
+}
+
+/** What is read from which server, and how much of it at a time. */
+export interface SyncSettings {
+  readonly manifest: ManifestOrigin
+  /** How often to check for a newly published version of a dataset that is named without one; never where absent. */
+  readonly versionPollInterval: Duration.Duration | undefined
   /** `http` is plaintext HTTP/2, `https` TLS; no path. */
   readonly flightAddr: URL
   readonly adminAddr: URL
@@ -57,23 +66,16 @@ export interface AmpsyncSettings {
   readonly pingInterval: Duration.Duration | undefined
   /** Chunks in flight over all tables. */
   readonly maxConcurrentBatches: number
-  readonly maxDbConnections: number
   /** Blocks of history in which every watermark is kept. */
   readonly retentionBlocks: number
   /** What to do when the server turns out to serve another chain. */
   readonly onChainReset: "park" | "resync"
-  readonly notifyOnCommit: boolean
-  /** What to do with a NUL character, which PostgreSQL cannot store in a text. */
-  readonly textNul: "refuse" | "replace"
-  readonly log: LogFilter
-  /** What else the operator may have meant, each as a sentence; said once at the start. */
-  readonly remarks: ReadonlyArray<string>
 }
 
 /** One setting that cannot be used. */
 export const ConfigProblem = Schema.Struct({
   variable: Schema.String,
-  /** Reads on after the name: `is not set`, `is "7x"`. Of a secret it says nothing but what kind of mistake it is. */
+  /** Reads on after the name: `is not set`, `is "7x"`. Of a secret it contains nothing but what kind of mistake it is. */
   found: Schema.String,
   allowed: Schema.String
 })
@@ -89,4 +91,8 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
   }
 }
 
-export class AmpsyncConfig extends Context.Service<AmpsyncConfig, AmpsyncSettings>()("ampsync/services/Config") {}
+export class DatabaseConfig extends Context.Service<DatabaseConfig, DatabaseSettings>()(
+  "ampsync/services/Config/DatabaseConfig"
+) {}
+
+export class SyncConfig extends Context.Service<SyncConfig, SyncSettings>()("ampsync/services/Config/SyncConfig") {}

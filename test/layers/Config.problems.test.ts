@@ -2,7 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { directory, errorOf, fromEnvironment, given, problemsWith, withBasics } from "./config/given.ts"
+import {
+  directory,
+  errorOf,
+  fromEnvironment,
+  given,
+  linesOf,
+  logFilterFromEnvironment,
+  problemsWith,
+  withBasics
+} from "./config/given.ts"
 
 /** Variables of this very process, gone when the test ends. */
 const inEnvironment = (env: Readonly<Record<string, string>>) =>
@@ -91,7 +100,7 @@ describe("ConfigError", () => {
       assert.include(problems[0]?.found, "AMPSYNC_GRPC_MAX_DECODE_MB")
     }))
 
-  it.effect("tells every problem at once: the variable, what was given and what is allowed", () =>
+  it.effect("reports every problem at once, in the order of the list: the variable, what was given and what is allowed", () =>
     Effect.gen(function*() {
       const error = yield* errorOf({
         DATABASE_USER: "me",
@@ -115,16 +124,16 @@ describe("ConfigError", () => {
           "Invalid configuration:",
           "  - DATASET_MANIFEST is not set; allowed: the path of the config file (ts, js, mts, mjs or json), or DATASET together " +
           "with TABLES",
-          "  - DATABASE_PORT is \"54x32\"; allowed: a whole number from 1 to 65535",
           "  - DATABASE_NAME is not set; allowed: DATABASE_URL, or DATABASE_USER together with DATABASE_NAME",
-          "  - AMP_AUTH_TOKEN holds a blank or a character outside of ASCII; allowed: a token without the word Bearer, in visible " +
-          "ASCII characters",
+          "  - DATABASE_PORT is \"54x32\"; allowed: a whole number from 1 to 65535",
           "  - DATABASE_SCHEMA is \"pg_catalog\"; allowed: a name of at most 63 bytes that is not one of PostgreSQL's own schemas",
+          "  - MAX_DB_CONNECTIONS is \"1e2\"; allowed: a whole number from 2 to 1000",
           "  - AMP_FLIGHT_ADDR is \"localhost:1602\"; allowed: http://host:port or https://host:port, without a path",
           "  - AMP_ADMIN_API_ADDR has something behind \"http://h\"; allowed: http://host:port or https://host:port, without a path",
+          "  - AMP_AUTH_TOKEN holds a blank or a character outside of ASCII; allowed: a token without the word Bearer, in visible " +
+          "ASCII characters",
           "  - GRPC_MAX_DECODE_MB is \"513\"; allowed: a whole number from 1 to 512",
           "  - MAX_CONCURRENT_BATCHES is \"0\"; allowed: a whole number from 1 to 1000",
-          "  - MAX_DB_CONNECTIONS is \"1e2\"; allowed: a whole number from 2 to 1000",
           "  - RETENTION_BLOCKS is \"63\"; allowed: a whole number of at least 64",
           "  - ON_CHAIN_RESET is \"delete\"; allowed: park or resync",
           "  - NOTIFY_ON_COMMIT is \"maybe\"; allowed: true or false",
@@ -135,13 +144,13 @@ describe("ConfigError", () => {
       )
     }))
 
-  it.effect("I7 remarks on a variable of the environment that looks like a slip, and names it beside what is missing", () =>
+  it.effect("I7 warns of a variable of the environment that looks like a slip, and names it beside what is missing", () =>
     Effect.gen(function*() {
       yield* inEnvironment({ AMP_FLIGHT_ADRR: "hunter2", database_url: "hunter2", DATABASE_USERNAME: "hunter2" })
-      const { remarks } = yield* given({})
-      assert.deepStrictEqual(remarks.toSorted(), [
-        "The environment variable AMP_FLIGHT_ADRR is ignored; did you mean AMP_FLIGHT_ADDR?",
-        "The environment variable database_url is ignored; did you mean DATABASE_URL?"
+      const lines = yield* linesOf(fromEnvironment(yield* withBasics({})))
+      assert.deepStrictEqual(lines.toSorted(), [
+        "Warn The environment variable AMP_FLIGHT_ADRR is ignored; did you mean AMP_FLIGHT_ADDR?",
+        "Warn The environment variable database_url is ignored; did you mean DATABASE_URL?"
       ])
       const error = yield* errorOf({ DATASET: "_/anvil", TABLES: "blocks" })
       assert.include(error.message, "\n  - DATABASE_URL is not set; allowed: ")
@@ -149,12 +158,12 @@ describe("ConfigError", () => {
       assert.notInclude(error.message, "hunter2")
     }))
 
-  it.effect("remarks on a part of RUST_LOG that has a wrong separator", () =>
+  it.effect("warns of a part of RUST_LOG that has a wrong separator", () =>
     Effect.gen(function*() {
-      const { log, remarks } = yield* given({ RUST_LOG: "warn,info;ampsync=debug" })
-      assert.strictEqual(log.level, "warn")
-      assert.deepStrictEqual(remarks, [
-        "RUST_LOG: \"info;ampsync=debug\" is ignored: no target has this name. Separate parts with commas: info,ampsync=debug"
+      const env = { RUST_LOG: "warn,info;ampsync=debug" }
+      assert.strictEqual((yield* logFilterFromEnvironment(env)).level, "warn")
+      assert.deepStrictEqual(yield* linesOf(fromEnvironment(yield* withBasics(env))), [
+        "Warn RUST_LOG: \"info;ampsync=debug\" is ignored: no target has this name. Separate parts with commas: info,ampsync=debug"
       ])
     }))
 

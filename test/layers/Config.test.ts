@@ -3,10 +3,19 @@ import { Duration, Effect, Exit, Redacted } from "effect"
 import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
-import { AmpsyncConfig, type AmpsyncSettings } from "../../src/services/Config.ts"
-import { directory, errorOf, fromEnvironment, given } from "./config/given.ts"
+import type { DatabaseSettings } from "../../src/services/Config.ts"
+import {
+  both,
+  databaseFromEnvironment,
+  directory,
+  errorOf,
+  fromEnvironment,
+  given,
+  linesOf,
+  logFilterFromEnvironment
+} from "./config/given.ts"
 
-describe("AmpsyncConfig", () => {
+describe("DatabaseConfig and SyncConfig", () => {
   it.effect("has the defaults of the README", () =>
     Effect.gen(function*() {
       const config = yield* given({})
@@ -22,7 +31,18 @@ describe("AmpsyncConfig", () => {
         128
       ])
       assert.deepStrictEqual([config.onChainReset, config.notifyOnCommit, config.textNul], ["park", true, "refuse"])
-      assert.deepStrictEqual(config.log, { level: "info", targets: [] })
+      assert.deepStrictEqual(yield* logFilterFromEnvironment({}), { level: "info", targets: [] })
+    }))
+
+  it.effect("are read apart: the database's alone need nothing that is about the server, right or wrong", () =>
+    Effect.gen(function*() {
+      const DATABASE_URL = "postgresql://me:p@h/db"
+      const wrong = { DATASET: "X", TABLES: ",", AMP_FLIGHT_ADDR: "x", AMP_AUTH_TOKEN: " b c ", RETENTION_BLOCKS: "1" }
+      const config = yield* databaseFromEnvironment({ DATABASE_URL, DATABASE_SCHEMA: "chain", ...wrong })
+      assert.deepStrictEqual([config.databaseSchema, config.database.user], ["chain", "me"])
+      assert.doesNotHaveAnyKeys(config, ["manifest", "flightAddr"])
+      const { problems } = yield* Effect.flip(databaseFromEnvironment({ ...wrong, TEXT_NUL: "x", RUST_LOG: "loud" }))
+      assert.deepStrictEqual(problems.map(({ variable }) => variable), ["DATABASE_URL", "TEXT_NUL", "RUST_LOG"])
     }))
 
   it.effect("takes every variable", () =>
@@ -39,8 +59,7 @@ describe("AmpsyncConfig", () => {
         RETENTION_BLOCKS: "64",
         ON_CHAIN_RESET: "resync",
         NOTIFY_ON_COMMIT: "false",
-        TEXT_NUL: "replace",
-        RUST_LOG: "ampsync=debug,warn"
+        TEXT_NUL: "replace"
       })
       assert.strictEqual(config.databaseSchema, "My Chain")
       assert.strictEqual(config.flightAddr.origin, "https://flight.example")
@@ -54,7 +73,10 @@ describe("AmpsyncConfig", () => {
         64
       ])
       assert.deepStrictEqual([config.onChainReset, config.notifyOnCommit, config.textNul], ["resync", false, "replace"])
-      assert.deepStrictEqual(config.log, { level: "warn", targets: [{ target: "ampsync", level: "debug" }] })
+      assert.deepStrictEqual(yield* logFilterFromEnvironment({ RUST_LOG: "ampsync=debug,warn" }), {
+        level: "warn",
+        targets: [{ target: "ampsync", level: "debug" }]
+      })
     }))
 
   it.effect("takes the database in parts, without escaping or joining them", () =>
@@ -96,7 +118,7 @@ describe("AmpsyncConfig", () => {
         PGTARGETSESSIONATTRS: "primary",
         PGCHANNELBINDING: "require"
       }
-      const described = ({ database: { database, host, options, password, port, ssl, user } }: AmpsyncSettings) => [
+      const described = ({ database: { database, host, options, password, port, ssl, user } }: DatabaseSettings) => [
         `${user}:${password === undefined ? "" : Redacted.value(password)}@${host}:${port}/${database}`,
         ssl.mode,
         options?.applicationName
@@ -123,9 +145,16 @@ describe("AmpsyncConfig", () => {
         "PGHOST names several hosts",
         "PGSSLMODE has a sslmode that is not supported"
       ])
-      assert.deepStrictEqual((yield* given({ PGSERVICE: "x", PGHOSTADDR: "1.2.3.4", PGUSER: "me" })).remarks, [
-        "The environment variable PGSERVICE is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables",
-        "The environment variable PGHOSTADDR is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables"
+      const ignored = yield* linesOf(fromEnvironment({
+        DATASET_MANIFEST,
+        DATABASE_URL: "postgresql://me@h/db",
+        PGSERVICE: "x",
+        PGHOSTADDR: "1.2.3.4",
+        PGUSER: "me"
+      }))
+      assert.deepStrictEqual(ignored, [
+        "Warn The environment variable PGSERVICE is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables",
+        "Warn The environment variable PGHOSTADDR is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables"
       ])
     }))
 
@@ -147,7 +176,7 @@ describe("AmpsyncConfig", () => {
     Effect.gen(function*() {
       const path = yield* directory
       const write = (name: string, text: string) => Effect.promise(() => writeFile(join(path, name), text))
-      const login = ({ password, user }: AmpsyncSettings["database"]) =>
+      const login = ({ password, user }: DatabaseSettings["database"]) =>
         `${user}:${password === undefined ? "" : Redacted.value(password)}`
       yield* write("password", "one\n")
       const parts = { DATASET_MANIFEST: "package.json", DATABASE_USER: "me", DATABASE_NAME: "db" }
@@ -235,7 +264,7 @@ describe("AmpsyncConfig", () => {
     }))
 })
 
-const from = (values: SettingValues) => Effect.provide(AmpsyncConfig, layerFrom(values))
+const from = (values: SettingValues) => Effect.provide(both, layerFrom(values))
 
 describe("layerFrom", () => {
   it.effect("takes the values of a host program by the same rules, and nothing from the environment", () =>

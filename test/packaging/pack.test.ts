@@ -47,7 +47,7 @@ describe("the packed package", () => {
         const found = JSON.parse(stdout) as { layers: unknown; defineDataset: unknown; names: ReadonlyArray<string> }
         assert.deepStrictEqual(found.layers, [true, true])
         assert.strictEqual(found.defineDataset, "function")
-        assert.includeMembers([...found.names], ["AmpsyncConfig", "ConfigError", "PgPool", "SyncStatus"])
+        assert.includeMembers([...found.names], ["ConfigError", "DatabaseConfig", "PgPool", "SyncConfig", "SyncStatus"])
       }))
 
     it.effect(
@@ -58,10 +58,10 @@ describe("the packed package", () => {
           yield* Effect.promise(async () => {
             await writeFile(
               join(folder, "check.ts"),
-              `import { layer, layerWithPool, AmpsyncConfig, PgPool, SyncStatus } from "ampsync"
+              `import { layer, layerWithPool, type Settings, PgPool, SyncStatus } from "ampsync"
              import { Effect, Layer } from "effect"
              export const all = Effect.provide(Effect.flatMap(SyncStatus, (status) => status.get), layer)
-             export const mine: Layer.Layer<SyncStatus, unknown, AmpsyncConfig | PgPool> = layerWithPool`
+             export const mine: Layer.Layer<SyncStatus, unknown, Settings | PgPool> = layerWithPool`
             )
             const compilerOptions = {
               module: "NodeNext",

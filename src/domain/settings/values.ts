@@ -3,7 +3,7 @@
  *
  * A schema adds a message only where "is" and the text would not be enough; it reads on after the name of the variable.
  */
-import { Effect, Result, Schema, SchemaGetter, SchemaIssue, SchemaTransformation } from "effect"
+import { Effect, type Redacted, Result, Schema, SchemaGetter, SchemaIssue, SchemaTransformation } from "effect"
 import { type DatasetReference, parseDatasetReference } from "../Dataset.ts"
 import { type LogFilter, logLevels, parseLogFilter } from "../logFilter.ts"
 import { MAX_IDENTIFIER_BYTES } from "../postgres/identifiers.ts"
@@ -44,7 +44,7 @@ export const wholeNumber = (minimum: number, maximum?: number): Value<number> =>
 export const oneOf = <const A extends string>(...words: ReadonlyArray<A>): Value<A> => ({
   schema: Schema.String.pipe(
     Schema.decodeTo(Schema.String, SchemaTransformation.toLowerCase()),
-    Schema.decodeTo(Schema.Literals(words))
+    Schema.refine((word): word is A => words.some((candidate) => candidate === word))
   ),
   accepts: words.join(" or ")
 })
@@ -95,12 +95,12 @@ export const schemaName: Value<string> = {
 }
 
 /** A secret that fits into an HTTP header. */
-export const bearerToken: Value<string> = {
+export const bearerToken: Value<Redacted.Redacted<string>> = {
   schema: Schema.String.check(
     Schema.makeFilter((token: string) =>
       /^[\x21-\x7e]+$/.test(token) || "holds a blank or a character outside of ASCII"
     )
-  ),
+  ).pipe(Schema.RedactedFromValue),
   accepts: "a token without the word Bearer, in visible ASCII characters"
 }
 

@@ -2,7 +2,7 @@
 import { type Duration, Effect, Redacted, Schema, type SchemaIssue } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import type { AdminApiReason } from "../../services/AdminApi.ts"
-import type { AmpsyncSettings } from "../../services/Config.ts"
+import type { SyncSettings } from "../../services/Config.ts"
 
 /** What `AdminApiError` says apart from who asked for what. */
 export interface Failure {
@@ -31,7 +31,7 @@ export const failure = (reason: AdminApiReason, detail: string, more: Partial<Fa
 /** A client for one server; the token goes to that server only. */
 export const makeGet = (
   client: HttpClient.HttpClient,
-  settings: Pick<AmpsyncSettings, "adminAddr" | "authToken">
+  settings: Pick<SyncSettings, "adminAddr" | "authToken">
 ): Get => {
   const base = settings.adminAddr.href.replace(/\/+$/, "")
   const place = `${base}, which AMP_ADMIN_API_ADDR names,`
@@ -58,7 +58,7 @@ export const makeGet = (
     )
 }
 
-type Credential = AmpsyncSettings["authToken"]
+type Credential = SyncSettings["authToken"]
 
 const unreachable = (error: HttpClientError.HttpClientError, place: string): Failure =>
   failure("Unreachable", `no answer from ${place} over HTTP: ${rootMessage(error)}`, { retryable: true })

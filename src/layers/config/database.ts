@@ -9,11 +9,17 @@ import {
   type InvalidDatabaseTarget,
   parameterProblem
 } from "../../domain/DatabaseTarget.ts"
-import { integerBetween, type InvalidSetting } from "../../domain/setting.ts"
+import {
+  decodeSettings,
+  type InvalidSetting,
+  type Problems,
+  type SettingProblem,
+  sourceOf
+} from "../../domain/settings/decode.ts"
 import { type SettingName, settingNames, settingOf } from "../../domain/settings/settings.ts"
-import { type ConfigProblem, type Secret, SecretError } from "../../services/Config.ts"
+import { type Secret, SecretError } from "../../services/Config.ts"
 import { tlsFileProblems } from "./tlsFiles.ts"
-import { type Gathered, readSecretFiles, type Texts, type Variable } from "./variables.ts"
+import { readSecretFiles, type Texts } from "./variables.ts"
 
 /** Reads the target, with the files of certificates that it names checked. Succeeds with the problems where it is not usable. */
 export const readDatabase = Effect.fnUntraced(function*(texts: Texts) {
@@ -25,13 +31,13 @@ export const readDatabase = Effect.fnUntraced(function*(texts: Texts) {
   return problems.length === 0 ? read : Result.fail(problems)
 })
 
-/** The target as it is now: of `gathered` with its secret files read again. */
-export const databaseSecret = (gathered: Gathered, texts: Texts): Secret<DatabaseTarget> => {
+/** The target as it is now: of the texts that were given, with their secret files read again. */
+export const databaseSecret = (given: Texts, texts: Texts): Secret<DatabaseTarget> => {
   const variable = loginVariable(texts)
   return {
     variable,
     mayChange: variable.endsWith("_FILE"),
-    read: readSecretFiles({ texts: gathered.texts, problems: [] }, ["DATABASE_URL", "DATABASE_PASSWORD"]).pipe(
+    read: readSecretFiles(given, ["DATABASE_URL", "DATABASE_PASSWORD"]).pipe(
       Effect.flatMap(({ problems, texts }) =>
         problems.length > 0 ? Effect.fail(problems) : Effect.fromResult(targetOf(texts))
       ),
@@ -42,18 +48,16 @@ export const databaseSecret = (gathered: Gathered, texts: Texts): Secret<Databas
   }
 }
 
-type Problems = ReadonlyArray<ConfigProblem>
-
 const libpqNames = settingNames.filter((name) => settingOf(name).section === "libpq")
 
-const problemOf = (variable: Variable, { allowed, found }: InvalidSetting | InvalidDatabaseTarget): ConfigProblem => ({
+const problemOf = (variable: string, { allowed, found }: InvalidSetting | InvalidDatabaseTarget): SettingProblem => ({
   variable,
   found,
   allowed
 })
 
 const targetOf = (texts: Texts): Result.Result<DatabaseTarget, Problems> => {
-  const problems: Array<ConfigProblem> = []
+  const problems: Array<SettingProblem> = []
   const parametersOf = (names: ReadonlyArray<SettingName>): DatabaseParameters =>
     names.flatMap((variable) => {
       const [value, { parameter }] = [texts[variable], settingOf(variable)]
@@ -85,9 +89,9 @@ const targetOf = (texts: Texts): Result.Result<DatabaseTarget, Problems> => {
 const partProblems = (texts: Texts): Problems => {
   // Its file could not be read, which is reported already.
   if (texts.DATABASE_URL_FILE !== undefined) return [problemOf("DATABASE_URL_FILE", unreadable)]
-  const problems: Array<ConfigProblem> = []
-  const port = texts.DATABASE_PORT === undefined ? undefined : integerBetween(1, 65535)(texts.DATABASE_PORT)
-  if (port !== undefined && Result.isFailure(port)) problems.push(problemOf("DATABASE_PORT", port.failure))
+  const problems: Array<SettingProblem> = []
+  const port = decodeSettings(["DATABASE_PORT"], texts)
+  if (Result.isFailure(port)) problems.push(...port.failure)
   const user = texts.DATABASE_USER ?? texts.PGUSER
   const name = texts.DATABASE_NAME ?? texts.PGDATABASE
   const missing = { found: "is not set", allowed: "DATABASE_URL, or DATABASE_USER together with DATABASE_NAME" }
@@ -99,9 +103,6 @@ const partProblems = (texts: Texts): Problems => {
 
 const unreadable = { found: "names a file that cannot be read", allowed: "the path of a file that is not empty" }
 
-const sourceOf = (texts: Texts, name: "DATABASE_URL" | "DATABASE_PASSWORD"): Variable =>
-  texts[`${name}_FILE`] === undefined ? name : `${name}_FILE`
-
 const inUrl = ({ DATABASE_URL: url }: Texts, parameter: string): boolean =>
   url !== undefined && Result.match(parseDatabaseUrl(url), {
     onFailure: () => false,
@@ -110,16 +111,16 @@ const inUrl = ({ DATABASE_URL: url }: Texts, parameter: string): boolean =>
   })
 
 /** The variable that a parameter comes from; that of the whole target where it is not known. */
-const variableOf = (texts: Texts, parameter: string | undefined): Variable => {
-  const whole = texts.DATABASE_URL === undefined ? "DATABASE_USER" : sourceOf(texts, "DATABASE_URL")
+const variableOf = (texts: Texts, parameter: string | undefined): string => {
+  const whole = texts.DATABASE_URL === undefined ? "DATABASE_USER" : sourceOf("DATABASE_URL", texts)
   if (parameter === undefined || inUrl(texts, parameter)) return whole
-  if (parameter === "password" && texts.DATABASE_PASSWORD !== undefined) return sourceOf(texts, "DATABASE_PASSWORD")
+  if (parameter === "password" && texts.DATABASE_PASSWORD !== undefined) return sourceOf("DATABASE_PASSWORD", texts)
   if (parameter === "sslrootcert" && texts.DATABASE_SSLROOTCERT !== undefined) return "DATABASE_SSLROOTCERT"
   return libpqNames.find((name) => settingOf(name).parameter === parameter && texts[name] !== undefined) ?? whole
 }
 
 /** The variable to look at when the server refuses the login: a file rather than another, because it may change. */
-const loginVariable = (texts: Texts): Variable => {
+const loginVariable = (texts: Texts): string => {
   const password = variableOf(texts, "password")
   return password.endsWith("_FILE") || texts.DATABASE_URL_FILE === undefined ? password : "DATABASE_URL_FILE"
 }

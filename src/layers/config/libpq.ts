@@ -22,9 +22,3 @@ export const ignoredNames = [
 ] as const
 
 export type IgnoredName = typeof ignoredNames[number]
-
-/** A sentence for each variable that is set and has no effect. */
-export const ignoredRemarks = (texts: { readonly [name: string]: string | undefined }): ReadonlyArray<string> =>
-  ignoredNames.filter((name) => texts[name] !== undefined).map((name) =>
-    `The environment variable ${name} is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables`
-  )

@@ -2,7 +2,7 @@
 import { Effect, Result } from "effect"
 import { stat } from "node:fs/promises"
 import { extname, resolve } from "node:path"
-import type { InvalidSetting } from "../../domain/setting.ts"
+import type { InvalidSetting } from "../../domain/settings/decode.ts"
 
 const manifestExtensions: ReadonlyArray<string> = [".ts", ".js", ".mts", ".mjs", ".json"]
 

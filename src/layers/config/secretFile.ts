@@ -1,7 +1,8 @@
 /** Reads secrets, those in files again at every use: a file may be rotated while the process runs. */
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
-import type { Parsed } from "../../domain/setting.ts"
+import { decodeText, type SettingsOf, type SettingTexts, sourceOf } from "../../domain/settings/decode.ts"
+import type { SecretName } from "../../domain/settings/settings.ts"
 import { type Secret, SecretError } from "../../services/Config.ts"
 
 /**
@@ -18,29 +19,23 @@ export const readSecretFile = (variable: string, path: string): Effect.Effect<st
     Effect.mapError((why) => new SecretError({ variable, reason: `names a file that ${why}` }))
   )
 
-/** Where a secret is: in the variable `name` itself, or in a file that `<name>_FILE` names. */
-export interface SecretPlace {
-  readonly name: string
-  readonly text: string | undefined
-  readonly path: string | undefined
-}
-
-/** A secret that is read from its place, and checked by `parse`, at every use. */
-export const secretFrom = <A>(
-  { name, path, text = "" }: SecretPlace,
-  parse: (text: string) => Parsed<A>
-): Secret<A> => {
-  const variable = path === undefined ? name : `${name}_FILE`
-  const checked = (text: string) =>
+/** A secret setting that is read from where `texts` have it, and decoded, at every use; none where it is not set. */
+export const secretFrom = <N extends SecretName>(
+  name: N,
+  texts: SettingTexts
+): Secret<NonNullable<SettingsOf<N>[N]>> | undefined => {
+  const [variable, path, text] = [sourceOf(name, texts), texts[`${name}_FILE`], texts[name]]
+  if (text === undefined && path === undefined) return undefined
+  const decoded = (text: string) =>
     Effect.mapError(
-      Effect.fromResult(parse(text)),
+      Effect.fromResult(decodeText(name, text)),
       ({ found }) => new SecretError({ variable, reason: found })
     )
   return {
     variable,
     mayChange: path !== undefined,
     read: path === undefined
-      ? Effect.suspend(() => checked(text))
-      : Effect.flatMap(readSecretFile(variable, path), checked)
+      ? Effect.suspend(() => decoded(text ?? ""))
+      : Effect.flatMap(readSecretFile(variable, path), decoded)
   }
 }

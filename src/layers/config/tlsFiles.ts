@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { readFile } from "node:fs/promises"
 import { createSecureContext } from "node:tls"
 import { type DatabaseTarget, type TlsFile, tlsFiles } from "../../domain/DatabaseTarget.ts"
-import type { InvalidSetting } from "../../domain/setting.ts"
+import type { InvalidSetting } from "../../domain/settings/decode.ts"
 
 /** What is wrong with them; a path is not repeated, because people paste keys in its place. */
 export const tlsFileProblems = Effect.fnUntraced(function*(target: DatabaseTarget) {

@@ -20,7 +20,7 @@ import type { FlightData } from "../../domain/flight/FlightData.ts"
 import type { StreamingQuery } from "../../domain/streamingQuery.ts"
 import type { TableSpec } from "../../domain/TableSpec.ts"
 import type { DatasetTable } from "../../services/AdminApi.ts"
-import { AmpsyncConfig } from "../../services/Config.ts"
+import { SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
 import { TableSink, type TableWriter, type WriteError } from "../../services/TableSink.ts"
@@ -107,7 +107,7 @@ class Reconnect {
 export const syncTable = Effect.fn("syncTable")(
   function*(session: TableSession) {
     const { shared, size, table } = session
-    const [config, sink, flight] = [yield* AmpsyncConfig, yield* TableSink, yield* FlightClient]
+    const [config, sink, flight] = [yield* SyncConfig, yield* TableSink, yield* FlightClient]
     const generation = yield* Ref.get(session.generation)
     const lease = yield* sink.acquire({ table: table.name, dataset: datasetId(generation.manifest.dataset) })
     const strategy = yield* Ref.get(session.strategy)

@@ -1,11 +1,11 @@
 /** Settings from an environment that holds what a test gives, and nothing else. */
 import { assert } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { ConfigProvider, Effect, Layer, Logger } from "effect"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { layer } from "../../../src/layers/Config.ts"
-import { AmpsyncConfig, ConfigError } from "../../../src/services/Config.ts"
+import { databaseLayer, layer, logFilter } from "../../../src/layers/Config.ts"
+import { ConfigError, DatabaseConfig, SyncConfig } from "../../../src/services/Config.ts"
 
 /** A directory with a config file, gone when the test ends. */
 export const directory = Effect.acquireRelease(
@@ -17,8 +17,31 @@ export const directory = Effect.acquireRelease(
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
 
+const providing = (env: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromEnv({ env }))
+
+/** Both services as one record. */
+export const both = Effect.gen(function*() {
+  return { ...(yield* DatabaseConfig), ...(yield* SyncConfig) }
+})
+
 export const fromEnvironment = (env: Record<string, string>) =>
-  Effect.provide(AmpsyncConfig, layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))))
+  Effect.provide(both, Layer.provide(layer, providing(env)))
+
+/** What whoever works on the database alone reads. */
+export const databaseFromEnvironment = (env: Record<string, string>) =>
+  Effect.provide(DatabaseConfig, Layer.provide(databaseLayer, providing(env)))
+
+export const logFilterFromEnvironment = (env: Record<string, string>) => Effect.provide(logFilter, providing(env))
+
+/** What is logged while settings are read. */
+export const linesOf = <A, E>(reading: Effect.Effect<A, E>) =>
+  Effect.suspend(() => {
+    const lines: Array<string> = []
+    const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+      lines.push(`${logLevel} ${[message].flat().join(" ")}`)
+    })
+    return Effect.as(Effect.provide(reading, Logger.layer([logger])), lines)
+  })
 
 export const errorOf = (env: Record<string, string>) =>
   Effect.map(Effect.flip(fromEnvironment(env)), (error) => {
