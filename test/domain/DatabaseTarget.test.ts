@@ -81,6 +81,18 @@ describe("DATABASE_URL", () => {
     assert.strictEqual(target("postgresql://h/db?user=me@corp").user, "me@corp")
   })
 
+  it("takes every form that libpq takes, character by character", () => {
+    const place = (url: string) => {
+      const { database, host, port, user } = target(url)
+      return [user, host, port, database]
+    }
+    assert.deepStrictEqual(place("postgresql://me@/db?host=/run/postgresql"), ["me", "/run/postgresql", 5432, "db"])
+    assert.deepStrictEqual(place("postgresql://me@:6000/db"), ["me", "localhost", 6000, "db"])
+    assert.deepStrictEqual(place("postgresql://me@h/a/../b"), ["me", "h", 5432, "a/../b"])
+    assert.strictEqual(passwordOf("postgresql://me:a\tb |^\\@h/db"), "a\tb |^\\")
+    assert.strictEqual(passwordOf("postgresql://h/db?user=me&password=a+b"), "a+b")
+  })
+
   it("refuses a host that holds more than a host", () => {
     assert.match(problem("postgresql:///db?user=me&host=h:5432").found, /a port behind the host/)
     assert.match(problem("postgresql://me@h%20x/db").found, /no host name/)
