@@ -7,6 +7,7 @@ import { SqlClient } from "effect/sql"
 import { Socket } from "node:net"
 import pg from "pg"
 import { backoff } from "../domain/backoff.ts"
+import * as log from "../domain/logLines.ts"
 import { activityLiteral, beginTransaction } from "../domain/sql/transaction.ts"
 import { DatabaseConfig, type DatabaseSettings } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
@@ -129,7 +130,7 @@ const connectedPool = (
       firstThatWorks(attempts).pipe(
         Effect.tapError((error) =>
           error.isRetryable
-            ? Effect.logWarning(`Database is not reachable, trying again: ${error.message}`)
+            ? Effect.logWarning(log.databaseUnreachable(error.message))
             : Effect.void
         ),
         Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => input.isRetryable)))

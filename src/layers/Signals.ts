@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { signalReceived } from "../domain/display/stopText.ts"
+import { signalReceived } from "../domain/stopLines.ts"
 import { onStop, stop } from "./signals/stop.ts"
 
 /**

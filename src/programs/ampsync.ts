@@ -4,6 +4,7 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { Cause, Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
+import * as log from "../domain/logLines.ts"
 import { layer as adminApi } from "../layers/AdminApi.ts"
 import { layer as bookkeeping } from "../layers/Bookkeeping.ts"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
@@ -84,7 +85,7 @@ export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, Sett
 const reportEnd = Effect.fnUntraced(function*(cause: Cause.Cause<never>) {
   if (Cause.hasInterruptsOnly(cause)) return
   const status = yield* SyncStatus
-  yield* Effect.logError("The sync ended by itself", cause)
+  yield* Effect.logError(log.syncEnded, cause)
   for (const table of (yield* status.get).keys()) {
     yield* status.record(table, { _tag: "Parked", reason: "the sync ended by itself; see the log" })
   }

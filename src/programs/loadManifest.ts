@@ -3,13 +3,13 @@ import { Clock, Effect, Result, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import { type Dialect, formatDatasetReference } from "../domain/Dataset.ts"
 import { datasetManifest } from "../domain/datasetManifest.ts"
+import * as log from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { type ManifestOrigin, SyncConfig } from "../services/Config.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../services/ManifestSource.ts"
 import { answerOf } from "./inTime.ts"
-import * as log from "./logLines.ts"
 import { isGivenUp } from "./resolveGeneration.ts"
 import { isAboutQuery } from "./resolveUnasked.ts"
 
@@ -32,7 +32,7 @@ export const loadManifest = Effect.fn("loadManifest")(function*(waitsFor: (error
         (isGivenUp) => isGivenUp && origin._tag === "Dataset" ? manifestFromFlight(origin, error) : Effect.fail(error)
       )
     ),
-    Effect.tapError((error) => waitsFor(error) ? Effect.logWarning(`${error.message}; trying again`) : Effect.void),
+    Effect.tapError((error) => waitsFor(error) ? Effect.logWarning(log.tryingAgain(error.message)) : Effect.void),
     Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => waitsFor(input))))
   )
 })

@@ -1,8 +1,8 @@
 /** Says once a minute at INFO what each table did, so that a log without errors is not silent. */
 import { Effect, Schedule } from "effect"
+import * as log from "../domain/logLines.ts"
 import type { TableStatus } from "../domain/TableStatus.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
-import * as log from "./logLines.ts"
 
 const INTERVAL = "1 minute"
 

@@ -1,13 +1,20 @@
 import { Effect } from "effect"
 import { datasetId } from "../domain/Dataset.ts"
+import * as log from "../domain/logLines.ts"
+import { SyncConfig } from "../services/Config.ts"
 import type { Generation } from "./Generation.ts"
-import * as log from "./logLines.ts"
 
-/** Logs the tables of a config that the Admin API does not list for its dataset. */
+/** Logs which tables a config and its own dataset do not have in common. */
 export const logUnlisted = Effect.fnUntraced(function*({ info, manifest }: Generation) {
+  const { manifest: origin } = yield* SyncConfig
   if (info === undefined) return
   for (const { name } of manifest.tables) {
     if (info.tables.some((table) => table.name === name)) continue
     yield* Effect.logInfo(log.unlisted(name, `${datasetId(info)} ${info.version}`))
+  }
+  // TABLES leaves out the others on purpose.
+  if (origin._tag === "Dataset") return
+  for (const { name } of info.tables) {
+    if (!manifest.tables.some((table) => table.name === name)) yield* Effect.logWarning(log.notInConfig(name))
   }
 })

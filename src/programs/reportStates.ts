@@ -1,9 +1,9 @@
 import { Cause, Clock, Effect, Exit, Ref, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
+import * as log from "../domain/logLines.ts"
 import type { TableStatus } from "../domain/TableStatus.ts"
 import { Bookkeeping, type TableState } from "../services/Bookkeeping.ts"
 import { type ReloadStatus, SyncStatus } from "../services/SyncStatus.ts"
-import * as log from "./logLines.ts"
 
 /** Every commit is a change of `SyncStatus`; a look now and then sees the newest of them and keeps none. */
 const LOOK = "1 second"

@@ -1,11 +1,11 @@
-import { Clock, Effect } from "effect"
-import { type DatasetReference, formatDatasetReference, isExactRevision } from "../domain/Dataset.ts"
+import { Clock, Effect, Result } from "effect"
+import { type DatasetReference, isExactRevision } from "../domain/Dataset.ts"
+import * as log from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { AdminApi, type DatasetInfo, isSilent, isUnpublished } from "../services/AdminApi.ts"
 import { SyncConfig } from "../services/Config.ts"
 import type { Generation } from "./Generation.ts"
 import { answerOf } from "./inTime.ts"
-import * as log from "./logLines.ts"
 import { resolveReferences } from "./resolveReferences.ts"
 import { NothingPlanned, resolveUnasked } from "./resolveUnasked.ts"
 
@@ -24,7 +24,8 @@ export const isGivenUp = Effect.fnUntraced(function*(error: { readonly _tag: str
  */
 export const resolveGeneration = Effect.fn("resolveGeneration")(function*(config: Manifest) {
   const admin = yield* AdminApi
-  const info = yield* answerOf("admin API")(ownDataset(config))
+  const own = yield* answerOf("admin API")(ownDataset(config))
+  const info = Result.getOrUndefined(own)
   const { manifest, sources, warnings } = yield* answerOf("admin API")(resolveReferences(config, admin))
   const known = info ?? [...sources.values()].flat()[0]
   return {
@@ -33,7 +34,7 @@ export const resolveGeneration = Effect.fn("resolveGeneration")(function*(config
     dialect: known === undefined ? (yield* resolveUnasked(config)).dialect : known.dialect,
     info,
     sources,
-    warnings: info === undefined ? [...warnings, log.unpublished(formatDatasetReference(config.dataset))] : warnings
+    warnings: Result.isFailure(own) ? [...warnings, log.unpublished(own.failure.message)] : warnings
   } satisfies Generation
 })
 
@@ -53,13 +54,12 @@ export const resolveOrGoOn = Effect.fn("resolveOrGoOn")(function*(config: Manife
   )
 })
 
+/** A failure where it is not published and need not be. */
 const ownDataset = Effect.fnUntraced(function*({ dataset }: Manifest) {
   const [admin, { manifest: origin }] = [yield* AdminApi, yield* SyncConfig]
-  return yield* Effect.catchIf(
-    admin.dataset(dataset),
-    (error) => origin._tag === "File" && isUnpublished(error),
-    () => Effect.undefined
-  )
+  const answer = yield* Effect.result(admin.dataset(dataset))
+  if (Result.isSuccess(answer) || (origin._tag === "File" && isUnpublished(answer.failure))) return answer
+  return yield* Effect.fail(answer.failure)
 })
 
 const sentDataset = (dataset: DatasetReference, info: DatasetInfo | undefined): DatasetReference =>

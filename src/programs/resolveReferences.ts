@@ -1,5 +1,6 @@
 import { Effect, Result, Schema } from "effect"
 import { type DatasetReference, defaultNamespace, isExactRevision } from "../domain/Dataset.ts"
+import * as log from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import {
   isPinLeftOut,
@@ -12,7 +13,6 @@ import {
   type Source
 } from "../domain/references.ts"
 import { type AdminApi, type AdminApiError, isUnpublished } from "../services/AdminApi.ts"
-import * as log from "./logLines.ts"
 
 /** A config depends on what the server does not have: nothing but a change of the one or the other helps. */
 export class UnknownDependencies extends Schema.TaggedError<UnknownDependencies>()("UnknownDependencies", {

@@ -1,11 +1,11 @@
 import { Effect, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
+import * as log from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { SyncConfig } from "../services/Config.ts"
 import { keepAlive } from "./heartbeat.ts"
 import { loadManifest, mayHeal } from "./loadManifest.ts"
-import * as log from "./logLines.ts"
 import { logSummaries } from "./logSummaries.ts"
 import { reportStates } from "./reportStates.ts"
 import { namesExactVersions } from "./resolveReferences.ts"
@@ -24,7 +24,7 @@ export const prepare = Effect.gen(function*() {
     yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))
   }
   yield* bookkeeping.ensure.pipe(
-    Effect.tapError((error) => Effect.logWarning(`The bookkeeping tables could not be prepared: ${error.message}`)),
+    Effect.tapError((error) => Effect.logWarning(log.bookkeepingFailed(error.message))),
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.isRetryable)))
   )
   yield* Effect.logInfo(log.checkpointsReady)

@@ -1,9 +1,9 @@
 import { Clock, Effect, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import { formatDatasetReference } from "../domain/Dataset.ts"
+import * as log from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
-import * as log from "./logLines.ts"
 import { logUnlisted } from "./logUnlisted.ts"
 import { reloadOnChange } from "./reloadOnChange.ts"
 import { resolveOrGoOn } from "./resolveGeneration.ts"
@@ -35,7 +35,7 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
   for (const { name } of manifest.tables) yield* status.record(name, { _tag: "Started" })
   const sinceMillis = yield* Clock.currentTimeMillis
   const generation = yield* resolveOrGoOn(manifest, sinceMillis).pipe(
-    Effect.tapError((error) => error.retryable ? waiting(manifest, `${error.message}; trying again`) : Effect.void),
+    Effect.tapError((error) => error.retryable ? waiting(manifest, log.tryingAgain(error.message)) : Effect.void),
     Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.retryable))),
     Effect.tapError((error) => parkAll(manifest, error.message))
   )

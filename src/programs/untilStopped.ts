@@ -1,5 +1,5 @@
 import { Data, Effect, Fiber } from "effect"
-import * as log from "./logLines.ts"
+import * as log from "../domain/logLines.ts"
 
 /** Runs `work` until it ends or `stop` gives the name of a signal, which interrupts it: a success as well, and the answer. */
 export const untilStopped = Effect.fnUntraced(function*<A, E, R>(

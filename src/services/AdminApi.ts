@@ -6,6 +6,7 @@
 import { Context, type Effect, type Option, Schema } from "effect"
 import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
 import type { DatasetReference, Dialect } from "../domain/Dataset.ts"
+import { schemaNotFetched } from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 
 export interface DatasetTable {
@@ -57,9 +58,9 @@ export class AdminApiError extends Schema.TaggedError<AdminApiError>()("AdminApi
   retryable: Schema.Boolean
 }) {
   override get message() {
-    const what = this.operation === "dataset" ? "tables" : "table of blocks"
     const answer = [this.status === undefined ? [] : `HTTP ${this.status}`, this.code ?? []].flat().join(" ")
-    return `could not ask the Admin API for the ${what} of dataset "${this.dataset}": ${this.detail}${
+    if (this.operation === "dataset") return schemaNotFetched(this.dataset, answer, this.detail)
+    return `could not ask the Admin API for the table of blocks of dataset "${this.dataset}": ${this.detail}${
       answer === "" ? "" : ` (${answer})`
     }`
   }

@@ -100,7 +100,7 @@ describe("a database that goes away", () => {
         return { environment, port: proxy.port }
       }))
       const process = yield* startAmpsync(environment.environment)
-      yield* process.says("Database is not reachable")
+      yield* process.says("Database connection failed: ")
       yield* Effect.scoped(Effect.gen(function*() {
         yield* startProxy(target, environment.port)
         yield* awaitCanonicalChain(world)

@@ -78,7 +78,7 @@ describe("a stop", () => {
         ...world.environment,
         DATABASE_URL: `postgresql://u:p@127.0.0.1:${port}/db`
       })
-      yield* process.says("Database is not reachable")
+      yield* process.says("Database connection failed: ")
       yield* stopped(process, "SIGINT")
     }), 180_000)
 })

@@ -69,7 +69,7 @@ describe("a server that accepts a connection and answers nothing", () => {
       proxy.freeze()
       const process = yield* start(world, proxy, "?connect_timeout=1")
       yield* process.says(
-        /Database is not reachable, trying again: .*timeout[^]*Database is not reachable, trying again/
+        /Database connection failed: .*timeout[^]*Database connection failed: /
       )
       proxy.behave()
       yield* awaitCanonicalChain(world)

@@ -37,7 +37,7 @@ describe("failures of the Admin API", () => {
       const error = yield* failing(datasetAt(server.url, "anvil@0.1.0"))
       assert.deepStrictEqual([error.status, error.code], [500, "STORE_ERROR"])
       assert.isBelow(error.message.length, 600)
-      assert.match(error.message, /dataset "_\/anvil@0\.1\.0": x+\.\.\. \(HTTP 500 STORE_ERROR\)$/)
+      assert.match(error.message, /HTTP 500 STORE_ERROR for dataset "_\/anvil@0\.1\.0": x+\.\.\.$/)
     }))
 
   it.live("name the address that nobody answers at, or that hangs up", () =>
@@ -76,8 +76,8 @@ describe("failures of the Admin API", () => {
       yield* ask
       const wrong = yield* failing(datasetAt(adminUrl, "anvil", "0ld"))
       const missing = yield* failing(datasetAt(adminUrl, "anvil"))
-      assert.include(wrong.message, "check AMP_AUTH_TOKEN (")
-      assert.include(missing.message, "set AMP_AUTH_TOKEN (")
+      assert.match(wrong.message, /check AMP_AUTH_TOKEN$/)
+      assert.match(missing.message, /set AMP_AUTH_TOKEN$/)
       assert.deepStrictEqual([wrong.retryable, missing.retryable], [false, false])
     }))
 

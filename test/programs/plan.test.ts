@@ -223,7 +223,7 @@ describe("ampsync plan", () => {
         // In this order: a slip may be the reason of what comes after it.
         assert.match(
           told.stderr,
-          /AMP_FLIGHT_ADRR is ignored; did you mean AMP_FLIGHT_ADDR\?[^]*Database is not reachable/
+          /AMP_FLIGHT_ADRR is ignored; did you mean AMP_FLIGHT_ADDR\?[^]*Database connection failed: /
         )
         assert.notInclude(told.stderr, "hunter2")
         assert.deepInclude(JSON.parse(told.stdout), { outcome: "changes" })

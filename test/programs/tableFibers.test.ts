@@ -190,7 +190,9 @@ describe("the fibers of tables", () => {
       yield* it.apply(generation({ a: 1, b: 1 }))
       assert.deepStrictEqual(yield* it.phases, { a: "catching up", b: "parked" })
       assert.isTrue(
-        it.lines.some((line) => line.startsWith("Table 'b' ended by a mistake of ampsync: Error: a mistake"))
+        it.lines.some((line) =>
+          line.startsWith("Table 'b' stopped: internal error (please report it): Error: a mistake")
+        )
       )
       broken = false
       const applying = yield* it.apply(generation({ a: 1, b: 1, c: 1 }))

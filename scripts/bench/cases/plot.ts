@@ -13,7 +13,7 @@ import { logRows, wideRanges } from "./streams.ts"
 const DURATION_MILLIS = 30_000
 const DURATION_MILLIS_TINY = 1_500
 
-/** See src/programs/logLines.ts: the first two are committed rows and the size after them. */
+/** See src/domain/logLines.ts: the first two are committed rows and the size after them. */
 const PERFORMANCE = /Batch performance: \d+ms for (\d+) rows, new batch size: (\d+)/
 const REDUCED = /Reducing batch size to (\d+)/
 

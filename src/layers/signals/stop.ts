@@ -1,5 +1,5 @@
 /** What asks this process to stop, from its first moment on. Loaded before everything else, so it imports next to nothing. */
-import { shutdownComplete, signalReceived } from "../../domain/display/stopText.ts"
+import { shutdownComplete, signalReceived } from "../../domain/stopLines.ts"
 
 /** A stop is over after this long, whatever hangs: what is not committed by then was never going to be half-written. */
 const STOP_WITHIN_MILLIS = 4_500

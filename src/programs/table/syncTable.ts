@@ -17,6 +17,7 @@ import type { Watermark } from "../../domain/chain/watermarks.ts"
 import { type ChunkSize, initialChunkSize } from "../../domain/ChunkSize.ts"
 import { datasetId } from "../../domain/Dataset.ts"
 import type { FlightData } from "../../domain/flight/FlightData.ts"
+import * as log from "../../domain/logLines.ts"
 import type { StreamingQuery } from "../../domain/streamingQuery.ts"
 import type { TableSpec } from "../../domain/TableSpec.ts"
 import type { DatasetTable } from "../../services/AdminApi.ts"
@@ -27,7 +28,6 @@ import { TableSink, type TableWriter, type WriteError } from "../../services/Tab
 import { readSchema } from "../describeTable.ts"
 import { awaitFirstMessage } from "../firstMessage.ts"
 import { type Generation, requestOf } from "../Generation.ts"
-import * as log from "../logLines.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
 import { ChainMismatch, type Outcome, ProtocolViolation } from "./Outcome.ts"
 import { StreamActivity } from "./StreamActivity.ts"
@@ -237,7 +237,7 @@ const contradictions = (generation: Generation, table: TableSpec, schema: ArrowS
 
 /** The table was gone, and with it what the stream was opened from. */
 const reconnectToFill = Effect.fnUntraced(function*({ name }: TableSpec, { notes }: TableWriter) {
-  for (const note of notes) yield* Effect.logWarning(`Table '${name}': ${note}`)
+  for (const note of notes) yield* Effect.logWarning(log.tableNote(name, note))
   const reason = "nothing of the table is left"
   return { _tag: "ReconnectFrom", strategy: resume, reason, isFailure: false } satisfies Outcome as Outcome
 })
@@ -252,14 +252,14 @@ const announce = Effect.fnUntraced(function*(
   const { name } = table
   const status = yield* SyncStatus
   for (const sentence of contradictions(generation, table, schema)) {
-    yield* Effect.logWarning(`Table '${name}': ${sentence}`)
+    yield* Effect.logWarning(log.tableNote(name, sentence))
   }
   const columns = schema.fields.map((field) => field.name)
   const all = /^select\s+\*\s+from\s/i.test(table.query.sql)
   if (cursor === undefined) {
     yield* Effect.logInfo(all ? log.selectsAll(name, columns.length) : log.selectsColumns(name, columns))
   }
-  for (const note of [...table.query.notes, ...writer.notes]) yield* Effect.logInfo(`Table '${name}': ${note}`)
+  for (const note of [...table.query.notes, ...writer.notes]) yield* Effect.logInfo(log.tableNote(name, note))
   yield* Effect.logInfo(cursor === undefined ? log.fromTheBeginning(name) : log.resuming(name, cursor.block))
   yield* Effect.logInfo(log.streamStarted(name))
   yield* status.record(name, {

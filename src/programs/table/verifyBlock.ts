@@ -2,6 +2,7 @@
 import { Effect, Schedule } from "effect"
 import type { Verdict } from "../../domain/chain/FollowState.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
+import * as log from "../../domain/logLines.ts"
 import type { Manifest } from "../../domain/Manifest.ts"
 import { SourceHead } from "../../services/SourceHead.ts"
 
@@ -18,7 +19,7 @@ export const verifyBlock = Effect.fn("verifyBlock")(function*(manifest: Manifest
       Effect.as(
         error.reason === "NoBlocksTable"
           ? Effect.void
-          : Effect.logWarning(`Block ${block.block} could not be checked against the server's chain: ${error.message}`),
+          : Effect.logWarning(log.blockNotChecked(block.block, error.message)),
         "unknown" as Verdict
       )
     )

@@ -1,14 +1,14 @@
 /**
- * The sentences operators grep for: an interface, kept word for word.
+ * The log lines operators watch: an interface, kept word for word.
  *
- * Functions of what they say, so that no call site words one a second time.
+ * Each is a function of what it reports, so that no call site words one a second time.
  */
-import type { BlockRange } from "../domain/chain/BlockRange.ts"
-import { type DatasetReference, formatDatasetReference } from "../domain/Dataset.ts"
-import { columnList } from "../domain/postgres/tableDdl.ts"
-import { lagBlocks, type TableStatus } from "../domain/TableStatus.ts"
+import type { BlockRange } from "./chain/BlockRange.ts"
+import { type DatasetReference, formatDatasetReference } from "./Dataset.ts"
+import { columnList } from "./postgres/tableDdl.ts"
+import { lagBlocks, type TableStatus } from "./TableStatus.ts"
 
-export { shutdownComplete, signalReceived } from "../domain/display/stopText.ts"
+export { shutdownComplete, signalReceived } from "./stopLines.ts"
 
 export const starting = "Starting ampsync with hot-reload support..."
 /** `v` is for a version; what names none says so. */
@@ -27,14 +27,23 @@ export const withoutAdminApi = (reason: string) =>
   "checked, networks come from the streams, and the lag behind the source may be unknown"
 export const adminApiAnswers = (dataset: string, version: string | undefined) =>
   `The Admin API answers for dataset ${dataset}: ${version === undefined ? "not published" : `version ${version}`}`
-/** The name of a config's own dataset is needed for nothing but its name. */
-export const unpublished = (dataset: string) =>
-  `The server does not have dataset "${dataset}" of the config; going on, as its queries need only what they name`
+/** `answer` is the HTTP status and the server's code, where an answer came. */
+export const schemaNotFetched = (dataset: string, answer: string, detail: string) =>
+  `Failed to fetch schema from admin-api: ${answer === "" ? "" : `${answer} for `}dataset "${dataset}": ${detail}`
+/** A config's own dataset is needed for nothing but its name. */
+export const unpublished = (reason: string) =>
+  `${reason}; going on, as the queries of the config need only the datasets that they name`
+/** Of the config's own dataset: its tables that the config does not sync. */
+export const notInConfig = (table: string) =>
+  `Schema mismatch: table '${table}' exists in admin-api schema but not in local config; it is not synced`
 export const notOverFlight = (dataset: string, reason: string) =>
   `Dataset "${dataset}" cannot be read over Flight either: ${reason}`
 export const unlisted = (table: string, dataset: string) =>
   `Table '${table}' is not a table of dataset ${dataset}; its columns come from the query`
 export const connected = (address: URL) => `Connected to Nozzle server at ${address.origin}`
+export const databaseUnreachable = (reason: string) => `Database connection failed: ${reason}; trying again`
+export const bookkeepingFailed = (reason: string) =>
+  `The bookkeeping tables could not be prepared: ${reason}; trying again`
 export const checkpointsReady = "Checkpoint tracking initialized"
 export const preparing = (dataset: string) => `Preparing to sync dataset: ${dataset}`
 export const selectsAll = (table: string, columns: number) =>
@@ -109,6 +118,10 @@ export const tablesAfterReload = (
   `Tables: ${
     Object.entries(counts).filter(([, count]) => count > 0).map(([what, count]) => `${count} ${what}`).join(", ")
   }`
+export const tableNote = (table: string, note: string) => `Table '${table}': ${note}`
+export const blockNotChecked = (block: bigint, reason: string) =>
+  `Block ${block} could not be checked against the server's chain: ${reason}`
+export const tryingAgain = (reason: string) => `${reason}; trying again`
 export const tableRemoved = (table: string) =>
   `Table '${table}' is no longer in the config and not synced here any more; its complete rows and its checkpoint stay`
 export const trimmed = (table: string, rows: number) => `Deleted ${rows} provisional rows from table '${table}'`
@@ -121,7 +134,8 @@ export const diverged = (table: string, reason: string) =>
   `Table '${table}': ${reason}. Set ON_CHAIN_RESET=resync to follow a development chain that was started again`
 export const headUnreadable = (reason: string) =>
   `The lag of tables is not known, and they count as caught up once their streams are silent: ${reason}`
-export const crashed = (table: string, reason: string) => `Table '${table}' ended by a mistake of ampsync: ${reason}`
+export const crashed = (table: string, reason: string) =>
+  `Table '${table}' stopped: internal error (please report it): ${reason}`
 interface NamedIndex {
   readonly name: string
   readonly columns: ReadonlyArray<string>
@@ -171,5 +185,6 @@ export const indexFailed = (table: string, reason: string, again: boolean) =>
   `Table '${table}' is synced, but an index could not be built${again ? ", trying again" : ""}: ${reason}`
 export const indexNotConfigured = (table: string, index: string) =>
   `Table '${table}' keeps index ${index}, which the config no longer names; drop it if nobody needs it`
+export const syncEnded = "The sync ended by itself"
 export const shuttingDown = (tables: number) => `Shutting down ${tables} stream processing tasks...`
 export const tasksEnded = "All stream tasks shut down gracefully"
