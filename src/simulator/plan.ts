@@ -34,6 +34,8 @@ export interface Plan {
   readonly descending: boolean
   readonly limit: number | undefined
   readonly nonIncremental: string | undefined
+  /** What cannot be streamed is found out only where the first range is planned. */
+  readonly sortsGroups: boolean
   /** The statement itself asks to be streamed. */
   readonly streaming: boolean
 }
@@ -115,7 +117,10 @@ const planSelect = (
     const selected = selectedRows(query.condition, inner.rowsOf, resolver(dialect, inner, query.expressions))
     if (Result.isFailure(selected)) return Result.fail(selected.failure)
     const filtered = selected.success === undefined ? inner : onlyRows(inner, selected.success)
-    const plan: Plan = { ...filtered, includes, descending, limit, nonIncremental: query.nonIncremental }
+    const isRefused = query.sortsGroups && dialect === "nozzle"
+    const nonIncremental = query.nonIncremental ?? (isRefused ? "Sort" : undefined)
+    const sortsGroups = inner.sortsGroups || query.sortsGroups && !isRefused
+    const plan: Plan = { ...filtered, includes, descending, limit, nonIncremental, sortsGroups }
     if (query.projection.kind === "all") return Result.succeed(plan)
     if (query.projection.kind === "count") {
       const type = { kind: "int", bits: 64, signed: true } as const
@@ -157,6 +162,7 @@ const planTable = (
       descending: false,
       limit: undefined,
       nonIncremental: undefined,
+      sortsGroups: false,
       streaming: false
     })
   })

@@ -67,6 +67,8 @@ export interface Query {
   readonly limit: number | undefined
   /** The first operation that cannot be streamed, as the server prints it. */
   readonly nonIncremental: string | undefined
+  /** DISTINCT ON with ORDER BY: the amp server takes it for incremental until it plans the first range. */
+  readonly sortsGroups: boolean
 }
 
 export interface Statement {

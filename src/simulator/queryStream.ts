@@ -1,10 +1,11 @@
+import { status } from "@grpc/grpc-js"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import { encodeBatch, encodeSchema } from "./arrowIpc.ts"
 import type { Chain } from "./Chain.ts"
 import type { Faults } from "./faults.ts"
 import { blockAt, type ChainView } from "./forks.ts"
 import { batchesOf, batchMessages, countWindow } from "./microbatch.ts"
-import type { Plan } from "./plan.ts"
+import { FlightFailure, type Plan } from "./plan.ts"
 import { type NextRange, nextRange, type StreamPosition } from "./resume.ts"
 import { noRangesMetadata, rangeMetadata } from "./streamMetadata.ts"
 
@@ -76,6 +77,11 @@ export async function* streamingQuery(
       yield emptyBatch(plan, noRangesMetadata(dialect, true))
     }
     return
+  }
+  if (plan.sortsGroups) {
+    yield schemaMessage(plan)
+    const details = "streaming query execution error | Caused by: query contains non-incremental operation: Sort"
+    throw new FlightFailure({ code: status.INTERNAL, details })
   }
   let position = cursor
   let schemaSent = false

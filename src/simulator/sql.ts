@@ -82,16 +82,19 @@ class Parser {
     const counts = projection.kind === "count" || groupBy !== undefined ||
       (projection.kind === "columns" && projection.items.some(({ column }) => column === COUNT))
     if (keys !== undefined && !perBlock && !keys.some((key) => BLOCK_COLUMNS.has(key))) throw unsupported("Aggregate")
-    const nonIncremental = inner ?? operation ?? (projection.kind === "columns" && projection.window
-      ? "Window"
-      : perBlock
-      ? undefined
-      : counts
-      ? "Aggregate"
-      : distinct
-      ? "Distinct"
-      : undefined)
-    return { projection, from, condition, expressions: this.computed, keys, descending, limit, nonIncremental }
+    const sortsGroups = distinctOn !== undefined && perBlock && operation === "Sort"
+    const nonIncremental = inner ?? (sortsGroups ? undefined : operation) ??
+      (projection.kind === "columns" && projection.window
+        ? "Window"
+        : perBlock
+        ? undefined
+        : counts
+        ? "Aggregate"
+        : distinct
+        ? "Distinct"
+        : undefined)
+    const expressions = this.computed
+    return { projection, from, condition, expressions, keys, descending, limit, nonIncremental, sortsGroups }
   }
 
   private projection(): Projection {
@@ -260,8 +263,8 @@ class Parser {
     if (this.isWord("having")) throw unsupported("Aggregate")
     if (this.word("order")) {
       this.expectWord("by")
-      const column = this.name("a column")
-      if (!BLOCK_COLUMNS.has(column)) throw unsupported(`ORDER BY "${column}"`)
+      const column = this.expression() ?? "*"
+      if (column !== BLOCK_NUM && !BLOCK_COLUMNS.has(column)) throw unsupported(`ORDER BY "${column}"`)
       descending = this.word("desc")
       if (!descending) this.word("asc")
       operation = "Sort"

@@ -15,6 +15,21 @@ const PERMANENT: ReadonlySet<grpc.status> = new Set([
   grpc.status.PERMISSION_DENIED
 ])
 
+/** INTERNAL of a query that must be changed: what helps, where the server's words do not contain it. */
+const QUERY_FAULTS: ReadonlyArray<readonly [pattern: RegExp, advice: (column: string) => string]> = [
+  [
+    // Source: arrow-rs, the IPC writer; servers cannot send what it needs.
+    /\bno dict id for field (.+?)(?: \||\s*->|$)/m,
+    (name) => {
+      const column = `"${name.replaceAll("\"", "\"\"")}"`
+      const cast = `CAST(${column} AS VARCHAR) AS ${column}`
+      return `; the server cannot send a dictionary-encoded column: cast column ${column} in the query, as in ${cast}`
+    }
+  ],
+  // On DoGet it is INVALID_ARGUMENT, unless only the plan of a range shows it.
+  [/\bnon-incremental operation\b/, () => ""]
+]
+
 export interface FailedCall {
   readonly operation: FlightError["operation"]
   readonly connection: Connection
@@ -65,6 +80,12 @@ export const failureOf = (call: FailedCall, error: grpc.ServiceError): FlightErr
     const mayChange = error.code === grpc.status.UNAUTHENTICATED && credential?.mayChange === true
     const told = byGateway ? `${words} ${place}` : words
     return fail(error.code, `${told}; ${tokenHint(credential)}`, byGateway || mayChange)
+  }
+  if (error.code === grpc.status.INTERNAL) {
+    for (const [pattern, advice] of QUERY_FAULTS) {
+      const found = pattern.exec(details)
+      if (found !== null) return fail(error.code, words + advice(found[1] ?? ""), false)
+    }
   }
   // What comes from no server, or perhaps from another one, is told with where it was looked for.
   const elsewhere = byGateway || error.code === grpc.status.UNAVAILABLE || error.code === grpc.status.DEADLINE_EXCEEDED

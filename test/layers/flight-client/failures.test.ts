@@ -31,6 +31,39 @@ describe("failures of Flight calls", () => {
       assert.strictEqual(error.message, "GetFlightInfo failed with INVALID_ARGUMENT: the server gave no reason")
     }))
 
+  /** INTERNAL is the status of failures that pass, and of these, which come behind the schema. */
+  const hopeless = (text: string) =>
+    Effect.gen(function*() {
+      const failing = end({ "grpc-status": "13", "grpc-message": encodeURI(text) }, framed(message("")))
+      const client = yield* clientOf(yield* serveHttp2({ DoGet: failing }))
+      return yield* Effect.flip(Stream.runDrain(open(client)))
+    })
+
+  it.live.each([
+    "Ipc error: no dict id for field kind of",
+    "streaming query execution error | Caused by: Arrow error: Ipc error: no dict id for field kind of -> Ipc error: no dict id"
+  ])(
+    "a dictionary-encoded column that a server cannot send is named with its cure, and not asked for again: %s",
+    (text) =>
+      Effect.gen(function*() {
+        const error = yield* hopeless(text)
+        assert.deepInclude(error, { operation: "DoGet", status: "INTERNAL", retryable: false })
+        assert.include(error.message, text)
+        assert.include(error.message, `column "kind of"`)
+        assert.include(error.message, `CAST("kind of" AS VARCHAR) AS "kind of"`)
+      })
+  )
+
+  it.live("a query that turns out not to be incremental only where it runs is not asked for again", () =>
+    Effect.gen(function*() {
+      const text = "streaming query execution error | Caused by: query contains non-incremental operation: Sort"
+      const error = yield* hopeless(text)
+      assert.deepInclude(error, { operation: "DoGet", status: "INTERNAL", retryable: false })
+      assert.include(error.message, text)
+      const passing = yield* hopeless("streaming query execution error | Caused by: object store error")
+      assert.isTrue(passing.retryable)
+    }))
+
   it.live("a web page in the place of a server is named as what it is, with AMP_FLIGHT_ADDR, and the call is made again", () =>
     Effect.gen(function*() {
       const simulator = yield* startSimulator({ dialect: "amp", blocks: 5 })
