@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises"
 import { extname } from "node:path"
 import { formatDatasetReference } from "../domain/Dataset.ts"
 import { datasetManifest } from "../domain/datasetManifest.ts"
+import { errorCode } from "../domain/errorCode.ts"
 import { decodeManifest, type Manifest } from "../domain/Manifest.ts"
 import { AdminApi } from "../services/AdminApi.ts"
 import { type ManifestOrigin, SyncConfig } from "../services/Config.ts"
@@ -141,7 +142,7 @@ const readContent = (path: string) =>
   Effect.tryPromise({
     try: () => readFile(path),
     catch: (cause) => {
-      const code = (cause as NodeJS.ErrnoException).code ?? "unknown error"
+      const code = errorCode(cause)
       const missing = code === "ENOENT" || code === "ENOTDIR"
       const reason = missing ? "the file does not exist" : `the file cannot be read (${code})`
       return { error: failed("read", path, [reason]), digest: missing ? ABSENT : code }

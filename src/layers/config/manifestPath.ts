@@ -2,6 +2,7 @@
 import { Effect, Result } from "effect"
 import { stat } from "node:fs/promises"
 import { extname, resolve } from "node:path"
+import { errorCode } from "../../domain/errorCode.ts"
 import type { InvalidSetting } from "../../domain/settings/decode.ts"
 
 const manifestExtensions: ReadonlyArray<string> = [".ts", ".js", ".mts", ".mjs", ".json"]
@@ -19,7 +20,7 @@ export const checkManifestPath = Effect.fnUntraced(function*(
   if (!manifestExtensions.includes(extension)) return invalid("names a file with an extension that is not supported")
   const found = yield* Effect.result(Effect.tryPromise({
     try: () => stat(path),
-    catch: (cause) => (cause as NodeJS.ErrnoException).code ?? "unknown error"
+    catch: errorCode
   }))
   if (Result.isFailure(found)) {
     const missing = found.failure === "ENOENT" || found.failure === "ENOTDIR"

@@ -1,6 +1,7 @@
 /** Reads secrets, those in files again at every use: a file may be rotated while the process runs. */
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
+import { errorCode } from "../../domain/errorCode.ts"
 import { decodeText, type SettingsOf, type SettingTexts, sourceOf } from "../../domain/settings/decode.ts"
 import type { SecretName } from "../../domain/settings/settings.ts"
 import { type Secret, SecretError } from "../../services/Config.ts"
@@ -13,7 +14,7 @@ import { type Secret, SecretError } from "../../services/Config.ts"
 export const readSecretFile = (variable: string, path: string): Effect.Effect<string, SecretError> =>
   Effect.try({
     try: () => readFileSync(path, "utf8").replace(/\r?\n$/, ""),
-    catch: (cause) => `cannot be read (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`
+    catch: (cause) => `cannot be read (${errorCode(cause)})`
   }).pipe(
     Effect.filterOrFail((text) => text !== "", () => "is empty"),
     Effect.mapError((why) => new SecretError({ variable, reason: `names a file that ${why}` }))

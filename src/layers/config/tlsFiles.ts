@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { readFile } from "node:fs/promises"
 import { createSecureContext } from "node:tls"
 import { type DatabaseTarget, type TlsFile, tlsFiles } from "../../domain/DatabaseTarget.ts"
+import { errorCode } from "../../domain/errorCode.ts"
 import type { InvalidSetting } from "../../domain/settings/decode.ts"
 
 /** What is wrong with them; a path is not repeated, because people paste keys in its place. */
@@ -12,7 +13,7 @@ export const tlsFileProblems = Effect.fnUntraced(function*(target: DatabaseTarge
   for (const { parameter, path } of tlsFiles(target)) {
     const read = yield* Effect.result(Effect.tryPromise({
       try: () => readFile(path, "utf8"),
-      catch: (cause) => (cause as NodeJS.ErrnoException).code ?? "unknown error"
+      catch: errorCode
     }))
     if (read._tag === "Success") texts[parameter] = read.success
     else problems.push(unusable(parameter, `cannot be read (${read.failure})`))
