@@ -4,6 +4,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { Duration, Effect, Layer, Logger, Schema } from "effect"
 import { CliConfig, Command, Flag, GlobalFlag } from "effect/cli"
+import { settingsHelp } from "../domain/settings/help.ts"
+import type { Verb } from "../domain/settings/Setting.ts"
 import { VERSION } from "../domain/version.ts"
 import { databaseLayer, layer as settingsLayer, logFilter } from "../layers/Config.ts"
 import { layer as loggers, layerAt } from "../layers/Logging.ts"
@@ -31,6 +33,13 @@ const durationOf = (text: string): Duration.Duration => {
   if (amount === undefined) throw new Error("not a time")
   return Duration.millis(Number(amount) * (unit === "ms" ? 1 : unit === "s" ? 1_000 : 60_000))
 }
+
+/** A description, followed by the settings that the verb reads where its own help is shown. */
+const described = (verb: Verb, description: string) => <const C extends Command.Command.Any>(command: C): C =>
+  command.pipe(
+    Command.withDescription(`${description}\n${settingsHelp(verb)}`),
+    Command.withShortDescription(description)
+  ) as C
 
 /** What a flag is without being given, said in its description too. */
 const standard =
@@ -104,7 +113,8 @@ const planCommand = Command.make(
       Effect.provide(allSettings),
       Effect.provideService(Logger.LogToStderr, true)
     )
-).pipe(Command.withDescription(
+).pipe(described(
+  "plan",
   "Print what a start would do to the database, without doing it; exit code 0 nothing, 3 changes, 4 a table is refused, "
     + "1 it could not be found out, 2 a setting or the config file is wrong"
 ))
@@ -122,17 +132,14 @@ const resyncCommand = Command.make(
       Effect.provideService(Logger.LogToStderr, true)
     )
 ).pipe(
-  Command.withDescription("Delete all rows of a table that no process writes, so that the next start fills it anew")
+  described("resync", "Delete all rows of a table that no process writes, so that the next start fills it anew")
 )
 
 const syncCommand = Command.make("ampsync", {}, () =>
   untilStopped(Effect.provide(sync, services), awaitSignal).pipe(
     Effect.provide(allSettings)
   )).pipe(
-    Command.withDescription(
-      "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP; settings are in the environment: "
-        + "DATASET_MANIFEST, DATABASE_URL, AMP_FLIGHT_ADDR, AMP_ADMIN_API_ADDR and those that README.md lists"
-    ),
+    described("sync", "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP"),
     Command.withSubcommands([simulateCommand, demoCommand, planCommand, resyncCommand])
   )
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { settingNames, settingOf } from "../../src/domain/settings/settings.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 
 describe("the command line", () => {
@@ -17,6 +18,31 @@ describe("the command line", () => {
         const refused = yield* startAmpsync({}, ["plan", "--log-level", "debug"])
         assert.strictEqual((yield* refused.exited).code, 2)
         assert.include(refused.output(), "--log-level")
+      }),
+    60_000
+  )
+
+  it.live(
+    "lists in --help every setting that the verb reads, with its default",
+    () =>
+      Effect.gen(function*() {
+        for (const verb of ["sync", "plan", "resync"] as const) {
+          const help = yield* startAmpsync({}, [...(verb === "sync" ? [] : [verb]), "--help"])
+          assert.strictEqual((yield* help.exited).code, 0)
+          const lines = help.output().split("\n")
+          for (const name of settingNames) {
+            const { default: fallback, section, verbs } = settingOf(name)
+            const shown = section === "libpq"
+              ? new RegExp(`libpq's variables: .*\\b${name}\\b`)
+              : new RegExp(`^ +${name} `)
+            const line = lines.find((line) => shown.test(line))
+            assert.strictEqual(line !== undefined, verbs.includes(verb), `${verb}: ${name}`)
+            if (line !== undefined && fallback !== undefined) assert.include(line, `(default: ${fallback})`)
+          }
+        }
+        const overview = yield* startAmpsync({}, ["--help"])
+        yield* overview.exited
+        assert.match(overview.output(), /resync +Delete all rows of a table .*[^:]$/m)
       }),
     60_000
   )

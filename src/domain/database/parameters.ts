@@ -10,7 +10,7 @@ import {
   defaultPort,
   defaultSslMode,
   type InvalidDatabaseTarget,
-  type SslMode
+  sslModes
 } from "./target.ts"
 
 type Writable<T> = { -readonly [K in keyof T]?: T[K] | undefined }
@@ -28,8 +28,6 @@ export interface Draft {
 
 type Problem = InvalidDatabaseTarget | undefined
 type Apply = (draft: Draft, value: string) => Problem
-
-const sslModes: ReadonlyArray<SslMode> = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
 const sessionAttrs = ["any", "read-write", "primary"] as const
 

@@ -1,7 +1,9 @@
 /** The shape of a database target, and of the reason why a text is none. */
 import type { Redacted } from "effect"
 
-export type SslMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full"
+export const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const
+
+export type SslMode = typeof sslModes[number]
 
 export interface DatabaseSsl {
   readonly mode: SslMode

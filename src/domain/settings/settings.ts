@@ -4,7 +4,7 @@
  * Decoding, messages, the command line and docs/configuration.md read it here, and nowhere else.
  */
 import { urlForm } from "../database/databaseUrl.ts"
-import { defaultHost, defaultPort, defaultSslMode } from "../database/target.ts"
+import { defaultHost, defaultPort, defaultSslMode, sslModes } from "../database/target.ts"
 import type { Setting, Verb } from "./Setting.ts"
 import {
   bearerToken,
@@ -100,7 +100,7 @@ export const settings = {
   },
   DATABASE_SSLMODE: {
     ...database,
-    ...text("a value of libpq's sslmode"),
+    ...text(sslModes.join(", ")),
     parameter: "sslmode",
     default: defaultSslMode,
     description:
@@ -237,7 +237,7 @@ export const settings = {
   },
   PGSSLMODE: {
     ...libpq,
-    ...text("a value of libpq's sslmode"),
+    ...text(sslModes.join(", ")),
     parameter: "sslmode",
     whenUnset: "none",
     description: "TLS mode, where neither DATABASE_URL nor DATABASE_SSLMODE contains one."
