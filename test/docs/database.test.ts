@@ -1,0 +1,33 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
+import { layer as poolLayer } from "../../src/layers/PgPool.ts"
+import { Checkpoints } from "../../src/services/Checkpoints.ts"
+import { testDatabase } from "../support/postgres.ts"
+import { testSettings } from "../support/testSettings.ts"
+import { pageOf, tableRows } from "./pages.ts"
+
+describe("docs/database.md", () => {
+  it.live("has exactly the tables, views and columns that a start makes, with their types and comments", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const services = yield* Layer.build(
+        checkpointsLayer.pipe(Layer.provide(poolLayer), Layer.provide(Layer.fresh(testSettings(database))))
+      )
+      yield* Context.get(services, Checkpoints).ensure
+      const found = yield* database.query<{ relation: string; row: string }>(
+        `SELECT c.relname AS relation, format('| \`%s\` | \`%s\` | %s |', a.attname, format_type(a.atttypid, a.atttypmod),
+           col_description(c.oid, a.attnum)) AS row
+         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE c.relnamespace = $1::regnamespace AND c.relkind NOT IN ('i', 'I') ORDER BY c.relname, a.attnum`,
+        [database.schema]
+      )
+      const page = pageOf("docs/database.md")
+      const relations = [...new Set(found.map(({ relation }) => relation))].filter((name) => !name.endsWith("_seq"))
+      assert.deepStrictEqual([...page.anchors].filter((anchor) => anchor.startsWith("_ampsync_")).toSorted(), relations)
+      for (const name of relations) {
+        const rows = tableRows(page, name).map((cells) => `| ${cells.join(" | ")} |`)
+        assert.deepStrictEqual(rows, found.filter(({ relation }) => relation === name).map(({ row }) => row), name)
+      }
+    }))
+})
