@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"
-import { Checkpoints } from "../../src/services/Checkpoints.ts"
+import { Bookkeeping } from "../../src/services/Bookkeeping.ts"
+import { bookkeepingLayers } from "../support/bookkeeping.ts"
 import { testDatabase } from "../support/postgres.ts"
 import { testSettings } from "../support/testSettings.ts"
 import { pageOf, tableRows } from "./pages.ts"
@@ -12,9 +12,9 @@ describe("docs/database.md", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const services = yield* Layer.build(
-        checkpointsLayer.pipe(Layer.provide(poolLayer), Layer.provide(Layer.fresh(testSettings(database))))
+        bookkeepingLayers.pipe(Layer.provide(poolLayer), Layer.provide(Layer.fresh(testSettings(database))))
       )
-      yield* Context.get(services, Checkpoints).ensure
+      yield* Context.get(services, Bookkeeping).ensure
       const found = yield* database.query<{ relation: string; row: string }>(
         `SELECT c.relname AS relation, format('| \`%s\` | \`%s\` | %s |', a.attname, format_type(a.atttypid, a.atttypmod),
            col_description(c.oid, a.attnum)) AS row

@@ -1,0 +1,124 @@
+/** The text of docs/configuration.md, made from the list that settings are decoded by. */
+import type { SettingSection } from "../src/domain/settings/Setting.ts"
+import { settingNames, settingOf, variablesOf } from "../src/domain/settings/settings.ts"
+import { ignoredNames } from "../src/layers/config/libpq.ts"
+
+const cell = (text: string): string => text.replaceAll("|", "\\|")
+const row = (cells: ReadonlyArray<string>): string => `| ${cells.map(cell).join(" | ")} |`
+const code = (text: string): string => `\`${text}\``
+
+const settingRow = (name: (typeof settingNames)[number]): string => {
+  const { accepts, default: fallback, description, whenUnset } = settingOf(name)
+  return row([
+    variablesOf(name).map(code).join(", "),
+    fallback === undefined ? whenUnset ?? "none" : code(fallback),
+    accepts,
+    description
+  ])
+}
+
+const table = (section: SettingSection): string =>
+  [
+    row(["variable", "default", "value", "meaning"]),
+    row(["---", "---", "---", "---"]),
+    ...settingNames.filter((name) => settingOf(name).section === section).map(settingRow)
+  ].join("\n")
+
+const list = (names: ReadonlyArray<string>): string => {
+  const lines: Array<string> = []
+  for (const word of names.map(code)) {
+    const last = lines.at(-1)
+    if (last === undefined || last.length + word.length > 120) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines.join("\n")
+}
+
+const readByAll = settingNames.filter((name) => settingOf(name).verbs.includes("resync"))
+  .map((name) => settingOf(name).section)
+
+const sectionTitles: Readonly<Record<SettingSection, string>> = {
+  dataset: "What to sync",
+  database: "Database",
+  server: "Server",
+  limits: "Limits and the chain",
+  writing: "Writing",
+  logging: "Logging",
+  libpq: "Variables of libpq"
+}
+
+const ofResync = [...new Set(readByAll)].map((section) => `"${sectionTitles[section]}"`).join(", ")
+
+export const configurationDoc = `# Configuration
+
+Made from the code by \`npm run docs\`; a test fails when it is not current.
+
+Settings are environment variables. An empty variable is one that is not set, and blanks around a value are
+dropped, but for those of a password. Every wrong setting is named at once, before anything starts, and the exit code is 2. A variable
+of the environment that looks like a misspelt one of these is reported. \`plan\` reads the same settings as a sync; \`resync\` reads those of
+${ofResync}. Which tables to fill is in the [config file](config-file.md).
+
+## ${sectionTitles.dataset}
+
+${table("dataset")}
+
+Exactly one of the two: \`DATASET_MANIFEST\`, or \`DATASET\` together with \`TABLES\`.
+
+## ${sectionTitles.database}
+
+${table("database")}
+
+### Connections
+
+A URL has libpq's form: a host may be a directory of a Unix socket, percent-encoded, and what it leaves out comes from
+\`DATABASE_PASSWORD\`, \`DATABASE_SSLMODE\` and \`DATABASE_SSLROOTCERT\`, and then from the [variables of libpq](#variables-of-libpq). One host only. The
+parameters behind \`?\` are those of libpq that are named there, and \`keepalives\` and \`keepalives_idle\`.
+
+### TLS
+
+\`sslmode\` has libpq's meanings from \`disable\` to \`verify-full\`, with \`sslrootcert\`, \`sslcert\` and \`sslkey\`: \`require\` with a root
+certificate means \`verify-ca\`. \`sslrootcert=system\` means \`verify-full\`, and trusts Node's authorities and those of
+\`NODE_EXTRA_CA_CERTS\`, or the file of \`SSL_CERT_FILE\`. \`channel_binding=require\` and \`target_session_attrs\` are honoured. Over a Unix socket there
+is no TLS.
+
+### Secrets in files
+
+A variable that ends in \`_FILE\` names a file with the secret, without the newline at its end; it and the variable without \`_FILE\` exclude each
+other. The file is read again for every connection: user, password and token may be rotated while it runs; another host or
+database needs a restart. A login that is refused is tried again where the secret is in a file, because the file may change.
+
+## ${sectionTitles.server}
+
+${table("server")}
+
+### Proxies
+
+An HTTP proxy named by \`grpc_proxy\`, or for \`https\` addresses by \`https_proxy\` or \`http_proxy\`, carries the Flight connections, but
+for those to the loopback and to what \`no_proxy\` excludes; the Admin API and PostgreSQL are connected to directly.
+
+## ${sectionTitles.limits}
+
+${table("limits")}
+
+[ARCHITECTURE](../ARCHITECTURE.md#memory) has the formula of the memory that is used.
+
+## ${sectionTitles.writing}
+
+${table("writing")}
+
+## ${sectionTitles.logging}
+
+${table("logging")}
+
+Lines are written to standard output, those of \`plan\` and \`resync\` to standard error: for people on a terminal, elsewhere as logfmt.
+
+## ${sectionTitles.libpq}
+
+They stand in for what ours leave out. \`PGPASSFILE\`, or \`~/.pgpass\`, is read as libpq does.
+
+${table("libpq")}
+
+A warning names those that are set and have no effect:
+
+${list(ignoredNames)}
+`
