@@ -1,5 +1,5 @@
 /**
- * Where the target database is and how to speak to it: what `DATABASE_URL` or its parts say, in one value.
+ * Where the target database is and how to connect to it: `DATABASE_URL` or its parts, as one value.
  *
  * Parameters carry libpq's names and meanings. Source: PostgreSQL documentation, "Database Connection Control Functions".
  */

@@ -1,4 +1,4 @@
-/** What `RUST_LOG` says: a level for everything, and other levels for parts of the program. */
+/** The value of `RUST_LOG`: a level for everything, and other levels for parts of the program. */
 import { Result } from "effect"
 
 export const logLevels = ["off", "error", "warn", "info", "debug", "trace"] as const

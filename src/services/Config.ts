@@ -1,6 +1,6 @@
 /**
- * What the operator decided, checked as a whole before anything starts: `DatabaseConfig` for whoever works on the target
- * database, `SyncConfig` beside it for what is read from the server.
+ * What the operator decided, checked as a whole before anything starts: `DatabaseConfig` is about the target database,
+ * `SyncConfig` about the servers that it is filled from.
  *
  * Owns settings only: the dataset and its tables stand in the config file (`ManifestSource`). Invariant I7: a secret is
  * `Redacted` here, and no problem that is reported repeats one.

@@ -96,6 +96,8 @@ describe("ConfigError", () => {
   it.effect("accepts the upstream's name of the decode limit, and refuses two different values", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* given({ AMPSYNC_GRPC_MAX_DECODE_MB: "8" })).grpcMaxDecodeBytes, 8 * 1024 * 1024)
+      const [wrong] = yield* problemsWith({ AMPSYNC_GRPC_MAX_DECODE_MB: "0" })
+      assert.deepStrictEqual([wrong?.variable, wrong?.found], ["AMPSYNC_GRPC_MAX_DECODE_MB", "is \"0\""])
       const problems = yield* problemsWith({ AMPSYNC_GRPC_MAX_DECODE_MB: "8", GRPC_MAX_DECODE_MB: "9" })
       assert.include(problems[0]?.found, "AMPSYNC_GRPC_MAX_DECODE_MB")
     }))

@@ -140,9 +140,10 @@ describe("DatabaseConfig and SyncConfig", () => {
         described(yield* fromEnvironment({ DATASET_MANIFEST, ...PG, ...parts, DATABASE_SSLMODE: "verify-full" })),
         ["u:q@pg.example:1/n", "verify-full", "mine"]
       )
-      const error = yield* errorOf({ DATASET_MANIFEST, ...PG, PGSSLMODE: "on", PGHOST: "a,b" })
+      const error = yield* errorOf({ DATASET_MANIFEST, ...PG, PGSSLMODE: "on", PGHOST: "a,b", PGPORT: "x" })
       assert.deepStrictEqual(error.problems.map(({ found, variable }) => `${variable} ${found}`), [
         "PGHOST names several hosts",
+        "PGPORT is \"x\"",
         "PGSSLMODE has a sslmode that is not supported"
       ])
       const ignored = yield* linesOf(fromEnvironment({
@@ -267,6 +268,15 @@ describe("DatabaseConfig and SyncConfig", () => {
 const from = (values: SettingValues) => Effect.provide(both, layerFrom(values))
 
 describe("layerFrom", () => {
+  it.effect("warns of what is ignored in the values, as in the environment", () =>
+    Effect.gen(function*() {
+      const values = { DATASET: "anvil", TABLES: "blocks", DATABASE_URL: "postgresql://me@h/db", PGSERVICE: "x" }
+      assert.deepStrictEqual(yield* linesOf(from({ ...values, RUST_LOG: "info;x" })), [
+        "Warn The environment variable PGSERVICE is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables",
+        "Warn RUST_LOG: \"info;x\" is ignored: no target has this name. Separate parts with commas: info,ampsync=debug"
+      ])
+    }))
+
   it.effect("takes the values of a host program by the same rules, and nothing from the environment", () =>
     Effect.gen(function*() {
       const config = yield* from({

@@ -104,7 +104,7 @@ const parameters: Readonly<Record<string, Apply>> = {
   )
 }
 
-/** Applies one parameter, or says what is wrong with it; its name is told, its value may be a secret. */
+/** Applies one parameter, or returns what is wrong with it: with its name, without its value, which may be a secret. */
 export const applyParameter = (draft: Draft, key: string, value: string): Problem => {
   const apply = Object.hasOwn(parameters, key) ? parameters[key] : undefined
   return apply === undefined

@@ -61,7 +61,7 @@ export const defaultPort = 5432
 /** As libpq: TLS where the server has it, nothing verified. */
 export const defaultSslMode: SslMode = "prefer"
 
-/** libpq's rule: over a Unix socket there is no TLS, whatever `sslmode` says. */
+/** libpq's rule: over a Unix socket there is no TLS, whatever `sslmode` is. */
 export const usesTls = ({ host, ssl }: DatabaseTarget): boolean => ssl.mode !== "disable" && !host.startsWith("/")
 
 /** The files that a connection to the target reads; below `require` nothing is verified, so a root certificate is not read. */

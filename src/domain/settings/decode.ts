@@ -95,7 +95,7 @@ const aliasProblem = (name: SettingName, texts: SettingTexts): Problems => {
     : [{ variable: name, found: `differs from ${alias}`, allowed: "one of the two, or the same value" }]
 }
 
-/** Only our own messages: the library's repeat what a value is expected to be, which the setting says better. */
+/** Only our own messages: the library's repeat what a value is expected to be, which the setting has in plain words. */
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => issue._tag === "InvalidValue" && issue.annotations?.message || "",
   checkHook: (issue) => SchemaIssue.defaultCheckHook(issue) ?? ""

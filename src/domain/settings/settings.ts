@@ -209,7 +209,7 @@ export const settings = {
   },
   PGPORT: {
     ...libpq,
-    ...text("a port"),
+    ...wholeNumber(1, 65_535),
     parameter: "port",
     whenUnset: "none",
     description: "TCP port, where neither DATABASE_URL nor DATABASE_PORT contains one."
@@ -273,7 +273,7 @@ export const settings = {
   },
   PGCONNECT_TIMEOUT: {
     ...libpq,
-    ...text("whole seconds"),
+    ...wholeNumber(0, 999_999_999),
     parameter: "connect_timeout",
     whenUnset: "none",
     description: "Seconds to wait for a connection, 0 without end, where DATABASE_URL contains none."

@@ -2,7 +2,6 @@
 import { Effect, Result } from "effect"
 import { parseDatabaseUrl } from "../../domain/database/databaseUrl.ts"
 import {
-  type DatabaseParameters,
   type DatabaseTarget,
   databaseTargetFromParameters,
   databaseTargetFromUrl,
@@ -10,7 +9,7 @@ import {
   parameterProblem
 } from "../../domain/DatabaseTarget.ts"
 import {
-  decodeSettings,
+  decodeText,
   type InvalidSetting,
   type Problems,
   type SettingProblem,
@@ -48,7 +47,41 @@ export const databaseSecret = (given: Texts, texts: Texts): Secret<DatabaseTarge
   }
 }
 
-const libpqNames = settingNames.filter((name) => settingOf(name).section === "libpq")
+/** Settings that are parameters of libpq: those of its own variables first, because ours take precedence. */
+const parameterNames: ReadonlyArray<SettingName> = [true, false].flatMap((isLibpq) =>
+  settingNames.filter((name) =>
+    settingOf(name).parameter !== undefined && (settingOf(name).section === "libpq") === isLibpq
+  )
+)
+
+/** What `DATABASE_URL` takes the place of. */
+const partNames: ReadonlyArray<SettingName> = ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_USER", "DATABASE_NAME"]
+
+interface Parameter {
+  readonly name: SettingName
+  readonly parameter: string
+  readonly value: string
+}
+
+/** The parameters that are set outside of the URL, later ones before earlier ones. */
+const parametersOf = (texts: Texts): ReadonlyArray<Parameter> => {
+  const hasUrl = texts.DATABASE_URL !== undefined || texts.DATABASE_URL_FILE !== undefined
+  return parameterNames.filter((name) => !(hasUrl && partNames.includes(name))).flatMap((name) => {
+    const [value, { parameter }] = [texts[name], settingOf(name)]
+    return value === undefined || parameter === undefined ? [] : [{ name, parameter, value }]
+  })
+}
+
+const targetOf = (texts: Texts): Result.Result<DatabaseTarget, Problems> => {
+  const [parameters, url] = [parametersOf(texts), texts.DATABASE_URL]
+  const problems = [...parameters.flatMap(parameterProblems), ...(url === undefined ? missing(texts) : [])]
+  if (problems.length > 0) return Result.fail(problems)
+  const values = parameters.map(({ parameter, value }) => [parameter, value] as const)
+  return Result.mapError(
+    url === undefined ? databaseTargetFromParameters(values) : databaseTargetFromUrl(url, values),
+    (problem) => [problemOf(variableOf(texts, undefined), problem)]
+  )
+}
 
 const problemOf = (variable: string, { allowed, found }: InvalidSetting | InvalidDatabaseTarget): SettingProblem => ({
   variable,
@@ -56,49 +89,20 @@ const problemOf = (variable: string, { allowed, found }: InvalidSetting | Invali
   allowed
 })
 
-const targetOf = (texts: Texts): Result.Result<DatabaseTarget, Problems> => {
-  const problems: Array<SettingProblem> = []
-  const parametersOf = (names: ReadonlyArray<SettingName>): DatabaseParameters =>
-    names.flatMap((variable) => {
-      const [value, { parameter }] = [texts[variable], settingOf(variable)]
-      if (value === undefined || parameter === undefined) return []
-      const problem = parameterProblem(parameter, value)
-      if (problem === undefined) return [[parameter, value] as const]
-      problems.push(problemOf(variable, problem))
-      return []
-    })
-  const libpq = parametersOf(libpqNames)
-  const ours = parametersOf(["DATABASE_PASSWORD", "DATABASE_SSLMODE", "DATABASE_SSLROOTCERT"])
-  const url = texts.DATABASE_URL
-  const parts = url === undefined && texts.DATABASE_URL_FILE === undefined
-    ? parametersOf(["DATABASE_HOST", "DATABASE_USER", "DATABASE_NAME"])
-    : []
-  if (url === undefined) problems.push(...partProblems(texts))
-  if (problems.length > 0) return Result.fail(problems)
-  const defaults = [...libpq, ...ours]
-  const port = texts.DATABASE_PORT
-  return Result.mapError(
-    url === undefined
-      ? databaseTargetFromParameters([...defaults, ...parts, ...(port === undefined ? [] : [["port", port] as const])])
-      : databaseTargetFromUrl(url, defaults),
-    (problem) => [problemOf(variableOf(texts, undefined), problem)]
-  )
+const parameterProblems = ({ name, parameter, value }: Parameter): Problems => {
+  const decoded = decodeText(name, value)
+  const problem = Result.isFailure(decoded) ? decoded.failure : parameterProblem(parameter, value)
+  return problem === undefined ? [] : [problemOf(name, problem)]
 }
 
-/** What is wrong where there is no URL. */
-const partProblems = (texts: Texts): Problems => {
+/** What is not set where there is no URL. */
+const missing = (texts: Texts): Problems => {
   // Its file could not be read, which is reported already.
   if (texts.DATABASE_URL_FILE !== undefined) return [problemOf("DATABASE_URL_FILE", unreadable)]
-  const problems: Array<SettingProblem> = []
-  const port = decodeSettings(["DATABASE_PORT"], texts)
-  if (Result.isFailure(port)) problems.push(...port.failure)
-  const user = texts.DATABASE_USER ?? texts.PGUSER
-  const name = texts.DATABASE_NAME ?? texts.PGDATABASE
-  const missing = { found: "is not set", allowed: "DATABASE_URL, or DATABASE_USER together with DATABASE_NAME" }
-  if (user === undefined && name === undefined) problems.push(problemOf("DATABASE_URL", missing))
-  else if (user === undefined) problems.push(problemOf("DATABASE_USER", missing))
-  else if (name === undefined) problems.push(problemOf("DATABASE_NAME", missing))
-  return problems
+  const isSet = (parameter: string) => parametersOf(texts).some((_) => _.parameter === parameter)
+  if (isSet("user") && isSet("dbname")) return []
+  const variable = isSet("user") ? "DATABASE_NAME" : isSet("dbname") ? "DATABASE_USER" : "DATABASE_URL"
+  return [{ variable, found: "is not set", allowed: "DATABASE_URL, or DATABASE_USER together with DATABASE_NAME" }]
 }
 
 const unreadable = { found: "names a file that cannot be read", allowed: "the path of a file that is not empty" }
@@ -114,12 +118,11 @@ const inUrl = ({ DATABASE_URL: url }: Texts, parameter: string): boolean =>
 const variableOf = (texts: Texts, parameter: string | undefined): string => {
   const whole = texts.DATABASE_URL === undefined ? "DATABASE_USER" : sourceOf("DATABASE_URL", texts)
   if (parameter === undefined || inUrl(texts, parameter)) return whole
-  if (parameter === "password" && texts.DATABASE_PASSWORD !== undefined) return sourceOf("DATABASE_PASSWORD", texts)
-  if (parameter === "sslrootcert" && texts.DATABASE_SSLROOTCERT !== undefined) return "DATABASE_SSLROOTCERT"
-  return libpqNames.find((name) => settingOf(name).parameter === parameter && texts[name] !== undefined) ?? whole
+  const found = parametersOf(texts).findLast((_) => _.parameter === parameter)
+  return found === undefined ? whole : sourceOf(found.name, texts)
 }
 
-/** The variable to look at when the server refuses the login: a file rather than another, because it may change. */
+/** The variable to check when the server refuses the login: a file rather than another, because it may change. */
 const loginVariable = (texts: Texts): string => {
   const password = variableOf(texts, "password")
   return password.endsWith("_FILE") || texts.DATABASE_URL_FILE === undefined ? password : "DATABASE_URL_FILE"
