@@ -93,6 +93,30 @@ describe("ConfigError", () => {
       }
     }))
 
+  it.effect("names the variable whose value contradicts another one, not that of the user", () =>
+    Effect.gen(function*() {
+      const parts = { DATASET_MANIFEST: "package.json", DATABASE_USER: "me", DATABASE_NAME: "db" }
+      for (
+        const [env, problem] of [
+          [
+            { DATABASE_SSLMODE: "require", DATABASE_SSLROOTCERT: "system" },
+            "DATABASE_SSLROOTCERT has sslrootcert=system with sslmode=require"
+          ],
+          [{ PGSSLCERT: "/x" }, "PGSSLCERT has only one of sslcert and sslkey"],
+          [{ PGSSLKEY: "/x" }, "PGSSLKEY has only one of sslcert and sslkey"],
+          [
+            { PGCHANNELBINDING: "require", PGSSLMODE: "disable" },
+            "PGCHANNELBINDING has channel_binding=require with sslmode=disable"
+          ]
+        ] as const
+      ) {
+        const { problems } = yield* errorOf({ ...parts, ...env })
+        assert.deepStrictEqual(problems.map(({ found, variable }) => `${variable} ${found}`), [problem])
+      }
+      const [inUrl] = yield* problemsWith({ DATABASE_URL: "postgresql://me@h/db?sslcert=/x", PGSSLROOTCERT: "system" })
+      assert.strictEqual(inUrl?.variable, "DATABASE_URL")
+    }))
+
   it.effect("accepts the upstream's name of the decode limit, and refuses two different values", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* given({ AMPSYNC_GRPC_MAX_DECODE_MB: "8" })).grpcMaxDecodeBytes, 8 * 1024 * 1024)

@@ -127,7 +127,11 @@ export const finish = (draft: Draft): Result.Result<DatabaseTarget, InvalidDatab
   const ssl = resolveSsl(draft.ssl)
   if (draft.options.channelBinding === "require" && draft.ssl.mode === "disable") {
     return Result.fail(
-      invalid("has channel_binding=require with sslmode=disable", "sslmode=require, or a stricter one")
+      contradiction(
+        "channel_binding",
+        "has channel_binding=require with sslmode=disable",
+        "sslmode=require, or a stricter one"
+      )
     )
   }
   if (Result.isFailure(ssl)) return Result.fail(ssl.failure)
@@ -144,6 +148,11 @@ export const finish = (draft: Draft): Result.Result<DatabaseTarget, InvalidDatab
   })
 }
 
+const contradiction = (parameter: string, found: string, allowed: string): InvalidDatabaseTarget => ({
+  ...invalid(found, allowed),
+  parameter
+})
+
 /**
  * Source: PostgreSQL documentation, `sslmode` and `sslrootcert`: `require` with a root certificate means `verify-ca`, and
  * `system` is only good together with `verify-full`, which it makes the default.
@@ -152,11 +161,16 @@ const resolveSsl = (ssl: Writable<DatabaseSsl>): Result.Result<DatabaseSsl, Inva
   const system = ssl.rootCertPath === "system"
   if (system && ssl.mode !== undefined && ssl.mode !== "verify-full") {
     return Result.fail(
-      invalid(`has sslrootcert=system with sslmode=${ssl.mode}`, "sslmode=verify-full with sslrootcert=system")
+      contradiction(
+        "sslrootcert",
+        `has sslrootcert=system with sslmode=${ssl.mode}`,
+        "sslmode=verify-full with sslrootcert=system"
+      )
     )
   }
   if ((ssl.certPath === undefined) !== (ssl.keyPath === undefined)) {
-    return Result.fail(invalid("has only one of sslcert and sslkey", "both or neither"))
+    const given = ssl.certPath === undefined ? "sslkey" : "sslcert"
+    return Result.fail(contradiction(given, "has only one of sslcert and sslkey", "both or neither"))
   }
   const mode = system
     ? "verify-full"

@@ -52,6 +52,8 @@ export interface InvalidDatabaseTarget {
   readonly found: string
   /** What would be right. */
   readonly allowed: string
+  /** The parameter that contradicts another one; absent where it is about a single one, or the whole. */
+  readonly parameter?: string
 }
 
 export const defaultHost = "localhost"

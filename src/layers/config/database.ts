@@ -79,7 +79,7 @@ const targetOf = (texts: Texts): Result.Result<DatabaseTarget, Problems> => {
   const values = parameters.map(({ parameter, value }) => [parameter, value] as const)
   return Result.mapError(
     url === undefined ? databaseTargetFromParameters(values) : databaseTargetFromUrl(url, values),
-    (problem) => [problemOf(variableOf(texts, undefined), problem)]
+    (problem) => [problemOf(variableOf(texts, problem.parameter), problem)]
   )
 }
 
