@@ -12,6 +12,8 @@ export {
   type DatabaseOptions,
   type DatabaseSsl,
   type DatabaseTarget,
+  defaultApplicationName,
+  defaultConnectTimeoutSeconds,
   defaultPort,
   type InvalidDatabaseTarget,
   type SslMode,

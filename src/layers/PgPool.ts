@@ -7,6 +7,7 @@ import { SqlClient } from "effect/sql"
 import { Socket } from "node:net"
 import pg from "pg"
 import { backoff } from "../domain/backoff.ts"
+import { defaultApplicationName, defaultConnectTimeoutSeconds } from "../domain/DatabaseTarget.ts"
 import * as log from "../domain/logLines.ts"
 import { activityLiteral, beginTransaction } from "../domain/sql/transaction.ts"
 import { DatabaseConfig, type DatabaseSettings } from "../services/Config.ts"
@@ -20,7 +21,6 @@ import { PooledConnection } from "./pg-pool/PooledConnection.ts"
 import { askAbout, noAnswer, type SilenceLimits, unanswered, type Verdict } from "./pg-pool/Silence.ts"
 import { tlsAttempts } from "./pg-pool/tls.ts"
 
-const CONNECT_TIMEOUT_SECONDS = 10
 /** Long enough for a server that waits for its disk or for a lock; without an end a table would hang unseen. */
 const STALL_MILLIS = 60_000
 /** For short statements on a connection that is new. */
@@ -163,8 +163,8 @@ const newPool = (settings: Target, max: number, ssl: Ssl): Effect.Effect<pg.Pool
         database: target.database,
         ssl,
         max,
-        application_name: target.options?.applicationName ?? "ampsync",
-        connectionTimeoutMillis: (target.options?.connectTimeoutSeconds ?? CONNECT_TIMEOUT_SECONDS) * 1000,
+        application_name: target.options?.applicationName ?? defaultApplicationName,
+        connectionTimeoutMillis: (target.options?.connectTimeoutSeconds ?? defaultConnectTimeoutSeconds) * 1000,
         // A peer that vanished is noticed even while a connection only waits for an answer.
         keepAlive: target.options?.keepalives ?? true,
         keepAliveInitialDelayMillis: (target.options?.keepalivesIdleSeconds ?? 10) * 1000

@@ -60,6 +60,10 @@ export const defaultHost = "localhost"
 
 export const defaultPort = 5432
 
+export const defaultApplicationName = "ampsync"
+
+export const defaultConnectTimeoutSeconds = 10
+
 /** As libpq: TLS where the server has it, nothing verified. */
 export const defaultSslMode: SslMode = "prefer"
 

@@ -4,7 +4,14 @@
  * Decoding, messages, the command line and docs/configuration.md read it here, and nowhere else.
  */
 import { urlForm } from "../database/databaseUrl.ts"
-import { defaultHost, defaultPort, defaultSslMode, sslModes } from "../database/target.ts"
+import {
+  defaultApplicationName,
+  defaultConnectTimeoutSeconds,
+  defaultHost,
+  defaultPort,
+  defaultSslMode,
+  sslModes
+} from "../database/target.ts"
 import type { Setting, Verb } from "./Setting.ts"
 import {
   bearerToken,
@@ -268,14 +275,14 @@ export const settings = {
     ...libpq,
     ...text("a name"),
     parameter: "application_name",
-    whenUnset: "ampsync",
+    whenUnset: defaultApplicationName,
     description: "Name of the connections in pg_stat_activity, where DATABASE_URL contains none."
   },
   PGCONNECT_TIMEOUT: {
     ...libpq,
     ...wholeNumber(0, 999_999_999),
     parameter: "connect_timeout",
-    whenUnset: "none",
+    whenUnset: String(defaultConnectTimeoutSeconds),
     description: "Seconds to wait for a connection, 0 without end, where DATABASE_URL contains none."
   },
   PGOPTIONS: {
