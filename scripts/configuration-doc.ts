@@ -111,6 +111,7 @@ ${table("writing")}
 ${table("logging")}
 
 Lines are written to standard output, those of \`plan\` and \`resync\` to standard error: for people on a terminal, elsewhere as logfmt.
+[Operating](operating.md#log-lines) has the lines that are worth watching.
 
 ## ${sectionTitles.libpq}
 

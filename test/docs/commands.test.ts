@@ -6,7 +6,7 @@ import { chmod, cp, mkdir, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { testDatabase } from "../support/postgres.ts"
 import { makeWorld, temporaryDirectory, type World } from "../support/world.ts"
-import { type Example, examplesIn, root } from "./pages.ts"
+import { type Example, examplesIn, pageOf, root, tableRows } from "./pages.ts"
 
 /** The address that examples connect to. */
 const DATABASE = "postgresql://user:password@localhost:5432/chain"
@@ -114,6 +114,20 @@ describe("the commands of the documentation", () => {
         assert.include(expected, code, `${example.place}:\n${script}\n${output}`)
       }
     }), 180_000)
+})
+
+describe("docs/simulator.md", () => {
+  it.live("has the options that the simulator takes, with their defaults", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const { output } = yield* runScript(`node ${join(root, "dist/main.js")} simulate --help`, directory, {})
+      const options = [...output.matchAll(/^ +(--[a-z-]+) \w+ .*\(default: (\S+)\)/gm)].map(([, ...found]) => found)
+      const rows = tableRows(pageOf("docs/simulator.md"), "from-the-command-line")
+      assert.deepStrictEqual(
+        rows.map(([option, standard]) => [option, standard].map((cell) => cell!.replaceAll("`", ""))),
+        options
+      )
+    }))
 })
 
 describe("the config files of the documentation", () => {

@@ -17,7 +17,7 @@ const compile = async (examples: ReadonlyArray<Example>): Promise<string> => {
   const directory = await mkdtemp(join(tmpdir(), "ampsync-docs-"))
   try {
     const ours = [join(root, "src/index.ts")]
-    await symlink(join(root, "node_modules"), join(directory, "node_modules"))
+    for (const entry of ["node_modules", "src"]) await symlink(join(root, entry), join(directory, entry))
     await writeFile(join(directory, "package.json"), JSON.stringify({ type: "module" }))
     await writeFile(
       join(directory, "tsconfig.json"),

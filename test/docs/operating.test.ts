@@ -1,0 +1,155 @@
+import { assert, describe, it } from "@effect/vitest"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import type { BlockRange } from "../../src/domain/chain/BlockRange.ts"
+import * as log from "../../src/domain/logLines.ts"
+import type { Phase } from "../../src/domain/TablePhase.ts"
+import { initialStatus } from "../../src/domain/TableStatus.ts"
+import { pageOf, root, tableRows } from "./pages.ts"
+
+const page = pageOf("docs/operating.md")
+const index = { name: "logs_tx_hash_idx", columns: ["tx_hash"] }
+const range: BlockRange = { network: "anvil", start: 5n, end: 6n, hash: "0x06", prevHash: "0x04", timestamp: undefined }
+const reference = { namespace: "_", name: "anvil", revision: "0.1.0" }
+
+/** Each line as it may be logged; one that is new is missed by the compiler. */
+const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
+  shutdownComplete: [log.shutdownComplete],
+  signalReceived: [log.signalReceived("SIGTERM")],
+  starting: [log.starting],
+  loadedManifest: [log.loadedManifest("example", "0.1.0"), log.loadedManifest("example", undefined)],
+  pollsInVain: [log.pollsInVain("0.1.0")],
+  withoutAdminApi: [log.withoutAdminApi("no answer")],
+  adminApiAnswers: [log.adminApiAnswers("_/anvil", "0.1.0"), log.adminApiAnswers("_/anvil", undefined)],
+  schemaNotFetched: [log.schemaNotFetched("_/anvil", "HTTP 404", "gone"), log.schemaNotFetched("_/anvil", "", "gone")],
+  unpublished: [log.unpublished("not published")],
+  notInConfig: [log.notInConfig("logs")],
+  notOverFlight: [log.notOverFlight("_/anvil", "unknown")],
+  unlisted: [log.unlisted("logs", "_/anvil")],
+  connected: [log.connected(new URL("http://localhost:1602"))],
+  databaseUnreachable: [log.databaseUnreachable("refused")],
+  bookkeepingFailed: [log.bookkeepingFailed("refused")],
+  checkpointsReady: [log.checkpointsReady],
+  preparing: [log.preparing("_/example")],
+  selectsAll: [log.selectsAll("logs", 3)],
+  selectsColumns: [log.selectsColumns("logs", ["a", "b"])],
+  resuming: [log.resuming("logs", 5n)],
+  fromTheBeginning: [log.fromTheBeginning("logs")],
+  streamStarted: [log.streamStarted("logs")],
+  caughtUp: [log.caughtUp("logs", 5n), log.caughtUp("logs", undefined)],
+  lastMinute: [log.lastMinute(initialStatus("logs"), 1, 1n)],
+  received: [log.received("logs", 1, "5-6")],
+  inserted: [log.inserted("logs", 1)],
+  checkpointUpdated: [log.checkpointUpdated("logs", 5n)],
+  batchPerformance: [log.batchPerformance(10, 1, 1)],
+  batchReduced: [log.batchReduced(1)],
+  reorgDetected: [log.reorgDetected("logs", range, 6n)],
+  reorgDeleted: [log.reorgDeleted("logs", 1)],
+  reorgHandled: [log.reorgHandled("logs")],
+  streamEnded: [log.streamEnded("logs")],
+  streamFailed: [log.streamFailed("logs", 1, 5, "refused")],
+  retrying: [log.retrying("logs", 1)],
+  stalled: [log.stalled("logs", 5)],
+  insertFailed: [log.insertFailed("logs", "refused")],
+  reorgFailed: [log.reorgFailed("logs", "refused")],
+  parked: [log.parked("logs", "refused")],
+  standingBy: [log.standingBy("logs", "held")],
+  watching: [log.watching("amp.config.ts")],
+  manifestChanged: [log.manifestChanged],
+  newVersion: [log.newVersion("_/anvil", "0.2.0")],
+  versionTaken: [log.versionTaken("_/anvil", "0.1.0", "0.2.0")],
+  unknownDependency: [log.unknownDependency("anvil", reference, { detail: "unknown" })],
+  pinLeftOut: [log.pinLeftOut("_/anvil", "0.1.0-rc.1")],
+  reloaded: [log.reloaded("example", "0.1.0")],
+  reloadFailed: [log.reloadFailed("refused")],
+  keepingPrevious: [log.keepingPrevious],
+  keepingPreviousForNow: [log.keepingPreviousForNow],
+  tablesAfterReload: [log.tablesAfterReload({ unchanged: 1, changed: 0, started: 1, removed: 0, retried: 0 })],
+  tableNote: [log.tableNote("logs", "its query changed")],
+  blockNotChecked: [log.blockNotChecked(5n, "no answer")],
+  tryingAgain: [log.tryingAgain("no answer")],
+  tableRemoved: [log.tableRemoved("logs")],
+  trimmed: [log.trimmed("logs", 1)],
+  notTrimmed: [log.notTrimmed("logs", "locked")],
+  statesNotReported: [log.statesNotReported("no answer")],
+  reconnecting: [log.reconnecting("logs", "block 5", "no proof")],
+  diverged: [log.diverged("logs", "the source no longer has block 5")],
+  headUnreadable: [log.headUnreadable("no answer")],
+  crashed: [log.crashed("logs", "Error")],
+  indexEvent: Object.values(log.indexEvent).map((line) => line("logs", index, 1000)),
+  indexDropped: [log.indexDropped("logs", index, "block 5", true), log.indexDropped("logs", index, "block 5", false)],
+  fullIndexStays: [true, false].map((isPrimaryKey) => log.fullIndexStays({ ...index, isPrimaryKey }, "block 5")),
+  indexesLocked: [log.indexesLocked("logs", [index.name], "ampsync indexes", 42)],
+  indexFailed: [log.indexFailed("logs", "refused", true), log.indexFailed("logs", "refused", false)],
+  indexNotConfigured: [log.indexNotConfigured("logs", index.name)],
+  syncEnded: [log.syncEnded],
+  shuttingDown: [log.shuttingDown(3)],
+  tasksEnded: [log.tasksEnded]
+}
+
+const chapters = [
+  "start-and-stop",
+  "the-admin-api",
+  "tables",
+  "reorgs-and-the-chain",
+  "failures",
+  "reload",
+  "indexes"
+]
+
+const escaped = (text: string): string => text.replaceAll(/[.*+?^$()|[\]\\]/g, "\\$&")
+
+/** A line of the page as a pattern: what changes may be anything, also nothing. */
+const patternOf = (cell: string) =>
+  new RegExp(`^${cell.replace(/^`(.*)`$/, "$1").split(/\{[^}]*\}/).map(escaped).join("[\\s\\S]*")}$`)
+
+/** So general that they would hide that a line is missing. */
+const general = /^`(\{reason\}; trying again|Table '\{t\}': \{note\})`$/
+
+describe("docs/operating.md", () => {
+  it("has every log line, and none that there is not", () => {
+    const cells = chapters.flatMap((anchor) => tableRows(page, anchor)).map(([cell]) => cell!)
+    const particular = cells.filter((cell) => !general.test(cell)).map(patternOf)
+    const all = Object.entries(lines).filter(([name]) => name !== "tableNote" && name !== "tryingAgain")
+    const missing = all.flatMap(([, texts]) => texts).filter((text) => !particular.some((line) => line.test(text)))
+    assert.deepStrictEqual(missing, [])
+    const texts = Object.values(lines).flat()
+    assert.deepStrictEqual(cells.filter((cell) => !texts.some((text) => patternOf(cell).test(text))), [])
+  })
+
+  it("quotes messages as the code has them", () => {
+    const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".ts"))
+      .map((path) => readFileSync(join(root, "src", path), "utf8"))
+      .join("\n")
+      // Texts that go on in the next line.
+      .replaceAll(/["`]\s*\+\s*["`]/g, "")
+      .replaceAll(/\\"/g, "\"")
+    const quoted = ["settings-and-config-file", "connections", "tables-that-are-refused-or-parked"]
+      .flatMap((anchor) => tableRows(page, anchor))
+      .flatMap(([message]) => [...message!.matchAll(/`([^`]+)`/g)].map(([, text]) => text!))
+    // Names of variables and numbers are filled in, as what the dots stand for.
+    const parts = quoted.flatMap((text) => text.split(/\.\.\.|\b[A-Z]+_[A-Z_]+\b|\b\d+\b|\bLIMIT\b/)).map((part) =>
+      part.replaceAll(/^[\s;:"]+|[\s;:"?]+$/g, "")
+    )
+    assert.deepStrictEqual(parts.filter((part) => part.length > 3 && !sources.includes(part)), [])
+  })
+
+  it("has every state of a table", () => {
+    const phases: Readonly<Record<Phase, true>> = {
+      starting: true,
+      "catching up": true,
+      "caught up": true,
+      standby: true,
+      searching: true,
+      diverged: true,
+      retrying: true,
+      stalled: true,
+      parked: true
+    }
+    const view = readFileSync(join(root, "src/layers/bookkeeping/ddl.ts"), "utf8")
+    const silent = /coalesce\(s\.state, '([^']+)'\)/.exec(view)?.[1]
+    const states = [...Object.keys(phases), "removed", "stopped", silent].map((state) => `\`${state}\``)
+    assert.sameMembers(tableRows(page, "states").map(([state]) => state!), states)
+  })
+})
