@@ -50,11 +50,19 @@ const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<Regist
         return answer
       }
     }
-    const answer = yield* Effect.mapError(
-      readNozzle(get, reference),
-      (error) => error.reason === "NoSuchRoute" ? noAdminApi(error) : error
+    const answer = yield* readNozzle(get, reference).pipe(
+      Effect.mapError((error) => error.reason === "NoSuchRoute" ? noAdminApi(error) : error),
+      // The answer of the present generation: what hid its path, as a gateway whose server is away, may be over.
+      Effect.catchIf(
+        (error) => error.code === "INVALID_PATH",
+        () =>
+          Effect.mapError(
+            readAmp(get, reference),
+            (error) => error.reason === "NoSuchRoute" ? { ...error, retryable: true } : error
+          )
+      )
     )
-    dialect = "nozzle"
+    dialect = answer.info.dialect
     return answer
   })
 }

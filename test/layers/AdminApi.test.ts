@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { AdminApi } from "../../src/services/AdminApi.ts"
+import { startSimulator } from "../../src/simulator/Simulator.ts"
 import { amp, field, hash, nozzle, nozzleTable } from "./admin-api/documents.ts"
 import {
   apiAt,
@@ -139,6 +140,32 @@ describe("AdminApi.dataset", () => {
         yield* api.dataset(reference("anvil"))
       }).pipe(Effect.provide(apiAt(server.url)))
       assert.strictEqual(server.paths.filter((path) => path === "/datasets/_/anvil/versions").length, 2)
+    }))
+
+  it.live("knows an amp server by its answer to the path of the first generation, and asks it again", () =>
+    Effect.gen(function*() {
+      const invalidPath = refused(400, "INVALID_PATH", "Invalid path parameters: Wrong number of path arguments")
+      const [path, flat] = ["/datasets/_/anvil/versions", "/datasets/anvil/versions?limit=1000"]
+      // A gateway whose server is away answers the first question.
+      const routes: Record<string, Routes[string]> = {
+        ...amp,
+        [flat]: invalidPath,
+        [path]: {
+          raw: (response) => {
+            routes[path] = amp[path]
+            response.writeHead(404).end()
+          }
+        }
+      }
+      assert.strictEqual((yield* dataset(routes, "anvil")).dialect, "amp")
+      const away = yield* failing(dataset({ [flat]: invalidPath }, "anvil"))
+      assert.deepStrictEqual([away.reason, away.status, away.retryable], ["NoSuchRoute", 404, true])
+      assert.include(away.message, "/datasets/_/anvil/versions is not a path of this server")
+      // The simulator's answer is the real one.
+      const simulator = yield* startSimulator({ dialect: "amp", blocks: 5 })
+      const response = yield* Effect.promise(() => fetch(simulator.adminUrl + flat))
+      const document = (yield* Effect.promise(() => response.json())) as { readonly error_code: string }
+      assert.deepStrictEqual([response.status, document.error_code], [400, "INVALID_PATH"])
     }))
 
   it.live("sends the token as a bearer token, and none where there is none", () =>
