@@ -15,7 +15,6 @@ import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/
 import { createRequire } from "node:module"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Script } from "node:vm"
 import { leakedTypes, publishedImports } from "./public-types.mjs"
 
 const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), ".."))
@@ -48,77 +47,6 @@ const finishDeclarations = async (directory) => {
   if (leaks.length > 0) throw new BuildError(`the library cannot be type-checked:\n  ${leaks.join("\n  ")}`)
 }
 
-/** What config files are made of: code is kept of functions that were called, so these must be. */
-const exampleConfig = `
-import { defineDataset, type Context } from "nozzl"
-import { sources as all } from "./sources.ts"
-
-interface Table { readonly sql: string }
-const sources: Record<string, string> = { ...all, logs: \`anvil.\${"logs"}\` }
-const select = (name: string, columns?: ReadonlyArray<string>): Table => ({
-  sql: \`SELECT \${columns?.join(", ") ?? "*"} FROM \${sources[name]!}\`
-})
-const tables = Object.fromEntries(Object.keys(sources).map((name) => [name, select(name)] as const))
-
-export default defineDataset(async (context: Context) => ({
-  name: "example" satisfies string,
-  network: process.env["NETWORK"] ?? "anvil",
-  version: "0.1.0",
-  dependencies: { anvil: { owner: "_", name: "anvil", version: "0.1.0" } },
-  tables: { ...tables, blocks: select("blocks", ["_block_num"]) },
-  functions: {}
-}))
-`
-
-/** Code that V8 kept knows nothing of who may import what, so what imports is handed in. */
-const importHandedIn = {
-  name: "import-handed-in",
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /[\\/]jiti-static\.mjs$/ }, async ({ path }) => {
-      const code = await readFile(path, "utf8")
-      if (code.split("import(id)").length !== 2) throw new Error(`${path} imports otherwise than it did`)
-      return { contents: code.replace("import(id)", "importNatively(id)") }
-    })
-}
-
-/** The compiler of config files as one script, a function of two ways to import, and what V8 made of it while it compiled one. */
-const buildCompiler = async (file) => {
-  await build({
-    stdin: { contents: "export { createJiti } from \"jiti/static\"", resolveDir: root },
-    outfile: file,
-    bundle: true,
-    format: "iife",
-    globalName: "compiler",
-    platform: "node",
-    target: "node20",
-    plugins: [importHandedIn],
-    banner: { js: "((require, importNatively) => {" },
-    footer: { js: "return compiler })" },
-    legalComments: "external",
-    logLevel: "warning"
-  })
-  const script = new Script(await readFile(file, "utf8"), { filename: file })
-  const { createJiti } = script.runInThisContext()(createRequire(file), (id) => import(id))
-  createJiti(file, { fsCache: false, tsconfigPaths: true })
-    .transform({ source: exampleConfig, filename: "config.ts", ts: true, async: true, retainLines: true })
-  await writeFile(`${file}.${process.version}-${process.platform}-${process.arch}`, script.createCachedData())
-}
-
-/** Takes the compiler out of the bundle; src/layers/manifest-source/compiler.ts brings it in. */
-const compilerAside = (outDir) => ({
-  name: "compiler-aside",
-  setup: ({ onEnd, onResolve }) => {
-    let wanted = false
-    onResolve({ filter: /^jiti\/static$/ }, () => {
-      wanted = true
-      return { path: join(root, "src/layers/manifest-source/compiler.ts") }
-    })
-    onEnd(async ({ errors }) => {
-      if (wanted && errors.length === 0) await buildCompiler(join(outDir, "chunks/compiler.cjs"))
-    })
-  }
-})
-
 const buildProgram = async (outDir) => {
   await build({
     absWorkingDir: root,
@@ -138,8 +66,7 @@ const buildProgram = async (outDir) => {
       js: "import{createRequire as __createRequire}from\"node:module\";const require=__createRequire(import.meta.url);"
     },
     legalComments: "linked",
-    logLevel: "warning",
-    plugins: [compilerAside(outDir)]
+    logLevel: "warning"
   })
   const main = join(outDir, "main.js")
   const code = await readFile(main, "utf8")
