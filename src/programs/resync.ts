@@ -31,10 +31,16 @@ export class ResyncRefused extends Schema.TaggedError<ResyncRefused>()("ResyncRe
 }
 
 /** It failed when the watermark was forgotten already. */
-export class ResyncFailed extends Schema.TaggedError<ResyncFailed>()("ResyncFailed", { reason: Schema.String }) {
+export class ResyncFailed extends Schema.TaggedError<ResyncFailed>()("ResyncFailed", {
+  table: Schema.String,
+  /** Of `rows`, as far as is known. */
+  deleted: Schema.Number,
+  rows: Schema.BigInt,
+  reason: Schema.String
+}) {
   override get message() {
-    return `the watermark is forgotten, but not all rows are deleted: ${this.reason}. ` +
-      "Run resync again, or start the sync: both delete what is left"
+    return `the watermark of table "${this.table}" is forgotten, but not all rows are deleted (${this.deleted} of ${this.rows} ` +
+      `so far): ${this.reason}. Run resync again, or start the sync: both delete what is left`
   }
 }
 
@@ -47,9 +53,23 @@ const resyncServices = tableSink.pipe(
   Layer.provideMerge(layerAnsweredBy("database", pgPool))
 )
 
-/** A time limit for what comes before the first change. */
+const unchanged = (reason: string) => refuse(1, `nothing was changed: ${reason}`)
+
+/** A time limit for what comes before the first change, whose failures say that there was none. */
 const untouched = (timeout: Duration.Duration) =>
-  inTime(timeout, (reason) => refuse(1, `nothing was changed: ${reason}`))
+<A, E extends { readonly _tag: string; readonly message: string }, R>(
+  work: Effect.Effect<A, E, R>
+) =>
+  Effect.mapError(
+    inTime(timeout, unchanged)(work),
+    (error) => error._tag === "SqlError" ? unchanged(error.message) : error
+  )
+
+/** A transaction that the server refused was rolled back; of one that was lost, the end is not known. */
+const forgetFailed = (isRolledBack: boolean, reason: string) =>
+  isRolledBack
+    ? unchanged(reason)
+    : refuse(1, `it is not known whether the watermark is forgotten: ${reason}. Run resync again; it may be repeated`)
 
 /**
  * Lets a table be filled anew from the first block: forgets its watermark and its history, then deletes its rows in steps.
@@ -69,11 +89,8 @@ export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: Res
   if (!yes && !(yield* ask(question))) return yield* Console.log("Nothing was changed.")
   yield* keepAlive
   const emptying = yield* answerOf("database")(sink.empty(table)).pipe(
-    inTime(
-      timeout,
-      (reason) =>
-        refuse(1, `it is not known whether the watermark is forgotten: ${reason}. Run resync again; it may be repeated`)
-    ),
+    inTime(timeout, (reason) => forgetFailed(false, reason)),
+    Effect.catchTag("SqlError", ({ isRetryable, message }) => forgetFailed(!isRetryable, message)),
     Effect.catchTag(
       "TableHeld",
       ({ message }: TableHeld) =>
@@ -82,7 +99,7 @@ export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: Res
     Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(leases.release(table))))
   )
   yield* Console.log(`Table "${table}": watermark ${emptying.watermark ?? "none"} and its history are forgotten.`)
-  const deleted = yield* Effect.mapError(deleteAll(emptying), ({ message }) => new ResyncFailed({ reason: message }))
+  const deleted = yield* deleteAll(table, emptying)
   yield* Console.log(`Table "${table}": ${deleted} rows deleted; the next start fills it from the first block.`)
 }, Effect.scoped)
 
@@ -124,7 +141,7 @@ const ask = Effect.fnUntraced(function*(message: string) {
   return yield* Effect.catchTag(Prompt.run(Prompt.Confirm({ message })), "QuitError", () => Effect.succeed(false))
 })
 
-const deleteAll = Effect.fnUntraced(function*({ deleteSome, rows }: Emptying) {
+const deleteAll = Effect.fnUntraced(function*(table: string, { deleteSome, rows }: Emptying) {
   const total = yield* Ref.make(0)
   const step = Effect.gen(function*() {
     const removed = yield* deleteSome
@@ -139,6 +156,9 @@ const deleteAll = Effect.fnUntraced(function*({ deleteSome, rows }: Emptying) {
         Ref.get(total),
         (sum) => Console.log(`Stopped after ${sum} rows; the next start deletes the others and fills the table.`)
       )
+    ),
+    Effect.catch(({ message }) =>
+      Effect.flatMap(Ref.get(total), (deleted) => new ResyncFailed({ table, deleted, rows, reason: message }))
     )
   )
   return yield* Ref.get(total)
