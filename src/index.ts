@@ -1,20 +1,10 @@
 /**
- * What a host Effect app imports: `import { layer, SyncStatus } from "ampsync"`.
+ * What a host program imports: a layer that syncs for as long as it lives, `SyncStatus` to read what it does, the errors with
+ * which it may fail to begin, and what config files are written with.
  *
- * `layer` takes its settings from the ConfigProvider in force, which is the environment unless the app gives another one;
- * `layerWithSettings` takes those that `settingsFrom` makes of values, `layerWithPool` database connections of the app too.
+ * `layer` has its settings from the environment, `layerFrom` from values, `layerFromPool` from values and its database
+ * connections from the app.
  */
-export {
-  type DatabaseOptions,
-  type DatabaseParameters,
-  type DatabaseSsl,
-  type DatabaseTarget,
-  databaseTargetFromParameters,
-  databaseTargetFromUrl,
-  type InvalidDatabaseTarget,
-  type SslMode
-} from "./domain/DatabaseTarget.ts"
-export type { DatasetReference } from "./domain/Dataset.ts"
 export {
   defineDataset,
   type DefinitionContext,
@@ -32,58 +22,19 @@ export {
   eventTableName,
   eventTables
 } from "./domain/eventTables.ts"
-export type { Manifest } from "./domain/Manifest.ts"
 export type { Phase, TablePhase } from "./domain/TablePhase.ts"
-export type { TableSettings } from "./domain/TableSettings.ts"
-export type { TableSpec } from "./domain/TableSpec.ts"
-export { lagBlocks, type SourceHeadBlock, type StatusEvent, type TableStatus } from "./domain/TableStatus.ts"
+export { lagBlocks, type SourceHeadBlock, type TableStatus } from "./domain/TableStatus.ts"
 export { VERSION } from "./domain/version.ts"
 export {
   layer,
-  layerWithPool,
-  layerWithSettings,
-  type Services,
-  type Settings,
-  settingsFrom,
-  type SettingValues
+  layerFrom,
+  layerFromPool,
+  type SettingValues,
+  type StartError,
+  type UnconnectedValues
 } from "./programs/ampsync.ts"
-export {
-  AdminApi,
-  AdminApiError,
-  type AdminApiReason,
-  type DatasetInfo,
-  type DatasetTable
-} from "./services/AdminApi.ts"
-export { Bookkeeping } from "./services/Bookkeeping.ts"
-export { Checkpoints } from "./services/Checkpoints.ts"
-export {
-  ConfigError,
-  type ConfigProblem,
-  DatabaseConfig,
-  type DatabaseSettings,
-  SyncConfig,
-  type SyncSettings
-} from "./services/Config.ts"
-export { FlightClient, FlightError, type FlightStream, type StreamRequest } from "./services/FlightClient.ts"
-export { type LoadError, ManifestError, ManifestSource } from "./services/ManifestSource.ts"
-export { IndexRowTooLarge, type PgAnswer, type PgPipeline, PgPool, type PgResult } from "./services/PgPool.ts"
-export {
-  type Head,
-  type HeadReport,
-  SourceHead,
-  SourceHeadError,
-  type SourceHeadReason
-} from "./services/SourceHead.ts"
+export { AdminApiError, type AdminApiReason } from "./services/AdminApi.ts"
+export { ConfigError, type ConfigProblem } from "./services/Config.ts"
+export type { HostPool, HostPoolOptions } from "./services/HostPool.ts"
+export { ManifestError } from "./services/ManifestSource.ts"
 export { type ReloadStatus, SyncStatus } from "./services/SyncStatus.ts"
-export { type FullIndex, type IndexEvent, TableIndexes, type WantedIndexes } from "./services/TableIndexes.ts"
-export { Fenced, TableHeld, TableLeases, TableRefused } from "./services/TableLeases.ts"
-export {
-  type ChunkTransactions,
-  type Committed,
-  RowTooLargeForIndex,
-  TableChanged,
-  type TableRequest,
-  TableSink,
-  type TableWriter,
-  type WriteError
-} from "./services/TableSink.ts"

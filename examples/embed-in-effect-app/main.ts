@@ -4,7 +4,7 @@
  * Settings are the environment variables of Ampsync's README.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { layer as ampsync, SyncStatus, type TableStatus } from "ampsync"
+import { lagBlocks, layer as ampsync, SyncStatus } from "ampsync"
 import { Console, Context, Effect, Layer, Schedule, Stream } from "effect"
 
 /** The app's own service: what it does with the news. */
@@ -12,17 +12,6 @@ class Announcer extends Context.Service<Announcer, {
   readonly announce: (sentence: string) => Effect.Effect<void>
 }>()("embed-in-effect-app/Announcer") {
   static readonly layer = Layer.succeed(Announcer, { announce: (sentence) => Console.log(sentence) })
-}
-
-/** The newest block of which rows are committed. */
-const newest = ({ lastBlock, watermark }: TableStatus): bigint | undefined => lastBlock ?? watermark
-
-/** Blocks between the table and the source; unknown until the source's head was read. */
-const lag = (table: TableStatus): string => {
-  if (table.sourceHead === undefined) return "unknown"
-  const blocks = table.sourceHead.block - (newest(table) ?? -1n)
-  // The head was read a moment ago, and the table may have passed it since.
-  return String(blocks > 0n ? blocks : 0n)
 }
 
 /** A layer that needs a service of Ampsync and one of the app, and runs for as long as both live. */
@@ -38,8 +27,8 @@ const reporter = Layer.effectDiscard(
           tables.values(),
           (table) =>
             announcer.announce(
-              `${table.table}: ${table.rows} rows up to block ${newest(table) ?? "-"}, lag ${
-                lag(table)
+              `${table.table}: ${table.rows} rows up to block ${table.lastBlock ?? table.watermark ?? "-"}, lag ${
+                lagBlocks(table) ?? "unknown"
               }, ${table.phase}`
             ),
           { discard: true }

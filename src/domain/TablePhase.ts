@@ -17,6 +17,7 @@ export type Phase =
   | "parked"
   | "standby"
 
+/** What a table is doing, and why. */
 export interface TablePhase {
   readonly phase: Phase
   /** Why it is not catching up or caught up. */

@@ -8,6 +8,7 @@ export interface SourceHeadBlock {
   readonly atSeconds: number | undefined
 }
 
+/** What one table is doing and how far it is, as far as this process knows. */
 export interface TableStatus extends TablePhase {
   readonly table: string
   /** Rows in the table, provisional ones included. */

@@ -18,6 +18,7 @@ export interface DefinitionContext {
   readonly functionSource: (relativePath: string) => FunctionSource
 }
 
+/** A config that is a function; a promise is waited for. */
 export type DefinitionFunction<A> = (context: DefinitionContext) => A | Promise<A>
 
 /** Makes the default export of a config file from an object, or from a function that returns one. */

@@ -29,6 +29,7 @@ export interface AbiEvent {
 /** A JSON ABI; what is no event is passed over. */
 export type Abi = ReadonlyArray<AbiEvent | { readonly type: string }>
 
+/** A table of a config: its query. */
 export interface EventTable {
   readonly sql: string
 }

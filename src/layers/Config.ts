@@ -1,6 +1,6 @@
 /**
- * `DatabaseConfig` and `SyncConfig` from the environment of the process, from another ConfigProvider, or from the values of
- * a host program.
+ * `ConnectionConfig`, `DatabaseConfig` and `SyncConfig` from the environment of the process, from another ConfigProvider, or
+ * from the values of a host program.
  *
  * Whatever the source, the same rules hold, all problems are reported in one error, and what is ignored is logged as a
  * warning.
@@ -10,6 +10,8 @@ import { defaultLogFilter, type LogFilter } from "../domain/logFilter.ts"
 import { both, decodeSettings, type Problems } from "../domain/settings/decode.ts"
 import {
   ConfigError,
+  ConnectionConfig,
+  type ConnectionSettings,
   DatabaseConfig,
   type DatabaseSettings,
   SyncConfig,
@@ -34,17 +36,21 @@ const bytesPerMebibyte = 1024 * 1024
 /** `given` holds the paths of secret files, `texts` their contents beside them. */
 type Read<A> = (texts: Texts, given: Texts) => Effect.Effect<Result.Result<A, Problems>>
 
-const readDatabaseSettings: Read<DatabaseSettings> = Effect.fnUntraced(function*(texts, given) {
-  const decoded = decodeSettings(["DATABASE_SCHEMA", "MAX_DB_CONNECTIONS", "NOTIFY_ON_COMMIT", "TEXT_NUL"], texts)
+const readConnectionSettings: Read<ConnectionSettings> = Effect.fnUntraced(function*(texts, given) {
+  const decoded = decodeSettings(["MAX_DB_CONNECTIONS"], texts)
   return Result.map(both(yield* readDatabase(texts), decoded), ([database, settings]) => ({
     database,
     databaseNow: databaseSecret(given, texts),
-    databaseSchema: settings.DATABASE_SCHEMA,
-    maxDbConnections: settings.MAX_DB_CONNECTIONS,
-    notifyOnCommit: settings.NOTIFY_ON_COMMIT,
-    textNul: settings.TEXT_NUL
+    maxDbConnections: settings.MAX_DB_CONNECTIONS
   }))
 })
+
+const readDatabaseSettings: Read<DatabaseSettings> = (texts) =>
+  Effect.succeed(Result.map(decodeSettings(["DATABASE_SCHEMA", "NOTIFY_ON_COMMIT", "TEXT_NUL"], texts), (settings) => ({
+    databaseSchema: settings.DATABASE_SCHEMA,
+    notifyOnCommit: settings.NOTIFY_ON_COMMIT,
+    textNul: settings.TEXT_NUL
+  })))
 
 const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) {
   const decoded = decodeSettings([
@@ -97,28 +103,50 @@ const settled = Effect.fnUntraced(function*<A>({ problems: unread, texts: given,
   return values
 })
 
-const readAll: Read<Context.Context<DatabaseConfig | SyncConfig>> = Effect.fnUntraced(function*(texts, given) {
-  const settings = both(yield* readDatabaseSettings(texts, given), yield* readSyncSettings(texts, given))
-  return Result.map(
-    settings,
-    ([database, sync]) => Context.make(DatabaseConfig, database).pipe(Context.add(SyncConfig, sync))
-  )
-})
+/** What one `read` gives as a service. */
+const serving = <I, A>(service: Context.Key<I, A>, read: Read<A>): Read<Context.Context<I>> => (texts, given) =>
+  Effect.map(read(texts, given), Result.map((settings) => Context.make(service, settings)))
+
+const together = <A, B>(
+  first: Read<Context.Context<A>>,
+  second: Read<Context.Context<B>>
+): Read<Context.Context<A | B>> =>
+  Effect.fnUntraced(function*(texts, given) {
+    const read = both(yield* first(texts, given), yield* second(texts, given))
+    return Result.map(read, ([some, others]) => Context.merge(some, others))
+  })
+
+const database = serving(DatabaseConfig, readDatabaseSettings)
+const connectedDatabase = together(serving(ConnectionConfig, readConnectionSettings), database)
+const sync = serving(SyncConfig, readSyncSettings)
+
+/** All settings. */
+export type Settings = ConnectionConfig | DatabaseConfig | SyncConfig
 
 /** Reads the ConfigProvider in force, which is the environment of the process unless a program gives another one. */
-export const layer: Layer.Layer<DatabaseConfig | SyncConfig, ConfigError> = Layer.effectContext(
-  Effect.flatMap(fromProvider, (gathered) => settled(gathered, readAll))
+export const layer: Layer.Layer<Settings, ConfigError> = Layer.effectContext(
+  Effect.flatMap(fromProvider, (gathered) => settled(gathered, together(connectedDatabase, sync)))
 )
 
 /** As `layer`, for the target database alone: the other variables may be wrong or absent. */
-export const databaseLayer: Layer.Layer<DatabaseConfig, ConfigError> = Layer.effect(
-  DatabaseConfig,
-  Effect.flatMap(fromProvider, (gathered) => settled(gathered, readDatabaseSettings))
+export const databaseLayer: Layer.Layer<ConnectionConfig | DatabaseConfig, ConfigError> = Layer.effectContext(
+  Effect.flatMap(fromProvider, (gathered) => settled(gathered, connectedDatabase))
 )
 
 /** Takes the values of a host program, under the names and rules of the environment, and reads nothing from it. */
-export const layerFrom = (values: SettingValues): Layer.Layer<DatabaseConfig | SyncConfig, ConfigError> =>
-  Layer.effectContext(Effect.suspend(() => settled(fromValues(values), readAll)))
+export const layerFrom = (values: SettingValues): Layer.Layer<Settings, ConfigError> =>
+  Layer.effectContext(Effect.suspend(() => settled(fromValues(values), together(connectedDatabase, sync))))
+
+type DatabaseVariable = Extract<keyof SettingValues, `DATABASE_${string}` | `PG${string}` | "MAX_DB_CONNECTIONS">
+
+/** What a host program that connects to the database itself may pass: none of its values is about a connection. */
+export type UnconnectedValues = Omit<SettingValues, Exclude<DatabaseVariable, "DATABASE_SCHEMA">>
+
+/** As `layerFrom`, for a host program that connects to the database itself. */
+export const layerFromUnconnected = (
+  values: UnconnectedValues
+): Layer.Layer<Exclude<Settings, ConnectionConfig>, ConfigError> =>
+  Layer.effectContext(Effect.suspend(() => settled(fromValues(values), together(database, sync))))
 
 /** `RUST_LOG` of the ConfigProvider in force, by itself: its default where it is wrong, which the other layers report. */
 export const logFilter: Effect.Effect<LogFilter> = Effect.map(

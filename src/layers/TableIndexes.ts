@@ -20,10 +20,10 @@ import { TableLeases } from "../services/TableLeases.ts"
 
 const EXISTING = `
   SELECT c.relname AS name, i.indisvalid AND i.indisready AS "isValid",
-    m.amname = 'btree' AND i.indpred IS NULL AND i.indexprs IS NULL AS "isPlain", ARRAY(
+    m.amname = 'btree' AND i.indpred IS NULL AND i.indexprs IS NULL AS "isPlain", to_jsonb(ARRAY(
       SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-      WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS columns,
+      WHERE k.place <= i.indnkeyatts ORDER BY k.place)) AS columns,
     i.indisprimary AS "isPrimaryKey", EXISTS (
       SELECT FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid
       WHERE a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) AND a.attlen = -1

@@ -67,7 +67,9 @@ const make = Effect.gen(function*() {
     yield* requireAvailable(owner, held)
     const [row] = yield* run<Row>(
       `UPDATE ${schema}._ampsync_checkpoints SET writer_epoch = writer_epoch + 1, writer = $2, dataset = $3
-       WHERE table_name = $1 RETURNING *`,
+       WHERE table_name = $1
+       RETURNING table_name, writer_epoch, commit_seq, rows, provisional_rows, network, origin_block, unverified_from,
+         position_column, query_fingerprint, dataset_version, to_jsonb(column_names) AS column_names`,
       [owner.table, writer, owner.dataset]
     )
     const history = yield* run<Row>(

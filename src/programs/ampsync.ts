@@ -8,10 +8,17 @@ import * as log from "../domain/logLines.ts"
 import { layer as adminApi } from "../layers/AdminApi.ts"
 import { layer as bookkeeping } from "../layers/Bookkeeping.ts"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
-import { layer as configFromEnvironment } from "../layers/Config.ts"
+import {
+  layer as configFromEnvironment,
+  layerFrom as configFrom,
+  layerFromUnconnected as configUnconnected,
+  type Settings,
+  type SettingValues,
+  type UnconnectedValues
+} from "../layers/Config.ts"
 import { layer as flightClient } from "../layers/FlightClient.ts"
 import { layer as manifestSource } from "../layers/ManifestSource.ts"
-import { layer as pgPool } from "../layers/PgPool.ts"
+import { layer as pgPool, layerFromPool as pgPoolFrom } from "../layers/PgPool.ts"
 import { layer as sourceHead } from "../layers/SourceHead.ts"
 import { layer as syncStatus } from "../layers/SyncStatus.ts"
 import { layer as tableIndexes } from "../layers/TableIndexes.ts"
@@ -20,8 +27,9 @@ import { layer as tableSink } from "../layers/TableSink.ts"
 import type { AdminApi } from "../services/AdminApi.ts"
 import type { Bookkeeping } from "../services/Bookkeeping.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
-import { type ConfigError, type DatabaseConfig, SyncConfig } from "../services/Config.ts"
+import { type ConfigError, SyncConfig } from "../services/Config.ts"
 import type { FlightClient } from "../services/FlightClient.ts"
+import type { HostPool, HostPoolOptions } from "../services/HostPool.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
 import type { SourceHead } from "../services/SourceHead.ts"
@@ -32,9 +40,9 @@ import type { TableSink } from "../services/TableSink.ts"
 import { answerOf, layerAnsweredBy } from "./inTime.ts"
 import { prepare, run } from "./sync.ts"
 
-/** Settings from values, under the names and rules of the environment. */
-export { layerFrom as settingsFrom, type SettingValues } from "../layers/Config.ts"
+export type { SettingValues, UnconnectedValues }
 
+/** All services of a sync. */
 export type Services =
   | AdminApi
   | Bookkeeping
@@ -47,9 +55,6 @@ export type Services =
   | TableIndexes
   | TableLeases
   | TableSink
-
-/** What `settingsFrom` makes of values. */
-export type Settings = DatabaseConfig | SyncConfig
 
 /** Fails where the config file is wrong, whatever else is not there yet: nobody should wait for a database to be told. */
 const readableConfig = Layer.effectDiscard(Effect.gen(function*() {
@@ -69,16 +74,12 @@ const sink = Layer.merge(tableSink, tableIndexes).pipe(
   Layer.provideMerge(tableLeases)
 )
 
-/** Everything but settings and connections to the database, which a host may have already. */
-const servicesWithPool: Layer.Layer<Exclude<Services, PgPool>, LoadError, Settings | PgPool> = Layer.merge(
-  servicesWithoutPool,
-  sink
-)
+const servicesOn = <E, R>(pool: Layer.Layer<PgPool, E, R>) =>
+  Layer.merge(servicesWithoutPool, sink.pipe(Layer.provideMerge(pool)))
 
 /** All services on settings that come from elsewhere. */
-export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, Settings> = Layer.merge(
-  servicesWithoutPool,
-  sink.pipe(Layer.provideMerge(layerAnsweredBy("database", pgPool)))
+export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, Settings> = servicesOn(
+  layerAnsweredBy("database", pgPool)
 )
 
 /** Nobody waits for the sync in a host app: should it ever end by itself, the log and the status must say so. */
@@ -91,30 +92,45 @@ const reportEnd = Effect.fnUntraced(function*(cause: Cause.Cause<never>) {
   }
 })
 
-const background = Layer.effectDiscard(
-  Effect.flatMap(prepare, (manifest) => Effect.forkScoped(Effect.tapCause(run(manifest), reportEnd)))
-)
-
-/** As `layer`, with settings of the app: `settingsFrom` makes them. */
-export const layerWithSettings: Layer.Layer<Services, LoadError | SqlError.SqlError, Settings> = background.pipe(
-  Layer.provideMerge(services)
+/** The sync in the background for as long as the layer lives, on services and settings that come from elsewhere. */
+const background = Layer.effect(
+  SyncStatus,
+  Effect.gen(function*() {
+    const manifest = yield* prepare
+    yield* Effect.forkScoped(Effect.tapCause(run(manifest), reportEnd))
+    return yield* SyncStatus
+  })
 )
 
 /**
- * The sync as a part of a larger app: it runs for as long as the layer lives, and `SyncStatus` tells what it does.
- *
- * Settings come from the environment. Building fails where settings, config file or database are not right.
+ * Why a sync cannot begin: settings, config file, Admin API or database are not right. A database or a server that is down is
+ * waited for instead.
  */
-export const layer: Layer.Layer<
-  Services | Settings,
-  ConfigError | LoadError | SqlError.SqlError
-> = layerWithSettings.pipe(
-  Layer.provideMerge(configFromEnvironment)
+export type StartError = ConfigError | LoadError | SqlError.SqlError
+
+const withOwnConnections = background.pipe(Layer.provide(services))
+
+/** The sync as a part of a larger app, for as long as the layer lives, with settings of the ConfigProvider in force. */
+export const layer: Layer.Layer<SyncStatus, StartError> = withOwnConnections.pipe(
+  Layer.provide(configFromEnvironment)
 )
 
-/** As `layer`, with settings and database connections of the app. */
-export const layerWithPool: Layer.Layer<
-  Exclude<Services, PgPool>,
-  LoadError | SqlError.SqlError,
-  Settings | PgPool
-> = background.pipe(Layer.provideMerge(servicesWithPool))
+/** As `layer`, with settings from values, under the names and rules of the environment, which is not read. */
+export const layerFrom = (values: SettingValues): Layer.Layer<SyncStatus, StartError> =>
+  withOwnConnections.pipe(Layer.provide(configFrom(values)))
+
+/**
+ * As `layerFrom`, on database connections of the app, whose pool stays open at the end.
+ *
+ * A sync takes connections of the pool as it needs them, and makes a few beside it for what takes long: one at all times, and
+ * one per table that waits for a lock or builds an index.
+ */
+export const layerFromPool = (
+  pool: HostPool,
+  values: UnconnectedValues,
+  options: HostPoolOptions = {}
+): Layer.Layer<SyncStatus, StartError> =>
+  background.pipe(
+    Layer.provide(servicesOn(pgPoolFrom(pool, options))),
+    Layer.provide(configUnconnected(values))
+  )

@@ -1,13 +1,17 @@
-import { Context, Duration, Effect, Exit, Layer } from "effect"
-import { DatabaseConfig, SyncConfig } from "../services/Config.ts"
+import { Context, Duration, Effect, Exit, Layer, Option } from "effect"
+import { ConnectionConfig, SyncConfig } from "../services/Config.ts"
 
 /** Whose answer work can wait for, and what to call it: with its address, and the variable that has it. */
 const names = {
   "admin API": Effect.map(SyncConfig, ({ adminAddr }) => `the Admin API at ${adminAddr.origin} (AMP_ADMIN_API_ADDR)`),
   "config file": Effect.succeed("the config file (DATASET_MANIFEST)"),
+  // A host program may have connections of its own, whose address is not known here.
   database: Effect.map(
-    DatabaseConfig,
-    ({ database: { host, port } }) => `the database at ${host}:${port} (DATABASE_URL, DATABASE_HOST)`
+    Effect.serviceOption(ConnectionConfig),
+    Option.match({
+      onNone: () => "the database",
+      onSome: ({ database: { host, port } }) => `the database at ${host}:${port} (DATABASE_URL, DATABASE_HOST)`
+    })
   ),
   flight: Effect.map(SyncConfig, ({ flightAddr }) => `Arrow Flight at ${flightAddr.origin} (AMP_FLIGHT_ADDR)`)
 }

@@ -5,7 +5,7 @@ import { layer as pgPool } from "../layers/PgPool.ts"
 import { layer as tableLeases } from "../layers/TableLeases.ts"
 import { layer as tableSink } from "../layers/TableSink.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
-import { DatabaseConfig } from "../services/Config.ts"
+import { ConnectionConfig, DatabaseConfig } from "../services/Config.ts"
 import { type TableHeld, TableLeases } from "../services/TableLeases.ts"
 import { type Emptying, TableSink } from "../services/TableSink.ts"
 import { keepAlive } from "./heartbeat.ts"
@@ -81,7 +81,8 @@ export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: Res
   const leases = yield* TableLeases
   const sink = yield* TableSink
   const { watermark } = yield* untouched(timeout)(answerOf("database")(lookAt(table)))
-  const { database: { database, host, port }, databaseSchema } = yield* DatabaseConfig
+  const { databaseSchema } = yield* DatabaseConfig
+  const { database: { database, host, port } } = yield* ConnectionConfig
   const place = `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
   const question = `Delete all rows of table "${table}" in ${place} (complete up to block ${
     watermark?.block ?? "none"

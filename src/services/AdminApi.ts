@@ -29,6 +29,7 @@ export interface DatasetInfo {
   readonly tables: ReadonlyArray<DatasetTable>
 }
 
+/** What went wrong with a question to the Admin API. */
 export const AdminApiReason = Schema.Literals([
   "Unreachable",
   "Timeout",
@@ -43,6 +44,7 @@ export const AdminApiReason = Schema.Literals([
 
 export type AdminApiReason = typeof AdminApiReason.Type
 
+/** The Admin API gave no usable answer to a question. */
 export class AdminApiError extends Schema.TaggedError<AdminApiError>()("AdminApiError", {
   operation: Schema.Literals(["dataset", "blocksTable"]),
   /** The dataset that was asked for, as `namespace/name@revision`. */

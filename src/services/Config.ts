@@ -1,6 +1,6 @@
 /**
- * What the operator decided, checked as a whole before anything starts: `DatabaseConfig` is about the target database,
- * `SyncConfig` about the servers that it is filled from.
+ * What the operator decided, checked as a whole before anything starts: `ConnectionConfig` is about the connections to the
+ * target database, `DatabaseConfig` about what is written there, `SyncConfig` about the servers that it is filled from.
  *
  * Owns settings only: the dataset and its tables stand in the config file (`ManifestSource`). Invariant I7: a secret is
  * `Redacted` here, and no problem that is reported repeats one.
@@ -37,15 +37,19 @@ export interface Secret<A> {
   readonly read: Effect.Effect<A, SecretError>
 }
 
-/** Where the target database is, and how it is written to. */
-export interface DatabaseSettings {
+/** Where the target database is, and how many connections are made to it. */
+export interface ConnectionSettings {
   /** As it was at the start. */
   readonly database: DatabaseTarget
   /** For every connection: user and password may be rotated. */
   readonly databaseNow: Secret<DatabaseTarget>
+  readonly maxDbConnections: number
+}
+
+/** How the target database is written to, whoever makes the connections. */
+export interface DatabaseSettings {
   /** The schema all tables live in; created when it is missing. */
   readonly databaseSchema: string
-  readonly maxDbConnections: number
   readonly notifyOnCommit: boolean
   /** What to do with a NUL character, which PostgreSQL cannot store in a text. */
   readonly textNul: "refuse" | "replace"
@@ -82,6 +86,7 @@ export const ConfigProblem = Schema.Struct({
 
 export type ConfigProblem = typeof ConfigProblem.Type
 
+/** Settings that cannot be used: all problems at once. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
   problems: Schema.Array(ConfigProblem)
 }) {
@@ -90,6 +95,10 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
     return ["Invalid configuration:", ...lines].join("\n")
   }
 }
+
+export class ConnectionConfig extends Context.Service<ConnectionConfig, ConnectionSettings>()(
+  "ampsync/services/Config/ConnectionConfig"
+) {}
 
 export class DatabaseConfig extends Context.Service<DatabaseConfig, DatabaseSettings>()(
   "ampsync/services/Config/DatabaseConfig"

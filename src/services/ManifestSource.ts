@@ -8,6 +8,7 @@ import { Context, type Effect, type Result, Schema, type Stream } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
 import type { AdminApiError } from "./AdminApi.ts"
 
+/** The config file, or the settings in its place, describe no dataset. */
 export class ManifestError extends Schema.TaggedError<ManifestError>()("ManifestError", {
   /**
    * How far it came: the file could not be read, its code failed, or its content is not a manifest; without a file, the tables

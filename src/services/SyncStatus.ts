@@ -20,6 +20,7 @@ export interface ReloadStatus {
   readonly failed: number
 }
 
+/** The state of every table of this process, by name. */
 export class SyncStatus extends Context.Service<SyncStatus, {
   readonly get: Effect.Effect<ReadonlyMap<string, TableStatus>>
   /** The current state and every later one. */

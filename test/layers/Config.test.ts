@@ -3,9 +3,9 @@ import { Duration, Effect, Exit, Redacted } from "effect"
 import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
-import type { DatabaseSettings } from "../../src/services/Config.ts"
+import type { ConnectionSettings } from "../../src/services/Config.ts"
 import {
-  both,
+  allSettings,
   databaseFromEnvironment,
   directory,
   errorOf,
@@ -118,7 +118,7 @@ describe("DatabaseConfig and SyncConfig", () => {
         PGTARGETSESSIONATTRS: "primary",
         PGCHANNELBINDING: "require"
       }
-      const described = ({ database: { database, host, options, password, port, ssl, user } }: DatabaseSettings) => [
+      const described = ({ database: { database, host, options, password, port, ssl, user } }: ConnectionSettings) => [
         `${user}:${password === undefined ? "" : Redacted.value(password)}@${host}:${port}/${database}`,
         ssl.mode,
         options?.applicationName
@@ -177,7 +177,7 @@ describe("DatabaseConfig and SyncConfig", () => {
     Effect.gen(function*() {
       const path = yield* directory
       const write = (name: string, text: string) => Effect.promise(() => writeFile(join(path, name), text))
-      const login = ({ password, user }: DatabaseSettings["database"]) =>
+      const login = ({ password, user }: ConnectionSettings["database"]) =>
         `${user}:${password === undefined ? "" : Redacted.value(password)}`
       yield* write("password", "one\n")
       const parts = { DATASET_MANIFEST: "package.json", DATABASE_USER: "me", DATABASE_NAME: "db" }
@@ -265,7 +265,7 @@ describe("DatabaseConfig and SyncConfig", () => {
     }))
 })
 
-const from = (values: SettingValues) => Effect.provide(both, layerFrom(values))
+const from = (values: SettingValues) => Effect.provide(allSettings, layerFrom(values))
 
 describe("layerFrom", () => {
   it.effect("warns of what is ignored in the values, as in the environment", () =>

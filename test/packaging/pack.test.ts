@@ -34,9 +34,9 @@ describe("the packed package", () => {
             join(folder, "import.js"),
             `import * as ampsync from "ampsync"
              import { Layer } from "effect"
-             const { layer, layerWithPool, defineDataset, ...rest } = ampsync
+             const { layer, layerFrom, defineDataset, ...rest } = ampsync
              console.log(JSON.stringify({
-               layers: [layer, layerWithPool].map((value) => Layer.isLayer(value)),
+               layers: [layer, layerFrom({})].map((value) => Layer.isLayer(value)),
                defineDataset: typeof defineDataset,
                names: Object.keys(rest)
              }))`
@@ -47,7 +47,14 @@ describe("the packed package", () => {
         const found = JSON.parse(stdout) as { layers: unknown; defineDataset: unknown; names: ReadonlyArray<string> }
         assert.deepStrictEqual(found.layers, [true, true])
         assert.strictEqual(found.defineDataset, "function")
-        assert.includeMembers([...found.names], ["ConfigError", "DatabaseConfig", "PgPool", "SyncConfig", "SyncStatus"])
+        assert.includeMembers([...found.names], [
+          "ConfigError",
+          "ManifestError",
+          "SyncStatus",
+          "eventTables",
+          "lagBlocks",
+          "layerFromPool"
+        ])
       }))
 
     it.effect(
@@ -58,10 +65,11 @@ describe("the packed package", () => {
           yield* Effect.promise(async () => {
             await writeFile(
               join(folder, "check.ts"),
-              `import { layer, layerWithPool, type Settings, PgPool, SyncStatus } from "ampsync"
+              `import { type HostPool, layer, layerFromPool, type StartError, SyncStatus } from "ampsync"
              import { Effect, Layer } from "effect"
              export const all = Effect.provide(Effect.flatMap(SyncStatus, (status) => status.get), layer)
-             export const mine: Layer.Layer<SyncStatus, unknown, Settings | PgPool> = layerWithPool`
+             declare const pool: HostPool
+             export const mine: Layer.Layer<SyncStatus, StartError> = layerFromPool(pool, { DATABASE_SCHEMA: "chain" })`
             )
             const compilerOptions = {
               module: "NodeNext",

@@ -1,8 +1,8 @@
 /** Settings of a process under test, as the layers see them. */
 import type { Layer } from "effect"
 import { fileURLToPath } from "node:url"
-import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
-import type { ConfigError, DatabaseConfig, SyncConfig } from "../../src/services/Config.ts"
+import { layerFrom, type Settings, type SettingValues } from "../../src/layers/Config.ts"
+import type { ConfigError } from "../../src/services/Config.ts"
 import type { TestDatabase } from "./postgres.ts"
 
 const someManifest = fileURLToPath(new URL("../fixtures/manifests/amp.config.json", import.meta.url))
@@ -11,7 +11,7 @@ const someManifest = fileURLToPath(new URL("../fixtures/manifests/amp.config.jso
 export const testSettings = (
   database: TestDatabase,
   values: SettingValues = {}
-): Layer.Layer<DatabaseConfig | SyncConfig, ConfigError> =>
+): Layer.Layer<Settings, ConfigError> =>
   layerFrom({
     DATASET_MANIFEST: someManifest,
     DATABASE_URL: database.url,

@@ -5,7 +5,7 @@ import { TLSSocket } from "node:tls"
 import pg from "pg"
 import passwordFromFile from "pgpass"
 import type { DatabaseTarget } from "../../domain/DatabaseTarget.ts"
-import type { DatabaseSettings } from "../../services/Config.ts"
+import type { ConnectionSettings } from "../../services/Config.ts"
 import { connectFailure, ConnectRefusal, type Seen } from "./connectFailure.ts"
 
 /** What `pg` keeps to itself. Source: pg, lib/client.js and lib/connection.js. */
@@ -14,7 +14,7 @@ interface Internals {
   readonly connectionParameters: { options: string | undefined; replication: string | undefined }
 }
 
-type Settings = Pick<DatabaseSettings, "database" | "databaseNow">
+type Settings = Pick<ConnectionSettings, "database" | "databaseNow">
 type Done = (cause?: Error | null) => void
 
 /**

@@ -3,6 +3,7 @@ import type { SqlConnection, SqlError } from "effect/sql"
 import type { PoolClient, QueryArrayResult, QueryResult } from "pg"
 import { classify, connectionLost, endsSession } from "./classify.ts"
 import { Pipeline, processIdOf, transactionStatus } from "./Pipeline.ts"
+import { resultTypes } from "./resultTypes.ts"
 import { type SilenceLimits, watchSilence } from "./Silence.ts"
 
 /** Statements that nothing but a lost connection can keep waiting (locks end before), so that no slow server is hit. */
@@ -63,8 +64,10 @@ export class PooledConnection implements SqlConnection.Connection {
 
   executeRaw(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<QueryResult, SqlError.SqlError> {
     return this.run(sql, (done) => {
-      if (params.length === 0) this.client.query(sql, done)
-      else this.client.query(sql, [...params], done)
+      this.client.query(
+        { text: sql, types: resultTypes, ...(params.length === 0 ? {} : { values: [...params] }) },
+        done
+      )
     })
   }
 
@@ -73,7 +76,7 @@ export class PooledConnection implements SqlConnection.Connection {
     params: ReadonlyArray<unknown>
   ): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError.SqlError> {
     const result = this.run<QueryArrayResult>(sql, (done) => {
-      this.client.query({ text: sql, values: [...params], rowMode: "array" }, done)
+      this.client.query({ text: sql, values: [...params], rowMode: "array", types: resultTypes }, done)
     })
     return Effect.map(result, ({ rows }) => rows)
   }
@@ -101,6 +104,11 @@ export class PooledConnection implements SqlConnection.Connection {
         : Effect.void)
   }
 
+  /** False of `pg-native`, whose client has no socket that could be written to. */
+  get takesPipeline(): boolean {
+    return socketOf(this.client) !== undefined
+  }
+
   /** From now on the connection belongs to the pipeline. */
   pipeline(isDirect: boolean): Pipeline {
     return new Pipeline(this.client, isDirect, this.limits, () => this.destroy())
@@ -117,8 +125,7 @@ export class PooledConnection implements SqlConnection.Connection {
   /** Ends the session at once: the server rolls back what is open on it. */
   private destroy(): void {
     this.broken = true
-    const stream = (this.client as unknown as { connection?: { stream?: { destroy(): void } } }).connection?.stream
-    stream?.destroy()
+    socketOf(this.client)?.destroy()
   }
 
   private run<R = QueryResult>(
@@ -162,3 +169,7 @@ const limitsOf = (operation: string, limits: SilenceLimits): SilenceLimits => {
 }
 
 const firstWord = (sql: string): string => /[a-z]+/i.exec(sql)?.[0].toUpperCase() ?? "query"
+
+/** What `pg` keeps to itself. Source: pg, lib/connection.js. */
+const socketOf = (client: PoolClient): { destroy(): void } | undefined =>
+  (client as unknown as { connection?: { stream?: { destroy(): void } } }).connection?.stream

@@ -29,10 +29,10 @@ const COLUMNS = `
 
 /** Keys that hold for all rows at all times: an index on expressions or of a part of the rows is none. */
 const KEYS = `
-  SELECT i.indisprimary AS "isPrimary", ARRAY(
+  SELECT i.indisprimary AS "isPrimary", to_jsonb(ARRAY(
     SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-    WHERE k.place <= i.indnkeyatts ORDER BY k.place) AS columns
+    WHERE k.place <= i.indnkeyatts ORDER BY k.place)) AS columns
   FROM pg_index i
   WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL`
 

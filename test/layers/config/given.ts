@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { databaseLayer, layer, logFilter } from "../../../src/layers/Config.ts"
-import { ConfigError, DatabaseConfig, SyncConfig } from "../../../src/services/Config.ts"
+import { ConfigError, ConnectionConfig, DatabaseConfig, SyncConfig } from "../../../src/services/Config.ts"
 
 /** A directory with a config file, gone when the test ends. */
 export const directory = Effect.acquireRelease(
@@ -19,17 +19,22 @@ export const directory = Effect.acquireRelease(
 
 const providing = (env: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromEnv({ env }))
 
-/** Both services as one record. */
-export const both = Effect.gen(function*() {
-  return { ...(yield* DatabaseConfig), ...(yield* SyncConfig) }
+/** What the target database needs, as one record. */
+const databaseSettings = Effect.gen(function*() {
+  return { ...(yield* ConnectionConfig), ...(yield* DatabaseConfig) }
+})
+
+/** All services as one record. */
+export const allSettings = Effect.gen(function*() {
+  return { ...(yield* databaseSettings), ...(yield* SyncConfig) }
 })
 
 export const fromEnvironment = (env: Record<string, string>) =>
-  Effect.provide(both, Layer.provide(layer, providing(env)))
+  Effect.provide(allSettings, Layer.provide(layer, providing(env)))
 
 /** What whoever works on the database alone reads. */
 export const databaseFromEnvironment = (env: Record<string, string>) =>
-  Effect.provide(DatabaseConfig, Layer.provide(databaseLayer, providing(env)))
+  Effect.provide(databaseSettings, Layer.provide(databaseLayer, providing(env)))
 
 export const logFilterFromEnvironment = (env: Record<string, string>) => Effect.provide(logFilter, providing(env))
 

@@ -1,0 +1,44 @@
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import type { SqlError } from "effect/sql"
+import type { HostPool } from "../../services/HostPool.ts"
+import { classify } from "./classify.ts"
+import { PooledConnection } from "./PooledConnection.ts"
+import type { SilenceLimits } from "./Silence.ts"
+
+/** For short statements on a connection that is new. */
+export const ANSWER_MILLIS = 10_000
+
+export interface SessionOptions {
+  readonly limits: SilenceLimits
+  /** No pooler stands between. */
+  readonly isPostgres: boolean
+}
+
+/** Before it is known what is at the other end, and where only short statements are run, silence alone decides. */
+export const unknownServer = (millis: number): SessionOptions => ({
+  limits: { millis: Math.min(millis, ANSWER_MILLIS) },
+  isPostgres: false
+})
+
+/** Takes a connection out of a pool of `pg` until the scope closes. */
+export const lease = (
+  pool: Pick<HostPool, "connect">,
+  { isPostgres, limits }: SessionOptions
+): Effect.Effect<PooledConnection, SqlError.SqlError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<PooledConnection, SqlError.SqlError>((resume) => {
+      let wanted = true
+      pool.connect((cause, client, release) => {
+        if (client === undefined) return resume(Effect.fail(classify(cause, "connect")))
+        // Nobody waits any more: a client that comes late goes straight back.
+        if (!wanted) return release()
+        resume(Effect.succeed(new PooledConnection(client, limits, isPostgres)))
+      })
+      return Effect.sync(() => {
+        wanted = false
+      })
+    }),
+    (connection) => Effect.sync(() => connection.release()),
+    { interruptible: true }
+  )

@@ -1,0 +1,84 @@
+/** The connections of a process of its own: to the database that the settings name. */
+import { Effect, Schedule } from "effect"
+import type { Scope } from "effect"
+import type { SqlError } from "effect/sql"
+import type pg from "pg"
+import { backoff } from "../../domain/backoff.ts"
+import { defaultApplicationName, defaultConnectTimeoutSeconds } from "../../domain/DatabaseTarget.ts"
+import * as log from "../../domain/logLines.ts"
+import type { ConnectionSettings } from "../../services/Config.ts"
+import { classify } from "./classify.ts"
+import { clientFor } from "./Client.ts"
+import { refusesTransport } from "./connectFailure.ts"
+import { type Connections, tryOut } from "./connections.ts"
+import { lease } from "./lease.ts"
+import { newPool } from "./newPool.ts"
+import { tlsAttempts } from "./tls.ts"
+
+const reconnectDelays = backoff("100 millis", "30 seconds")
+
+type Ssl = ReturnType<typeof tlsAttempts>[number]
+
+/**
+ * Connections that have proved to work, in the first way of TLS or plain text that `sslmode` allows and that works.
+ *
+ * A database that is down is waited for; one that refuses us (password, name, rights, no TLS, a certificate that does not
+ * hold) is a failure at once, unless the password is in a file that may change, and so is a file of certificates that cannot be
+ * read.
+ */
+export const ownConnections = (
+  settings: ConnectionSettings,
+  stallMillis: number
+): Effect.Effect<Connections, SqlError.SqlError, Scope.Scope> => {
+  const attempt = (ssl: Ssl) =>
+    newPool(poolConfig(settings, 1, ssl)).pipe(
+      Effect.flatMap((pool) => tryOut(pool, stallMillis)),
+      Effect.map((isDirect) => ({ isDirect, ssl })),
+      Effect.scoped
+    )
+  const firstThatWorks = ([first, second]: ReturnType<typeof tlsAttempts>) =>
+    // Only a refusal of the way itself calls for the other way; a database that is down is down either way.
+    second === undefined ? attempt(first) : Effect.catchIf(attempt(first), refusesTransport, () => attempt(second))
+  return Effect.try({ try: () => tlsAttempts(settings.database), catch: (cause) => classify(cause, "connect") }).pipe(
+    Effect.flatMap((attempts) => waitFor(firstThatWorks(attempts))),
+    Effect.flatMap(({ isDirect, ssl }) =>
+      Effect.map(newPool(poolConfig(settings, settings.maxDbConnections, ssl)), (pool): Connections => ({
+        lease: (session) => lease(pool, session),
+        isDirect,
+        maxConnections: settings.maxDbConnections,
+        database: settings.database.database,
+        newPool: newPool(poolConfig(settings, 1, ssl))
+      }))
+    )
+  )
+}
+
+/** Tries again until the database is there, with a warning each time. */
+export const waitFor = <A, R>(
+  attempt: Effect.Effect<A, SqlError.SqlError, R>
+): Effect.Effect<A, SqlError.SqlError, R> =>
+  attempt.pipe(
+    Effect.tapError((error) =>
+      error.isRetryable
+        ? Effect.logWarning(log.databaseUnreachable(error.message))
+        : Effect.void
+    ),
+    Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => input.isRetryable)))
+  )
+
+const poolConfig = (settings: ConnectionSettings, max: number, ssl: Ssl): pg.PoolConfig => {
+  const { database, host, options, port } = settings.database
+  return {
+    Client: clientFor(settings),
+    host,
+    port,
+    database,
+    ssl,
+    max,
+    application_name: options?.applicationName ?? defaultApplicationName,
+    connectionTimeoutMillis: (options?.connectTimeoutSeconds ?? defaultConnectTimeoutSeconds) * 1000,
+    // A peer that vanished is noticed even while a connection only waits for an answer.
+    keepAlive: options?.keepalives ?? true,
+    keepAliveInitialDelayMillis: (options?.keepalivesIdleSeconds ?? 10) * 1000
+  }
+}
