@@ -67,12 +67,13 @@ export const secondsSince = (began: number): string => {
   return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} seconds`
 }
 
-/** Enough to tell one statement from another, and what every server keeps of it. Source: `track_activity_query_size`, minimum. */
+/** What every server keeps of a statement, and most servers ten times as much. Source: `track_activity_query_size`, minimum. */
 const KEPT_CHARACTERS = 90
 
 /**
  * Whether a session is at work, by `pg_stat_activity`. One that waits for its client is not: it has answered already, or
- * the statement has not reached it. Behind a pooler the session is the one that runs the same text.
+ * the statement has not reached it. Behind a pooler the session is the one that runs the same text, as far as the server
+ * keeps it: what two tables are asked may differ only behind its first hundred characters.
  */
 export const askAbout = <E>(
   run: (statement: string, params: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<unknown>, E>,
@@ -82,8 +83,9 @@ export const askAbout = <E>(
   const found = processId === undefined
     ? run(
       `${columns} pid <> pg_backend_pid() AND datname = current_database() AND starts_with(query, $1)
+         AND starts_with($2, query)
        ORDER BY state <> 'active', wait_event_type = 'Client' LIMIT 1`,
-      [[...statement].slice(0, KEPT_CHARACTERS).join("")]
+      [[...statement].slice(0, KEPT_CHARACTERS).join(""), statement]
     )
     : run(`${columns} pid = $1`, [processId])
   // Behind a pooler the text may be hidden: by `track_activities`, or from another role.

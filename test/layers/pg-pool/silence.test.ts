@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result } from "effect"
 import { eventually } from "../../support/eventually.ts"
+import { holdLock } from "../../support/holdLock.ts"
 import { assertHealthy, benchBehindProxy, failureOf, insert, isSqlError, numbers } from "./bench.ts"
 
 const STALL = { stallMillis: 400 }
@@ -38,6 +39,26 @@ describe("a session that falls silent", () => {
         yield* assertHealthy(it)
       })
   )
+
+  it.live("behind a pooler is not taken for one that works on a statement of the same beginning", () =>
+    Effect.gen(function*() {
+      const { it, proxy } = yield* benchBehindProxy({ stallMillis: 100 }, {}, (proxy) => proxy.renumberBackends())
+      const key = Math.floor(Math.random() * 1e9)
+      yield* holdLock(it.database, `SELECT pg_advisory_xact_lock(${key})`)
+      const alike = `WITH picked AS MATERIALIZED (SELECT ${"1 AS position, ".repeat(10)}1) SELECT`
+      // The table of another name is worked on for long.
+      yield* Effect.forkScoped(it.pool.sql.unsafe(`${alike} pg_advisory_lock(${key}), 'other'`))
+      yield* eventually(
+        "the other one waits",
+        Effect.map(
+          it.database.query("SELECT FROM pg_stat_activity WHERE query LIKE $1", [`%${key}), 'other'`]),
+          (rows) => rows.length > 0
+        )
+      )
+      proxy.blackholeOnRequest("'ours'")
+      const error = yield* Effect.flip(it.pool.sql.unsafe(`${alike} 'ours'`)).pipe(Effect.timeout("15 seconds"))
+      assert.match(String((error as Error).message), /PostgreSQL: WITH was not answered for/)
+    }))
 
   it.live("while it is idle in the pool is a lost connection at its next statement, and the one after finds another", () =>
     Effect.gen(function*() {
