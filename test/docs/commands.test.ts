@@ -5,7 +5,8 @@ import { spawn } from "node:child_process"
 import { chmod, cp, mkdir, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { testDatabase } from "../support/postgres.ts"
-import { makeWorld, temporaryDirectory, type World } from "../support/world.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { makeWorld, type World } from "../support/world.ts"
 import { type Example, examplesIn, pageOf, root, tableRows } from "./pages.ts"
 
 /** The address that examples connect to. */

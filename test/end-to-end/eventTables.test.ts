@@ -9,7 +9,8 @@ import type { Dialect } from "../../src/simulator/tables.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { storedRows } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
-import { makeWorld, temporaryDirectory, type World } from "../support/world.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { makeWorld, type World } from "../support/world.ts"
 
 const input = (name: string, type: string, indexed = false) => ({ name, type, indexed })
 

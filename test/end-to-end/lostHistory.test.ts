@@ -10,7 +10,8 @@ import { assertAlwaysRight } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
 import { type Proxy, startProxy, throughProxy } from "../support/proxy.ts"
 import { awaitCanonicalChain, Chains, watchSnapshots } from "../support/snapshots.ts"
-import { makeWorld, temporaryDirectory, type World } from "../support/world.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { makeWorld, type World } from "../support/world.ts"
 
 const dialects: ReadonlyArray<Dialect> = ["amp", "nozzle"]
 

@@ -8,7 +8,8 @@ import { allDifferences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
 import { holdLock } from "../support/holdLock.ts"
 import { awaitCanonicalChain, awaitWatermark } from "../support/snapshots.ts"
-import { makeWorld, temporaryDirectory, type World } from "../support/world.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { makeWorld, type World } from "../support/world.ts"
 
 const STOP_WITHIN_MILLIS = 5_000
 

@@ -4,7 +4,8 @@ import { Deferred, Effect } from "effect"
 import { spawn } from "node:child_process"
 import { readdir } from "node:fs/promises"
 import { MAIN, startAmpsync } from "../support/ampsyncProcess.ts"
-import { makeWorld, temporaryDirectory } from "../support/world.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { makeWorld } from "../support/world.ts"
 
 const asModule = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`
 

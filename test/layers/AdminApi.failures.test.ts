@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { AdminApi } from "../../src/services/AdminApi.ts"
 import { startSimulator } from "../../src/simulator/Simulator.ts"
-import { temporaryDirectory } from "../support/world.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { apiAt, datasetAt, failing, ok, reference, refused, type Reply, serverOf, text } from "./admin-api/server.ts"
 
 describe("failures of the Admin API", () => {

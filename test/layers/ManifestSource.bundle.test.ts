@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { build } from "esbuild"
 import { execFile } from "node:child_process"
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { mkdir, readdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 
 const repository = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -43,17 +43,12 @@ const bundle = async (root: string, splitting = true): Promise<string> => {
   return join(root, "dist", "stdin.js")
 }
 
-const temporary = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "ampsync-bundle-"))),
-  (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
-)
-
 const config = (network: string) => `{ name: "bundled", network: ${network}, tables: { t: { sql: "SELECT 1" } } }`
 
 describe("ManifestSource in a bundle", () => {
   it.live("loads every kind of config file with no package installed anywhere", () =>
     Effect.gen(function*() {
-      const root = yield* temporary
+      const root = yield* temporaryDirectory
       const main = yield* Effect.promise(() => bundle(root))
       const files = {
         "a.ts":

@@ -15,7 +15,8 @@ import {
 } from "node:fs/promises"
 import { join } from "node:path"
 import { eventually } from "../support/eventually.ts"
-import { directoryOf, named, write } from "./manifest-source/files.ts"
+import { writeFiles } from "../support/writeFiles.ts"
+import { directoryOf, named } from "./manifest-source/files.ts"
 import { watch } from "./manifest-source/watching.ts"
 
 const json = (name: string) => JSON.stringify({ name, tables: { blocks: { sql: "SELECT 1" } } })
@@ -41,7 +42,7 @@ const overwrite = async (path: string, content: string) => {
 
 /** A path below the layout that Kubernetes gives a ConfigMap: every file a link through `..data`, which is swapped. */
 const configMap = async (root: string, revision: string, content: string) => {
-  await write(root, { [`..${revision}/c.json`]: content })
+  await writeFiles(root, { [`..${revision}/c.json`]: content })
   await symlink(`..${revision}`, join(root, "..next"))
   await rename(join(root, "..next"), join(root, "..data"))
 }
@@ -201,7 +202,7 @@ describe("changes of ManifestSource", () => {
       const watched = yield* watch(path)
       yield* Effect.promise(() => utimes(path, new Date(), new Date()))
       yield* Effect.promise(() => replace(path, json("a")))
-      yield* Effect.promise(() => write(root, { "other.json": json("b") }))
+      yield* Effect.promise(() => writeFiles(root, { "other.json": json("b") }))
       yield* watched.nothingComes
       // None of that has made it deaf.
       yield* Effect.promise(() => replace(path, json("b")))
@@ -366,7 +367,7 @@ describe("changes of ManifestSource", () => {
       if (process.getuid?.() === 0) {
         yield* Effect.promise(async () => {
           await rm(path)
-          await write(path, { "in-its-place": "" })
+          await writeFiles(path, { "in-its-place": "" })
         })
         assert.include((yield* watched.nextError).message, "EISDIR")
       } else {

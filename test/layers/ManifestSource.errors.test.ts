@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import { rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type ManifestError, ManifestSource } from "../../src/services/ManifestSource.ts"
-import { directoryOf, failing, type Files, named, sourceOf } from "./manifest-source/files.ts"
+import type { Files } from "../support/writeFiles.ts"
+import { directoryOf, failing, named, sourceOf } from "./manifest-source/files.ts"
 import { watch } from "./manifest-source/watching.ts"
 
 describe("errors of ManifestSource", () => {

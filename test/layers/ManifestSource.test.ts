@@ -4,7 +4,8 @@ import { readdir, symlink } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { ManifestSource } from "../../src/services/ManifestSource.ts"
-import { directoryOf, failing, load, loadFile, loadsAs, named, sourceOf, write } from "./manifest-source/files.ts"
+import { writeFiles } from "../support/writeFiles.ts"
+import { directoryOf, failing, load, loadFile, loadsAs, named, sourceOf } from "./manifest-source/files.ts"
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/manifests/${name}`, import.meta.url))
 
@@ -159,7 +160,7 @@ describe("ManifestSource", () => {
           const source = yield* ManifestSource
           const networks: Array<string | undefined> = []
           for (const value of [1, 2]) {
-            yield* Effect.promise(() => write(root, { [name]: main(value), ...helpers(value) }))
+            yield* Effect.promise(() => writeFiles(root, { [name]: main(value), ...helpers(value) }))
             networks.push((yield* source.load).network)
           }
           return networks

@@ -1,11 +1,12 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import type { SqlError } from "effect/sql"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
 import { connect, createServer, type Socket } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { recordedLog } from "../doubles/Log.ts"
 import { eventually } from "../support/eventually.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { CA, PASSWORD, pool, TlsServer } from "./pg-pool/tlsServer.ts"
 
 type Pool = Effect.Success<ReturnType<typeof pool>>
@@ -27,11 +28,7 @@ const refusal = (url: string) =>
   )
 
 const secretFile = Effect.gen(function*() {
-  const path = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "ampsync-secret-"))),
-    (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
-  )
-  const file = join(path, "secret")
+  const file = join(yield* temporaryDirectory, "secret")
   return { file, write: (text: string) => Effect.promise(() => writeFile(file, `${text}\n`)) }
 })
 
@@ -101,21 +98,21 @@ describe("connecting", () => {
         const server = yield* TlsServer
         const { file, write } = yield* secretFile
         yield* write(server.url("scram").replace(PASSWORD, "wrong"))
-        const lines: Array<string> = []
-        const starting = yield* Effect.forkScoped(pool({ DATABASE_URL_FILE: file }, lines))
-        yield* eventually("it tries again", Effect.sync(() => lines.length > 1))
-        assert.include(lines[0], "DATABASE_URL_FILE is read again at every attempt")
+        const log = recordedLog()
+        const starting = yield* Effect.forkScoped(pool({ DATABASE_URL_FILE: file }, log))
+        yield* eventually("it tries again", Effect.sync(() => log.lines.length > 1))
+        assert.include(log.lines[0], "DATABASE_URL_FILE is read again at every attempt")
         yield* Effect.promise(() => rm(file))
         yield* eventually(
           "it misses the file",
           Effect.sync(() =>
-            lines.some((line) => line.includes("DATABASE_URL_FILE names a file that cannot be read (ENOENT)"))
+            log.lines.some((line) => line.includes("DATABASE_URL_FILE names a file that cannot be read (ENOENT)"))
           )
         )
         yield* write(server.url("other"))
         const { sql } = yield* Fiber.join(starting).pipe(Effect.timeout("20 seconds"))
         assert.deepStrictEqual(yield* sql.unsafe("SELECT current_user::text AS me"), [{ me: "other" }])
-        assert.notInclude(lines.join(), "wrong")
+        assert.notInclude(log.lines.join(), "wrong")
       }))
 
     it.effect("with a wrong password that no file can change fails at once and names its variable", () =>
@@ -243,12 +240,12 @@ describe("connecting", () => {
         yield* server.query("ALTER ROLE other SET default_transaction_read_only = on")
         yield* Effect.addFinalizer(() => server.query("ALTER ROLE other RESET default_transaction_read_only"))
         yield* pool({ DATABASE_URL: server.url("other", "target_session_attrs=primary") })
-        const lines: Array<string> = []
+        const log = recordedLog()
         const starting = yield* Effect.forkScoped(
-          pool({ DATABASE_URL: server.url("other", "target_session_attrs=read-write") }, lines)
+          pool({ DATABASE_URL: server.url("other", "target_session_attrs=read-write") }, log)
         )
-        yield* eventually("it tries again", Effect.sync(() => lines.length > 1))
-        assert.include(lines[0], "the session is read-only, which target_session_attrs=read-write rules out")
+        yield* eventually("it tries again", Effect.sync(() => log.lines.length > 1))
+        assert.include(log.lines[0], "the session is read-only, which target_session_attrs=read-write rules out")
         yield* server.query("ALTER ROLE other RESET default_transaction_read_only")
         yield* Fiber.join(starting).pipe(Effect.timeout("20 seconds"))
       }))
@@ -284,12 +281,12 @@ describe("connecting", () => {
             })
           }
         })
-        const lines: Array<string> = []
+        const log = recordedLog()
         const url = server.url("scram", "sslmode=prefer", { port: pooler.port })
-        const starting = yield* Effect.forkScoped(pool({ DATABASE_URL: url }, lines))
-        yield* eventually("it tries again", Effect.sync(() => lines.length > 1))
-        assert.include(lines[0], "Tenant or user not found (SQLSTATE XX000)")
-        assert.include(lines[0], "check user and host in DATABASE_URL")
+        const starting = yield* Effect.forkScoped(pool({ DATABASE_URL: url }, log))
+        yield* eventually("it tries again", Effect.sync(() => log.lines.length > 1))
+        assert.include(log.lines[0], "Tenant or user not found (SQLSTATE XX000)")
+        assert.include(log.lines[0], "check user and host in DATABASE_URL")
         isKnown = true
         yield* Fiber.join(starting).pipe(Effect.timeout("20 seconds"))
       }))

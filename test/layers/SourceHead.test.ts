@@ -11,11 +11,11 @@ import { FlightClient, FlightError } from "../../src/services/FlightClient.ts"
 import { SourceHead } from "../../src/services/SourceHead.ts"
 import { type SimulatorOptions, startSimulator } from "../../src/simulator/Simulator.ts"
 import type { Dialect } from "../../src/simulator/tables.ts"
+import { nowhere } from "../support/nowhere.ts"
 import { testSettings } from "../support/testSettings.ts"
 import { manifestOf } from "../support/world.ts"
 import { apiAt } from "./admin-api/server.ts"
 
-const nowhere = { url: "postgresql://u:p@127.0.0.1:1/d", schema: "s", query: () => Effect.die("no database") }
 const manifestFor = (dialect: Dialect) =>
   Result.getOrThrow(decodeManifest(manifestOf(dialect, { blocks: "SELECT * FROM anvil.blocks" })))
 

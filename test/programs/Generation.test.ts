@@ -1,18 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Result } from "effect"
-import { decodeManifest } from "../../src/domain/Manifest.ts"
 import { compareGenerations, type Generation } from "../../src/programs/Generation.ts"
 import type { DatasetInfo } from "../../src/services/AdminApi.ts"
 import { generationOf } from "../doubles/generation.ts"
+import { exampleManifest } from "../support/exampleManifest.ts"
 
 const generation = (config: object = {}, info: Partial<DatasetInfo> = {}): Generation =>
   generationOf(
-    Result.getOrThrow(decodeManifest({
-      name: "example",
+    exampleManifest({
       network: "anvil",
       tables: { a: { sql: "SELECT block_num FROM anvil.blocks" }, b: { sql: "SELECT * FROM anvil.logs" } },
       ...config
-    })),
+    }),
     { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [], ...info }
   )
 

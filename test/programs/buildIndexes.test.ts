@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Option, Ref, Result } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, Ref, Result } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { indexName, type IndexPlan } from "../../src/domain/postgres/tableIndexes.ts"
@@ -7,6 +7,7 @@ import { noSettings } from "../../src/domain/TableSettings.ts"
 import { makeTableSpec } from "../../src/domain/TableSpec.ts"
 import { buildIndexes } from "../../src/programs/buildIndexes.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
+import { recordedLog } from "../doubles/Log.ts"
 
 const table = Result.getOrThrow(makeTableSpec("t", "SELECT a FROM b.c", { ...noSettings, indexes: [["a"]] }))
 
@@ -25,7 +26,7 @@ const missing: IndexPlan = {
 /** Runs `buildIndexes` on builds that come out as `outcomes` say, and gives what it logged. */
 const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError | "left out and lost">, plan = missing) =>
   Effect.gen(function*() {
-    const lines: Array<string> = []
+    const { layer: logging, lines } = recordedLog()
     const builds: Array<typeof outcomes[number]> = []
     const indexes = TableIndexes.of({
       plan: (_, wanted) => Effect.succeed(wanted.length === 0 ? { ...plan, missing: [] } : plan),
@@ -45,8 +46,7 @@ const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError | "left out a
         }),
       dropFull: () => Effect.succeedNone
     })
-    const logger = Logger.make(({ message }) => void lines.push(String(message)))
-    const layer = Layer.mergeAll(Layer.succeed(TableIndexes, indexes), Logger.layer([logger]))
+    const layer = Layer.mergeAll(Layer.succeed(TableIndexes, indexes), logging)
     return { builds, lines, layer, leftOut: yield* Ref.make<ReadonlySet<string>>(new Set()) }
   })
 

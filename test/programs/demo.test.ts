@@ -2,10 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { mkdtemp, readdir, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { Client } from "pg"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 
 const main = join(import.meta.dirname, "..", "..", "dist", "main.js")
 const BOUND = 90_000
@@ -20,17 +20,9 @@ interface Demo {
   readonly leftovers: Effect.Effect<ReadonlyArray<string>>
 }
 
-const temporary = Effect.acquireRelease(
-  Effect.promise(async () => {
-    const directory = await mkdtemp(join(tmpdir(), "ampsync-test-demo-"))
-    return directory
-  }),
-  (directory) => Effect.promise(() => rm(directory, { recursive: true, force: true }))
-)
-
 /** Starts `demo` in a process group of its own, as a terminal does. */
 const startDemo = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
-  const directory = yield* temporary
+  const directory = yield* temporaryDirectory
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn(process.execPath, [main, "demo", ...args], {

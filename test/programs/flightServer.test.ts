@@ -4,7 +4,8 @@ import { Effect } from "effect"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { eventually } from "../support/eventually.ts"
-import { makeWorld, temporaryDirectory } from "../support/world.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { makeWorld } from "../support/world.ts"
 import { holdsAll, type RunningSync, startSync } from "./runningSync.ts"
 
 const queries = { blocks: "SELECT * FROM anvil.blocks" }

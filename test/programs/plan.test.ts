@@ -7,7 +7,8 @@ import { join } from "node:path"
 import { MAIN, startAmpsync } from "../support/ampsyncProcess.ts"
 import { startProxy, throughProxy } from "../support/proxy.ts"
 import { awaitCanonicalChain } from "../support/snapshots.ts"
-import { allTables, makeWorld, manifestOf, temporaryDirectory, type World } from "../support/world.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { allTables, makeWorld, manifestOf, type World } from "../support/world.ts"
 
 interface Ended {
   readonly code: number

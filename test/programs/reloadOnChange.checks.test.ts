@@ -1,10 +1,10 @@
 /** When a change is looked at again, and when it is given up: hours of it, by a clock that a test turns. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Queue, Ref, Result, Stream } from "effect"
+import { Effect, Fiber, Layer, Queue, Ref, Result, Stream } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import type { FlightData } from "../../src/domain/flight/FlightData.ts"
-import { decodeManifest, type Manifest } from "../../src/domain/Manifest.ts"
+import { type Manifest } from "../../src/domain/Manifest.ts"
 import type { SettingValues } from "../../src/layers/Config.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import type { Generation } from "../../src/programs/Generation.ts"
@@ -20,17 +20,18 @@ import { TableSink } from "../../src/services/TableSink.ts"
 import { tableLeases } from "../doubles/bookkeeping.ts"
 import { flightClient } from "../doubles/FlightClient.ts"
 import { generationOf } from "../doubles/generation.ts"
+import { recordedLog } from "../doubles/Log.ts"
 import { recordedHead } from "../doubles/SourceHead.ts"
+import { exampleManifest } from "../support/exampleManifest.ts"
 import { schemaFrame } from "../support/frames.ts"
 import { nowhere } from "../support/nowhere.ts"
 import { testSettings } from "../support/testSettings.ts"
 
 const manifestOf = (...tables: ReadonlyArray<string>) =>
-  Result.getOrThrow(decodeManifest({
-    name: "example",
+  exampleManifest({
     network: "anvil",
     tables: Object.fromEntries(tables.map((name) => [name, { sql: `SELECT block_num FROM anvil.${name}` }]))
-  }))
+  })
 const one = manifestOf("a")
 const info: DatasetInfo = { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [] }
 const down = new AdminApiError({
@@ -82,14 +83,13 @@ const resolved = (manifest: Manifest) =>
     resolveGeneration(manifest),
     Layer.mergeAll(
       Layer.mock(AdminApi, { dataset: ({ name }) => Effect.succeed({ ...info, name }) }),
-      flightClient({}),
-      testSettings(nowhere)
+      flightClient({})
     )
   ))
 
 /** Reloads among doubles: what is in force, how often everybody was asked, and what was said. */
 const reloading = Effect.fnUntraced(function*(script: Script) {
-  const lines: Array<string> = []
+  const { layer: logging, lines } = recordedLog()
   const asked = { admin: 0, flight: 0, database: 0 }
   const askedAt: Array<number> = []
   const changes = yield* Queue.unbounded<Result.Result<Manifest, LoadError>>()
@@ -144,11 +144,10 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
       })
   }
   const begin = script.begin ?? resolved
-  const logger = Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))
   const fiber = yield* Effect.forkScoped(
     reloadOnChange(tables, one, begin).pipe(
       Effect.provideContext(services),
-      Effect.provide(Logger.layer([logger]))
+      Effect.provide(logging)
     )
   )
   yield* TestClock.adjust("1 second")

@@ -1,6 +1,6 @@
 /** The whole sync in this process, on a world of its own, with a config that a test edits. */
 import { assert } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Logger, type Scope } from "effect"
+import { Context, Effect, Fiber, Layer, type Scope } from "effect"
 import { rename, writeFile } from "node:fs/promises"
 import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
 import { layerWith, type ManifestSourceOptions } from "../../src/layers/ManifestSource.ts"
@@ -8,6 +8,7 @@ import { layerWith as sourceHeadLayer, type SourceHeadOptions } from "../../src/
 import { services } from "../../src/programs/ampsync.ts"
 import { sync } from "../../src/programs/sync.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
+import { recordedLog } from "../doubles/Log.ts"
 import { eventually } from "../support/eventually.ts"
 import { manifestOf, type Queries, type World } from "../support/world.ts"
 
@@ -29,13 +30,8 @@ export const startSync = Effect.fnUntraced(function*(
   environment: SettingValues,
   options: ManifestSourceOptions & { readonly sourceHead?: SourceHeadOptions } = {}
 ): Effect.fn.Return<RunningSync, never, Scope.Scope> {
-  const lines: Array<string> = []
   const times: Array<number> = []
-  const logger = Logger.make<unknown, void>(({ message }) => {
-    lines.push([message].flat().join(" "))
-    times.push(performance.now())
-  })
-  const logging = Logger.layer([logger])
+  const { layer: logging, lines } = recordedLog(() => times.push(performance.now()))
   const context = yield* Effect.orDie(
     Layer.build(Layer.provideMerge(services, Layer.merge(layerFrom(environment), logging)))
   )

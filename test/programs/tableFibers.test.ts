@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Result, Stream } from "effect"
+import { Effect, Fiber, Layer, Stream } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { decodeManifest } from "../../src/domain/Manifest.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import type { Generation } from "../../src/programs/Generation.ts"
 import { makeTableFibers } from "../../src/programs/tableFibers.ts"
@@ -14,8 +13,10 @@ import { type TableRequest, TableSink } from "../../src/services/TableSink.ts"
 import { leaseOf, tableLeases } from "../doubles/bookkeeping.ts"
 import { flightClient, flightError, type Messages } from "../doubles/FlightClient.ts"
 import { generationOf } from "../doubles/generation.ts"
+import { recordedLog } from "../doubles/Log.ts"
 import { recordedHead } from "../doubles/SourceHead.ts"
 import { recordedWriter } from "../doubles/TableWriter.ts"
+import { exampleManifest } from "../support/exampleManifest.ts"
 import { nowhere } from "../support/nowhere.ts"
 import { testSettings } from "../support/testSettings.ts"
 
@@ -26,8 +27,7 @@ const noDatabase = new SqlError.SqlError({
 /** Tables by name; a number makes the query of one another one. What they read is not known, so a version changes none. */
 const generation = (tables: Readonly<Record<string, number>>, version = "0.1.0"): Generation => ({
   ...generationOf(
-    Result.getOrThrow(decodeManifest({
-      name: "example",
+    exampleManifest({
       network: "anvil",
       version,
       tables: Object.fromEntries(
@@ -35,7 +35,7 @@ const generation = (tables: Readonly<Record<string, number>>, version = "0.1.0")
           [name, n]
         ) => [name, { sql: `SELECT block_num FROM anvil.blocks WHERE block_num > ${n}` }])
       )
-    })),
+    }),
     { dialect: "amp", namespace: "_", name: "example", version, tables: [] }
   ),
   sources: undefined
@@ -50,7 +50,7 @@ interface Script {
 /** The fibers of tables among doubles: what each began and ended, in order. */
 const fibers = Effect.fnUntraced(function*(script: Script) {
   const events: Array<string> = []
-  const lines: Array<string> = []
+  const { layer: logging, lines } = recordedLog()
   let trims = 0
   const noted = <A, E>(what: string, work: Effect.Effect<A, E>) =>
     Effect.andThen(
@@ -75,9 +75,8 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
     statusLayer,
     testSettings(nowhere)
   ))
-  const logger = Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))
   const within = <A, E, R>(work: Effect.Effect<A, E, R>) =>
-    work.pipe(Effect.provideContext(services), Effect.provide(Logger.layer([logger])))
+    work.pipe(Effect.provideContext(services), Effect.provide(logging))
   const tables = yield* within(makeTableFibers)
   const status = yield* Effect.provideContext(SyncStatus, services)
   // What cannot be interrupted needs its time to end.

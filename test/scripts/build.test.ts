@@ -3,18 +3,17 @@ import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { copyFile, mkdir, rm, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 
 const repository = join(import.meta.dirname, "..", "..")
 
 /** A small package with our compiler settings; `files` are added or changed. */
 const project = (files: Readonly<Record<string, string>> = {}) =>
-  Effect.acquireRelease(
+  Effect.tap(temporaryDirectory, (root) =>
     Effect.promise(async () => {
-      const root = await mkdtemp(join(tmpdir(), "ampsync-test-"))
       await mkdir(join(root, "src"))
       await symlink(join(repository, "node_modules"), join(root, "node_modules"))
       for (const name of ["tsconfig.json", "tsconfig.build.json"]) {
@@ -31,10 +30,7 @@ const project = (files: Readonly<Record<string, string>> = {}) =>
         ...files
       }
       for (const [path, source] of Object.entries(all)) await writeFile(join(root, path), source)
-      return root
-    }),
-    (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
-  )
+    }))
 
 const run = (args: ReadonlyArray<string>) =>
   Effect.promise(async () => {

@@ -1,27 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { type Files, writeFiles } from "../support/writeFiles.ts"
 
 const SCRIPT = join(import.meta.dirname, "..", "..", "scripts", "check-layering.mjs")
 
 /** Runs the script on a tree of these files; `said` is all it printed. */
-const check = (files: Readonly<Record<string, string>>) =>
-  Effect.acquireUseRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "ampsync-test-"))),
-    (root) =>
-      Effect.promise(async () => {
-        for (const [path, source] of Object.entries(files)) {
-          await mkdir(dirname(join(root, path)), { recursive: true })
-          await writeFile(join(root, path), source)
-        }
-        const { status, stderr, stdout } = spawnSync(process.execPath, [SCRIPT, root], { encoding: "utf8" })
-        return { status, said: (stdout + stderr).trim() }
-      }),
-    (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
-  )
+const check = Effect.fnUntraced(function*(files: Files) {
+  const root = yield* temporaryDirectory
+  yield* Effect.promise(() => writeFiles(root, files))
+  const { status, stderr, stdout } = spawnSync(process.execPath, [SCRIPT, root], { encoding: "utf8" })
+  return { status, said: (stdout + stderr).trim() }
+})
 
 const HOUSE = {
   "src/main.ts": `import { sync } from "./programs/ampsync.ts"\nsync(process.argv)`,

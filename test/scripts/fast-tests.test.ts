@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { Effect } from "effect"
+import { join } from "node:path"
 import { inject } from "vitest"
 import { sortTests } from "../../scripts/fast-tests.mjs"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { writeFiles } from "../support/writeFiles.ts"
 
 const HELPERS = {
   "src/domain/a.ts": `import { Effect } from "effect"\nexport const a = Effect.void`,
@@ -12,23 +13,16 @@ const HELPERS = {
 }
 
 /** Whether a test file of this source is fast. */
-const isFast = async (source: string): Promise<boolean> => {
-  const root = await mkdtemp(join(tmpdir(), "ampsync-test-"))
-  try {
-    for (const [path, text] of Object.entries({ ...HELPERS, "test/domain/a.test.ts": source })) {
-      await mkdir(dirname(join(root, path)), { recursive: true })
-      await writeFile(join(root, path), text)
-    }
-    const { fast, slow } = sortTests(root)
-    assert.deepStrictEqual([...fast, ...slow], ["test/domain/a.test.ts"])
-    return fast.length === 1
-  } finally {
-    await rm(root, { recursive: true, force: true })
-  }
-}
+const isFast = Effect.fnUntraced(function*(source: string) {
+  const root = yield* temporaryDirectory
+  yield* Effect.promise(() => writeFiles(root, { ...HELPERS, "test/domain/a.test.ts": source }))
+  const { fast, slow } = sortTests(root)
+  assert.deepStrictEqual([...fast, ...slow], ["test/domain/a.test.ts"])
+  return fast.length === 1
+})
 
 describe("npm run test:fast runs a test file", () => {
-  it.each([
+  it.live.each<readonly [title: string, source: string, isFast: boolean]>([
     ["that imports pure code", `import { a } from "../../src/domain/a.ts"`, true],
     ["that imports only types of a driver", `import type { Pool } from "../../src/layers/Pool.ts"`, true],
     ["that reads files", `import { readFile } from "node:fs/promises"`, true],
@@ -48,9 +42,10 @@ describe("npm run test:fast runs a test file", () => {
       `export type A = string\nimport { database } from "../support/database.ts"`,
       false
     ]
-  ])("%s", async (_, source, expected) => {
-    assert.strictEqual(await isFast(source), expected)
-  })
+  ])("%s", ([_, source, expected]) =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* isFast(source), expected)
+    }))
 
   it("and every other file runs beside the database", () => {
     const { fast, slow } = sortTests(join(import.meta.dirname, "..", ".."))

@@ -1,8 +1,7 @@
 /** One supervised table among doubles: its stream, its database and the head of its source are the test's. */
-import { Effect, Layer, Logger, Ref, Result, Semaphore, Stream } from "effect"
+import { Effect, Layer, Ref, Semaphore, Stream } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Checkpoint } from "../../src/domain/chain/Checkpoint.ts"
-import { decodeManifest } from "../../src/domain/Manifest.ts"
 import type { Phase } from "../../src/domain/TablePhase.ts"
 import type { WriterLease } from "../../src/domain/WriterLease.ts"
 import type { SettingValues } from "../../src/layers/Config.ts"
@@ -19,8 +18,10 @@ import { TableSink } from "../../src/services/TableSink.ts"
 import { leaseOf, tableLeases } from "../doubles/bookkeeping.ts"
 import { flightClient, type Messages } from "../doubles/FlightClient.ts"
 import { generationOf } from "../doubles/generation.ts"
+import { recordedLog } from "../doubles/Log.ts"
 import { type HeadAnswer, recordedHead } from "../doubles/SourceHead.ts"
 import { encoderOf, recordedWriter, type TableWriterOptions } from "../doubles/TableWriter.ts"
+import { exampleManifest } from "./exampleManifest.ts"
 import { frameFields } from "./frames.ts"
 import { nowhere } from "./nowhere.ts"
 import { checkpoint } from "./scenario.ts"
@@ -28,13 +29,12 @@ import { testSettings } from "./testSettings.ts"
 
 const TABLE = "t"
 
-const manifest = Result.getOrThrow(decodeManifest({
-  name: "example",
+const manifest = exampleManifest({
   network: "anvil",
   version: "0.1.0",
   dependencies: {},
   tables: { [TABLE]: { sql: "SELECT _block_num FROM anvil.blocks" } }
-}))
+})
 
 const info: DatasetInfo = { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [] }
 
@@ -55,7 +55,7 @@ export interface Script extends Pick<TableWriterOptions, "answer"> {
 
 /** Supervises the table until the scope closes. */
 export const supervised = Effect.fnUntraced(function*(script: Script) {
-  const lines: Array<string> = []
+  const { layer: logging, lines } = recordedLog()
   const requests: Array<StreamRequest> = []
   const openedAt: Array<number> = []
   const [counts, writers] = [{ acquired: 0, prepared: 0, released: 0, unlocked: 0 }, [] as Array<Writer>]
@@ -97,7 +97,7 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
     Layer.mock(TableIndexes, {}),
     statusLayer,
     testSettings(nowhere, script.settings),
-    Logger.layer([Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))])
+    logging
   ))
   const session = yield* makeTableSession(
     manifest.tables[0]!,

@@ -1,11 +1,11 @@
 /** Everything one run of the sync has around it: a simulated server, a schema of its own, a config file. */
 import { Effect, type Scope } from "effect"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Simulator, type SimulatorOptions, startSimulator } from "../../src/simulator/Simulator.ts"
 import { type Dialect, TABLE_NAMES } from "../../src/simulator/tables.ts"
 import { type TestDatabase, testDatabase } from "./postgres.ts"
+import { temporaryDirectory } from "./temporaryDirectory.ts"
 
 export interface World {
   readonly database: TestDatabase
@@ -29,11 +29,6 @@ export const manifestOf = (dialect: Dialect, queries: Queries): unknown => ({
   dependencies: { anvil: dialect === "amp" ? "_/anvil@0.1.0" : { owner: "_", name: "anvil", version: "0.1.0" } },
   tables: Object.fromEntries(Object.entries(queries).map(([name, sql]) => [name, { sql }]))
 })
-
-export const temporaryDirectory: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "ampsync-test-"))),
-  (directory) => Effect.promise(() => rm(directory, { recursive: true, force: true }))
-)
 
 export interface WorldOptions extends SimulatorOptions {
   /** All three tables of the chain where absent. */

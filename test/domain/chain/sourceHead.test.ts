@@ -12,10 +12,10 @@ import {
   readAnswer,
   reportOn
 } from "../../../src/domain/chain/sourceHead.ts"
+import { hashOf } from "../../support/chunks.ts"
 import { frames } from "../../support/frames.ts"
 import { data } from "../../support/scenario.ts"
 
-const hashOf = (block: bigint, chain = 0) => `0x${chain}${block.toString().padStart(63, "0")}`
 const row = (block: bigint, chain = 0) => ({ block, hash: hashOf(block, chain) })
 const range = (network: string, end: bigint): BlockRange => ({
   network,

@@ -1,20 +1,16 @@
 /** Settings from an environment that holds what a test gives, and nothing else. */
 import { assert } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger } from "effect"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { databaseLayer, layer, logFilter } from "../../../src/layers/Config.ts"
 import { ConfigError, ConnectionConfig, DatabaseConfig, SyncConfig } from "../../../src/services/Config.ts"
+import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
 
 /** A directory with a config file, gone when the test ends. */
-export const directory = Effect.acquireRelease(
-  Effect.promise(async () => {
-    const path = await mkdtemp(join(tmpdir(), "ampsync-config-"))
-    await writeFile(join(path, "nozzle.config.ts"), "export default {}")
-    return path
-  }),
-  (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
+export const directory = Effect.tap(
+  temporaryDirectory,
+  (path) => Effect.promise(() => writeFile(join(path, "nozzle.config.ts"), "export default {}"))
 )
 
 const providing = (env: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromEnv({ env }))

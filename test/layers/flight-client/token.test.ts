@@ -4,7 +4,7 @@ import { Effect, Stream } from "effect"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { startSimulator } from "../../../src/simulator/Simulator.ts"
-import { temporaryDirectory } from "../../support/world.ts"
+import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
 import { clientOf, open, SQL } from "./client.ts"
 
 describe("a token that the Flight server refuses", () => {

@@ -2,33 +2,17 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { layer as adminApi } from "../../../src/layers/AdminApi.ts"
 import { layerFrom } from "../../../src/layers/Config.ts"
 import { layerWith, type ManifestSourceOptions } from "../../../src/layers/ManifestSource.ts"
 import { ManifestError, ManifestSource } from "../../../src/services/ManifestSource.ts"
-
-export type Files = Readonly<Record<string, string>>
+import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
+import { type Files, writeFiles } from "../../support/writeFiles.ts"
 
 /** Writes files into a directory of their own, which is gone when the test ends. */
 export const directoryOf = (files: Files) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const root = await mkdtemp(join(tmpdir(), "ampsync-manifest-"))
-      await write(root, files)
-      return root
-    }),
-    (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
-  )
-
-export const write = async (root: string, files: Files) => {
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(dirname(join(root, name)), { recursive: true })
-    await writeFile(join(root, name), content)
-  }
-}
+  Effect.tap(temporaryDirectory, (root) => Effect.promise(() => writeFiles(root, files)))
 
 export const sourceOf = (path: string, options: ManifestSourceOptions = {}) =>
   layerWith(options).pipe(

@@ -1,25 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { cp, mkdtemp, readdir, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { cp, readdir } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Worker } from "node:worker_threads"
 import { type Ended, type Report, TASK } from "../../../src/layers/manifest-source/worker.ts"
 import { MAIN } from "../../support/ampsyncProcess.ts"
-import { type Files, write } from "./files.ts"
+import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
+import { type Files, writeFiles } from "../../support/writeFiles.ts"
 
 /** The chunks of the built program in a directory of their own, with config files beside them and no other package. */
 const programWith = (files: Files) =>
-  Effect.acquireRelease(
+  Effect.tap(temporaryDirectory, (root) =>
     Effect.promise(async () => {
-      const root = await mkdtemp(join(tmpdir(), "ampsync-test-"))
       await cp(join(dirname(MAIN), "chunks"), join(root, "chunks"), { recursive: true })
-      await write(root, { "package.json": "{ \"type\": \"module\" }", ...files })
-      return root
-    }),
-    (root) => Effect.promise(() => rm(root, { recursive: true, force: true }))
-  )
+      await writeFiles(root, { "package.json": "{ \"type\": \"module\" }", ...files })
+    }))
 
 const threadOf = (root: string) =>
   Effect.promise(async () => {

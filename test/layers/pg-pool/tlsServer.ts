@@ -1,6 +1,5 @@
 /** A PostgreSQL server with TLS, and roles that may log in in one way each. */
 import { Context, Effect, Layer, Redacted } from "effect"
-import { Logger } from "effect"
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { Client, type QueryResultRow } from "pg"
@@ -9,6 +8,7 @@ import { layer as embedded } from "../../../src/layers/EmbeddedPostgres.ts"
 import { layerWith } from "../../../src/layers/PgPool.ts"
 import { EmbeddedPostgres } from "../../../src/services/EmbeddedPostgres.ts"
 import { PgPool } from "../../../src/services/PgPool.ts"
+import { recordedLog } from "../../doubles/Log.ts"
 import { eventually } from "../../support/eventually.ts"
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/tls/${name}`, import.meta.url))
@@ -103,12 +103,11 @@ export class TlsServer extends Context.Service<TlsServer, TlsServerShape>()("tes
   ).pipe(Layer.provide(embedded))
 }
 
-/** A pool as the program makes it, and the lines that it logged. */
-export const pool = (values: SettingValues, lines: Array<string> = []) => {
+/** A pool as the program makes it. */
+export const pool = (values: SettingValues, { layer: logging } = recordedLog()) => {
   const settings = layerFrom({ DATASET_MANIFEST: "package.json", ...values })
-  const logger = Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))
   return Layer.build(layerWith({}).pipe(Layer.provide(settings))).pipe(
     Effect.map((services) => Context.get(services, PgPool)),
-    Effect.provide(Logger.layer([logger]))
+    Effect.provide(logging)
   )
 }

@@ -1,13 +1,12 @@
 /** How long a doubtful block is asked for, and what is logged where it cannot be read. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Logger, Result } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { decodeManifest } from "../../../src/domain/Manifest.ts"
 import { verifyBlock } from "../../../src/programs/table/verifyBlock.ts"
 import type { HeadReport, SourceHeadError, SourceHeadReason } from "../../../src/services/SourceHead.ts"
+import { recordedLog } from "../../doubles/Log.ts"
 import { recordedHead, sourceHeadError } from "../../doubles/SourceHead.ts"
-
-const manifest = Result.getOrThrow(decodeManifest({ name: "example", tables: { t: { sql: "SELECT 1" } } }))
+import { exampleManifest } from "../../support/exampleManifest.ts"
 
 const failing = (reason: SourceHeadReason, retryable: boolean) => Effect.fail(sourceHeadError({ reason, retryable }))
 
@@ -15,19 +14,17 @@ const failing = (reason: SourceHeadReason, retryable: boolean) => Effect.fail(so
 const verifying = Effect.fnUntraced(function*(
   answer: (asked: number) => Effect.Effect<HeadReport, SourceHeadError>
 ) {
-  const lines: Array<string> = []
+  const log = recordedLog()
   const head = recordedHead((_, asked) => answer(asked))
   const fiber = yield* Effect.forkChild(
-    verifyBlock(manifest, "anvil", { block: 7n, hash: "0x" }).pipe(
+    verifyBlock(exampleManifest(), "anvil", { block: 7n, hash: "0x" }).pipe(
       Effect.provide(head.layer),
-      Effect.provide(
-        Logger.layer([Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))])
-      )
+      Effect.provide(log.layer)
     )
   )
   yield* TestClock.adjust("1 hour")
   const verdict = yield* Fiber.join(fiber)
-  return { verdict, asked: head.askedAt.length, lines }
+  return { verdict, asked: head.askedAt.length, lines: log.lines }
 })
 
 describe("verifyBlock", () => {

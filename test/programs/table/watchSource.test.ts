@@ -1,18 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Fiber, Layer, Logger, Result } from "effect"
+import { Clock, Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { startFollowing } from "../../../src/domain/chain/followFrame.ts"
 import { resume } from "../../../src/domain/chain/resumeStrategy.ts"
-import { decodeManifest } from "../../../src/domain/Manifest.ts"
 import { layer as statusLayer } from "../../../src/layers/SyncStatus.ts"
 import { StreamActivity } from "../../../src/programs/table/StreamActivity.ts"
 import { type Watching, watchSource } from "../../../src/programs/table/watchSource.ts"
 import { SyncStatus } from "../../../src/services/SyncStatus.ts"
+import { recordedLog } from "../../doubles/Log.ts"
 import { type HeadAnswer, headAt, recordedHead, sourceHeadError, TICK_MILLIS } from "../../doubles/SourceHead.ts"
 import { completed, started, upTo } from "../../support/events.ts"
+import { exampleManifest } from "../../support/exampleManifest.ts"
 import { block, checkpoint } from "../../support/scenario.ts"
 
-const manifest = Result.getOrThrow(decodeManifest({ name: "example", tables: { t: { sql: "SELECT 1" } } }))
+const manifest = exampleManifest()
 
 const elapse = (seconds: number) => Effect.repeat(TestClock.adjust("1 second"), { times: seconds - 1 })
 
@@ -25,12 +26,12 @@ interface Script extends Partial<Watching> {
 }
 
 const watching = Effect.fnUntraced(function*({ answer, stored = ["9a"], tables = ["t"], ...fields }: Script) {
-  const lines: Array<string> = []
+  const { layer: logging, lines } = recordedLog()
   const head = recordedHead(answer)
   const services = yield* Layer.build(Layer.mergeAll(
     head.layer,
     statusLayer,
-    Logger.layer([Logger.make<unknown, void>(({ message }) => void lines.push([message].flat().join(" ")))])
+    logging
   ))
   const unreadableHeads = new Set<string>()
   const watched = yield* Effect.forEach(tables, (table) =>
