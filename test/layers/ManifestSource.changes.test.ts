@@ -47,7 +47,37 @@ const configMap = async (root: string, revision: string, content: string) => {
   await rename(join(root, "..next"), join(root, "..data"))
 }
 
+/** A tsconfig.json whose `paths` lead to a folder. */
+const pathsTo = (folder: string, more: object = {}) =>
+  JSON.stringify({ ...more, compilerOptions: { baseUrl: ".", paths: { "@shared/*": [`${folder}/*`] } } })
+
 describe("changes of ManifestSource", () => {
+  it.live("sees the tsconfig.json whose paths the config follows, what it extends, and one that comes nearer", () =>
+    Effect.gen(function*() {
+      const root = yield* directoryOf({
+        "app/deep/c.ts":
+          "import { name } from \"@shared/name\"\nexport default { name, tables: { t: { sql: \"SELECT 1\" } } }",
+        "app/tsconfig.json": "{ // of the project\n \"extends\": [\"../base\"], }",
+        "base.json": pathsTo("./a"),
+        ...Object.fromEntries(["a", "b", "c", "d"].map((name) => [`${name}/name.ts`, `export const name = "${name}"`]))
+      })
+      const watched = yield* watch(join(root, "app/deep/c.ts"))
+      const edits = [["b", "base.json", "./b"], ["c", "app/tsconfig.json", "../c"], [
+        "d",
+        "app/deep/tsconfig.json",
+        "../../d"
+      ]] as const
+      for (const [name, file, folder] of edits) {
+        yield* Effect.promise(() => replace(join(root, file), pathsTo(folder)))
+        assert.strictEqual(yield* watched.nextName, name)
+      }
+      // A mistake in it is one of the config, until it is mended.
+      yield* Effect.promise(() => replace(join(root, "app/deep/tsconfig.json"), "{"))
+      yield* watched.nextError
+      yield* Effect.promise(() => rm(join(root, "app/deep/tsconfig.json")))
+      assert.strictEqual(yield* watched.nextName, "c")
+    }))
+
   it.live("sees a file that is written in place, and one that is replaced, again and again", () =>
     Effect.gen(function*() {
       const path = join(yield* directoryOf({ "c.json": json("a") }), "c.json")

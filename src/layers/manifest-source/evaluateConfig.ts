@@ -6,6 +6,7 @@ import { camelToSnake, eventQuery, eventTable, eventTableName, eventTables } fro
 import { EvaluationFailure, failureFromThrown } from "./evaluationFailure.ts"
 import { ModuleLoader } from "./ModuleLoader.ts"
 import type { SourceFiles } from "./SourceFiles.ts"
+import { reportTsconfigFiles } from "./tsconfigFiles.ts"
 
 /** The packages config files of both eras import from. */
 const packages = ["nozzl", "nozzle", "@edgeandnode/amp"]
@@ -37,6 +38,7 @@ const virtualModules = Object.fromEntries(packages.map((name) => [name, packageO
 export const evaluateConfig = async (path: string, sources: SourceFiles): Promise<unknown> => {
   // 2 MB of compiler that a JSON config never needs.
   const { createJiti } = await import("jiti/static")
+  reportTsconfigFiles(path, sources)
   const jiti = createJiti(pathToFileURL(path).href, { fsCache: false, interopDefault: true, tsconfigPaths: true })
   const loader = new ModuleLoader(jiti, virtualModules, sources)
   try {
