@@ -2,6 +2,7 @@ import { Clock, Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import * as log from "../domain/logLines.ts"
 import { indexName } from "../domain/postgres/tableIndexes.ts"
+import { isRetryable } from "../domain/retryable.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { type IndexEvent, type IndexLock, TableIndexes } from "../services/TableIndexes.ts"
 
@@ -52,8 +53,8 @@ export const buildIndexes = Effect.fn("buildIndexes")(function*(
     yield* Effect.repeat(built, { until: Option.isNone, schedule: Schedule.spaced(BUSY) })
   })
   yield* work.pipe(
-    Effect.tapError((error) => Effect.logWarning(log.indexFailed(name, error.message, error.isRetryable))),
-    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.isRetryable))),
+    Effect.tapError((error) => Effect.logWarning(log.indexFailed(name, error.message, isRetryable(error)))),
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => isRetryable(input)))),
     Effect.ignore
   )
 }, (effect, { name }) => Effect.annotateLogs(effect, { table: name }))

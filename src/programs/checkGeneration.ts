@@ -1,5 +1,6 @@
 import { Duration, Effect, Result, Schema } from "effect"
 import type { Manifest } from "../domain/Manifest.ts"
+import { isRetryable } from "../domain/retryable.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { compareGenerations, type Generation } from "./Generation.ts"
 import { resolveGeneration, resolveOrGoOn } from "./resolveGeneration.ts"
@@ -51,5 +52,5 @@ export const checkGeneration = Effect.fn("checkGeneration")(function*(current: G
 const checkTable = (next: Generation, table: TableSpec) =>
   Effect.mapError(tryTable(next, table), (error) => ({
     problem: error._tag === "TableRefused" ? error.message : `table "${table.name}": ${error.message}`,
-    retryable: error._tag === "FlightError" ? error.retryable : error._tag === "SqlError" && error.isRetryable
+    retryable: isRetryable(error)
   }))

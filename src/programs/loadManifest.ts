@@ -15,9 +15,6 @@ import { isAboutQuery } from "./resolveUnasked.ts"
 
 const retrySchedule = backoff("500 millis", "30 seconds")
 
-/** A config file is right or wrong; only the server that settings without one are checked against may be down. */
-export const mayHeal = (error: LoadError): boolean => error._tag === "AdminApiError" && error.retryable
-
 /**
  * Fails with what an operator must put right, and tries again where `waitsFor` holds. The tables of a dataset that the
  * settings name are found over Flight once the Admin API was silent for some seconds.

@@ -3,6 +3,7 @@ import { backoff } from "../domain/backoff.ts"
 import { datasetId } from "../domain/Dataset.ts"
 import * as log from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
+import { isRetryable } from "../domain/retryable.ts"
 import { AdminApi, isSilent } from "../services/AdminApi.ts"
 import { SyncConfig } from "../services/Config.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
@@ -108,13 +109,13 @@ const untilGood = Effect.fnUntraced(function*(current: Generation, manifest: Man
   const waiting = yield* Ref.make(false)
   const tell = (error: ReloadRefused) =>
     Effect.gen(function*() {
-      if (!error.retryable) return yield* refuse(error.message, log.keepingPrevious)
+      if (!isRetryable(error)) return yield* refuse(error.message, log.keepingPrevious)
       if (yield* Ref.getAndSet(waiting, true)) return yield* Effect.logDebug(log.reloadFailed(error.message))
       yield* refuse(error.message, log.keepingPreviousForNow)
     })
   return yield* checkGeneration(current, manifest).pipe(
     Effect.tapError(tell),
-    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.retryable)))
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => isRetryable(input))))
   )
 })
 

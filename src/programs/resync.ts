@@ -1,5 +1,6 @@
 import { Console, type Duration, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
 import { Prompt } from "effect/cli"
+import { isRetryable } from "../domain/retryable.ts"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
 import { layer as pgPool } from "../layers/PgPool.ts"
 import { layer as tableLeases } from "../layers/TableLeases.ts"
@@ -91,7 +92,7 @@ export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: Res
   yield* keepAlive
   const emptying = yield* answerOf("database")(sink.empty(table)).pipe(
     inTime(timeout, (reason) => forgetFailed(false, reason)),
-    Effect.catchTag("SqlError", ({ isRetryable, message }) => forgetFailed(!isRetryable, message)),
+    Effect.catchTag("SqlError", (error) => forgetFailed(!isRetryable(error), error.message)),
     Effect.catchTag(
       "TableHeld",
       ({ message }: TableHeld) =>

@@ -2,10 +2,11 @@ import { Effect, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import * as log from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
+import { isRetryable } from "../domain/retryable.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { SyncConfig } from "../services/Config.ts"
 import { keepAlive } from "./heartbeat.ts"
-import { loadManifest, mayHeal } from "./loadManifest.ts"
+import { loadManifest } from "./loadManifest.ts"
 import { logSummaries } from "./logSummaries.ts"
 import { reportStates } from "./reportStates.ts"
 import { namesExactVersions } from "./resolveReferences.ts"
@@ -18,14 +19,14 @@ export const prepare = Effect.gen(function*() {
   const bookkeeping = yield* Bookkeeping
   const { versionPollInterval } = yield* SyncConfig
   yield* Effect.logInfo(log.starting)
-  const manifest = yield* loadManifest(mayHeal)
+  const manifest = yield* loadManifest(isRetryable)
   yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
   if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
     yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))
   }
   yield* bookkeeping.ensure.pipe(
     Effect.tapError((error) => Effect.logWarning(log.bookkeepingFailed(error.message))),
-    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.isRetryable)))
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => isRetryable(input))))
   )
   yield* Effect.logInfo(log.checkpointsReady)
   return manifest

@@ -3,6 +3,7 @@ import { backoff } from "../domain/backoff.ts"
 import { formatDatasetReference } from "../domain/Dataset.ts"
 import * as log from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
+import { isRetryable } from "../domain/retryable.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { logUnlisted } from "./logUnlisted.ts"
 import { reloadOnChange } from "./reloadOnChange.ts"
@@ -35,8 +36,8 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
   for (const { name } of manifest.tables) yield* status.record(name, { _tag: "Started" })
   const sinceMillis = yield* Clock.currentTimeMillis
   const generation = yield* resolveOrGoOn(manifest, sinceMillis).pipe(
-    Effect.tapError((error) => error.retryable ? waiting(manifest, log.tryingAgain(error.message)) : Effect.void),
-    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => input.retryable))),
+    Effect.tapError((error) => isRetryable(error) ? waiting(manifest, log.tryingAgain(error.message)) : Effect.void),
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => isRetryable(input)))),
     Effect.tapError((error) => parkAll(manifest, error.message))
   )
   for (const warning of generation.warnings) yield* Effect.logWarning(warning)

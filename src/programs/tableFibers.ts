@@ -1,6 +1,7 @@
 import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, Semaphore } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import * as log from "../domain/logLines.ts"
+import { isRetryable } from "../domain/retryable.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { SyncConfig } from "../services/Config.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
@@ -103,9 +104,7 @@ export const makeTableFibers = Effect.gen(function*() {
 const retire = Effect.fnUntraced(function*(name: string) {
   const sink = yield* TableSink
   yield* sink.trim(name).pipe(
-    Effect.retry(($) =>
-      $(patience).pipe(Schedule.while(({ input }) => input._tag === "SqlError" && input.isRetryable))
-    ),
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => isRetryable(input)))),
     Effect.flatMap((rows) => (rows > 0 ? Effect.logInfo(log.trimmed(name, rows)) : Effect.void)),
     Effect.catch((error) => Effect.logInfo(log.notTrimmed(name, error.message)))
   )

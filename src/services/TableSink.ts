@@ -59,6 +59,10 @@ export class TableChanged extends Schema.TaggedError<TableChanged>()("TableChang
   table: Schema.String,
   detail: Schema.String
 }) {
+  /** Preparing the table again finds it made again, or refuses it with the reason. */
+  get retryable() {
+    return true
+  }
   override get message() {
     return `table "${this.table}" was changed or dropped while it was synced: ${this.detail}`
   }

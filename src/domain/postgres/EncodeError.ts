@@ -16,6 +16,10 @@ export class EncodeError extends Data.TaggedError("EncodeError")<{
   readonly range: { readonly start: bigint; readonly end: bigint } | undefined
   readonly reason: string
 }> {
+  /** The server planned the query otherwise than a moment before: the next attempt asks it again. */
+  get retryable(): boolean {
+    return this.kind === "schema"
+  }
   override get message() {
     const { position, range } = this
     const where = position !== undefined

@@ -6,6 +6,7 @@ import type pg from "pg"
 import { backoff } from "../../domain/backoff.ts"
 import { defaultApplicationName, defaultConnectTimeoutSeconds } from "../../domain/DatabaseTarget.ts"
 import * as log from "../../domain/logLines.ts"
+import { isRetryable } from "../../domain/retryable.ts"
 import type { ConnectionSettings } from "../../services/Config.ts"
 import { classify } from "./classify.ts"
 import { clientFor } from "./Client.ts"
@@ -59,11 +60,11 @@ export const waitFor = <A, R>(
 ): Effect.Effect<A, SqlError.SqlError, R> =>
   attempt.pipe(
     Effect.tapError((error) =>
-      error.isRetryable
+      isRetryable(error)
         ? Effect.logWarning(log.databaseUnreachable(error.message))
         : Effect.void
     ),
-    Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => input.isRetryable)))
+    Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => isRetryable(input))))
   )
 
 const poolConfig = (settings: ConnectionSettings, max: number, ssl: Ssl): pg.PoolConfig => {

@@ -3,6 +3,7 @@ import { Duration, Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import * as log from "../../domain/logLines.ts"
+import { isRetryable } from "../../domain/retryable.ts"
 import { MAX_FAILED_ATTEMPTS } from "../../domain/TablePhase.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
 import { TableIndexes } from "../../services/TableIndexes.ts"
@@ -43,6 +44,7 @@ const noFailures: FailureCounters = { attempts: 0, violations: 0, searches: 0, s
 /** An attempt without progress, although nothing failed. */
 class NoProgress {
   readonly _tag = "NoProgress"
+  readonly retryable = true
   readonly message: string
   constructor(message: string) {
     this.message = message
@@ -198,21 +200,9 @@ const isViolation = (error: { readonly _tag: string }): boolean =>
 
 const mayHeal = (error: TableFailure | NoProgress, violations: number): boolean => {
   if (isViolation(error)) return violations < MAX_VIOLATIONS
-  switch (error._tag) {
-    case "FlightError":
-      return error.retryable
-    case "SqlError":
-      // Rights that fail to connect had connected before: a password in rotation comes back.
-      return error.isRetryable || error.reason.operation === "connect"
-    case "EncodeError":
-      // The server planned the query otherwise than a moment before: the next attempt asks it again.
-      return error.kind === "schema"
-    case "NoProgress":
-    case "TableChanged":
-      return true
-    default:
-      return false
-  }
+  // Rights that fail to connect had connected before: a password in rotation comes back.
+  const isLogin = error._tag === "SqlError" && error.reason.operation === "connect"
+  return isLogin || isRetryable(error)
 }
 
 const reportFailure = Effect.fnUntraced(function*(

@@ -4,6 +4,7 @@ import type { Verdict } from "../../domain/chain/FollowState.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
 import * as log from "../../domain/logLines.ts"
 import type { Manifest } from "../../domain/Manifest.ts"
+import { isRetryable } from "../../domain/retryable.ts"
 import { SourceHead } from "../../services/SourceHead.ts"
 
 /** A server that hiccups is asked again for about a minute: an "unknown" marks the table for good. */
@@ -14,7 +15,7 @@ export const verifyBlock = Effect.fn("verifyBlock")(function*(manifest: Manifest
   const source = yield* SourceHead
   return yield* source.check(manifest, network, block).pipe(
     Effect.map(({ verdict }) => verdict),
-    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => input.retryable))),
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input)))),
     Effect.catch((error) =>
       Effect.as(
         error.reason === "NoBlocksTable"

@@ -8,6 +8,7 @@ import type { HeadReport } from "../../domain/chain/sourceHead.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
 import * as log from "../../domain/logLines.ts"
 import type { Manifest } from "../../domain/Manifest.ts"
+import { isRetryable } from "../../domain/retryable.ts"
 import { SourceHead, type SourceHeadError } from "../../services/SourceHead.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
 import type { Outcome, ReconnectFrom } from "./Outcome.ts"
@@ -65,7 +66,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
     if (Result.isFailure(answer)) {
       unanswered += 1
       // Where the head cannot be read, silence is all there is.
-      if (!answer.failure.retryable || unanswered >= MAX_UNANSWERED) {
+      if (!isRetryable(answer.failure) || unanswered >= MAX_UNANSWERED) {
         yield* reportUnreadable(watching, answer.failure)
         if (isQuiet) yield* caughtUp(watching)
       }

@@ -1,0 +1,39 @@
+import { assert, describe, it } from "@effect/vitest"
+import { SqlError } from "effect/sql"
+import { EncodeError } from "../../src/domain/postgres/EncodeError.ts"
+import { isRetryable } from "../../src/domain/retryable.ts"
+import { ManifestError } from "../../src/services/ManifestSource.ts"
+import { Fenced, TableRefused } from "../../src/services/TableLeases.ts"
+import { TableChanged } from "../../src/services/TableSink.ts"
+import { flightError } from "../doubles/FlightClient.ts"
+import { sourceHeadError } from "../doubles/SourceHead.ts"
+
+const fields = { message: "m", operation: "SELECT", cause: "c" }
+const encodeError = (kind: EncodeError["kind"]) =>
+  new EncodeError({ kind, column: "c", row: 0, position: undefined, range: undefined, reason: "no" })
+
+describe("isRetryable", () => {
+  it("holds for what the same attempt may not meet again: of the server, of PostgreSQL and of our own", () => {
+    const errors = [
+      flightError(true),
+      sourceHeadError({ retryable: true }),
+      new SqlError.SqlError({ reason: new SqlError.ConnectionError(fields) }),
+      new TableChanged({ table: "t", detail: "dropped" }),
+      encodeError("schema")
+    ]
+    for (const error of errors) assert.isTrue(isRetryable(error), error._tag)
+  })
+
+  it("does not hold for what only a change of settings, config or data helps", () => {
+    const errors = [
+      flightError(false),
+      sourceHeadError({ retryable: false }),
+      new SqlError.SqlError({ reason: new SqlError.AuthorizationError(fields) }),
+      new TableRefused({ table: "t", reason: "not ours" }),
+      new Fenced({ table: "t" }),
+      new ManifestError({ operation: "read", path: "p", file: undefined, line: undefined, problems: ["no"] }),
+      encodeError("value")
+    ]
+    for (const error of errors) assert.isFalse(isRetryable(error), error._tag)
+  })
+})
