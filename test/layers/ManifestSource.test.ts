@@ -101,6 +101,23 @@ describe("ManifestSource", () => {
       }
     }))
 
+  it.live.each(["import", "await import"])(
+    "waits for no module that waits for the one that asks, when two that need each other are loaded at once (%s)",
+    (how) =>
+      loadsAs("a_of_b_of_a", {
+        "c.ts": [
+          "const [{ name }, { table }] = await Promise.all([import(\"./a.ts\"), import(\"./b.ts\")])",
+          "export default { name: name(), tables: { [table()]: { sql: \"SELECT 1\" } } }"
+        ].join("\n"),
+        "a.ts": how === "import"
+          ? "import * as b from \"./b.ts\"\nexport const name = () => `a_of_${b.table()}`\nexport const own = \"a\""
+          : "export const own = \"a\"\nconst b = await import(\"./b.ts\")\nexport const name = () => `a_of_${b.table()}`",
+        "b.ts": how === "import"
+          ? "import { own } from \"./a.ts\"\nexport const table = () => `b_of_${own}`"
+          : "const a = await import(\"./a.ts\")\nexport const table = () => `b_of_${a.own}`"
+      })
+  )
+
   it.live("really evaluates: helpers, JSON, enums, cycles, top-level await, dynamic imports, packages", () =>
     Effect.gen(function*() {
       const manifest = yield* load({

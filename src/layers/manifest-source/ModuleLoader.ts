@@ -37,6 +37,8 @@ export class ModuleLoader {
   readonly #virtual: Readonly<Record<string, unknown>>
   readonly #sources: SourceFiles
   readonly #modules = new Map<string, LoadedModule>()
+  /** By the file of a module: those whose end it waits for, and how often. */
+  readonly #waits = new Map<string, Map<string, number>>()
 
   constructor(jiti: Jiti, virtual: Readonly<Record<string, unknown>>, sources: SourceFiles) {
     this.#jiti = jiti
@@ -52,11 +54,15 @@ export class ModuleLoader {
     return this.#import(file, [])
   }
 
-  /** `ancestors` are the modules that wait for this one: one of them is answered as far as it has come. */
+  /**
+   * `ancestors` are the modules this one is imported for. One of them, or another one that waits for the module that asks, is
+   * answered as far as it has come: modules that are loaded at once may need each other.
+   */
   async #import(file: string, ancestors: ReadonlyArray<string>): Promise<unknown> {
     const known = this.#modules.get(file)
+    const asking = ancestors.at(-1)
     if (known !== undefined) {
-      if (!ancestors.includes(file)) await known.done
+      if (!ancestors.includes(file) && !this.#waitsFor(file, asking)) await this.#waiting(asking, file, known.done)
       return known.exports
     }
     if (extname(file) === ".json") return this.#json(file)
@@ -64,8 +70,30 @@ export class ModuleLoader {
     const run = this.#compile(file, true)
     const done = Promise.resolve().then(() => this.#run(run, file, module, [...ancestors, file])).then(() => undefined)
     this.#modules.set(file, this.#entry(module, done))
-    await done
+    await this.#waiting(asking, file, done)
     return module.exports
+  }
+
+  async #waiting(asking: string | undefined, file: string, done: Promise<void>): Promise<void> {
+    if (asking === undefined) return done
+    const files = this.#waits.get(asking) ?? new Map<string, number>()
+    this.#waits.set(asking, files)
+    files.set(file, (files.get(file) ?? 0) + 1)
+    try {
+      await done
+    } finally {
+      const left = files.get(file)! - 1
+      if (left === 0) files.delete(file)
+      else files.set(file, left)
+    }
+  }
+
+  /** True where `file` comes to its end only after `other` has. */
+  #waitsFor(file: string, other: string | undefined, seen = new Set<string>()): boolean {
+    if (file === other) return true
+    if (seen.has(file)) return false
+    seen.add(file)
+    return [...this.#waits.get(file)?.keys() ?? []].some((next) => this.#waitsFor(next, other, seen))
   }
 
   #require(file: string, ancestors: ReadonlyArray<string>): unknown {
