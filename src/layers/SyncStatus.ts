@@ -1,22 +1,32 @@
-import { Clock, Effect, Layer, Ref, SubscriptionRef } from "effect"
-import { initialStatus, nextStatus, type TableStatus } from "../domain/TableStatus.ts"
-import type { ReloadStatus } from "../services/SyncStatus.ts"
-import { SyncStatus } from "../services/SyncStatus.ts"
+import { Clock, Context, Effect, Layer, Ref, SubscriptionRef } from "effect"
+import { initialStatus, nextStatus, type StatusEvent, type TableStatus } from "../domain/TableStatus.ts"
+import { type ReloadStatus, StatusRecorder, SyncStatus } from "../services/SyncStatus.ts"
 
-/** `SyncStatus` in memory. */
+type Tables = ReadonlyMap<string, TableStatus>
+
+/** `SyncStatus` and `StatusRecorder` on one state in memory. */
 const make = Effect.gen(function*() {
-  const tables = yield* SubscriptionRef.make<ReadonlyMap<string, TableStatus>>(new Map())
+  const tables = yield* SubscriptionRef.make<Tables>(new Map())
   const reload = yield* Ref.make<ReloadStatus | undefined>(undefined)
-  return SyncStatus.of({
+
+  const after = (all: Tables, table: string, event: StatusEvent): TableStatus =>
+    nextStatus(all.get(table) ?? initialStatus(table), event)
+
+  const status = SyncStatus.of({
     get: SubscriptionRef.get(tables),
     changes: SubscriptionRef.changes(tables),
+    reload: Ref.get(reload)
+  })
+  const recorder = StatusRecorder.of({
+    begin: (names) => SubscriptionRef.set(tables, new Map(names.map((name) => [name, initialStatus(name)]))),
     record: (table, event) =>
+      SubscriptionRef.update(tables, (all) => new Map(all).set(table, after(all, table, event))),
+    remove: (table) => SubscriptionRef.update(tables, (all) => new Map([...all].filter(([name]) => name !== table))),
+    parkAll: (reason) =>
       SubscriptionRef.update(
         tables,
-        (all) => new Map(all).set(table, nextStatus(all.get(table) ?? initialStatus(table), event))
+        (all) => new Map([...all.keys()].map((name) => [name, after(all, name, { _tag: "Parked", reason })]))
       ),
-    remove: (table) => SubscriptionRef.update(tables, (all) => new Map([...all].filter(([name]) => name !== table))),
-    reload: Ref.get(reload),
     reloaded: (reason) =>
       Effect.flatMap(Clock.currentTimeMillis, (atMillis) =>
         Ref.update(reload, (last): ReloadStatus => ({
@@ -27,6 +37,7 @@ const make = Effect.gen(function*() {
           failed: (last?.failed ?? 0) + (reason === undefined ? 0 : 1)
         })))
   })
+  return Context.make(SyncStatus, status).pipe(Context.add(StatusRecorder, recorder))
 })
 
-export const layer: Layer.Layer<SyncStatus> = Layer.effect(SyncStatus, make)
+export const layer: Layer.Layer<StatusRecorder | SyncStatus> = Layer.effectContext(make)

@@ -33,7 +33,7 @@ import type { HostPool, HostPoolOptions } from "../services/HostPool.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
 import type { SourceHead } from "../services/SourceHead.ts"
-import { SyncStatus } from "../services/SyncStatus.ts"
+import { StatusRecorder, SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableLeases } from "../services/TableLeases.ts"
 import type { TableSink } from "../services/TableSink.ts"
@@ -51,6 +51,7 @@ export type Services =
   | ManifestSource
   | PgPool
   | SourceHead
+  | StatusRecorder
   | SyncStatus
   | TableIndexes
   | TableLeases
@@ -85,11 +86,9 @@ export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, Sett
 /** Nobody waits for the sync in a host app: should it ever end by itself, the log and the status must say so. */
 const reportEnd = Effect.fnUntraced(function*(cause: Cause.Cause<never>) {
   if (Cause.hasInterruptsOnly(cause)) return
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   yield* Effect.logError(log.syncEnded, cause)
-  for (const table of (yield* status.get).keys()) {
-    yield* status.record(table, { _tag: "Parked", reason: "the sync ended by itself; see the log" })
-  }
+  yield* status.parkAll("the sync ended by itself; see the log")
 })
 
 /** The sync in the background for as long as the layer lives, on services and settings that come from elsewhere. */

@@ -7,7 +7,7 @@ import { isRetryable } from "../domain/retryable.ts"
 import { AdminApi, isSilent } from "../services/AdminApi.ts"
 import { SyncConfig } from "../services/Config.ts"
 import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
-import { SyncStatus } from "../services/SyncStatus.ts"
+import { StatusRecorder } from "../services/SyncStatus.ts"
 import { checkGeneration, type ReloadRefused } from "./checkGeneration.ts"
 import { type FollowedDataset, followedDatasets, type Generation } from "./Generation.ts"
 import { logUnlisted } from "./logUnlisted.ts"
@@ -126,7 +126,7 @@ const refuse = Effect.fnUntraced(function*(reason: string, consequence: string) 
 })
 
 const noteOutcome = Effect.fnUntraced(function*(reason: string | undefined) {
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   yield* status.reloaded(reason)
 })
 

@@ -4,7 +4,7 @@ import { formatDatasetReference } from "../domain/Dataset.ts"
 import * as log from "../domain/logLines.ts"
 import type { Manifest } from "../domain/Manifest.ts"
 import { isRetryable } from "../domain/retryable.ts"
-import { SyncStatus } from "../services/SyncStatus.ts"
+import { StatusRecorder } from "../services/SyncStatus.ts"
 import { logUnlisted } from "./logUnlisted.ts"
 import { reloadOnChange } from "./reloadOnChange.ts"
 import { resolveOrGoOn } from "./resolveGeneration.ts"
@@ -29,11 +29,10 @@ export const syncDataset = Effect.fn("syncDataset")(
 
 /** The first generation begins without a check of its tables: nothing runs that it could harm, and each table has its own fate. */
 const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   yield* Effect.logInfo(log.preparing(formatDatasetReference(manifest.dataset)))
   // A manifest before this one may have come no further than this.
-  for (const name of (yield* status.get).keys()) yield* status.remove(name)
-  for (const { name } of manifest.tables) yield* status.record(name, { _tag: "Started" })
+  yield* status.begin(manifest.tables.map(({ name }) => name))
   const sinceMillis = yield* Clock.currentTimeMillis
   const generation = yield* resolveOrGoOn(manifest, sinceMillis).pipe(
     Effect.tapError((error) => isRetryable(error) ? waiting(manifest, log.tryingAgain(error.message)) : Effect.void),
@@ -46,13 +45,13 @@ const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
 })
 
 const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   yield* Effect.logWarning(reason)
   for (const { name } of tables) yield* status.record(name, { _tag: "Waiting", reason })
 })
 
 const parkAll = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   for (const { name } of tables) {
     yield* Effect.logError(log.parked(name, reason))
     yield* status.record(name, { _tag: "Parked", reason })

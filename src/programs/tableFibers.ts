@@ -4,7 +4,7 @@ import * as log from "../domain/logLines.ts"
 import { isRetryable } from "../domain/retryable.ts"
 import type { TableSpec } from "../domain/TableSpec.ts"
 import { SyncConfig } from "../services/Config.ts"
-import { SyncStatus } from "../services/SyncStatus.ts"
+import { StatusRecorder } from "../services/SyncStatus.ts"
 import { TableSink } from "../services/TableSink.ts"
 import { buildIndexes } from "./buildIndexes.ts"
 import { compareGenerations, type Generation } from "./Generation.ts"
@@ -21,7 +21,7 @@ const patience = backoff("1 second", "30 seconds")
  */
 export const makeTableFibers = Effect.gen(function*() {
   const { maxConcurrentBatches } = yield* SyncConfig
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   const fibers = yield* FiberMap.make<string>()
   const shared: SharedByTables = {
     permits: yield* Semaphore.make(maxConcurrentBatches),
@@ -113,7 +113,7 @@ const retire = Effect.fnUntraced(function*(name: string) {
 /** Invariant I4: even a mistake of ours ends one table only, and is seen. */
 const reportCrash = Effect.fnUntraced(function*(name: string, cause: Cause.Cause<never>) {
   if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(cause)
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   const reason = Cause.pretty(cause).split("\n")[0] ?? "unknown"
   yield* Effect.logError(log.crashed(name, Cause.pretty(cause)))
   yield* status.record(name, { _tag: "Parked", reason })

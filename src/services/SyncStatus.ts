@@ -1,7 +1,8 @@
 /**
  * What every table is doing now, for people and probes to read.
  *
- * Owns nothing durable, and nobody decides anything by it: events go in, and it is forgotten at the end of the process.
+ * Owns nothing durable: events go in by `StatusRecorder`, `domain/TableStatus.ts` decides what becomes of them, and all of it is
+ * forgotten at the end of the process.
  */
 import type { Effect, Stream } from "effect"
 import { Context } from "effect"
@@ -25,12 +26,19 @@ export class SyncStatus extends Context.Service<SyncStatus, {
   readonly get: Effect.Effect<ReadonlyMap<string, TableStatus>>
   /** The current state and every later one. */
   readonly changes: Stream.Stream<ReadonlyMap<string, TableStatus>>
-  /** Records what happened to a table. */
+  /** Undefined before the first change. */
+  readonly reload: Effect.Effect<ReloadStatus | undefined>
+}>()("ampsync/services/SyncStatus") {}
+
+/** Takes the events that `SyncStatus` shows. Those who sync have this one alone, so that no decision is read back. */
+export class StatusRecorder extends Context.Service<StatusRecorder, {
+  /** From now on these tables are synced and no others; each of them is starting. */
+  readonly begin: (tables: ReadonlyArray<string>) => Effect.Effect<void>
   readonly record: (table: string, event: StatusEvent) => Effect.Effect<void>
   /** The table is not synced any more. */
   readonly remove: (table: string) => Effect.Effect<void>
-  /** Undefined before the first change. */
-  readonly reload: Effect.Effect<ReloadStatus | undefined>
-  /** A change was applied, or refused for `reason`. */
+  /** No table is synced any more, for `reason`. */
+  readonly parkAll: (reason: string) => Effect.Effect<void>
+  /** A change of the config was applied, or refused for `reason`. */
   readonly reloaded: (reason: string | undefined) => Effect.Effect<void>
-}>()("ampsync/services/SyncStatus") {}
+}>()("ampsync/services/StatusRecorder") {}

@@ -3,7 +3,7 @@ import { Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { logSummaries } from "../../src/programs/logSummaries.ts"
-import { SyncStatus } from "../../src/services/SyncStatus.ts"
+import { StatusRecorder } from "../../src/services/SyncStatus.ts"
 
 const committed = { _tag: "Committed", isProgress: true, rowsRemoved: 0, reorgs: 0, unverified: false } as const
 
@@ -17,7 +17,7 @@ describe("a table at the tip", () => {
         )
       ])
       yield* Effect.gen(function*() {
-        const status = yield* SyncStatus
+        const status = yield* StatusRecorder
         yield* status.record("logs", { _tag: "Started" })
         yield* logSummaries
         yield* TestClock.adjust("59 seconds")

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { reportStates } from "../../src/programs/reportStates.ts"
 import type { TableState } from "../../src/services/Bookkeeping.ts"
-import { SyncStatus } from "../../src/services/SyncStatus.ts"
+import { StatusRecorder } from "../../src/services/SyncStatus.ts"
 import { bookkeeping } from "../doubles/bookkeeping.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { eventually } from "../support/eventually.ts"
@@ -291,7 +291,7 @@ describe("what is written", () => {
       })
     ))
     yield* Effect.provideContext(reportStates, services)
-    const status = yield* Effect.provideContext(SyncStatus, services)
+    const status = yield* Effect.provideContext(StatusRecorder, services)
     return {
       written,
       setDown: (now: boolean) => void (down = now),

@@ -5,7 +5,7 @@ import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import * as log from "../../domain/logLines.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { MAX_FAILED_ATTEMPTS } from "../../domain/TablePhase.ts"
-import { SyncStatus } from "../../services/SyncStatus.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { TableIndexes } from "../../services/TableIndexes.ts"
 import { TableLeases, TableRefused } from "../../services/TableLeases.ts"
 import { type RowTooLargeForIndex, TableSink } from "../../services/TableSink.ts"
@@ -56,7 +56,7 @@ class NoProgress {
  * and parks what nothing but a change of the config can help. Invariant I4: whatever happens to it happens to it alone.
  */
 export const superviseTable = Effect.fn("superviseTable")(function*(session: TableSession) {
-  const [leases, status] = [yield* TableLeases, yield* SyncStatus]
+  const [leases, status] = [yield* TableLeases, yield* StatusRecorder]
   const { name } = session.table
   const failures = yield* Ref.make(noFailures)
 
@@ -165,7 +165,7 @@ const standBy = Effect.fnUntraced(function*(
   failures: Ref.Ref<FailureCounters>,
   reason: string
 ) {
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   // What was found out of the chain is the other process's business now.
   yield* Ref.set(strategy, resume)
   const { standingBy } = yield* Ref.getAndUpdate(failures, (_) => ({ ..._, standingBy: true }))
@@ -211,7 +211,7 @@ const reportFailure = Effect.fnUntraced(function*(
   error: TableFailure | NoProgress,
   delay: Duration.Duration
 ) {
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   const { name } = session.table
   const { attempts } = yield* Ref.updateAndGet(failures, (_) => ({ ..._, attempts: _.attempts + 1 }))
   yield* Effect.logError(

@@ -23,7 +23,7 @@ import type { TableSpec } from "../../domain/TableSpec.ts"
 import type { DatasetTable } from "../../services/AdminApi.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
-import { SyncStatus } from "../../services/SyncStatus.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { TableSink, type TableWriter, type WriteError } from "../../services/TableSink.ts"
 import { readSchema } from "../describeTable.ts"
 import { awaitFirstMessage } from "../firstMessage.ts"
@@ -250,7 +250,7 @@ const announce = Effect.fnUntraced(function*(
   cursor: Watermark | undefined
 ) {
   const { name } = table
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   for (const sentence of contradictions(generation, table, schema)) {
     yield* Effect.logWarning(log.tableNote(name, sentence))
   }
@@ -320,7 +320,7 @@ const noteCommit = Effect.fnUntraced(function*(
   elapsedMillis: number
 ) {
   const { name } = session.table
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   const { isProgress, progress } = advanceProgress(yield* Ref.get(session.progress), chunk)
   yield* Ref.set(session.progress, progress)
   if (isProgress) yield* Ref.update(session.achieved, (achieved) => ({ ...achieved, progress: true }))

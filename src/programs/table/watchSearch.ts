@@ -5,7 +5,7 @@ import type { FollowState, Verdict } from "../../domain/chain/FollowState.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
 import type { Manifest } from "../../domain/Manifest.ts"
 import { SourceHead } from "../../services/SourceHead.ts"
-import { SyncStatus } from "../../services/SyncStatus.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { ChainMismatch, type Outcome } from "./Outcome.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
 
@@ -31,9 +31,9 @@ export interface SearchStep {
  */
 export const watchSearch = Effect.fn("watchSearch")(function*(
   step: SearchStep
-): Effect.fn.Return<Outcome | undefined, ChainMismatch, SourceHead | SyncStatus> {
+): Effect.fn.Return<Outcome | undefined, ChainMismatch, SourceHead | StatusRecorder> {
   const { activity, asked, manifest, network, start, table } = step
-  const [source, status] = [yield* SourceHead, yield* SyncStatus]
+  const [source, status] = [yield* SourceHead, yield* StatusRecorder]
   const began = yield* Clock.currentTimeMillis
   const reason = `looking for the newest block that the source still has; asking from block ${asked.block}`
   yield* status.record(table, { _tag: "Searching", reason })

@@ -10,7 +10,7 @@ import * as log from "../../domain/logLines.ts"
 import type { Manifest } from "../../domain/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { SourceHead, type SourceHeadError } from "../../services/SourceHead.ts"
-import { SyncStatus } from "../../services/SyncStatus.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
 import type { Outcome, ReconnectFrom } from "./Outcome.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
 import { watchSearch } from "./watchSearch.ts"
@@ -49,7 +49,7 @@ const FIRST_BLOCK: Watermark = { block: 0n, hash: "" }
  */
 export const watchSource = Effect.fn("watchSource")(function*(watching: Watching) {
   const { activity, table } = watching
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   let earlier: EarlierCheck | undefined
   let [pauseMillis, unanswered, isDiverged] = [FIRST_PAUSE_MILLIS, 0, false]
   const { strategy } = watching.start
@@ -131,10 +131,10 @@ const networkOf = ({ activity, network }: Watching): string | undefined => activ
 const readHead = Effect.fnUntraced(function*(watching: Watching): Effect.fn.Return<
   HeadReport,
   SourceHeadError | UnknownNetwork,
-  SourceHead | SyncStatus
+  SourceHead | StatusRecorder
 > {
   const { activity, manifest, table, unreadableHeads } = watching
-  const [source, status] = [yield* SourceHead, yield* SyncStatus]
+  const [source, status] = [yield* SourceHead, yield* StatusRecorder]
   const network = networkOf(watching)
   if (network === undefined) return yield* Effect.fail(unknownNetwork)
   const report = yield* source.check(manifest, network, activity.watermark ?? FIRST_BLOCK)
@@ -171,7 +171,7 @@ const clearDoubt = Effect.fnUntraced(function*({ activity, manifest, start }: Wa
 })
 
 const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, start, table }: Watching) {
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   // Before a search has brought a range, the table is in doubt.
   const isInDoubt = start.strategy.kind !== "resume" && !activity.hasRange
   if (activity.isAtTip || !activity.isIdle || isInDoubt) return
@@ -182,7 +182,7 @@ const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, start, table 
 })
 
 export const fellBehind = Effect.fnUntraced(function*({ activity, table }: Pick<Watching, "activity" | "table">) {
-  const status = yield* SyncStatus
+  const status = yield* StatusRecorder
   activity.isAtTip = false
   activity.woken.openUnsafe()
   yield* status.record(table, { _tag: "FellBehind" })
