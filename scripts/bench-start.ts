@@ -11,8 +11,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { layer } from "../src/layers/EmbeddedPostgres.ts"
-import { EmbeddedPostgres } from "../src/services/EmbeddedPostgres.ts"
+import { layer } from "../src/demo/embedded-postgres/layer.ts"
+import { EmbeddedPostgres } from "../src/demo/EmbeddedPostgres.ts"
 import { startSimulator } from "../src/simulator/Simulator.ts"
 
 const starts = Number(process.argv[2] ?? 21)

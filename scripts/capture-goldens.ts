@@ -8,8 +8,8 @@ import { Effect, Redacted } from "effect"
 import { writeFile } from "node:fs/promises"
 import { Client } from "pg"
 import { to as copyTo } from "pg-copy-streams"
-import { layer } from "../src/layers/EmbeddedPostgres.ts"
-import { EmbeddedPostgres } from "../src/services/EmbeddedPostgres.ts"
+import { layer } from "../src/demo/embedded-postgres/layer.ts"
+import { EmbeddedPostgres } from "../src/demo/EmbeddedPostgres.ts"
 import { goldenCases } from "../test/domain/postgres/goldenCases.ts"
 
 /** Header (11 bytes signature, two int32), int16 field count; the trailer is one int16. */

@@ -17,15 +17,16 @@ const ARROWS = {
   layers: ["services", "domain"],
   services: ["services", "domain"],
   simulator: ["simulator", "domain"],
+  demo: ["demo", "programs", "layers", "services", "domain", "simulator"],
   domain: ["domain"]
 }
 
 /** The programs that put live parts together: the root, the command line, and its verbs. */
-const ROOTS = new Set(["start", "ampsync", "cli", "demo", "simulate", "plan", "resync"])
-const ROOT_ARROWS = [...ARROWS.programs, "layers", "simulator"]
+const ROOTS = new Set(["start", "ampsync", "cli", "simulate", "plan", "resync"])
+const ROOT_ARROWS = [...ARROWS.programs, "layers", "simulator", "demo"]
 
 /** The rooms that may speak to the outside. */
-const OUTSIDE = new Set(["layers", "simulator"])
+const OUTSIDE = new Set(["layers", "simulator", "demo"])
 const DRIVERS = new Set(["pg", "pg-copy-streams", "@grpc/grpc-js"])
 
 const roomOf = (file) => {
@@ -57,7 +58,7 @@ const importProblem = (file, target) => {
   }
   const allowed = isRoot(file) ? ROOT_ARROWS : ARROWS[from]
   if (allowed.includes(to)) return undefined
-  if (from === "programs" && (to === "layers" || to === "simulator")) {
+  if (from === "programs" && ROOT_ARROWS.includes(to)) {
     return `only ${[...ROOTS].join(", ")} among the programs may import ${to}: ${target}`
   }
   return `${from} may import only ${allowed.join(", ")}: ${target}`
@@ -71,7 +72,7 @@ const packageProblem = (room, specifier) => {
     return `services may import only domain and effect: ${specifier}`
   }
   if (!OUTSIDE.has(room) && (isBuiltin(specifier) || DRIVERS.has(specifier))) {
-    return `only layers and the simulator may import ${specifier}`
+    return `only layers, the simulator and the demo may import ${specifier}`
   }
   return undefined
 }
@@ -79,7 +80,7 @@ const packageProblem = (room, specifier) => {
 const processProblem = (room, member) =>
   OUTSIDE.has(room) || (room === "main" && member === "argv")
     ? undefined
-    : `only layers and the simulator may use process.${member}`
+    : `only layers, the simulator and the demo may use process.${member}`
 
 /** Everything wrong with one file, and the files of ours that it imports. */
 const examine = (file, source, files) => {

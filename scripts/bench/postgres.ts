@@ -3,7 +3,7 @@ import { Effect, Redacted, type Scope } from "effect"
 import { chmod, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import pg from "pg"
-import { startIn } from "../../src/layers/EmbeddedPostgres.ts"
+import { startIn } from "../../src/demo/embedded-postgres/layer.ts"
 
 export interface Postgres {
   readonly port: number

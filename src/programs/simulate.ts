@@ -1,6 +1,6 @@
 import { Console, Effect, Schedule, Stdio } from "effect"
-import { tip } from "../domain/display/demoText.ts"
-import { plain } from "../domain/display/Line.ts"
+import { tip } from "../demo/display/demoText.ts"
+import { plain } from "../demo/display/Line.ts"
 import { type Simulator, type SimulatorOptions, startSimulator } from "../simulator/Simulator.ts"
 import type { SimulatorError } from "../simulator/SimulatorError.ts"
 

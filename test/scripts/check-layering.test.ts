@@ -20,7 +20,9 @@ const HOUSE = {
   "src/index.ts": `export * from "./programs/ampsync.ts"\nexport { Pool } from "./services/Pool.ts"`,
   "src/programs/ampsync.ts":
     `import { layer } from "../layers/FlightClient.ts"\nimport "./syncTable.ts"\nexport const sync = layer`,
-  "src/programs/demo.ts": `import { chain } from "../simulator/Chain.ts"\nexport const demo = chain`,
+  "src/programs/cli.ts": `import { demo } from "../demo/demo.ts"\nexport const cli = demo`,
+  "src/demo/demo.ts":
+    `import { chain } from "../simulator/Chain.ts"\nimport { sync } from "../programs/ampsync.ts"\nimport "node:os"\nexport const demo = chain`,
   "src/programs/syncTable.ts":
     `import type { Pool } from "../services/Pool.ts"\nimport { a } from "../domain/a.ts"\nexport {}`,
   "src/services/Pool.ts":
@@ -48,7 +50,7 @@ describe("check-layering", () => {
   it.effect("passes a house whose arrows all point the right way, and counts", () =>
     Effect.gen(function*() {
       const { said, status } = yield* check(HOUSE)
-      assert.strictEqual(said, "layering: 13 files, 15 imports between them, all arrows point the right way")
+      assert.strictEqual(said, "layering: 14 files, 17 imports between them, all arrows point the right way")
       assert.strictEqual(status, 0)
     }))
 
@@ -65,8 +67,19 @@ describe("check-layering", () => {
   finds(
     "finds a program beside the roots that imports a layer",
     { "src/programs/syncTable.ts": `import type { layer } from "../layers/FlightClient.ts"` },
-    "src/programs/syncTable.ts:1: only start, ampsync, cli, demo, simulate, plan, resync among the programs may "
+    "src/programs/syncTable.ts:1: only start, ampsync, cli, simulate, plan, resync among the programs may "
       + "import layers: src/layers/FlightClient.ts"
+  )
+  finds(
+    "finds a program beside the roots that imports the demo",
+    { "src/programs/syncTable.ts": `import "../demo/screen.ts"`, "src/demo/screen.ts": "" },
+    "src/programs/syncTable.ts:1: only start, ampsync, cli, simulate, plan, resync among the programs may import demo: "
+      + "src/demo/screen.ts"
+  )
+  finds(
+    "finds a layer that imports the demo",
+    { "src/layers/flight/more.ts": `import "../../demo/screen.ts"`, "src/demo/screen.ts": "" },
+    "src/layers/flight/more.ts:1: layers may import only services, domain: src/demo/screen.ts"
   )
   finds(
     "finds a service that imports a layer",
@@ -113,18 +126,18 @@ describe("check-layering", () => {
     finds(
       `finds a domain that imports ${specifier}`,
       { "src/domain/b.ts": `export * from '${specifier}'` },
-      `src/domain/b.ts:1: only layers and the simulator may import ${specifier}`
+      `src/domain/b.ts:1: only layers, the simulator and the demo may import ${specifier}`
     )
   }
   finds(
     "finds a program that reads the environment",
-    { "src/programs/demo.ts": "export const demo = `${process.env.HOME}`" },
-    "src/programs/demo.ts:1: only layers and the simulator may use process.env"
+    { "src/programs/plan.ts": "export const plan = `${process.env.HOME}`" },
+    "src/programs/plan.ts:1: only layers, the simulator and the demo may use process.env"
   )
   finds(
     "finds a main that uses more of process than argv",
     { "src/main.ts": "process.exit(process.argv.length)" },
-    "src/main.ts:1: only layers and the simulator may use process.exit"
+    "src/main.ts:1: only layers, the simulator and the demo may use process.exit"
   )
   finds(
     "finds an import cycle, type imports included",
@@ -164,7 +177,7 @@ describe("check-layering", () => {
           "export { a } from \"./a.ts\""
         ].join("\n")
       })
-      assert.strictEqual(said, "layering: 14 files, 16 imports between them, all arrows point the right way")
+      assert.strictEqual(said, "layering: 15 files, 18 imports between them, all arrows point the right way")
       assert.strictEqual(status, 0)
     }))
 

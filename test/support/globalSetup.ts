@@ -1,8 +1,8 @@
 /** Starts the one PostgreSQL server of a test run. */
 import { Effect, ManagedRuntime, Redacted } from "effect"
 import type { TestProject } from "vitest/node"
-import { layer } from "../../src/layers/EmbeddedPostgres.ts"
-import { EmbeddedPostgres } from "../../src/services/EmbeddedPostgres.ts"
+import { layer } from "../../src/demo/embedded-postgres/layer.ts"
+import { EmbeddedPostgres } from "../../src/demo/EmbeddedPostgres.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {

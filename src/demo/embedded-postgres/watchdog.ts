@@ -4,7 +4,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process"
 import { Socket } from "node:net"
 import type { Readable, Writable } from "node:stream"
 import { text } from "node:stream/consumers"
-import { EmbeddedPostgresError } from "../../services/EmbeddedPostgres.ts"
+import { EmbeddedPostgresError } from "../EmbeddedPostgres.ts"
 import type { Account } from "./account.ts"
 import type { Binaries } from "./binaries.ts"
 

@@ -11,8 +11,8 @@ import { dirname, join } from "node:path"
 import { createInterface } from "node:readline"
 import { Client } from "pg"
 import { afterAll, beforeAll } from "vitest"
-import { layer, startIn } from "../../src/layers/EmbeddedPostgres.ts"
-import { EmbeddedPostgres } from "../../src/services/EmbeddedPostgres.ts"
+import { layer, startIn } from "../../src/demo/embedded-postgres/layer.ts"
+import { EmbeddedPostgres } from "../../src/demo/EmbeddedPostgres.ts"
 
 const isRoot = process.geteuid?.() === 0
 const NOBODY = { uid: 65534, gid: 65534 }
@@ -21,8 +21,8 @@ const nobodyCanRunNode = isRoot && spawnSync(process.execPath, ["-v"], NOBODY).s
 /** Starts a server, prints its URL, and ends when its standard input does; Ctrl-C does not end it. */
 const CHILD = `
 import { Effect, Redacted } from "effect"
-import { layer } from "./src/layers/EmbeddedPostgres.ts"
-import { EmbeddedPostgres } from "./src/services/EmbeddedPostgres.ts"
+import { layer } from "./src/demo/embedded-postgres/layer.ts"
+import { EmbeddedPostgres } from "./src/demo/EmbeddedPostgres.ts"
 process.on("SIGINT", () => {})
 const hold = (server) => Effect.promise(() => new Promise((resolve) => {
   console.log(Redacted.value(server.url))

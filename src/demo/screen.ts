@@ -1,6 +1,6 @@
 import { Config, Effect, Layer, Logger, Option, References, Semaphore, Stdio, Terminal } from "effect"
-import type { Line } from "../../domain/display/Line.ts"
-import { fit, paint, plain } from "../../domain/display/Line.ts"
+import type { Line } from "./display/Line.ts"
+import { fit, paint, plain } from "./display/Line.ts"
 
 /** Where the demo is seen: a terminal that is redrawn in place, or lines one after the other. */
 export interface Screen {

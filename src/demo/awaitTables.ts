@@ -1,6 +1,6 @@
 import { Clock, Effect } from "effect"
-import type { TableStatus } from "../../domain/TableStatus.ts"
-import { SyncStatus } from "../../services/SyncStatus.ts"
+import type { TableStatus } from "../domain/TableStatus.ts"
+import { SyncStatus } from "../services/SyncStatus.ts"
 import { DemoError } from "./DemoError.ts"
 
 const LOOK_AGAIN = "100 millis"

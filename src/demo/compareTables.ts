@@ -1,6 +1,6 @@
 import { Effect } from "effect"
-import type { Comparison } from "../../domain/display/demoText.ts"
-import { TableReader } from "../../services/TableReader.ts"
+import type { Comparison } from "./display/demoText.ts"
+import { TableReader } from "./TableReader.ts"
 
 interface Digest {
   readonly add: (row: ReadonlyArray<string | null>) => void

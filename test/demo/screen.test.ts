@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Queue, Sink, Stdio, Stream, Terminal } from "effect"
 import { TestClock } from "effect/testing"
-import { makeScreen } from "../../src/programs/demo/screen.ts"
+import { makeScreen } from "../../src/demo/screen.ts"
 
 /** What a terminal shows after `output`: understands new lines, carriage returns, CUU, ED and SGR. */
 const shown = (output: string): ReadonlyArray<string> => {

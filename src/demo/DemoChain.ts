@@ -1,5 +1,5 @@
 import { Duration, Effect } from "effect"
-import type { Pace } from "../../domain/display/demoText.ts"
+import type { Pace } from "./display/demoText.ts"
 
 /** The chain of the simulator, as far as the demo drives it. */
 export interface DemoChain {

@@ -29,4 +29,4 @@ export class EmbeddedPostgres extends Context.Service<EmbeddedPostgres, {
   readonly database: string
   /** The server's own directory (`PGDATA`), an absolute path. */
   readonly dataDirectory: string
-}>()("ampsync/services/EmbeddedPostgres") {}
+}>()("ampsync/demo/EmbeddedPostgres") {}

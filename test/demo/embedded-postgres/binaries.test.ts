@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { nativeDirectory } from "../../../src/layers/embedded-postgres/binaries.ts"
+import { nativeDirectory } from "../../../src/demo/embedded-postgres/binaries.ts"
 
 describe("nativeDirectory", () => {
   it.effect("names the package that is not installed and what to do about it", () =>

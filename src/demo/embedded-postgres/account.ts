@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { lchown, readdir, readFile, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { EmbeddedPostgresError } from "../../services/EmbeddedPostgres.ts"
+import { EmbeddedPostgresError } from "../EmbeddedPostgres.ts"
 
 export interface Account {
   readonly name: string

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { existsSync } from "node:fs"
 import { cp, mkdir, readFile, symlink } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
-import { EmbeddedPostgresError } from "../../services/EmbeddedPostgres.ts"
+import { EmbeddedPostgresError } from "../EmbeddedPostgres.ts"
 import { type Account, giveTree, isReachable } from "./account.ts"
 
 export interface Binaries {

@@ -1,9 +1,37 @@
-import { Effect, Layer } from "effect"
+/**
+ * Reads a synced table back, as text.
+ *
+ * Owns no table and writes nothing. What it gives is what any other client of the database would see.
+ */
+import { Context, Effect, Layer } from "effect"
+import type { SqlError } from "effect/sql"
 import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
 import { qualifiedName, type TableColumn } from "../domain/postgres/tableDdl.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
-import { type Reading, TableReader, type TextRow } from "../services/TableReader.ts"
+
+/** The values of one row in the order of the columns asked for: `value::text` under UTC. */
+export type TextRow = ReadonlyArray<string | null>
+
+export interface Reading {
+  readonly table: string
+  readonly columns: ReadonlyArray<string>
+  /** Columns to sort by, in this order. */
+  readonly orderBy: ReadonlyArray<string>
+}
+
+export class TableReader extends Context.Service<TableReader, {
+  /** The columns of `table` in the order of their creation; none where there is no such table. */
+  readonly columns: (table: string) => Effect.Effect<ReadonlyArray<TableColumn>, SqlError.SqlError>
+  /**
+   * Gives all rows of one snapshot to `visit`, provisional ones included, some thousands at a time; the next ones are
+   * fetched when it is done with them.
+   */
+  readonly read: <E, R>(
+    reading: Reading,
+    visit: (rows: ReadonlyArray<TextRow>) => Effect.Effect<void, E, R>
+  ) => Effect.Effect<void, E | SqlError.SqlError, R>
+}>()("ampsync/demo/TableReader") {}
 
 const COLUMNS = `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
@@ -23,7 +51,7 @@ const SESSION = [
 /** Rows of some hundred bytes each: a page is a few megabytes, and a thousand pages make no round trip felt. */
 const PAGE_ROWS = 2_000
 
-/** `TableReader` over a cursor of the target database. */
+/** Over a cursor of the target database. */
 const make = Effect.gen(function*() {
   const { databaseSchema } = yield* DatabaseConfig
   const { sql, transaction } = yield* PgPool
