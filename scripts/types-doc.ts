@@ -107,7 +107,7 @@ and never the value. A type without a faithful home is refused at the start, wit
 
 ${table.join("\n")}
 
-## What the types do not say
+## What the types leave open
 
 - Decimals are exact at every scale. A negative scale becomes digits before the point.
 - Nanoseconds are cut down to microseconds, towards the past; what lies beyond the range of PostgreSQL's types is refused.

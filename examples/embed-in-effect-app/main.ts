@@ -1,7 +1,7 @@
 /**
  * An Effect app with a sync inside: Ampsync's layer beside a layer of the app's own, which prints how far each table is.
  *
- * Settings are the environment variables of Ampsync's README.
+ * Settings are the environment variables of docs/configuration.md.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { lagBlocks, layer as ampsync, SyncStatus } from "ampsync"

@@ -25,7 +25,7 @@ export interface ManifestSourceOptions {
   readonly rest?: Duration.Duration
 }
 
-/** The README's promise: an editor may save in several steps, and each is an event. */
+/** The promise of docs/config-file.md: an editor may save in several steps, and each is an event. */
 const REST = Duration.millis(500)
 
 /** What a file came to, and of which files. */

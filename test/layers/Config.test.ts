@@ -16,7 +16,7 @@ import {
 } from "./config/given.ts"
 
 describe("DatabaseConfig and SyncConfig", () => {
-  it.effect("has the defaults of the README", () =>
+  it.effect("has the documented defaults", () =>
     Effect.gen(function*() {
       const config = yield* given({})
       assert.strictEqual(config.flightAddr.href, "http://localhost:1602/")
