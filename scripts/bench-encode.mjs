@@ -19,10 +19,10 @@ const codecs = async () => {
   const outfile = join(directory, "codecs.mjs")
   const contents = [
     "arrow/decodeFrame",
-    "postgres/encodeCopy",
-    "postgres/FieldWriter",
-    "postgres/PgType",
-    "postgres/RowEncoder"
+    "postgres/encode/encodeCopy",
+    "postgres/encode/FieldWriter",
+    "postgres/types/PgType",
+    "postgres/encode/RowEncoder"
   ]
     .map((name) => `export * from "./src/domain/${name}.ts"`).join("\n")
   await build({

@@ -1,5 +1,5 @@
 /**
- * Compiles `src/domain/postgres/tuples.wat` into `tuplesModule.ts` beside it: `npm run wasm [-- --check]`.
+ * Compiles `src/domain/postgres/encode/tuples.wat` into `tuplesModule.ts` beside it: `npm run wasm [-- --check]`.
  *
  * With `--check` nothing is written; exits 1 when the module is not what the text compiles to.
  */
@@ -8,7 +8,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import wabt from "wabt"
 
-const folder = join(dirname(fileURLToPath(import.meta.url)), "../src/domain/postgres")
+const folder = join(dirname(fileURLToPath(import.meta.url)), "../src/domain/postgres/encode")
 const source = "tuples.wat"
 const target = join(folder, "tuplesModule.ts")
 

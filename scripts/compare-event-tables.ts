@@ -9,8 +9,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import { type Abi, eventTables } from "../src/domain/eventTables.ts"
-import { streamingQuery } from "../src/domain/streamingQuery.ts"
+import { type Abi, eventTables } from "../src/domain/manifest/eventTables.ts"
+import { streamingQuery } from "../src/domain/sql/streamingQuery.ts"
 
 const PACKAGE = "@edgeandnode/amp@0.0.51"
 const FIXTURE = fileURLToPath(new URL("../test/fixtures/event-tables/published.json", import.meta.url))

@@ -2,8 +2,8 @@
 import { Result } from "effect"
 import type { ArrowField, ArrowType } from "../src/domain/arrow/ArrowSchema.ts"
 import { formatArrowType } from "../src/domain/arrow/formatArrowType.ts"
-import { formatOverrideType, overrideKinds, type OverrideType } from "../src/domain/postgres/columnOverride.ts"
-import { planColumns } from "../src/domain/postgres/PgType.ts"
+import { formatOverrideType, overrideKinds, type OverrideType } from "../src/domain/postgres/types/columnOverride.ts"
+import { planColumns } from "../src/domain/postgres/types/PgType.ts"
 
 const field = (name: string, type: ArrowType): ArrowField => ({ name, type, nullable: true })
 const units = ["second", "millisecond", "microsecond", "nanosecond"] as const

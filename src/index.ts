@@ -10,7 +10,7 @@ export {
   type DefinitionContext,
   type DefinitionFunction,
   type FunctionSource
-} from "./domain/defineDataset.ts"
+} from "./domain/manifest/defineDataset.ts"
 export {
   type Abi,
   type AbiEvent,
@@ -21,7 +21,7 @@ export {
   eventTable,
   eventTableName,
   eventTables
-} from "./domain/eventTables.ts"
+} from "./domain/manifest/eventTables.ts"
 export type { Phase, TablePhase } from "./domain/TablePhase.ts"
 export { lagBlocks, type SourceHeadBlock, type TableStatus } from "./domain/TableStatus.ts"
 export { VERSION } from "./domain/version.ts"

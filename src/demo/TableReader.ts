@@ -5,8 +5,8 @@
  */
 import { Context, Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
-import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
-import { qualifiedName, type TableColumn } from "../domain/postgres/tableDdl.ts"
+import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
+import { qualifiedName, type TableColumn } from "../domain/postgres/table/tableDdl.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
 

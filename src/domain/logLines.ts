@@ -4,8 +4,8 @@
  * Each is a function of what it reports, so that no call site words one a second time.
  */
 import type { BlockRange } from "./chain/BlockRange.ts"
-import { type DatasetReference, formatDatasetReference } from "./Dataset.ts"
-import { columnList } from "./postgres/tableDdl.ts"
+import { type DatasetReference, formatDatasetReference } from "./manifest/Dataset.ts"
+import { columnList } from "./postgres/table/tableDdl.ts"
 import { lagBlocks, type TableStatus } from "./TableStatus.ts"
 
 export { shutdownComplete, signalReceived } from "./stopLines.ts"

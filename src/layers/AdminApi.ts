@@ -1,7 +1,7 @@
 /** `AdminApi` over HTTP, for servers of both generations. */
 import { Effect, Layer } from "effect"
 import { HttpClient } from "effect/http"
-import { type DatasetReference, type Dialect, formatDatasetReference } from "../domain/Dataset.ts"
+import { type DatasetReference, type Dialect, formatDatasetReference } from "../domain/manifest/Dataset.ts"
 import { AdminApi, AdminApiError } from "../services/AdminApi.ts"
 import { SyncConfig } from "../services/Config.ts"
 import { readAmp } from "./admin-api/amp.ts"

@@ -1,5 +1,5 @@
 import { Effect, Layer } from "effect"
-import { quoteIdentifier } from "../domain/postgres/identifiers.ts"
+import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool, type RunStatement } from "../services/PgPool.ts"

@@ -6,8 +6,8 @@
  * warning.
  */
 import { Context, Duration, Effect, Layer, Result } from "effect"
-import { defaultLogFilter, type LogFilter } from "../domain/logFilter.ts"
 import { both, decodeSettings, type Problems } from "../domain/settings/decode.ts"
+import { defaultLogFilter, type LogFilter } from "../domain/settings/logFilter.ts"
 import {
   ConfigError,
   ConnectionConfig,

@@ -1,7 +1,7 @@
 import { setLogger } from "@grpc/grpc-js"
 import { Effect, Layer, Logger, References } from "effect"
 import type { LogLevel } from "effect"
-import type { LogFilter, LogFilterLevel } from "../domain/logFilter.ts"
+import type { LogFilter, LogFilterLevel } from "../domain/settings/logFilter.ts"
 
 const levels: Record<LogFilterLevel, LogLevel.LogLevel> = {
   off: "None",

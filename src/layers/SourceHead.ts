@@ -29,9 +29,9 @@ import {
   reportOn
 } from "../domain/chain/sourceHead.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
-import { formatDatasetReference } from "../domain/Dataset.ts"
-import type { Manifest } from "../domain/Manifest.ts"
-import { tableSchemas } from "../domain/references.ts"
+import { formatDatasetReference } from "../domain/manifest/Dataset.ts"
+import type { Manifest } from "../domain/manifest/Manifest.ts"
+import { tableSchemas } from "../domain/manifest/references.ts"
 import { AdminApi, isSilent } from "../services/AdminApi.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 import { SourceHead, SourceHeadError } from "../services/SourceHead.ts"

@@ -6,7 +6,7 @@ import {
   type IndexDetails,
   type IndexPlan,
   planIndexes
-} from "../domain/postgres/tableIndexes.ts"
+} from "../domain/postgres/table/tableIndexes.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { indexRowTooLarge, PgPool, type RunStatement } from "../services/PgPool.ts"
 import {

@@ -7,10 +7,10 @@ import {
   type Dialect,
   formatDatasetReference,
   isExactRevision
-} from "../domain/Dataset.ts"
-import type { Manifest } from "../domain/Manifest.ts"
-import type { Source } from "../domain/references.ts"
-import type { TableSpec } from "../domain/TableSpec.ts"
+} from "../domain/manifest/Dataset.ts"
+import type { Manifest } from "../domain/manifest/Manifest.ts"
+import type { Source } from "../domain/manifest/references.ts"
+import type { TableSpec } from "../domain/manifest/TableSpec.ts"
 import type { DatasetInfo } from "../services/AdminApi.ts"
 import type { TableRequest } from "../services/TableSink.ts"
 

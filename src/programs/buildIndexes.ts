@@ -1,9 +1,9 @@
 import { Clock, Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import * as log from "../domain/logLines.ts"
-import { indexName } from "../domain/postgres/tableIndexes.ts"
+import type { TableSpec } from "../domain/manifest/TableSpec.ts"
+import { indexName } from "../domain/postgres/table/tableIndexes.ts"
 import { isRetryable } from "../domain/retryable.ts"
-import type { TableSpec } from "../domain/TableSpec.ts"
 import { type IndexEvent, type IndexLock, TableIndexes } from "../services/TableIndexes.ts"
 
 /** Another builder of the same table, or a build that outlived its process, is waited for. */

@@ -1,6 +1,6 @@
 import { Effect, Schema } from "effect"
 import { decodeSchema } from "../domain/arrow/decodeSchema.ts"
-import type { TableSpec } from "../domain/TableSpec.ts"
+import type { TableSpec } from "../domain/manifest/TableSpec.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 
 /** The server described a query that no table can hold: nothing but a change of the query helps. */

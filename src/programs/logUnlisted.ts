@@ -1,6 +1,6 @@
 import { Effect } from "effect"
-import { datasetId } from "../domain/Dataset.ts"
 import * as log from "../domain/logLines.ts"
+import { datasetId } from "../domain/manifest/Dataset.ts"
 import { SyncConfig } from "../services/Config.ts"
 import type { Generation } from "./Generation.ts"
 

@@ -1,7 +1,7 @@
 import { Effect, Result, Schema } from "effect"
-import { type DatasetReference, defaultNamespace, isExactRevision } from "../domain/Dataset.ts"
 import * as log from "../domain/logLines.ts"
-import type { Manifest } from "../domain/Manifest.ts"
+import { type DatasetReference, defaultNamespace, isExactRevision } from "../domain/manifest/Dataset.ts"
+import type { Manifest } from "../domain/manifest/Manifest.ts"
 import {
   isPinLeftOut,
   type NamedDataset,
@@ -11,7 +11,7 @@ import {
   type SentAs,
   sentReference,
   type Source
-} from "../domain/references.ts"
+} from "../domain/manifest/references.ts"
 import { type AdminApi, type AdminApiError, isUnpublished } from "../services/AdminApi.ts"
 
 /** A config depends on what the server does not have: nothing but a change of the one or the other helps. */

@@ -1,7 +1,7 @@
 import { Effect, Schedule } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import * as log from "../domain/logLines.ts"
-import type { Manifest } from "../domain/Manifest.ts"
+import type { Manifest } from "../domain/manifest/Manifest.ts"
 import { isRetryable } from "../domain/retryable.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { SyncConfig } from "../services/Config.ts"

@@ -1,5 +1,5 @@
 import { Duration, Effect } from "effect"
-import type { TableSpec } from "../domain/TableSpec.ts"
+import type { TableSpec } from "../domain/manifest/TableSpec.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 import { TableSink } from "../services/TableSink.ts"
 import { describeTable } from "./describeTable.ts"

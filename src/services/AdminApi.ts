@@ -5,9 +5,9 @@
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
-import type { DatasetReference, Dialect } from "../domain/Dataset.ts"
 import { schemaNotFetched } from "../domain/logLines.ts"
-import type { Manifest } from "../domain/Manifest.ts"
+import type { DatasetReference, Dialect } from "../domain/manifest/Dataset.ts"
+import type { Manifest } from "../domain/manifest/Manifest.ts"
 
 export interface DatasetTable {
   readonly name: string

@@ -7,11 +7,11 @@
 import type { Effect, Option } from "effect"
 import { Context } from "effect"
 import type { SqlError } from "effect/sql"
+import type { RecordedTable, TableIdentity, TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
+import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../domain/chain/Checkpoint.ts"
 import type { ReorgRecord } from "../domain/chain/Chunk.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
-import type { RecordedTable, TableIdentity, TableOwner } from "../domain/TableIdentity.ts"
-import type { WriterLease } from "../domain/WriterLease.ts"
 import type { Fenced, TableRefused } from "./TableLeases.ts"
 
 /** What a table is compared with before it is filled. */

@@ -6,8 +6,8 @@
  * `Redacted` here, and no problem that is reported repeats one.
  */
 import { Context, type Duration, type Effect, type Redacted, Schema } from "effect"
-import type { DatabaseTarget } from "../domain/DatabaseTarget.ts"
-import type { DatasetReference } from "../domain/Dataset.ts"
+import type { DatasetReference } from "../domain/manifest/Dataset.ts"
+import type { DatabaseTarget } from "../domain/settings/DatabaseTarget.ts"
 
 /** Where it is written which tables to fill. */
 export type ManifestOrigin =

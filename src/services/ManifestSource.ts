@@ -5,7 +5,7 @@
  * says where and why, never what values the file holds.
  */
 import { Context, type Effect, type Result, Schema, type Stream } from "effect"
-import type { Manifest } from "../domain/Manifest.ts"
+import type { Manifest } from "../domain/manifest/Manifest.ts"
 import type { AdminApiError } from "./AdminApi.ts"
 
 /** The config file, or the settings in its place, describe no dataset. */

@@ -6,7 +6,7 @@
 import { Context, type Effect, Schema } from "effect"
 import type { HeadReport } from "../domain/chain/sourceHead.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
-import type { Manifest } from "../domain/Manifest.ts"
+import type { Manifest } from "../domain/manifest/Manifest.ts"
 
 export type { Head, HeadReport } from "../domain/chain/sourceHead.ts"
 

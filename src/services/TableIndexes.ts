@@ -6,7 +6,7 @@
 import type { Effect, Option } from "effect"
 import { Context } from "effect"
 import type { SqlError } from "effect/sql"
-import type { IndexPlan } from "../domain/postgres/tableIndexes.ts"
+import type { IndexPlan } from "../domain/postgres/table/tableIndexes.ts"
 
 /** The columns of each index that is wanted. */
 export type WantedIndexes = ReadonlyArray<ReadonlyArray<string>>

@@ -7,8 +7,8 @@
 import type { Effect } from "effect"
 import { Context, Schema } from "effect"
 import type { SqlError } from "effect/sql"
-import type { TableOwner } from "../domain/TableIdentity.ts"
-import type { WriterLease } from "../domain/WriterLease.ts"
+import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
+import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import type { RunStatement } from "./PgPool.ts"
 
 /** Statements as one text. */

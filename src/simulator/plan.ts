@@ -1,7 +1,7 @@
 import { status } from "@grpc/grpc-js"
 import { Data, Result } from "effect"
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
-import { sqlIdentifier } from "../domain/Dataset.ts"
+import { sqlIdentifier } from "../domain/manifest/Dataset.ts"
 import { mayInclude, selectedRows } from "./conditions.ts"
 import type { Dataset } from "./datasets.ts"
 import { callColumn, computedOnce, fieldColumn } from "./evm/functions.ts"

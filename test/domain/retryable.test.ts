@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { SqlError } from "effect/sql"
-import { EncodeError } from "../../src/domain/postgres/EncodeError.ts"
+import { EncodeError } from "../../src/domain/postgres/encode/EncodeError.ts"
 import { isRetryable } from "../../src/domain/retryable.ts"
 import { ManifestError } from "../../src/services/ManifestSource.ts"
 import { Fenced, TableRefused } from "../../src/services/TableLeases.ts"

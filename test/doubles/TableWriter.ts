@@ -2,9 +2,9 @@
 import { Clock, Deferred, Effect, Result } from "effect"
 import { type Checkpoint, emptyCheckpoint } from "../../src/domain/chain/Checkpoint.ts"
 import type { Chunk } from "../../src/domain/chain/Chunk.ts"
-import { makeCopyPlan } from "../../src/domain/postgres/encodeCopy.ts"
-import { planColumns } from "../../src/domain/postgres/PgType.ts"
-import { makeRowEncoder } from "../../src/domain/postgres/RowEncoder.ts"
+import { makeCopyPlan } from "../../src/domain/postgres/encode/encodeCopy.ts"
+import { makeRowEncoder } from "../../src/domain/postgres/encode/RowEncoder.ts"
+import { planColumns } from "../../src/domain/postgres/types/PgType.ts"
 import type { ChunkTransactions, TableWriter, WriteError } from "../../src/services/TableSink.ts"
 import { batchFields } from "../support/events.ts"
 

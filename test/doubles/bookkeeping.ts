@@ -1,7 +1,7 @@
 /** Services of the bookkeeping of which only what a test names may be used. */
 import { Effect, Layer } from "effect"
+import type { WriterLease } from "../../src/domain/bookkeeping/WriterLease.ts"
 import { emptyCheckpoint } from "../../src/domain/chain/Checkpoint.ts"
-import type { WriterLease } from "../../src/domain/WriterLease.ts"
 import { Bookkeeping } from "../../src/services/Bookkeeping.ts"
 import { TableLeases } from "../../src/services/TableLeases.ts"
 

@@ -1,4 +1,4 @@
-import type { Manifest } from "../../src/domain/Manifest.ts"
+import type { Manifest } from "../../src/domain/manifest/Manifest.ts"
 import type { Generation } from "../../src/programs/Generation.ts"
 import type { DatasetInfo } from "../../src/services/AdminApi.ts"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Result } from "effect"
-import { decodeManifest } from "../../src/domain/Manifest.ts"
+import { decodeManifest } from "../../src/domain/manifest/Manifest.ts"
 import { AdminApi } from "../../src/services/AdminApi.ts"
 import { amp, ampVersions, derivedManifest, field, nozzle, nozzleTable } from "./admin-api/documents.ts"
 import { apiAt, failing, ok, type Routes, serverOf, text } from "./admin-api/server.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { writeFile } from "node:fs/promises"
-import { decodeManifest } from "../../src/domain/Manifest.ts"
+import { decodeManifest } from "../../src/domain/manifest/Manifest.ts"
 import { resolveReferences } from "../../src/programs/resolveReferences.ts"
 import { AdminApiError } from "../../src/services/AdminApi.ts"
 import type { Dialect } from "../../src/simulator/tables.ts"

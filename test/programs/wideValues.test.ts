@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { indexName } from "../../src/domain/postgres/tableIndexes.ts"
+import { indexName } from "../../src/domain/postgres/table/tableIndexes.ts"
 import { eventually } from "../support/eventually.ts"
 import { makeWorld, manifestOf } from "../support/world.ts"
 import { edit, type RunningSync, startSync } from "./runningSync.ts"

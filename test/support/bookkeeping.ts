@@ -1,9 +1,9 @@
 /** The layers that keep the tables `_ampsync_*`, and what they leave to see in the database. */
 import { assert } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import type { TableIdentity } from "../../src/domain/bookkeeping/TableIdentity.ts"
+import type { WriterLease } from "../../src/domain/bookkeeping/WriterLease.ts"
 import type { Watermark } from "../../src/domain/chain/watermarks.ts"
-import type { TableIdentity } from "../../src/domain/TableIdentity.ts"
-import type { WriterLease } from "../../src/domain/WriterLease.ts"
 import { layer as bookkeepingLayer } from "../../src/layers/Bookkeeping.ts"
 import { layer as checkpointsLayer } from "../../src/layers/Checkpoints.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"

@@ -1,8 +1,8 @@
 import { Result } from "effect"
 import type { ColumnBatch } from "../../src/domain/arrow/ColumnBatch.ts"
-import type { CopyPlan, EncodeError, RowCursor, RowSpan } from "../../src/domain/postgres/encodeCopy.ts"
-import { outputOf } from "../../src/domain/postgres/FieldWriter.ts"
-import { makeRowEncoder, type RowEncoder } from "../../src/domain/postgres/RowEncoder.ts"
+import type { CopyPlan, EncodeError, RowCursor, RowSpan } from "../../src/domain/postgres/encode/encodeCopy.ts"
+import { outputOf } from "../../src/domain/postgres/encode/FieldWriter.ts"
+import { makeRowEncoder, type RowEncoder } from "../../src/domain/postgres/encode/RowEncoder.ts"
 
 interface EncodeInput extends RowSpan {
   readonly batch: ColumnBatch

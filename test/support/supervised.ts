@@ -1,9 +1,9 @@
 /** One supervised table among doubles: its stream, its database and the head of its source are the test's. */
 import { Effect, Layer, Ref, Semaphore, Stream } from "effect"
 import type { SqlError } from "effect/sql"
+import type { WriterLease } from "../../src/domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../../src/domain/chain/Checkpoint.ts"
 import type { Phase } from "../../src/domain/TablePhase.ts"
-import type { WriterLease } from "../../src/domain/WriterLease.ts"
 import type { SettingValues } from "../../src/layers/Config.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { makeCopyBuffers } from "../../src/programs/table/CopyBuffers.ts"

@@ -1,6 +1,6 @@
 /** How rows of `_ampsync_checkpoints` and `_ampsync_watermarks` are read. Blocks and counts arrive as decimal text. */
 import type { Checkpoint } from "../chain/Checkpoint.ts"
-import type { RecordedTable } from "../TableIdentity.ts"
+import type { RecordedTable } from "./TableIdentity.ts"
 
 export type Row = Readonly<Record<string, unknown>>
 

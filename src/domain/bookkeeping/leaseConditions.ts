@@ -1,6 +1,6 @@
 /** SQL conditions on the bookkeeping that decide who may write. */
 import { textLiteral } from "../sql/literal.ts"
-import type { WriterLease } from "../WriterLease.ts"
+import type { WriterLease } from "./WriterLease.ts"
 
 /** Three heartbeats of two seconds. */
 const STALE = "interval '6 seconds'"

@@ -1,5 +1,5 @@
-import type { TableOwner } from "../TableIdentity.ts"
 import type { Row } from "./checkpointRow.ts"
+import type { TableOwner } from "./TableIdentity.ts"
 
 /**
  * Why `asking` may not fill the table whose checkpoint is `row`, and what to do; undefined where it may.

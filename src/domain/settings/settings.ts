@@ -3,7 +3,7 @@
  *
  * Decoding, messages, the command line and docs/configuration.md read it here, and nowhere else.
  */
-import { urlForm } from "../database/databaseUrl.ts"
+import { urlForm } from "./database/databaseUrl.ts"
 import {
   defaultApplicationName,
   defaultConnectTimeoutSeconds,
@@ -11,7 +11,7 @@ import {
   defaultPort,
   defaultSslMode,
   sslModes
-} from "../database/target.ts"
+} from "./database/target.ts"
 import type { Setting, Verb } from "./Setting.ts"
 import {
   bearerToken,

@@ -4,10 +4,10 @@
  * A schema adds a message only where "is" and the text would not be enough; it reads on after the name of the variable.
  */
 import { Effect, type Redacted, Result, Schema, SchemaGetter, SchemaIssue, SchemaTransformation } from "effect"
-import { type DatasetReference, parseDatasetReference } from "../Dataset.ts"
-import { type LogFilter, logLevels, parseLogFilter } from "../logFilter.ts"
-import { MAX_IDENTIFIER_BYTES } from "../postgres/identifiers.ts"
-import { tableNameProblem } from "../TableSpec.ts"
+import { type DatasetReference, parseDatasetReference } from "../manifest/Dataset.ts"
+import { tableNameProblem } from "../manifest/TableSpec.ts"
+import { MAX_IDENTIFIER_BYTES } from "../postgres/table/identifiers.ts"
+import { type LogFilter, logLevels, parseLogFilter } from "./logFilter.ts"
 import type { Setting } from "./Setting.ts"
 
 type Value<A> = Pick<Setting<A>, "accepts" | "schema">

@@ -1,5 +1,5 @@
 /** How a transaction on one table begins. */
-import { MAX_IDENTIFIER_BYTES } from "../postgres/identifiers.ts"
+import { MAX_IDENTIFIER_BYTES } from "../postgres/table/identifiers.ts"
 import { textLiteral } from "./literal.ts"
 
 /**

@@ -2,7 +2,7 @@
 import { Result } from "effect"
 import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
 import { fieldsFromAdminJson } from "../../domain/arrow/fromAdminJson.ts"
-import type { DatasetReference } from "../../domain/Dataset.ts"
+import type { DatasetReference } from "../../domain/manifest/Dataset.ts"
 import type { DatasetInfo } from "../../services/AdminApi.ts"
 import { type Failure, failure } from "./request.ts"
 

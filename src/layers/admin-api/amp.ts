@@ -4,7 +4,7 @@
  * Source: Amp, docs/schemas/openapi/admin.spec.json.
  */
 import { Effect, Result, Schema } from "effect"
-import { type DatasetReference, parseDatasetReference } from "../../domain/Dataset.ts"
+import { type DatasetReference, parseDatasetReference } from "../../domain/manifest/Dataset.ts"
 import { datasetNotFound, type Registered, schemaOf, versionNotFound } from "./Registered.ts"
 import { type Failure, type Get, getDecoded } from "./request.ts"
 

@@ -5,8 +5,8 @@ import {
   defaultNamespace,
   formatDatasetReference,
   sqlTableReference
-} from "../../domain/Dataset.ts"
-import type { Manifest } from "../../domain/Manifest.ts"
+} from "../../domain/manifest/Dataset.ts"
+import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import type { Registered } from "./Registered.ts"
 import type { Failure } from "./request.ts"
 

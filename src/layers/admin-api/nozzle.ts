@@ -4,7 +4,7 @@
  * Source: Amp at 2025-10-03, crates/services/admin-api.
  */
 import { Effect, Result, Schema } from "effect"
-import type { DatasetReference } from "../../domain/Dataset.ts"
+import type { DatasetReference } from "../../domain/manifest/Dataset.ts"
 import { datasetNotFound, type Registered, schemaOf, versionNotFound } from "./Registered.ts"
 import { type Failure, failure, type Get, getDecoded } from "./request.ts"
 

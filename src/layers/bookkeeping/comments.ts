@@ -1,7 +1,7 @@
 /** What each table, view and column of the bookkeeping is for, as `\d+` and every other tool show it. */
 import { Effect } from "effect"
 import type { Row } from "../../domain/bookkeeping/checkpointRow.ts"
-import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
+import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { textLiteral } from "../../domain/sql/literal.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 

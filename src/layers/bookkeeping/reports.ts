@@ -1,7 +1,7 @@
 /** Reports what this process does with its tables and its config, for readers of the database. */
 import { Effect } from "effect"
 import { isAlive } from "../../domain/bookkeeping/leaseConditions.ts"
-import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
+import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { numberLiteral, textLiteral } from "../../domain/sql/literal.ts"
 import type { Bookkeeping, ReloadReport, TableState } from "../../services/Bookkeeping.ts"
 import type { RunStatement } from "../../services/PgPool.ts"

@@ -1,10 +1,10 @@
 /** How far a table is: what each transaction that changes its rows records. */
 import { isHeld } from "../../domain/bookkeeping/leaseConditions.ts"
+import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import type { ReorgRecord } from "../../domain/chain/Chunk.ts"
 import { isSameWatermark, type Watermark } from "../../domain/chain/watermarks.ts"
-import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
+import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { blocksLiteral, numberLiteral, textLiteral, textsLiteral } from "../../domain/sql/literal.ts"
-import type { WriterLease } from "../../domain/WriterLease.ts"
 import type { Advance, Checkpoints } from "../../services/Checkpoints.ts"
 
 /** Reorgs of a table that are kept: months of a chain that has one every hour. */

@@ -1,13 +1,13 @@
 /** The target database from `DATABASE_URL` or the parts beside it, and below them the variables of libpq. */
 import { Effect, Result } from "effect"
-import { parseDatabaseUrl } from "../../domain/database/databaseUrl.ts"
+import { parseDatabaseUrl } from "../../domain/settings/database/databaseUrl.ts"
 import {
   type DatabaseTarget,
   databaseTargetFromParameters,
   databaseTargetFromUrl,
   type InvalidDatabaseTarget,
   parameterProblem
-} from "../../domain/DatabaseTarget.ts"
+} from "../../domain/settings/DatabaseTarget.ts"
 import {
   decodeText,
   type InvalidSetting,

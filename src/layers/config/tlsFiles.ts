@@ -2,8 +2,8 @@
 import { Effect } from "effect"
 import { readFile } from "node:fs/promises"
 import { createSecureContext } from "node:tls"
-import { type DatabaseTarget, type TlsFile, tlsFiles } from "../../domain/DatabaseTarget.ts"
 import { errorCode } from "../../domain/errorCode.ts"
+import { type DatabaseTarget, type TlsFile, tlsFiles } from "../../domain/settings/DatabaseTarget.ts"
 import type { InvalidSetting } from "../../domain/settings/decode.ts"
 
 /** What is wrong with them; a path is not repeated, because people paste keys in its place. */

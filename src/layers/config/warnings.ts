@@ -1,5 +1,5 @@
 /** What an operator may have meant although it has no effect: a sentence for each. */
-import type { LogFilter } from "../../domain/logFilter.ts"
+import type { LogFilter } from "../../domain/settings/logFilter.ts"
 import { quoted } from "../../domain/settings/values.ts"
 import { ignoredNames } from "./libpq.ts"
 import type { Texts, Typo } from "./variables.ts"

@@ -1,8 +1,8 @@
 /** Runs a config file that is code, and gives what its default export comes to. */
 import { dirname, isAbsolute, join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { defineDataset, type DefinitionContext } from "../../domain/defineDataset.ts"
-import { camelToSnake, eventQuery, eventTable, eventTableName, eventTables } from "../../domain/eventTables.ts"
+import { defineDataset, type DefinitionContext } from "../../domain/manifest/defineDataset.ts"
+import { camelToSnake, eventQuery, eventTable, eventTableName, eventTables } from "../../domain/manifest/eventTables.ts"
 import { EvaluationFailure, failureFromThrown } from "./evaluationFailure.ts"
 import { ModuleLoader } from "./ModuleLoader.ts"
 import type { SourceFiles } from "./SourceFiles.ts"

@@ -1,5 +1,5 @@
 /** Why a module of the user could not be evaluated: where, and a reason in one line. */
-import { jsonErrorOffset, lineOf } from "../../domain/jsonSyntax.ts"
+import { jsonErrorOffset, lineOf } from "../../domain/manifest/jsonSyntax.ts"
 
 const maxReasonLength = 300
 

@@ -4,7 +4,7 @@ import type { Socket } from "node:net"
 import { TLSSocket } from "node:tls"
 import pg from "pg"
 import passwordFromFile from "pgpass"
-import type { DatabaseTarget } from "../../domain/DatabaseTarget.ts"
+import type { DatabaseTarget } from "../../domain/settings/DatabaseTarget.ts"
 import type { ConnectionSettings } from "../../services/Config.ts"
 import { connectFailure, ConnectRefusal, type Seen } from "./connectFailure.ts"
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import type { ConnectionOptions } from "node:tls"
-import { type DatabaseTarget, usesTls } from "../../domain/DatabaseTarget.ts"
+import { type DatabaseTarget, usesTls } from "../../domain/settings/DatabaseTarget.ts"
 
 type Transport = false | ConnectionOptions
 

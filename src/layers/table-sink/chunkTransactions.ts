@@ -1,10 +1,10 @@
 /** The transactions of one table as texts of statements with COPY data between them. */
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
+import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
-import { copyHeader, copyTrailer } from "../../domain/postgres/encodeCopy.ts"
-import type { TableDefinition } from "../../domain/postgres/tableDdl.ts"
-import type { WriterLease } from "../../domain/WriterLease.ts"
+import { copyHeader, copyTrailer } from "../../domain/postgres/encode/encodeCopy.ts"
+import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
 import type { PgPipeline, PgPool } from "../../services/PgPool.ts"
 import { Fenced, type TableLeases } from "../../services/TableLeases.ts"

@@ -3,8 +3,8 @@
  * of an orphaned chain must not stay below a watermark.
  */
 import type { Chunk } from "../../domain/chain/Chunk.ts"
-import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
-import { qualifiedName, type TableDefinition } from "../../domain/postgres/tableDdl.ts"
+import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
+import { qualifiedName, type TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { TableRefused } from "../../services/TableLeases.ts"
 
 export type PlacedTable = Pick<TableDefinition, "schema" | "table" | "positionColumn">

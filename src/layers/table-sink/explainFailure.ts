@@ -1,7 +1,7 @@
 /** What a failed transaction means for the blocks it was about. */
 import { SqlError } from "effect/sql"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
-import { columnList, RANGE_END, type TableDefinition } from "../../domain/postgres/tableDdl.ts"
+import { columnList, RANGE_END, type TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { indexRowTooLarge } from "../../services/PgPool.ts"
 import { TableRefused } from "../../services/TableLeases.ts"
 import { RowTooLargeForIndex, TableChanged, type WriteError } from "../../services/TableSink.ts"

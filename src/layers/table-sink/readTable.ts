@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
-import type { ExistingColumn, ExistingTable } from "../../domain/postgres/compareTable.ts"
+import type { ExistingColumn, ExistingTable } from "../../domain/postgres/table/compareTable.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 
 /** What stands under the name of a table. */

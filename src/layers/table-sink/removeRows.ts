@@ -1,9 +1,9 @@
 /** What removes rows of a table outside of a chunk: all of them, in steps, or those above the watermark. */
 import { Effect, Option, Ref } from "effect"
+import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import { emptyCheckpoint } from "../../domain/chain/Checkpoint.ts"
-import { quoteIdentifier } from "../../domain/postgres/identifiers.ts"
-import { qualifiedName } from "../../domain/postgres/tableDdl.ts"
-import type { WriterLease } from "../../domain/WriterLease.ts"
+import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
+import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
 import type { PgPool, RunStatement } from "../../services/PgPool.ts"
 import { type TableLeases, TableRefused } from "../../services/TableLeases.ts"

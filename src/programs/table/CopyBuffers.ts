@@ -1,5 +1,5 @@
 /** The buffers that encoded rows are written into, used again and again by all tables. */
-import { type Output, outputOf } from "../../domain/postgres/FieldWriter.ts"
+import { type Output, outputOf } from "../../domain/postgres/encode/FieldWriter.ts"
 
 /** Measured: below 64 KiB the messages cost, above 1 MiB PostgreSQL waits for the next one. */
 export const COPY_BUFFER_BYTES = 256 * 1024

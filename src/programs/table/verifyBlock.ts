@@ -3,7 +3,7 @@ import { Effect, Schedule } from "effect"
 import type { Verdict } from "../../domain/chain/FollowState.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
 import * as log from "../../domain/logLines.ts"
-import type { Manifest } from "../../domain/Manifest.ts"
+import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { SourceHead } from "../../services/SourceHead.ts"
 

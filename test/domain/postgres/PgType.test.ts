@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { ArrowField, ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
-import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+import { planColumns } from "../../../src/domain/postgres/types/PgType.ts"
 import { field } from "../arrow/columns.ts"
 
 const uint64 = { kind: "int", bits: 64, signed: false } as const

@@ -5,17 +5,17 @@ import { fileURLToPath } from "node:url"
 import type { ArrowType, TimeUnit } from "../../../src/domain/arrow/ArrowSchema.ts"
 import type { Column, ColumnBatch } from "../../../src/domain/arrow/ColumnBatch.ts"
 import { formatArrowType } from "../../../src/domain/arrow/formatArrowType.ts"
-import { parseOverrideType } from "../../../src/domain/postgres/columnOverride.ts"
 import {
   type CopyPlan,
   type EncodeError,
   makeCopyPlan,
   type RowCursor
-} from "../../../src/domain/postgres/encodeCopy.ts"
-import { outputOf } from "../../../src/domain/postgres/FieldWriter.ts"
-import { type PgColumn, planColumns } from "../../../src/domain/postgres/PgType.ts"
-import { planTuples } from "../../../src/domain/postgres/planTuples.ts"
-import { makeRowEncoderWith, type RowEncoder } from "../../../src/domain/postgres/RowEncoder.ts"
+} from "../../../src/domain/postgres/encode/encodeCopy.ts"
+import { outputOf } from "../../../src/domain/postgres/encode/FieldWriter.ts"
+import { planTuples } from "../../../src/domain/postgres/encode/planTuples.ts"
+import { makeRowEncoderWith, type RowEncoder } from "../../../src/domain/postgres/encode/RowEncoder.ts"
+import { parseOverrideType } from "../../../src/domain/postgres/types/columnOverride.ts"
+import { type PgColumn, planColumns } from "../../../src/domain/postgres/types/PgType.ts"
 import { batchOf, columnOf, field, type Value } from "../arrow/columns.ts"
 import { type Kind, type Random, randomFrom, scalarKinds } from "./randomColumns.ts"
 

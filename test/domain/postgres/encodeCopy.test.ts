@@ -7,8 +7,8 @@ import {
   copyTrailer,
   makeCopyPlan,
   type RowCursor
-} from "../../../src/domain/postgres/encodeCopy.ts"
-import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+} from "../../../src/domain/postgres/encode/encodeCopy.ts"
+import { planColumns } from "../../../src/domain/postgres/types/PgType.ts"
 import { encodeAll } from "../../support/encodeAll.ts"
 import { batchOf, columnOf, field, type Value } from "../arrow/columns.ts"
 

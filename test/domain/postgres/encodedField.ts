@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import type { ColumnBatch } from "../../../src/domain/arrow/ColumnBatch.ts"
-import { makeCopyPlan } from "../../../src/domain/postgres/encodeCopy.ts"
-import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+import { makeCopyPlan } from "../../../src/domain/postgres/encode/encodeCopy.ts"
+import { planColumns } from "../../../src/domain/postgres/types/PgType.ts"
 import { encodeAll } from "../../support/encodeAll.ts"
 
 const RANGE = { start: 0n, end: 7n }

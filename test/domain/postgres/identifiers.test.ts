@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { checkColumnName, checkIdentifier, quoteIdentifier } from "../../../src/domain/postgres/identifiers.ts"
+import { checkColumnName, checkIdentifier, quoteIdentifier } from "../../../src/domain/postgres/table/identifiers.ts"
 
 const problem = (name: string) => Result.getOrThrow(Result.flip(checkIdentifier(name))).message
 

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { ArrowField, ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
-import { planColumns } from "../../../src/domain/postgres/PgType.ts"
-import { choosePosition } from "../../../src/domain/postgres/position.ts"
+import { choosePosition } from "../../../src/domain/postgres/table/position.ts"
+import { planColumns } from "../../../src/domain/postgres/types/PgType.ts"
 import { field } from "../arrow/columns.ts"
 
 const int = (bits: 8 | 16 | 32 | 64, signed: boolean) => ({ kind: "int", bits, signed }) as const

@@ -13,9 +13,9 @@ import {
   copyTrailer,
   makeCopyPlan,
   type RowCursor
-} from "../../../src/domain/postgres/encodeCopy.ts"
-import { quoteIdentifier } from "../../../src/domain/postgres/identifiers.ts"
-import { planColumns } from "../../../src/domain/postgres/PgType.ts"
+} from "../../../src/domain/postgres/encode/encodeCopy.ts"
+import { quoteIdentifier } from "../../../src/domain/postgres/table/identifiers.ts"
+import { planColumns } from "../../../src/domain/postgres/types/PgType.ts"
 import { encodeAll } from "../../support/encodeAll.ts"
 import { testDatabase } from "../../support/postgres.ts"
 import { batchOf, columnOf, field, type Value } from "../arrow/columns.ts"

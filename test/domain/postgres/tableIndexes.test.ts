@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { indexName, planIndexes } from "../../../src/domain/postgres/tableIndexes.ts"
+import { indexName, planIndexes } from "../../../src/domain/postgres/table/tableIndexes.ts"
 
 describe("the name of an index", () => {
   it("is always the same, readable, and never longer than PostgreSQL keeps", () => {

@@ -1,7 +1,7 @@
 /** Config files that are watched while a test changes them. */
 import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Queue, Result, Stream } from "effect"
-import type { Manifest } from "../../../src/domain/Manifest.ts"
+import type { Manifest } from "../../../src/domain/manifest/Manifest.ts"
 import type { ManifestSourceOptions } from "../../../src/layers/ManifestSource.ts"
 import { type LoadError, ManifestSource } from "../../../src/services/ManifestSource.ts"
 import { sourceOf } from "./files.ts"

@@ -1,0 +1,19 @@
+import type { Checkpoint } from "../chain/Checkpoint.ts"
+import type { RecordedTable } from "./TableIdentity.ts"
+
+/** The right to write one table, and what is durable of it while the lease is held. */
+export interface WriterLease {
+  readonly table: string
+  /** One more for each time that a lease of the table is acquired. */
+  readonly epoch: bigint
+  /** One more for each commit. */
+  readonly commitSeq: bigint
+  readonly checkpoint: Checkpoint
+  /** Rows durable in the table, provisional ones included. */
+  readonly rows: bigint
+  readonly provisionalRows: bigint
+  /** Undefined where ampsync never filled a table of this name. */
+  readonly recorded: RecordedTable | undefined
+  /** A table of this name existed when the lease was acquired, whoever made it. */
+  readonly tableExists: boolean
+}

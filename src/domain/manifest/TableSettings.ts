@@ -1,0 +1,66 @@
+/**
+ * What the config may say of a table beside its query; the tools of the servers ignore it.
+ *
+ * Whether it fits the query shows when the server has described the query: here it is only read.
+ */
+import { Schema } from "effect"
+import { identifierProblem } from "../postgres/table/identifiers.ts"
+import { type ColumnOverride, overrideSyntax, parseOverrideType } from "../postgres/types/columnOverride.ts"
+import { positionNames } from "../postgres/types/PgType.ts"
+
+export interface TableSettings {
+  /** Sorted by column. */
+  readonly columns: ReadonlyArray<ColumnOverride>
+  /** The columns of the primary key, where it is not to be the position and `_row_index`. */
+  readonly primaryKey: ReadonlyArray<string> | undefined
+  /** The columns of each index. */
+  readonly indexes: ReadonlyArray<ReadonlyArray<string>>
+  /** Undefined leaves the comment that is there alone; an empty one removes it. */
+  readonly comment: string | undefined
+}
+
+export const noSettings: TableSettings = { columns: [], primaryKey: undefined, indexes: [], comment: undefined }
+
+const expecting = <A>(test: (value: A) => boolean, expected: string) =>
+  Schema.makeFilter((value: A) => test(value) || `expected ${expected}`)
+
+const OverrideText = Schema.String.check(
+  expecting((text) => parseOverrideType(text) !== undefined, overrideSyntax)
+)
+const ColumnName = Schema.String.check(
+  expecting((name) => identifierProblem(name) === undefined, "the name of a column")
+)
+const KeyColumns = Schema.Array(ColumnName).check(
+  expecting((columns) => columns.length > 0, "at least one column"),
+  // Source: PostgreSQL, INDEX_MAX_KEYS.
+  expecting((columns) => columns.length <= 32, "at most 32 columns"),
+  expecting((columns) => new Set(columns).size === columns.length, "each column once")
+)
+const Overrides = Schema.Record(Schema.String, Schema.Struct({ type: OverrideText })).check(
+  expecting(
+    (columns) => positionNames.every((name) => !Object.hasOwn(columns, name)),
+    `no type for ${positionNames.join(" and ")}: block numbers are always bigint`
+  )
+)
+const Comment = Schema.String.check(expecting((text) => !text.includes("\0"), "a text without NUL characters"))
+
+/** The keys of one entry of `tables` that are ours. */
+export const settingsFields = {
+  columns: Schema.optional(Overrides),
+  primaryKey: Schema.optional(KeyColumns),
+  indexes: Schema.optional(Schema.Array(KeyColumns)),
+  comment: Schema.optional(Comment)
+}
+
+const SettingsEntry = Schema.Struct(settingsFields)
+
+export const settingsOf = (
+  { columns = {}, comment, indexes = [], primaryKey }: typeof SettingsEntry.Type
+): TableSettings => ({
+  columns: Object.entries(columns)
+    .map(([column, { type }]) => ({ column, type: parseOverrideType(type)! }))
+    .toSorted((a, b) => a.column < b.column ? -1 : 1),
+  primaryKey,
+  indexes,
+  comment
+})

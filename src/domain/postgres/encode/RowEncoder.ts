@@ -1,0 +1,153 @@
+import * as Result from "effect/Result"
+import type { Column, ColumnBatch } from "../../arrow/ColumnBatch.ts"
+import { describeSchemaChange } from "../../arrow/describeSchemaChange.ts"
+import { sameField } from "../../arrow/sameField.ts"
+import { RANGE_END } from "../table/tableDdl.ts"
+import type { CopyPlan } from "./encodeCopy.ts"
+import { EncodeError } from "./EncodeError.ts"
+import { type Output, withoutNulls } from "./FieldWriter.ts"
+import { planTuples, type TuplePlan } from "./planTuples.ts"
+import { numberByColumn, numberByRange, PIECE_ROWS, type RowCursor, type RowSpan } from "./RowNumbering.ts"
+import { TupleWriter } from "./TupleWriter.ts"
+import { WasmTuples } from "./WasmTuples.ts"
+
+/** Writes the rows of one query as COPY BINARY tuples into buffers that the caller owns. */
+export interface RowEncoder {
+  /** Checks the schema of a batch and binds its columns, once per batch. Fails: a batch of another schema. */
+  readonly bind: (batch: ColumnBatch) => Result.Result<BoundBatch, EncodeError>
+}
+
+/** The rows of one batch, ready to be written. */
+export interface BoundBatch {
+  readonly rows: number
+  /**
+   * Writes rows from `span.from` on into `out` at `at`: as many as surely fit before the end of `out.bytes`, none at or after
+   * `span.to`. Zero rows when not even one fits.
+   *
+   * Shape: per row int16 number of fields, then per field int32 length (-1 for NULL) and the value; system columns come last.
+   * Fails: the row `span.from` is refused, because its position does not fit the range or PostgreSQL cannot hold a value.
+   * Rows before a refused one are written first; the call that begins with the refused row fails. Bytes of `out` behind
+   * `end` may have changed.
+   */
+  readonly write: (out: Output, at: number, span: RowSpan) => Result.Result<WrittenRows, EncodeError>
+  /**
+   * Returns the bytes that a row needs at most: a buffer of this size takes the row.
+   *
+   * Fails: more than 1 GiB, which no PostgreSQL field holds; the error names the column that needs most.
+   */
+  readonly bound: (row: number, range: RowSpan["range"]) => Result.Result<number, EncodeError>
+}
+
+export interface WrittenRows {
+  readonly rows: number
+  /** The position behind the last tuple. */
+  readonly end: number
+  /** Where the next rows of the same range go on. */
+  readonly cursor: RowCursor | undefined
+}
+
+/** What one row may need, so that no field exceeds PostgreSQL's 1 GiB. Source: utils/memutils.h, `MaxAllocSize`. */
+const MAX_ROW_BYTES = 0x3fffffff
+
+/** `_row_index` of the rows of one step. Encoding never suspends, so that all tables share it. */
+const indices = new Int32Array(PIECE_ROWS)
+
+/** Makes the encoder of a query, with the fast path where its columns allow it. */
+export const makeRowEncoder = (plan: CopyPlan): RowEncoder => makeRowEncoderWith(plan, planTuples(plan))
+
+/** Makes an encoder with this fast path, or without one: the writers alone are what tests compare the fast path with. */
+export const makeRowEncoderWith = (plan: CopyPlan, tuplePlan: TuplePlan | undefined): RowEncoder => ({
+  bind: (batch) => {
+    const { columns } = plan
+    const other = columns.findIndex((column, index) => !sameField(column.arrow, batch.schema.fields[index]))
+    if (other >= 0 || batch.columns.length !== columns.length) {
+      const change = describeSchemaChange({ fields: columns.map(({ arrow }) => arrow) }, batch.schema)
+      return Result.fail(
+        new EncodeError({
+          kind: "schema",
+          column: columns[Math.max(other, 0)]?.name ?? "",
+          row: 0,
+          position: undefined,
+          range: undefined,
+          reason: `the stream's schema is not the one the table was prepared for: ${change}`
+        })
+      )
+    }
+    return Result.succeed(bindBatch(plan, batch, tuplePlan))
+  }
+})
+
+const bindBatch = (plan: CopyPlan, batch: ColumnBatch, tuplePlan: TuplePlan | undefined): BoundBatch => {
+  const writers = plan.columns.map((column, index) => {
+    const data = batch.columns[index]!
+    const writer = column.writer(data, plan)
+    return column.nullable || !mayHoldNulls(data) ? writer : withoutNulls(writer)
+  })
+  const { position } = plan
+  const numbering = position.kind === "rangeEnd"
+    ? numberByRange(RANGE_END)
+    : numberByColumn(batch.columns[position.index]!, position.name)
+  const inRangeMode = position.kind === "rangeEnd"
+  const tuples = new TupleWriter(writers, inRangeMode)
+  const fast = tuplePlan && WasmTuples.bind(tuplePlan, batch, plan.columns, writers)
+  const fail = (kind: "value" | "size", column: number, row: number, range: RowSpan["range"], reason: string) =>
+    Result.fail(
+      new EncodeError({
+        kind,
+        column: plan.columns[column]!.name,
+        row,
+        position: numbering.blockOf(row),
+        range,
+        reason
+      })
+    )
+  return {
+    rows: batch.rows,
+    write: (out, at, span) => {
+      const { from, range, to } = span
+      let { cursor } = span
+      let end = at
+      let row = from
+      while (row < to) {
+        const room = out.bytes.length - end
+        const tried = fast === undefined ? 0 : fast.rowsToTry(row, to, room)
+        const rows = tried > 0 ? tried : tuples.rowsThatFit(row, to, room)
+        if (rows === 0) break
+        const numbered = numbering.number({ from: row, to: row + rows, range, cursor }, indices)
+        let written = 0
+        let behind = end
+        if (tried > 0) {
+          written = fast!.write(out, end, row, row + numbered.rows, indices, range.end)
+          behind = fast!.end
+        }
+        if (written === 0) {
+          // A value that the fast path refuses is read again here, so that all reasons come from the writers.
+          const fitting = tried > 0 ? tuples.rowsThatFit(row, row + numbered.rows, room) : numbered.rows
+          written = tuples.write(out, end, row, row + fitting, indices, range.end)
+          behind = tuples.end
+        }
+        if (written === 0) {
+          // What this call has written counts first; the next call begins with the refused row.
+          if (row > from) break
+          if (numbered.rows === 0) return Result.fail(numbered.refused!)
+          if (tuples.refusedColumn < 0) break
+          return fail("value", tuples.refusedColumn, row, range, tuples.refusedReason)
+        }
+        cursor = numbering.cursorBehind(row + written - 1, indices[written - 1]!, range)
+        row += written
+        end = behind
+      }
+      return Result.succeed({ rows: row - from, end, cursor })
+    },
+    bound: (row, range) => {
+      const bytes = tuples.bound(row, row + 1)
+      return bytes <= MAX_ROW_BYTES
+        ? Result.succeed(bytes)
+        : fail("size", tuples.largestColumn(row), row, range, "the row needs more than 1 GiB, and most of it here")
+    }
+  }
+}
+
+/** A bitmap is not the only place where a null can hide: dictionaries and runs have them among their values. */
+const mayHoldNulls = ({ field, validity }: Column): boolean =>
+  validity !== undefined || field.type.kind === "dictionary" || field.type.kind === "runEndEncoded"

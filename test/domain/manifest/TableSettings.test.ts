@@ -1,0 +1,146 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Equal, Result } from "effect"
+import { decodeManifest } from "../../../src/domain/manifest/Manifest.ts"
+
+const decode = (entry: Record<string, unknown>, name = "transactions") =>
+  decodeManifest({ name: "example", tables: { [name]: { sql: "SELECT * FROM anvil.transactions", ...entry } } })
+
+const specOf = (entry: Record<string, unknown>) =>
+  Result.getOrThrowWith(decode(entry), ({ problems }) => new Error(problems.join("\n"))).tables[0]!
+
+const problemsOf = (entry: Record<string, unknown>): ReadonlyArray<string> => {
+  const result = decode(entry)
+  return Result.isFailure(result) ? result.failure.problems : assert.fail("accepted")
+}
+
+describe("the settings of a table", () => {
+  it("are all absent where the config names none", () => {
+    assert.deepStrictEqual(specOf({}).settings, { columns: [], primaryKey: undefined, indexes: [], comment: undefined })
+  })
+
+  it("are read as they are written, types in any layout and case", () => {
+    const { settings } = specOf({
+      columns: {
+        value: { type: "NUMERIC( 78 ,0)" },
+        nonce: { type: " bigint" },
+        input: { type: "Text" },
+        x: { type: "numeric" }
+      },
+      primaryKey: ["tx_hash"],
+      indexes: [["from"], ["to", "block_num"]],
+      comment: "it's"
+    })
+    assert.deepStrictEqual(settings, {
+      columns: [
+        { column: "input", type: { kind: "text" } },
+        { column: "nonce", type: { kind: "bigint" } },
+        { column: "value", type: { kind: "numeric", digits: { precision: 78, scale: 0 } } },
+        { column: "x", type: { kind: "numeric", digits: undefined } }
+      ],
+      primaryKey: ["tx_hash"],
+      indexes: [["from"], ["to", "block_num"]],
+      comment: "it's"
+    })
+  })
+
+  it("that are wrong are all told at once, each with its key", () => {
+    const problems = problemsOf({
+      columns: { value: { type: "numeric(5,6)" }, nonce: "bigint", input: { type: "varchar" }, gas: {} },
+      primaryKey: [],
+      indexes: [["a", "a"], "b", [""]],
+      comment: 7
+    })
+    assert.deepStrictEqual(problems.map((problem) => problem.slice(0, problem.indexOf(": "))).toSorted(), [
+      "tables.transactions.columns.gas.type",
+      "tables.transactions.columns.input.type",
+      "tables.transactions.columns.nonce",
+      "tables.transactions.columns.value.type",
+      "tables.transactions.comment",
+      "tables.transactions.indexes.0",
+      "tables.transactions.indexes.1",
+      "tables.transactions.indexes.2.0",
+      "tables.transactions.primaryKey"
+    ])
+    assert.include(problems.join("\n"), "expected bigint, text, numeric or numeric(precision, scale)")
+  })
+
+  it("under a key that is misspelled are refused with the key that is meant, and not ignored", () => {
+    const slips = {
+      primarykey: "primaryKey",
+      primary_key: "primaryKey",
+      PrimaryKeys: "primaryKey",
+      indexs: "indexes",
+      index: "indexes",
+      colums: "columns",
+      column: "columns",
+      Comment: "comment",
+      sqll: "sql",
+      SQL: "sql"
+    }
+    for (const [key, meant] of Object.entries(slips)) {
+      assert.deepStrictEqual(problemsOf({ [key]: ["tx_hash"] }), [
+        `tables.transactions.${key}: is not a key of a table, did you mean ${meant}?`
+      ])
+    }
+    assert.deepStrictEqual(problemsOf({ primarykey: ["a"], primaryKey: ["b"] }).length, 1, "beside the right one too")
+  })
+
+  it("leave keys of other tools alone", () => {
+    const others = {
+      input: {},
+      schema: { arrow: {} },
+      network: "anvil",
+      start_block: 1,
+      functions: {},
+      description: "",
+      content: "",
+      commit: ""
+    }
+    assert.deepStrictEqual(
+      specOf({ ...others, queue: 1, keys: [], ["x".repeat(200)]: 1 }).settings,
+      specOf({}).settings
+    )
+  })
+
+  it("cannot give a block number another type", () => {
+    for (const name of ["_block_num", "block_num"]) {
+      assert.deepStrictEqual(problemsOf({ columns: { [name]: { type: "numeric" } } }), [
+        "tables.transactions.columns: expected no type for _block_num and block_num: block numbers are always bigint"
+      ])
+    }
+  })
+
+  it("I7 never see their values repeated", () => {
+    const secret = "hunter2-"
+    const problems = problemsOf({
+      columns: { a: { type: secret } },
+      primaryKey: [secret, secret],
+      indexes: [[secret, 7]],
+      comment: `${secret}\0`
+    })
+    assert.isAtLeast(problems.length, 4)
+    assert.notInclude(problems.join("\n"), secret)
+  })
+
+  it("change the fingerprint where they change what is stored, and only there", () => {
+    const plain = specOf({})
+    const typed = specOf({ columns: { value: { type: "numeric(78,0)" }, nonce: { type: "bigint" } } })
+    assert.notStrictEqual(typed.fingerprint, plain.fingerprint)
+    assert.strictEqual(
+      specOf({ columns: { nonce: { type: "BIGINT" }, value: { type: "numeric(78)" } } }).fingerprint,
+      typed.fingerprint
+    )
+    assert.notStrictEqual(specOf({ columns: { value: { type: "numeric" } } }).fingerprint, typed.fingerprint)
+    const around = { primaryKey: ["tx_hash"], indexes: [["from"]], comment: "x" }
+    assert.strictEqual(specOf(around).fingerprint, plain.fingerprint)
+  })
+
+  it("are compared by what they say, so that a reload restarts a table when any of them changes", () => {
+    const entry = { columns: { value: { type: "bigint" } }, primaryKey: ["a"], indexes: [["b"]], comment: "c" }
+    assert.isTrue(Equal.equals(specOf(entry).settings, specOf(structuredClone(entry)).settings))
+    const others = [{ columns: {} }, { primaryKey: ["b"] }, { indexes: [["b"], ["c"]] }, { comment: "d" }]
+    for (const other of others) {
+      assert.isFalse(Equal.equals(specOf(entry).settings, specOf({ ...entry, ...other }).settings))
+    }
+  })
+})
