@@ -53,9 +53,10 @@ export const configurationDoc = `# Configuration
 
 Made from the code by \`npm run docs\`; a test fails when it is not current.
 
-Settings are environment variables. An empty variable is one that is not set, and blanks around a value are
-dropped, but for those of a password. Every wrong setting is named at once, before anything starts, and the exit code is 2. A variable
-of the environment that looks like a misspelt one of these is reported. \`plan\` reads the same settings as a sync; \`resync\` reads those of
+Settings are environment variables. An empty variable is one that is not set, and blanks around a value are dropped, but for
+those of a password. Every wrong setting is named at once, before anything starts, and the exit code is 2. A variable of the
+environment that looks like a misspelt one of these is reported. \`plan\` reads the same settings as a sync; \`resync\` reads
+those of
 ${ofResync}. Which tables to fill is in the [config file](config-file.md).
 
 ## ${sectionTitles.dataset}
@@ -71,21 +72,23 @@ ${table("database")}
 ### Connections
 
 A URL has libpq's form: a host may be a directory of a Unix socket, percent-encoded, and what it leaves out comes from
-\`DATABASE_PASSWORD\`, \`DATABASE_SSLMODE\` and \`DATABASE_SSLROOTCERT\`, and then from the [variables of libpq](#variables-of-libpq). One host only. The
-parameters behind \`?\` are those of libpq that are named there, and \`keepalives\` and \`keepalives_idle\`.
+\`DATABASE_PASSWORD\`, \`DATABASE_SSLMODE\` and \`DATABASE_SSLROOTCERT\`, and then from the
+[variables of libpq](#variables-of-libpq). One host only. The parameters behind \`?\` are those of libpq that are named there,
+and \`keepalives\` and \`keepalives_idle\`.
 
 ### TLS
 
-\`sslmode\` has libpq's meanings from \`disable\` to \`verify-full\`, with \`sslrootcert\`, \`sslcert\` and \`sslkey\`: \`require\` with a root
-certificate means \`verify-ca\`. \`sslrootcert=system\` means \`verify-full\`, and trusts Node's authorities and those of
-\`NODE_EXTRA_CA_CERTS\`, or the file of \`SSL_CERT_FILE\`. \`channel_binding=require\` and \`target_session_attrs\` are honoured. Over a Unix socket there
-is no TLS.
+\`sslmode\` has libpq's meanings from \`disable\` to \`verify-full\`, with \`sslrootcert\`, \`sslcert\` and \`sslkey\`:
+\`require\` with a root certificate means \`verify-ca\`. \`sslrootcert=system\` means \`verify-full\`, and trusts Node's
+authorities and those of \`NODE_EXTRA_CA_CERTS\`, or the file of \`SSL_CERT_FILE\`. \`channel_binding=require\` and
+\`target_session_attrs\` are honoured. Over a Unix socket there is no TLS.
 
 ### Secrets in files
 
-A variable that ends in \`_FILE\` names a file with the secret, without the newline at its end; it and the variable without \`_FILE\` exclude each
-other. The file is read again for every connection: user, password and token may be rotated while it runs; another host or
-database needs a restart. A login that is refused is tried again where the secret is in a file, because the file may change.
+A variable that ends in \`_FILE\` names a file with the secret, without the newline at its end; it and the variable without
+\`_FILE\` exclude each other. The file is read again for every connection: user, password and token may be rotated while it
+runs; another host or database needs a restart. A login that is refused is tried again where the secret is in a file, because
+the file may change.
 
 ## ${sectionTitles.server}
 
@@ -93,8 +96,9 @@ ${table("server")}
 
 ### Proxies
 
-An HTTP proxy named by \`grpc_proxy\`, or for \`https\` addresses by \`https_proxy\` or \`http_proxy\`, carries the Flight connections, but
-for those to the loopback and to what \`no_proxy\` excludes; the Admin API and PostgreSQL are connected to directly.
+An HTTP proxy named by \`grpc_proxy\`, or for \`https\` addresses by \`https_proxy\` or \`http_proxy\`, carries the Flight
+connections, but for those to the loopback and to what \`no_proxy\` excludes; the Admin API and PostgreSQL are connected to
+directly.
 
 ## ${sectionTitles.limits}
 
@@ -110,8 +114,8 @@ ${table("writing")}
 
 ${table("logging")}
 
-Lines are written to standard output, those of \`plan\` and \`resync\` to standard error: for people on a terminal, elsewhere as logfmt.
-[Operating](operating.md#log-lines) has the lines that are worth watching.
+Lines are written to standard output, those of \`plan\` and \`resync\` to standard error: for people on a terminal, elsewhere as
+logfmt. [Operating](operating.md#log-lines) has the lines that are worth watching.
 
 ## ${sectionTitles.libpq}
 

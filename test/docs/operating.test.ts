@@ -106,6 +106,13 @@ const patternOf = (cell: string) =>
 /** So general that they would hide that a line is missing. */
 const general = /^`(\{reason\}; trying again|Table '\{t\}': \{note\})`$/
 
+const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts"))
+  .map((path) => readFileSync(join(root, "src", path), "utf8"))
+  .join("\n")
+
+const LEVELS: Readonly<Record<string, string>> = { Debug: "DEBUG", Info: "INFO", Warning: "WARN", Error: "ERROR" }
+
 describe("docs/operating.md", () => {
   it("has every log line, and none that there is not", () => {
     const cells = chapters.flatMap((anchor) => tableRows(page, anchor)).map(([cell]) => cell!)
@@ -117,13 +124,21 @@ describe("docs/operating.md", () => {
     assert.deepStrictEqual(cells.filter((cell) => !texts.some((text) => patternOf(cell).test(text))), [])
   })
 
+  it("has the level that each line is logged at", () => {
+    const rows = chapters.flatMap((anchor) => tableRows(page, anchor)).filter(([cell]) => !general.test(cell!))
+    const found = [...sources.matchAll(/Effect\.log(Debug|Info|Warning|Error)\(\s*log\.(\w+)/g)]
+    assert.isAbove(found.length, 30)
+    const wrong = found.filter(([, level, name]) => {
+      const texts = lines[name as keyof typeof log]
+      const row = rows.find(([cell]) => texts.some((text) => patternOf(cell!).test(text)))
+      return row !== undefined && !row[1]!.includes(LEVELS[level!]!)
+    })
+    assert.deepStrictEqual(wrong.map(([call]) => call), [])
+  })
+
   it("quotes messages as the code has them", () => {
-    const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
-      .filter((path) => path.endsWith(".ts"))
-      .map((path) => readFileSync(join(root, "src", path), "utf8"))
-      .join("\n")
-      // Texts that go on in the next line.
-      .replaceAll(/["`]\s*\+\s*["`]/g, "")
+    // Texts that go on in the next line.
+    const texts = sources.replaceAll(/["`]\s*\+\s*["`]/g, "")
       .replaceAll(/\\"/g, "\"")
     const quoted = ["settings-and-config-file", "connections", "tables-that-are-refused-or-parked"]
       .flatMap((anchor) => tableRows(page, anchor))
@@ -132,7 +147,7 @@ describe("docs/operating.md", () => {
     const parts = quoted.flatMap((text) => text.split(/\.\.\.|\b[A-Z]+_[A-Z_]+\b|\b\d+\b|\bLIMIT\b/)).map((part) =>
       part.replaceAll(/^[\s;:"]+|[\s;:"?]+$/g, "")
     )
-    assert.deepStrictEqual(parts.filter((part) => part.length > 3 && !sources.includes(part)), [])
+    assert.deepStrictEqual(parts.filter((part) => part.length > 3 && !texts.includes(part)), [])
   })
 
   it("has every state of a table", () => {
