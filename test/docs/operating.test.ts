@@ -140,7 +140,13 @@ describe("docs/operating.md", () => {
     // Texts that go on in the next line.
     const texts = sources.replaceAll(/["`]\s*\+\s*["`]/g, "")
       .replaceAll(/\\"/g, "\"")
-    const quoted = ["settings-and-config-file", "connections", "tables-that-are-refused-or-parked"]
+    const quoted = [
+      "settings-and-config-file",
+      "connections",
+      "tables-that-are-refused-or-parked",
+      "tables-that-are-tried-again",
+      "messages-of-resync"
+    ]
       .flatMap((anchor) => tableRows(page, anchor))
       .flatMap(([message]) => [...message!.matchAll(/`([^`]+)`/g)].map(([, text]) => text!))
     // Names of variables and numbers are filled in, as what the dots stand for.
