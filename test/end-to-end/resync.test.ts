@@ -118,8 +118,8 @@ describe("resync", () => {
       assert.deepStrictEqual(yield* state(world), { watermark: null, history: 0, left: 0 })
       const lost = yield* startAmpsync({ AMP_FLIGHT_ADDR: "x" }, ["resync", "--table", "blocks", "--yes"])
       assert.strictEqual((yield* lost.exited).code, 2)
-      assert.match(lost.output(), /DATABASE_URL is not set[^]*AMP_FLIGHT_ADDR/)
-      assert.notInclude(lost.output(), "DATASET_MANIFEST")
+      assert.include(lost.output(), "DATABASE_URL is not set")
+      assert.notMatch(lost.output(), /AMP_FLIGHT_ADDR|DATASET_MANIFEST/)
     }), 60_000)
 
   it.live(
