@@ -1,14 +1,13 @@
 import { Effect, Layer, Option } from "effect"
-import { recordedOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
-import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
-import type { TableIdentity, TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
+import { datasetOf, recordedOf, type Row, watermarkOf } from "../domain/bookkeeping/checkpointRow.ts"
+import type { TableIdentity } from "../domain/bookkeeping/TableIdentity.ts"
 import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import { emptyCheckpoint } from "../domain/chain/Checkpoint.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
-import { type Advance, Checkpoints } from "../services/Checkpoints.ts"
+import { type Advance, Checkpoints, type StoredCheckpoint } from "../services/Checkpoints.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { isDivisionByZero, PgPool, type RunStatement } from "../services/PgPool.ts"
-import { Fenced, TableLeases, TableRefused } from "../services/TableLeases.ts"
+import { Fenced, TableLeases } from "../services/TableLeases.ts"
 import { makeAdvanceStatement } from "./checkpoints/advanceStatement.ts"
 
 /** `Checkpoints` in `_ampsync_checkpoints`, `_ampsync_watermarks` and `_ampsync_reorgs`. */
@@ -20,25 +19,12 @@ const make = Effect.gen(function*() {
   const run: RunStatement = (statement, params = []) => sql.unsafe(statement, [...params])
   const advanceStatement = makeAdvanceStatement(databaseSchema, writer)
 
-  const load = Effect.fn("Checkpoints.load")(function*(owner: TableOwner) {
-    const row = yield* rowOf(owner.table)
-    if (row === undefined) return { exists: false, watermark: undefined, recorded: undefined }
-    const reason = ownershipConflict(owner, row)
-    if (reason !== undefined) return yield* new TableRefused({ table: owner.table, reason })
-    const { max_block_num: block, watermark_hash: hash } = row
-    return {
-      exists: true,
-      watermark: block === null ? undefined : { block: BigInt(block as string), hash: String(hash) },
-      recorded: recordedOf(row)
-    }
-  })
-
-  /** Before the first start there is nothing to read, and an earlier version may have fewer columns. */
-  const rowOf = Effect.fnUntraced(function*(table: string) {
+  const load = Effect.fn("Checkpoints.load")(function*(table: string) {
+    // Before the first start there is nothing to read, and an earlier version may have fewer columns.
     const [bookkeeping] = yield* run<Row>("SELECT to_regclass($1) IS NOT NULL AS exists", [
       `${schema}._ampsync_checkpoints`
     ])
-    if (bookkeeping?.["exists"] !== true) return undefined
+    if (bookkeeping?.["exists"] !== true) return Option.none<StoredCheckpoint>()
     const [found] = yield* run<{ readonly row: Row }>(
       `SELECT to_jsonb(c) || jsonb_build_object(
          'max_block_num', c.max_block_num::text,
@@ -46,17 +32,12 @@ const make = Effect.gen(function*() {
        ) AS row FROM ${schema}._ampsync_checkpoints c WHERE c.table_name = $1`,
       [table, databaseSchema]
     )
-    return found?.row
-  })
-
-  const recorded = Effect.fn("Checkpoints.recorded")(function*(table: string) {
-    const row = yield* rowOf(table)
-    const found = row === undefined ? undefined : recordedOf(row)
-    if (row === undefined || found === undefined || typeof row["dataset"] !== "string") {
-      return Option.none<TableIdentity>()
-    }
-    const { dataset, dataset_version: version } = row
-    return Option.some({ ...found, table, dataset, version: typeof version === "string" ? version : undefined })
+    return Option.map(Option.fromUndefinedOr(found), ({ row }): StoredCheckpoint => ({
+      dataset: datasetOf(row),
+      watermark: watermarkOf(row),
+      recorded: recordedOf(row),
+      tableExists: row["exists"] === true
+    }))
   })
 
   const record = Effect.fn("Checkpoints.record")(function*(lease: WriterLease, identity: TableIdentity) {
@@ -96,7 +77,7 @@ const make = Effect.gen(function*() {
     return { ...lease, checkpoint: emptyCheckpoint, rows, provisionalRows: rows }
   })
 
-  return Checkpoints.of({ load, recorded, record, advance, advanceStatement, forget })
+  return Checkpoints.of({ load, record, advance, advanceStatement, forget })
 })
 
 export const layer: Layer.Layer<Checkpoints, never, DatabaseConfig | PgPool | TableLeases> = Layer.effect(

@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
-import { checkpointOf, recordedOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
+import { checkpointOf, datasetOf, recordedOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
 import { isAlive, isHeld } from "../domain/bookkeeping/leaseConditions.ts"
 import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
 import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
@@ -49,7 +49,11 @@ const make = Effect.gen(function*() {
 
   const requireAvailable = Effect.fnUntraced(function*(owner: TableOwner, held: Row) {
     const { table } = owner
-    const reason = ownershipConflict(owner, held)
+    const reason = ownershipConflict(owner, {
+      dataset: datasetOf(held),
+      wasFilled: held["position_column"] !== null,
+      tableExists: held["exists"] === true
+    })
     if (reason !== undefined) return yield* new TableRefused({ table, reason })
     if (held["alive"] === true && held["writer"] !== writer) {
       return yield* new TableHeld({ table, writer: String(held["writer"]) })

@@ -1,5 +1,6 @@
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { SqlError } from "effect/sql"
+import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
 import type { TableIdentity, TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
 import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import { noSettings } from "../domain/manifest/TableSettings.ts"
@@ -57,7 +58,13 @@ const make = Effect.gen(function*() {
 
   const plan = Effect.fn("TableSink.plan")(function*(request: TableRequest) {
     const { definition, identity } = yield* design(request)
-    const examined = yield* examineTable(run, definition, request.fingerprint, yield* checkpoints.load(identity))
+    const stored = Option.getOrUndefined(yield* checkpoints.load(request.table))
+    const conflict = stored === undefined
+      ? undefined
+      : ownershipConflict(identity, { ...stored, wasFilled: stored.recorded !== undefined })
+    if (conflict !== undefined) return yield* new TableRefused({ table: request.table, reason: conflict })
+    const { recorded, watermark } = stored ?? {}
+    const examined = yield* examineTable(run, definition, request.fingerprint, { recorded, watermark })
     const { indexed, kind, notes, statements, table } = examined
     return { table, kind, statements, indexed, notes }
   })
@@ -105,8 +112,8 @@ const make = Effect.gen(function*() {
   /** Creates the table, or checks that the one that is there is ours and fits. */
   const fit = Effect.fnUntraced(function*(definition: TableDefinition, identity: TableIdentity, lease: WriterLease) {
     yield* checkpoints.record(lease, identity)
-    const summary = { exists: true, watermark: lease.checkpoint.history.at(-1), recorded: lease.recorded }
-    const { notes, startsAgain, statements } = yield* examineTable(run, definition, identity.fingerprint, summary)
+    const stored = { watermark: lease.checkpoint.history.at(-1), recorded: lease.recorded }
+    const { notes, startsAgain, statements } = yield* examineTable(run, definition, identity.fingerprint, stored)
     yield* Effect.forEach(statements, (statement) => run(statement), { discard: true })
     const before = lease.recorded?.version
     const isOtherVersion = before !== undefined && identity.version !== undefined && before !== identity.version

@@ -1,5 +1,6 @@
 import { Console, type Duration, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
 import { Prompt } from "effect/cli"
+import { FILLED_BY_FIRST } from "../domain/bookkeeping/ownership.ts"
 import { isRetryable } from "../domain/retryable.ts"
 import { layer as checkpoints } from "../layers/Checkpoints.ts"
 import { layer as pgPool } from "../layers/PgPool.ts"
@@ -7,7 +8,7 @@ import { layer as tableLeases } from "../layers/TableLeases.ts"
 import { layer as tableSink } from "../layers/TableSink.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { ConnectionConfig, DatabaseConfig } from "../services/Config.ts"
-import { type TableHeld, TableLeases } from "../services/TableLeases.ts"
+import { type TableHeld, TableLeases, TableRefused } from "../services/TableLeases.ts"
 import { type Emptying, TableSink } from "../services/TableSink.ts"
 import { keepAlive } from "./heartbeat.ts"
 import { answerOf, inTime, layerAnsweredBy } from "./inTime.ts"
@@ -111,28 +112,24 @@ export const connectAndResync = Effect.fnUntraced(function*(options: ResyncOptio
   yield* Effect.provideContext(resync(options), services)
 }, Effect.scoped)
 
-/** What the checkpoint of a table holds; fails where there is none. */
+/** The checkpoint of a table that a sync filled; fails where there is none. */
 const lookAt = Effect.fnUntraced(function*(table: string) {
   const checkpoints = yield* Checkpoints
-  const identity = yield* checkpoints.recorded(table)
-  if (Option.isNone(identity)) return yield* refuseUnrecorded(table)
-  return yield* checkpoints.load(identity.value)
-})
-
-/** No checkpoint says what fills the table: there is none, or it is one of the first ampsync. */
-const refuseUnrecorded = Effect.fnUntraced(function*(table: string) {
-  const checkpoints = yield* Checkpoints
-  const { exists } = yield* Effect.catchTag(
-    checkpoints.load({ table, dataset: "" }),
-    "TableRefused",
-    ({ message }) => refuse(2, message)
-  )
-  return yield* refuse(
-    2,
-    exists
-      ? `table "${table}" is gone and needs no resync: the next start creates it and fills it from the first block`
-      : `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`
-  )
+  const stored = Option.getOrUndefined(yield* checkpoints.load(table))
+  if (stored === undefined) {
+    return yield* refuse(2, `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`)
+  }
+  const { dataset, recorded, tableExists } = stored
+  if (dataset === undefined && tableExists) {
+    return yield* refuse(2, new TableRefused({ table, reason: FILLED_BY_FIRST }).message)
+  }
+  if (dataset === undefined || recorded === undefined) {
+    return yield* refuse(
+      2,
+      `table "${table}" is gone and needs no resync: the next start creates it and fills it from the first block`
+    )
+  }
+  return stored
 })
 
 const ask = Effect.fnUntraced(function*(message: string) {

@@ -7,19 +7,22 @@
 import type { Effect, Option } from "effect"
 import { Context } from "effect"
 import type { SqlError } from "effect/sql"
-import type { RecordedTable, TableIdentity, TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
+import type { RecordedTable, TableIdentity } from "../domain/bookkeeping/TableIdentity.ts"
 import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../domain/chain/Checkpoint.ts"
 import type { ReorgRecord } from "../domain/chain/Chunk.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
-import type { Fenced, TableRefused } from "./TableLeases.ts"
+import type { Fenced } from "./TableLeases.ts"
 
-/** What a table is compared with before it is filled. */
-export interface CheckpointSummary {
-  /** A checkpoint of this name exists, also where the first ampsync wrote it. */
-  readonly exists: boolean
+/** What is stored of a table, whoever holds its lease. */
+export interface StoredCheckpoint {
+  /** `namespace/name`; undefined where the first ampsync wrote the checkpoint. */
+  readonly dataset: string | undefined
   readonly watermark: Watermark | undefined
+  /** Undefined where the table was never filled. */
   readonly recorded: RecordedTable | undefined
+  /** A table of this name exists, whoever made it. */
+  readonly tableExists: boolean
 }
 
 /** What one commit changes. */
@@ -42,10 +45,8 @@ export interface AdvanceStatement {
 }
 
 export class Checkpoints extends Context.Service<Checkpoints, {
-  /** What `TableLeases.acquire` would find; whether another process writes the table makes no difference here. */
-  readonly load: (owner: TableOwner) => Effect.Effect<CheckpointSummary, SqlError.SqlError | TableRefused>
-  /** What a table was filled with last; none where it has no checkpoint of this ampsync. */
-  readonly recorded: (table: string) => Effect.Effect<Option.Option<TableIdentity>, SqlError.SqlError>
+  /** The checkpoint of a table; none where there is none, as before the first start. */
+  readonly load: (table: string) => Effect.Effect<Option.Option<StoredCheckpoint>, SqlError.SqlError>
   /** Records what the table is filled with from now on, in the current transaction. */
   readonly record: (lease: WriterLease, identity: TableIdentity) => Effect.Effect<void, SqlError.SqlError | Fenced>
   /** Records one commit in the current transaction, which `TableLeases.fence` began; gives the lease held afterwards. */

@@ -121,9 +121,12 @@ describe("a lease", () => {
       const { checkpoints, leases, pool } = writer
       yield* pool.transaction("test", leases.acquire(identity("logs", "_/theirs")))
       yield* database.query("CREATE TABLE logs ()")
-      assert.isTrue(Option.isNone(yield* checkpoints.recorded("logs")))
+      const stored = Effect.map(checkpoints.load("logs"), Option.getOrThrow)
+      assert.deepInclude(yield* stored, { dataset: "_/theirs", recorded: undefined, tableExists: true })
       assert.isUndefined((yield* leased(writer, "logs")).recorded)
-      assert.strictEqual(Option.getOrThrow(yield* checkpoints.recorded("logs")).dataset, "_/example")
+      assert.strictEqual((yield* stored).dataset, "_/example")
+      assert.strictEqual((yield* stored).recorded?.positionColumn, "_block_num")
+      assert.isTrue(Option.isNone(yield* checkpoints.load("blocks")))
     }))
 
   it.live("I3 that ended records nothing of the table", () =>

@@ -1,5 +1,6 @@
 /** How rows of `_ampsync_checkpoints` and `_ampsync_watermarks` are read. Blocks and counts arrive as decimal text. */
 import type { Checkpoint } from "../chain/Checkpoint.ts"
+import type { Watermark } from "../chain/watermarks.ts"
 import type { RecordedTable } from "./TableIdentity.ts"
 
 export type Row = Readonly<Record<string, unknown>>
@@ -11,6 +12,15 @@ export const checkpointOf = (row: Row, history: ReadonlyArray<Row>): Checkpoint 
   unverifiedFrom: optionalBlock(row["unverified_from"]),
   history: history.map((entry) => ({ block: BigInt(entry["block_num"] as string), hash: entry["hash"] as string }))
 })
+
+/** Undefined of a row of the first ampsync, which had no such column. */
+export const datasetOf = (row: Row): string | undefined => {
+  const { dataset } = row
+  return typeof dataset === "string" ? dataset : undefined
+}
+
+export const watermarkOf = ({ max_block_num: block, watermark_hash: hash }: Row): Watermark | undefined =>
+  block === null ? undefined : { block: BigInt(block as string), hash: String(hash) }
 
 /** A row without a position column belongs to a table that was never filled. */
 export const recordedOf = (row: Row): RecordedTable | undefined => {

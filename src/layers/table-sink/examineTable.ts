@@ -3,7 +3,7 @@ import type { SqlError } from "effect/sql"
 import { compareTable } from "../../domain/postgres/table/compareTable.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { alterTable, commentOn, createTable, indexesOf } from "../../domain/postgres/table/tableDdl.ts"
-import type { CheckpointSummary } from "../../services/Checkpoints.ts"
+import type { StoredCheckpoint } from "../../services/Checkpoints.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { TableRefused } from "../../services/TableLeases.ts"
 import type { TablePlan } from "../../services/TableSink.ts"
@@ -23,7 +23,7 @@ export const examineTable = Effect.fnUntraced(function*(
   run: RunStatement,
   definition: TableDefinition,
   fingerprint: string,
-  { recorded, watermark }: CheckpointSummary
+  { recorded, watermark }: Pick<StoredCheckpoint, "recorded" | "watermark">
 ): Effect.fn.Return<Examined, SqlError.SqlError | TableRefused> {
   const { columns, comment, positionColumn, table } = definition
   const refuse = (reason: string) => new TableRefused({ table, reason })

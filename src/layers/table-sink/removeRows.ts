@@ -27,17 +27,16 @@ export const makeRemoval = (
   /** Acquires the lease of a table as what it is recorded, and does `work` in the same transaction. */
   const leasing = <A, E>(table: string, work: (lease: WriterLease, positionColumn: string) => Effect.Effect<A, E>) =>
     Effect.gen(function*() {
-      const identity = yield* checkpoints.recorded(table)
-      if (Option.isNone(identity)) {
+      const { dataset, recorded } = Option.getOrUndefined(yield* checkpoints.load(table)) ?? {}
+      if (dataset === undefined || recorded === undefined) {
         return yield* new TableRefused({
           table,
           reason: `schema "${schema}" has no checkpoint of it, so nothing syncs it`
         })
       }
-      const { positionColumn } = identity.value
       return yield* leases.transaction(
         table,
-        Effect.flatMap(leases.acquire(identity.value), (lease) => work(lease, positionColumn))
+        Effect.flatMap(leases.acquire({ table, dataset }), (lease) => work(lease, recorded.positionColumn))
       )
     })
 
