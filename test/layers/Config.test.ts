@@ -116,8 +116,14 @@ describe("DatabaseConfig and SyncConfig", () => {
         PGSSLMODE: "require",
         PGAPPNAME: "mine",
         PGTARGETSESSIONATTRS: "primary",
+        PGOPTIONS: "-c a=b",
         PGCHANNELBINDING: "require"
       }
+      const session = ({ database: { options } }: ConnectionSettings) => [options?.targetSessionAttrs, options?.options]
+      assert.deepStrictEqual(
+        session(yield* fromEnvironment({ DATASET_MANIFEST: join(yield* directory, "nozzle.config.ts"), ...PG })),
+        ["primary", "-c a=b"]
+      )
       const described = ({ database: { database, host, options, password, port, ssl, user } }: ConnectionSettings) => [
         `${user}:${password === undefined ? "" : Redacted.value(password)}@${host}:${port}/${database}`,
         ssl.mode,

@@ -1,10 +1,11 @@
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import type { SqlError } from "effect/sql"
 import { rm, writeFile } from "node:fs/promises"
 import { connect, createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import { recordedLog } from "../doubles/Log.ts"
+import { startCluster } from "../support/cluster.ts"
 import { eventually } from "../support/eventually.ts"
 import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { CA, PASSWORD, pool, TlsServer } from "./pg-pool/tlsServer.ts"
@@ -215,12 +216,22 @@ describe("connecting", () => {
         assert.strictEqual(connections, 1)
       }))
 
-    it.effect("with verify-full ends at once where no authority vouches for the certificate", () =>
+    it.effect.each(["verify-ca", "verify-full"])(
+      "with %s ends at once where no authority vouches for the certificate",
+      (mode) =>
+        Effect.gen(function*() {
+          const server = yield* TlsServer
+          assert.match(yield* refusal(server.url("scram", `sslmode=${mode}`)), /certificate/)
+          const verified = server.url("scram", `sslmode=${mode}&sslrootcert=${CA}`)
+          assert.isTrue(yield* isEncrypted(yield* pool({ DATABASE_URL: verified })))
+        })
+    )
+
+    it.effect("begins every session with the options of DATABASE_URL", () =>
       Effect.gen(function*() {
         const server = yield* TlsServer
-        assert.match(yield* refusal(server.url("scram", "sslmode=verify-full")), /certificate/)
-        const verified = server.url("scram", `sslmode=verify-full&sslrootcert=${CA}`)
-        assert.isTrue(yield* isEncrypted(yield* pool({ DATABASE_URL: verified })))
+        const { sql } = yield* pool({ DATABASE_URL: server.url("scram", "options=-c%20search_path%3Dchosen") })
+        assert.deepStrictEqual(yield* sql.unsafe("SHOW search_path"), [{ search_path: "chosen" }])
       }))
 
     it.effect("with sslrootcert=system trusts the authorities of SSL_CERT_FILE", () =>
@@ -291,4 +302,24 @@ describe("connecting", () => {
         yield* Fiber.join(starting).pipe(Effect.timeout("20 seconds"))
       }))
   })
+})
+
+describe("connecting to a standby", () => {
+  it.live.each(["primary", "read-write"])(
+    "with target_session_attrs=%s waits until it is promoted",
+    (attributes) =>
+      Effect.gen(function*() {
+        const home = yield* temporaryDirectory
+        yield* Effect.scoped(startCluster(home))
+        yield* Effect.promise(() => writeFile(join(home, "data", "standby.signal"), ""))
+        const { database } = yield* startCluster(home)
+        const log = recordedLog()
+        const url = `${database.url}?target_session_attrs=${attributes}`
+        const starting = yield* Effect.forkScoped(pool({ DATABASE_URL: url }, log))
+        yield* eventually("it tries again", Effect.sync(() => log.lines.length > 1))
+        assert.include(log.lines[0], `the session is a standby, which target_session_attrs=${attributes} rules out`)
+        yield* database.query("SELECT pg_promote()")
+        yield* Fiber.join(starting).pipe(Effect.timeout("20 seconds"))
+      })
+  )
 })
