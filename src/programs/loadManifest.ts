@@ -10,8 +10,8 @@ import { type ManifestOrigin, SyncConfig } from "../services/Config.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../services/ManifestSource.ts"
 import { answerOf } from "./inTime.ts"
-import { isGivenUp } from "./resolveGeneration.ts"
-import { isAboutQuery } from "./resolveUnasked.ts"
+import { isGivenUp } from "./resolveConfig.ts"
+import { isAboutQuery } from "./resolveWithoutAdminApi.ts"
 
 const retrySchedule = backoff("500 millis", "30 seconds")
 

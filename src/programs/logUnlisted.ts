@@ -2,10 +2,10 @@ import { Effect } from "effect"
 import * as log from "../domain/logLines.ts"
 import { datasetId } from "../domain/manifest/Dataset.ts"
 import { SyncConfig } from "../services/Config.ts"
-import type { Generation } from "./Generation.ts"
+import type { ActiveConfig } from "./ActiveConfig.ts"
 
 /** Logs which tables a config and its own dataset do not have in common. */
-export const logUnlisted = Effect.fnUntraced(function*({ info, manifest }: Generation) {
+export const logUnlisted = Effect.fnUntraced(function*({ info, manifest }: ActiveConfig) {
   const { manifest: origin } = yield* SyncConfig
   if (info === undefined) return
   for (const { name } of manifest.tables) {

@@ -13,12 +13,12 @@ import type { FlightError } from "../services/FlightClient.ts"
 import { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableRefused } from "../services/TableLeases.ts"
 import type { TablePlan } from "../services/TableSink.ts"
+import type { ActiveConfig } from "./ActiveConfig.ts"
 import type { UnreadableSchema } from "./describeTable.ts"
-import type { Generation } from "./Generation.ts"
 import { answerOf } from "./inTime.ts"
 import { loadManifest } from "./loadManifest.ts"
-import { resolveOrGoOn } from "./resolveGeneration.ts"
-import { isAboutQuery } from "./resolveUnasked.ts"
+import { resolveWithFallback } from "./resolveConfig.ts"
+import { isAboutQuery } from "./resolveWithoutAdminApi.ts"
 import { tryTable } from "./tryTable.ts"
 
 /** As of a start. */
@@ -63,13 +63,13 @@ export const planDataset = Effect.gen(function*() {
   const { databaseSchema: schema } = yield* DatabaseConfig
   const manifest = yield* loadManifest(isSilent)
   const sinceMillis = yield* Clock.currentTimeMillis
-  const generation = yield* resolveOrGoOn(manifest, sinceMillis).pipe(
+  const active = yield* resolveWithFallback(manifest, sinceMillis).pipe(
     Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isSilent(input))))
   )
-  for (const warning of generation.warnings) yield* Effect.logWarning(warning)
-  const { info } = generation
+  for (const warning of active.warnings) yield* Effect.logWarning(warning)
+  const { info } = active
   const bookkeeping = yield* answerOf("database")(pending)
-  const tables = yield* Effect.forEach(generation.manifest.tables, (table) => planTable(schema, generation, table), {
+  const tables = yield* Effect.forEach(active.manifest.tables, (table) => planTable(schema, active, table), {
     concurrency: 4
   })
   const changes = bookkeeping.length > 0 || tables.some(({ indexes, kind }) => kind !== "none" || indexes.length > 0)
@@ -85,11 +85,11 @@ export const planDataset = Effect.gen(function*() {
   return plan
 })
 
-const planTable = (schema: string, generation: Generation, table: TableSpec) =>
+const planTable = (schema: string, active: ActiveConfig, table: TableSpec) =>
   Effect.gen(function*() {
     const indexes = yield* TableIndexes
     const { name, settings } = table
-    const { indexed, ...plan } = yield* tryTable(generation, table)
+    const { indexed, ...plan } = yield* tryTable(active, table)
     const { missing } = yield* answerOf("database")(indexes.plan(name, settings.indexes))
     const later = missing.filter(({ columns }) => !indexed.some((index) => sameColumns(index, columns)))
     return {

@@ -1,4 +1,4 @@
-import { Clock, Effect, Schedule } from "effect"
+import { Clock, Effect, Schedule, SubscriptionRef } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import * as log from "../domain/logLines.ts"
 import { formatDatasetReference } from "../domain/manifest/Dataset.ts"
@@ -7,41 +7,41 @@ import { isRetryable } from "../domain/retryable.ts"
 import { StatusRecorder } from "../services/SyncStatus.ts"
 import { logUnlisted } from "./logUnlisted.ts"
 import { reloadOnChange } from "./reloadOnChange.ts"
-import { resolveOrGoOn } from "./resolveGeneration.ts"
+import { resolveWithFallback } from "./resolveConfig.ts"
 import { makeTableFibers } from "./tableFibers.ts"
 
 /** A server that is down, or a dataset that is not published yet, is waited for. */
-const patience = backoff("1 second", "30 seconds")
+const retrySchedule = backoff("1 second", "30 seconds")
 
-/** Syncs what a manifest says, and from then on what the config says, until it is interrupted. */
+/** Syncs the tables of a manifest, and from then on those of the config as it changes, until it is interrupted. */
 export const syncDataset = Effect.fn("syncDataset")(
   function*(manifest: Manifest) {
     const tables = yield* makeTableFibers
     const announceStop = Effect.gen(function*() {
-      const generation = yield* tables.generation
-      yield* Effect.logInfo(log.shuttingDown(generation?.manifest.tables.length ?? 0))
+      const active = yield* SubscriptionRef.get(tables.active)
+      yield* Effect.logInfo(log.shuttingDown(active?.manifest.tables.length ?? 0))
     })
-    return yield* reloadOnChange(tables, manifest, beginGeneration).pipe(Effect.onInterrupt(() => announceStop))
+    return yield* reloadOnChange(tables, manifest, startFirst).pipe(Effect.onInterrupt(() => announceStop))
   },
   Effect.scoped,
   Effect.onInterrupt(() => Effect.logInfo(log.tasksEnded))
 )
 
-/** The first generation begins without a check of its tables: nothing runs that it could harm, and each table has its own fate. */
-const beginGeneration = Effect.fnUntraced(function*(manifest: Manifest) {
+/** Resolves the first config. Its tables are not checked: nothing runs that they could harm, and each is retried on its own. */
+const startFirst = Effect.fnUntraced(function*(manifest: Manifest) {
   const status = yield* StatusRecorder
   yield* Effect.logInfo(log.preparing(formatDatasetReference(manifest.dataset)))
   // A manifest before this one may have come no further than this.
   yield* status.begin(manifest.tables.map(({ name }) => name))
   const sinceMillis = yield* Clock.currentTimeMillis
-  const generation = yield* resolveOrGoOn(manifest, sinceMillis).pipe(
+  const active = yield* resolveWithFallback(manifest, sinceMillis).pipe(
     Effect.tapError((error) => isRetryable(error) ? waiting(manifest, log.tryingAgain(error.message)) : Effect.void),
-    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => isRetryable(input)))),
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input)))),
     Effect.tapError((error) => parkAll(manifest, error.message))
   )
-  for (const warning of generation.warnings) yield* Effect.logWarning(warning)
-  yield* logUnlisted(generation)
-  return generation
+  for (const warning of active.warnings) yield* Effect.logWarning(warning)
+  yield* logUnlisted(active)
+  return active
 })
 
 const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {

@@ -1,4 +1,4 @@
-import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, Semaphore } from "effect"
+import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, Semaphore, SubscriptionRef } from "effect"
 import { backoff } from "../domain/backoff.ts"
 import * as log from "../domain/logLines.ts"
 import type { TableSpec } from "../domain/manifest/TableSpec.ts"
@@ -6,17 +6,17 @@ import { isRetryable } from "../domain/retryable.ts"
 import { SyncConfig } from "../services/Config.ts"
 import { StatusRecorder } from "../services/SyncStatus.ts"
 import { TableSink } from "../services/TableSink.ts"
+import { type ActiveConfig, compareConfigs } from "./ActiveConfig.ts"
 import { buildIndexes } from "./buildIndexes.ts"
-import { compareGenerations, type Generation } from "./Generation.ts"
 import { makeCopyBuffers } from "./table/CopyBuffers.ts"
 import { superviseTable } from "./table/superviseTable.ts"
 import { makeTableSession, type SharedByTables } from "./table/syncTable.ts"
 
-/** A database that is down is waited for, at most this long between two looks. */
-const patience = backoff("1 second", "30 seconds")
+/** A database that is down is waited for, asked again at most this long after the last time. */
+const retrySchedule = backoff("1 second", "30 seconds")
 
 /**
- * One fiber per table of the generation in force, all of them in the scope this runs in. What fails in one stays in it (I4);
+ * One fiber per table of the active config, all of them in the scope this runs in. What fails in one stays in it (I4);
  * the permits they share bound what all of them hold in memory together (I8).
  */
 export const makeTableFibers = Effect.gen(function*() {
@@ -28,11 +28,11 @@ export const makeTableFibers = Effect.gen(function*() {
     buffers: makeCopyBuffers(maxConcurrentBatches),
     unreadableHeads: new Set()
   }
-  const current = yield* Ref.make<Ref.Ref<Generation> | undefined>(undefined)
-
-  const generation = Effect.flatMap(
-    Ref.get(current),
-    (inForce) => (inForce === undefined ? Effect.undefined : Ref.get(inForce))
+  const active = yield* SubscriptionRef.make<ActiveConfig | undefined>(undefined)
+  const ofTables = Effect.flatMap(
+    SubscriptionRef.get(active),
+    (config) =>
+      config === undefined ? Effect.die(new Error("a table was started without a config")) : Effect.succeed(config)
   )
 
   /** Invariant I3: the fiber that was there has come to its end, whatever it waited for, before another one may begin. */
@@ -41,9 +41,9 @@ export const makeTableFibers = Effect.gen(function*() {
   /** Parked tables wait for a change of the config. */
   const parked = new Map<string, Ref.Ref<boolean>>()
 
-  const start = Effect.fnUntraced(function*(table: TableSpec, inForce: Ref.Ref<Generation>) {
+  const start = Effect.fnUntraced(function*(table: TableSpec) {
     yield* status.record(table.name, { _tag: "Started" })
-    const session = yield* makeTableSession(table, inForce, shared)
+    const session = yield* makeTableSession(table, ofTables, shared)
     parked.set(table.name, session.isParked)
     yield* FiberMap.run(
       fibers,
@@ -52,41 +52,38 @@ export const makeTableFibers = Effect.gen(function*() {
       Effect.andThen(
         Effect.forkChild(buildIndexes(table, Deferred.await(session.caughtUp), session.leftOutIndexes)),
         superviseTable(session)
+      ).pipe(
+        Effect.catchCause((cause) => Effect.andThen(Ref.set(session.isParked, true), reportCrash(table.name, cause))),
+        Effect.interruptible
       )
-        .pipe(
-          Effect.catchCause((cause) => Effect.andThen(Ref.set(session.isParked, true), reportCrash(table.name, cause)))
-        )
     )
   })
 
   /**
-   * Puts a generation into force that is known to be good: tables that are the same go on in the middle of what they do,
-   * the others come to their end before any new one begins. A parked table is tried again, whatever has changed: the reason
-   * may be gone, and whoever saved the config wants to know.
+   * Activates a config that is known to be good: tables that are the same go on in the middle of what they do, the others
+   * come to their end before any new one begins. It may be run uninterruptibly: the fibers of tables are not. A parked table is tried again, whatever has changed: the reason may be gone.
    */
-  const apply = Effect.fn("applyGeneration")(function*(next: Generation) {
-    const before = yield* generation
-    const { changed, removed, started, unchanged } = compareGenerations(before, next)
+  const apply = Effect.fn("applyConfig")(function*(next: ActiveConfig) {
+    const before = yield* SubscriptionRef.get(active)
+    const { changed, removed, started, unchanged } = compareConfigs(before, next)
     const retried = yield* Effect.filter(unchanged, ({ name }) => {
       const isParked = parked.get(name)
       return isParked === undefined ? Effect.succeed(false) : Ref.get(isParked)
     })
     const ending = [...removed, ...changed.map(({ name }) => name), ...retried.map(({ name }) => name)]
     yield* Effect.forEach(ending, stop, { concurrency: "unbounded", discard: true })
-    // Only now: an attempt that was still at work must not write for the dataset of the next generation.
-    const inForce = (yield* Ref.get(current)) ?? (yield* Ref.make(next))
-    yield* Ref.set(inForce, next)
-    yield* Ref.set(current, inForce)
+    // Only now: an attempt that was still at work must not write for the dataset of the next config.
+    yield* SubscriptionRef.set(active, next)
     for (const name of removed) {
       parked.delete(name)
       yield* Effect.logWarning(log.tableRemoved(name))
       yield* status.remove(name)
-      yield* FiberMap.run(fibers, name, retire(name))
+      yield* FiberMap.run(fibers, name, Effect.interruptible(retire(name)))
     }
     for (const table of [...changed, ...retried, ...started]) {
       // A table that comes back may still be losing its provisional rows.
       yield* stop(table.name)
-      yield* start(table, inForce)
+      yield* start(table)
     }
     return {
       unchanged: unchanged.length - retried.length,
@@ -97,14 +94,14 @@ export const makeTableFibers = Effect.gen(function*() {
     }
   })
 
-  return { apply, generation }
+  return { active, apply }
 })
 
 /** What nobody promised goes with the table; the rest stays for whoever reads it. */
 const retire = Effect.fnUntraced(function*(name: string) {
   const sink = yield* TableSink
   yield* sink.trim(name).pipe(
-    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => isRetryable(input)))),
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input)))),
     Effect.flatMap((rows) => (rows > 0 ? Effect.logInfo(log.trimmed(name, rows)) : Effect.void)),
     Effect.catch((error) => Effect.logInfo(log.notTrimmed(name, error.message)))
   )

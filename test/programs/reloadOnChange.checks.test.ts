@@ -1,15 +1,15 @@
 /** When a change is looked at again, and when it is given up: hours of it, by a clock that a test turns. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Queue, Ref, Result, Stream } from "effect"
+import { Effect, Fiber, Layer, Queue, Result, Stream, SubscriptionRef } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import type { FlightData } from "../../src/domain/flight/FlightData.ts"
 import { type Manifest } from "../../src/domain/manifest/Manifest.ts"
 import type { SettingValues } from "../../src/layers/Config.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
-import type { Generation } from "../../src/programs/Generation.ts"
+import type { ActiveConfig } from "../../src/programs/ActiveConfig.ts"
 import { reloadOnChange } from "../../src/programs/reloadOnChange.ts"
-import { resolveGeneration } from "../../src/programs/resolveGeneration.ts"
+import { resolveConfig } from "../../src/programs/resolveConfig.ts"
 import { AdminApi, AdminApiError, type DatasetInfo } from "../../src/services/AdminApi.ts"
 import { FlightError } from "../../src/services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../../src/services/ManifestSource.ts"
@@ -17,9 +17,9 @@ import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { TableRefused } from "../../src/services/TableLeases.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
+import { activeConfigOf } from "../doubles/activeConfig.ts"
 import { tableLeases } from "../doubles/bookkeeping.ts"
 import { flightClient } from "../doubles/FlightClient.ts"
-import { generationOf } from "../doubles/generation.ts"
 import { recordedLog } from "../doubles/Log.ts"
 import { recordedHead } from "../doubles/SourceHead.ts"
 import { exampleManifest } from "../support/exampleManifest.ts"
@@ -74,18 +74,18 @@ interface Script {
   /** What the config comes to when it is loaded again. */
   readonly load?: Effect.Effect<Manifest, LoadError>
   /** Puts the first manifest into force. */
-  readonly begin?: (manifest: Manifest) => Effect.Effect<Generation, AdminApiError>
+  readonly begin?: (manifest: Manifest) => Effect.Effect<ActiveConfig, AdminApiError>
 }
 
 /** A manifest at the versions that the Admin API has at first. */
 const resolved = (manifest: Manifest) =>
   Effect.orDie(Effect.provide(
-    resolveGeneration(manifest),
-    Layer.mergeAll(
-      Layer.mock(AdminApi, { dataset: ({ name }) => Effect.succeed({ ...info, name }) }),
-      flightClient({})
-    )
+    resolveConfig(manifest),
+    Layer.mock(AdminApi, { dataset: ({ name }) => Effect.succeed({ ...info, name }) })
   ))
+
+/** Lets the fibers of the reload come to where they wait. */
+const settled = Effect.repeat(Effect.yieldNow, { times: 100 })
 
 /** Reloads among doubles: what is in force, how often everybody was asked, and what was said. */
 const reloading = Effect.fnUntraced(function*(script: Script) {
@@ -93,7 +93,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
   const asked = { admin: 0, flight: 0, database: 0 }
   const askedAt: Array<number> = []
   const changes = yield* Queue.unbounded<Result.Result<Manifest, LoadError>>()
-  const inForce = yield* Ref.make<Generation | undefined>(undefined)
+  const active = yield* SubscriptionRef.make<ActiveConfig | undefined>(undefined)
   const services = yield* Layer.build(Layer.mergeAll(
     Layer.mock(AdminApi, {
       dataset: (reference) =>
@@ -133,9 +133,9 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
     testSettings(nowhere, script.settings)
   ))
   const tables = {
-    generation: Ref.get(inForce),
-    apply: (next: Generation) =>
-      Effect.as(Effect.andThen(script.applying ?? Effect.void, Ref.set(inForce, next)), {
+    active,
+    apply: (next: ActiveConfig) =>
+      Effect.as(Effect.andThen(script.applying ?? Effect.void, SubscriptionRef.set(active, next)), {
         unchanged: 1,
         changed: 0,
         started: 0,
@@ -143,14 +143,16 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
         retried: 0
       })
   }
-  const begin = script.begin ?? resolved
+  const begin = script.begin ?? ((manifest: Manifest) => Effect.provideContext(resolved(manifest), services))
   const fiber = yield* Effect.forkScoped(
     reloadOnChange(tables, one, begin).pipe(
       Effect.provideContext(services),
       Effect.provide(logging)
     )
   )
+  yield* settled
   yield* TestClock.adjust("1 second")
+  yield* settled
   const status = yield* Effect.provideContext(SyncStatus, services)
   return {
     asked,
@@ -158,12 +160,12 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
     askedAt,
     lines,
     reload: status.reload,
-    tables: Effect.map(Ref.get(inForce), (generation) => generation?.manifest.tables.map(({ name }) => name).join()),
-    dialect: Effect.map(Ref.get(inForce), (generation) => generation?.info?.dialect),
+    tables: Effect.map(SubscriptionRef.get(active), (config) => config?.manifest.tables.map(({ name }) => name).join()),
+    dialect: Effect.map(SubscriptionRef.get(active), (config) => config?.dialect),
     change: (change: Manifest | ManifestError) =>
       Effect.andThen(
         Queue.offer(changes, change instanceof ManifestError ? Result.fail(change) : Result.succeed(change)),
-        TestClock.adjust("10 millis")
+        Effect.andThen(settled, Effect.andThen(TestClock.adjust("10 millis"), settled))
       ),
     ended: Effect.sync(() => fiber.pollUnsafe() !== undefined),
     stop: Fiber.interrupt(fiber)
@@ -247,7 +249,7 @@ describe("the check of a changed config", () => {
       yield* it.change(manifestOf("a", "b"))
       yield* TestClock.adjust("1 second")
       for (const name of ["c", "d", "e"]) yield* it.change(manifestOf("a", name))
-      yield* TestClock.adjust("10 seconds")
+      for (let seconds = 0; seconds < 10; seconds++) yield* Effect.andThen(TestClock.adjust("1 second"), settled)
       assert.strictEqual(yield* it.tables, "a,e")
       assert.strictEqual((yield* it.reload)?.applied, 2)
     }))
@@ -257,7 +259,7 @@ describe("the first config", () => {
   it.effect("gives way to the next one while it waits for its server", () =>
     Effect.gen(function*() {
       const it = yield* reloading({
-        begin: (manifest) => manifest === one ? Effect.never : Effect.succeed(generationOf(manifest, info))
+        begin: (manifest) => manifest === one ? Effect.never : Effect.succeed(activeConfigOf(manifest, info))
       })
       assert.isUndefined(yield* it.tables)
       yield* it.change(manifestOf("b"))
@@ -267,7 +269,8 @@ describe("the first config", () => {
   it.effect("that is refused is waited for to change, like any other", () =>
     Effect.gen(function*() {
       const it = yield* reloading({
-        begin: (manifest) => manifest === one ? Effect.fail(unauthorized) : Effect.succeed(generationOf(manifest, info))
+        begin: (manifest) =>
+          manifest === one ? Effect.fail(unauthorized) : Effect.succeed(activeConfigOf(manifest, info))
       })
       yield* it.change(
         new ManifestError({ operation: "read", path: "/c", file: undefined, line: undefined, problems: ["gone"] })

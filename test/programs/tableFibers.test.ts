@@ -1,18 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { Effect, Fiber, Layer, Stream, SubscriptionRef } from "effect"
 import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
-import type { Generation } from "../../src/programs/Generation.ts"
+import type { ActiveConfig } from "../../src/programs/ActiveConfig.ts"
 import { makeTableFibers } from "../../src/programs/tableFibers.ts"
 import { AdminApi } from "../../src/services/AdminApi.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import { TableHeld, TableRefused } from "../../src/services/TableLeases.ts"
 import { type TableRequest, TableSink } from "../../src/services/TableSink.ts"
+import { activeConfigOf } from "../doubles/activeConfig.ts"
 import { leaseOf, tableLeases } from "../doubles/bookkeeping.ts"
 import { flightClient, flightError, type Messages } from "../doubles/FlightClient.ts"
-import { generationOf } from "../doubles/generation.ts"
 import { recordedLog } from "../doubles/Log.ts"
 import { recordedHead } from "../doubles/SourceHead.ts"
 import { recordedWriter } from "../doubles/TableWriter.ts"
@@ -25,8 +25,8 @@ const noDatabase = new SqlError.SqlError({
 })
 
 /** Tables by name; a number makes the query of one another one. What they read is not known, so a version changes none. */
-const generation = (tables: Readonly<Record<string, number>>, version = "0.1.0"): Generation => ({
-  ...generationOf(
+const configOf = (tables: Readonly<Record<string, number>>, version = "0.1.0"): ActiveConfig => ({
+  ...activeConfigOf(
     exampleManifest({
       network: "anvil",
       version,
@@ -85,9 +85,9 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
     events,
     lines,
     /** Goes on while the fibers that must end do so. */
-    apply: (next: Generation) =>
+    apply: (next: ActiveConfig) =>
       Effect.tap(Effect.forkScoped(within(tables.apply(next))), () => TestClock.adjust("100 millis")),
-    inForce: Effect.map(tables.generation, (current) => current?.info?.version),
+    activeVersion: Effect.map(SubscriptionRef.get(tables.active), (active) => active?.info?.version),
     phases: Effect.map(status.get, (all) => Object.fromEntries([...all].map(([name, { phase }]) => [name, phase])))
   }
 })
@@ -99,10 +99,10 @@ describe("the fibers of tables", () => {
   it.effect("I3 of tables that change or go have ended before anything else is done to their tables", () =>
     Effect.gen(function*() {
       const it = yield* fibers({ prepare: ({ version }) => version === "0.1.0" ? twoSeconds : Effect.void })
-      yield* it.apply(generation({ a: 1, b: 1, c: 1 }))
-      const applying = yield* it.apply(generation({ a: 1, b: 2 }, "0.2.0"))
+      yield* it.apply(configOf({ a: 1, b: 1, c: 1 }))
+      const applying = yield* it.apply(configOf({ a: 1, b: 2 }, "0.2.0"))
       assert.deepStrictEqual(it.events, ["a of 0.1.0 begins", "b of 0.1.0 begins", "c of 0.1.0 begins"])
-      assert.strictEqual(yield* it.inForce, "0.1.0", "what still runs is of the earlier config")
+      assert.strictEqual(yield* it.activeVersion, "0.1.0", "what still runs is of the earlier config")
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(yield* Fiber.join(applying), {
         unchanged: 1,
@@ -116,27 +116,27 @@ describe("the fibers of tables", () => {
         assert.isAbove(it.events.indexOf(begins), it.events.indexOf(ends), it.events.join())
         assert.include(it.events, ends)
       }
-      assert.strictEqual(yield* it.inForce, "0.2.0")
+      assert.strictEqual(yield* it.activeVersion, "0.2.0")
     }))
 
   it.effect("that change end at the same time, and nothing of the next config is in force before", () =>
     Effect.gen(function*() {
       const it = yield* fibers({ prepare: ({ version }) => version === "0.1.0" ? twoSeconds : Effect.void })
-      yield* it.apply(generation({ a: 1, b: 1, c: 1 }))
-      yield* it.apply(generation({ a: 2, b: 2, c: 2 }, "0.2.0"))
+      yield* it.apply(configOf({ a: 1, b: 1, c: 1 }))
+      yield* it.apply(configOf({ a: 2, b: 2, c: 2 }, "0.2.0"))
       yield* TestClock.adjust("1700 millis")
-      assert.strictEqual(yield* it.inForce, "0.1.0")
+      assert.strictEqual(yield* it.activeVersion, "0.1.0")
       yield* TestClock.adjust("300 millis")
-      assert.strictEqual(yield* it.inForce, "0.2.0")
+      assert.strictEqual(yield* it.activeVersion, "0.2.0")
       for (const name of ["a", "b", "c"]) assert.include(it.events, `${name} of 0.2.0 begins`)
     }))
 
   it.effect("I3 of a table that comes back waits until its provisional rows are gone", () =>
     Effect.gen(function*() {
       const it = yield* fibers({ trim: () => Effect.as(twoSeconds, 3) })
-      yield* it.apply(generation({ a: 1, b: 1 }))
-      yield* it.apply(generation({ a: 1 }))
-      const applying = yield* it.apply(generation({ a: 1, b: 1 }))
+      yield* it.apply(configOf({ a: 1, b: 1 }))
+      yield* it.apply(configOf({ a: 1 }))
+      const applying = yield* it.apply(configOf({ a: 1, b: 1 }))
       yield* TestClock.adjust("3 seconds")
       yield* Fiber.join(applying)
       const of = it.events.filter((event) => /^b of|of b/.test(event) && event !== "b of 0.1.0 ends")
@@ -160,8 +160,8 @@ describe("the fibers of tables", () => {
         ] as const
       ) {
         const it = yield* fibers({ trim: (asked) => asked < 5 ? Effect.fail(noDatabase) : last })
-        yield* it.apply(generation({ a: 1, b: 1 }))
-        yield* it.apply(generation({ a: 1 }))
+        yield* it.apply(configOf({ a: 1, b: 1 }))
+        yield* it.apply(configOf({ a: 1 }))
         assert.deepStrictEqual(Object.keys(yield* it.phases), ["a"])
         yield* TestClock.adjust("1 hour")
         assert.include(it.lines, said)
@@ -173,8 +173,8 @@ describe("the fibers of tables", () => {
     Effect.gen(function*() {
       const minute = Stream.fromEffect(Effect.andThen(Effect.sleep("1 minute"), Effect.fail(flightError())))
       const it = yield* fibers({ open: Effect.succeed(minute) })
-      yield* it.apply(generation({ a: 1 }))
-      yield* it.apply(generation({ a: 1 }, "0.2.0"))
+      yield* it.apply(configOf({ a: 1 }))
+      yield* it.apply(configOf({ a: 1 }, "0.2.0"))
       assert.notInclude(it.events, "a of 0.2.0 begins")
       yield* TestClock.adjust("70 seconds")
       assert.include(it.events, "a of 0.2.0 begins")
@@ -186,7 +186,7 @@ describe("the fibers of tables", () => {
       const it = yield* fibers({
         prepare: ({ table }) => table === "b" && broken ? Effect.die(new Error("a mistake")) : Effect.void
       })
-      yield* it.apply(generation({ a: 1, b: 1 }))
+      yield* it.apply(configOf({ a: 1, b: 1 }))
       assert.deepStrictEqual(yield* it.phases, { a: "catching up", b: "parked" })
       assert.isTrue(
         it.lines.some((line) =>
@@ -194,7 +194,7 @@ describe("the fibers of tables", () => {
         )
       )
       broken = false
-      const applying = yield* it.apply(generation({ a: 1, b: 1, c: 1 }))
+      const applying = yield* it.apply(configOf({ a: 1, b: 1, c: 1 }))
       assert.deepInclude(yield* Fiber.join(applying), { unchanged: 1, retried: 1, started: 1 })
       assert.deepStrictEqual(yield* it.phases, { a: "catching up", b: "catching up", c: "catching up" })
     }))
@@ -205,12 +205,12 @@ describe("the fibers of tables", () => {
       const it = yield* fibers({
         prepare: ({ table }) => refuses ? Effect.fail(new TableRefused({ table, reason: "injected" })) : Effect.never
       })
-      yield* it.apply(generation({ a: 1 }))
+      yield* it.apply(configOf({ a: 1 }))
       // A stream that has nothing to report is not what refuses it.
       yield* TestClock.adjust("4 seconds")
       assert.deepStrictEqual(yield* it.phases, { a: "parked" })
       refuses = false
-      yield* it.apply(generation({ a: 1 }))
+      yield* it.apply(configOf({ a: 1 }))
       assert.deepStrictEqual(yield* it.phases, { a: "starting" })
     }))
 })

@@ -1,5 +1,5 @@
 /** One supervised table among doubles: its stream, its database and the head of its source are the test's. */
-import { Effect, Layer, Ref, Semaphore, Stream } from "effect"
+import { Effect, Layer, Semaphore, Stream } from "effect"
 import type { SqlError } from "effect/sql"
 import type { WriterLease } from "../../src/domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../../src/domain/chain/Checkpoint.ts"
@@ -15,9 +15,9 @@ import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
 import type { Fenced, TableHeld, TableRefused } from "../../src/services/TableLeases.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
+import { activeConfigOf } from "../doubles/activeConfig.ts"
 import { leaseOf, tableLeases } from "../doubles/bookkeeping.ts"
 import { flightClient, type Messages } from "../doubles/FlightClient.ts"
-import { generationOf } from "../doubles/generation.ts"
 import { recordedLog } from "../doubles/Log.ts"
 import { type HeadAnswer, recordedHead } from "../doubles/SourceHead.ts"
 import { encoderOf, recordedWriter, type TableWriterOptions } from "../doubles/TableWriter.ts"
@@ -101,7 +101,7 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
   ))
   const session = yield* makeTableSession(
     manifest.tables[0]!,
-    yield* Ref.make(generationOf(manifest, { ...info, dialect: script.dialect ?? info.dialect })),
+    Effect.succeed(activeConfigOf(manifest, { ...info, dialect: script.dialect ?? info.dialect })),
     { permits: yield* Semaphore.make(1), buffers: makeCopyBuffers(1), unreadableHeads: new Set() }
   )
   const status = yield* Effect.provideContext(SyncStatus, services)

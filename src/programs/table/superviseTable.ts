@@ -52,7 +52,7 @@ class NoProgress {
 }
 
 /**
- * Keeps one table going for as long as its generation lasts: retries what may heal, waits while another process writes,
+ * Keeps one table going until a config replaces it: retries what may heal, waits while another process writes,
  * and parks what nothing but a change of the config can help. Invariant I4: whatever happens to it happens to it alone.
  */
 export const superviseTable = Effect.fn("superviseTable")(function*(session: TableSession) {

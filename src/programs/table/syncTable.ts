@@ -25,9 +25,9 @@ import { SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { TableSink, type TableWriter, type WriteError } from "../../services/TableSink.ts"
+import { type ActiveConfig, requestOf } from "../ActiveConfig.ts"
 import { readSchema } from "../describeTable.ts"
 import { awaitFirstMessage } from "../firstMessage.ts"
-import { type Generation, requestOf } from "../Generation.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
 import { ChainMismatch, type Outcome, ProtocolViolation } from "./Outcome.ts"
 import { StreamActivity } from "./StreamActivity.ts"
@@ -49,7 +49,7 @@ export interface SharedByTables {
 export interface TableSession {
   readonly table: TableSpec
   /** Of the active config: one that leaves this table as it is may replace it between two attempts. */
-  readonly generation: Ref.Ref<Generation>
+  readonly active: Effect.Effect<ActiveConfig>
   readonly shared: SharedByTables
   readonly size: Ref.Ref<ChunkSize>
   readonly strategy: Ref.Ref<ResumeStrategy>
@@ -67,12 +67,12 @@ export interface TableSession {
 /** A session without attempts yet. */
 export const makeTableSession = Effect.fnUntraced(function*(
   table: TableSpec,
-  generation: Ref.Ref<Generation>,
+  active: Effect.Effect<ActiveConfig>,
   shared: SharedByTables
 ): Effect.fn.Return<TableSession> {
   return {
     table,
-    generation,
+    active,
     shared,
     size: yield* Ref.make(initialChunkSize),
     strategy: yield* Ref.make(resume),
@@ -108,8 +108,8 @@ export const syncTable = Effect.fn("syncTable")(
   function*(session: TableSession) {
     const { shared, size, table } = session
     const [config, sink, flight] = [yield* SyncConfig, yield* TableSink, yield* FlightClient]
-    const generation = yield* Ref.get(session.generation)
-    const lease = yield* sink.acquire({ table: table.name, dataset: datasetId(generation.manifest.dataset) })
+    const active = yield* session.active
+    const lease = yield* sink.acquire({ table: table.name, dataset: datasetId(active.manifest.dataset) })
     const strategy = yield* Ref.get(session.strategy)
     const { network } = lease.checkpoint
     // Of a table that is gone nothing can be resumed.
@@ -117,21 +117,21 @@ export const syncTable = Effect.fn("syncTable")(
       ? undefined
       : cursorOf(strategy, lease.checkpoint.history)
     const opened = yield* flight.open({
-      sql: sentQuery(generation, table).streaming,
+      sql: sentQuery(active, table).streaming,
       cursor: cursor === undefined ? undefined : { network: network!, number: cursor.block, hash: cursor.hash }
     })
     const { messages, schema } = opened
     yield* Effect.logInfo(log.connected(config.flightAddr))
     const columns = yield* readSchema(schema)
-    const writer = yield* sink.prepare(lease, requestOf(generation, table, columns)).pipe(
+    const writer = yield* sink.prepare(lease, requestOf(active, table, columns)).pipe(
       // What no stream can be made of may lack the columns of one: the server's own reason comes first.
       Effect.tapErrorTag("TableRefused", () => awaitFirstMessage(Effect.succeed(opened)))
     )
     if (cursor !== undefined && writer.checkpoint.history.length === 0) return yield* reconnectToFill(table, writer)
-    const declaresEnds = generation.dialect === "amp"
+    const declaresEnds = active.dialect === "amp"
     const clock = yield* Clock.Clock
     const activity = new StreamActivity(writer.checkpoint, declaresEnds, clock.currentTimeMillisUnsafe())
-    yield* announce(session, generation, columns, writer, cursor)
+    yield* announce(session, active, columns, writer, cursor)
     const options = {
       rangeMode: writer.rangeMode,
       retentionBlocks: config.retentionBlocks,
@@ -142,7 +142,7 @@ export const syncTable = Effect.fn("syncTable")(
 
     const stream = messages.pipe(
       Stream.mapAccumEffect(() => noSchema, decode),
-      Stream.mapAccumEffect(() => start, follow(generation, activity, clock)),
+      Stream.mapAccumEffect(() => start, follow(active, activity, clock)),
       writeChunks(writer, {
         permits: shared.permits,
         buffers: shared.buffers,
@@ -161,8 +161,8 @@ export const syncTable = Effect.fn("syncTable")(
       watchLease(writer, activity),
       watchSource({
         table: table.name,
-        manifest: generation.manifest,
-        network: expectedNetwork(generation, table),
+        manifest: active.manifest,
+        network: expectedNetwork(active, table),
         start,
         activity,
         caughtUp: session.caughtUp,
@@ -184,13 +184,13 @@ const decode = Effect.fnUntraced(function*(state: DecoderState, message: FlightD
 })
 
 /** Frame -> events of the table. A block that the chain rules doubt is checked first. */
-const follow = (generation: Generation, activity: StreamActivity, clock: Clock.Clock) => {
+const follow = (active: ActiveConfig, activity: StreamActivity, clock: Clock.Clock) => {
   const act = Effect.fnUntraced(function*(state: FollowState, frame: Frame<ColumnBatch>, refusal: Refusal) {
     let step: Followed<ColumnBatch> | Refusal = refusal
     if (step._tag === "Verify") {
       const network = frame.metadata!.ranges[0]!.network
       activity.isIdle = false
-      step = followFrame(state, frame, yield* verifyBlock(generation.manifest, network, step.watermark))
+      step = followFrame(state, frame, yield* verifyBlock(active.manifest, network, step.watermark))
     }
     switch (step._tag) {
       case "Followed":
@@ -214,24 +214,24 @@ const follow = (generation: Generation, activity: StreamActivity, clock: Clock.C
 }
 
 /** The table's query as the active config resolves it: the same data may have been named otherwise before. */
-const sentQuery = ({ manifest }: Generation, { name, query }: TableSpec): StreamingQuery =>
+const sentQuery = ({ manifest }: ActiveConfig, { name, query }: TableSpec): StreamingQuery =>
   manifest.tables.find((table) => table.name === name)?.query ?? query
 
 /** What the Admin API reports of the table. */
-const publishedTable = ({ info }: Generation, table: TableSpec): DatasetTable | undefined =>
+const publishedTable = ({ info }: ActiveConfig, table: TableSpec): DatasetTable | undefined =>
   info?.tables.find(({ name }) => name === table.name)
 
 /** The network of a table before its stream names one. */
-const expectedNetwork = (generation: Generation, table: TableSpec): string | undefined =>
-  publishedTable(generation, table)?.network ?? generation.manifest.network
+const expectedNetwork = (active: ActiveConfig, table: TableSpec): string | undefined =>
+  publishedTable(active, table)?.network ?? active.manifest.network
 
 /** The server ended the stream, which is its right. */
 const endOf = ({ achieved }: TableSession, { isAtTip }: StreamActivity): Effect.Effect<Outcome> =>
   Effect.map(Ref.get(achieved), ({ progress }) => ({ _tag: progress ? "Progressed" : isAtTip ? "AtTip" : "Ended" }))
 
 /** What the Admin API reports of this table's columns otherwise than the query does. */
-const contradictions = (generation: Generation, table: TableSpec, schema: ArrowSchema): ReadonlyArray<string> => {
-  const published = publishedTable(generation, table)?.schema
+const contradictions = (active: ActiveConfig, table: TableSpec, schema: ArrowSchema): ReadonlyArray<string> => {
+  const published = publishedTable(active, table)?.schema
   return published === undefined ? [] : differences(published, schema)
 }
 
@@ -244,14 +244,14 @@ const reconnectToFill = Effect.fnUntraced(function*({ name }: TableSpec, { notes
 
 const announce = Effect.fnUntraced(function*(
   { table }: TableSession,
-  generation: Generation,
+  active: ActiveConfig,
   schema: ArrowSchema,
   writer: TableWriter,
   cursor: Watermark | undefined
 ) {
   const { name } = table
   const status = yield* StatusRecorder
-  for (const sentence of contradictions(generation, table, schema)) {
+  for (const sentence of contradictions(active, table, schema)) {
     yield* Effect.logWarning(log.tableNote(name, sentence))
   }
   const columns = schema.fields.map((field) => field.name)

@@ -4,10 +4,10 @@ import { type DatasetReference, isExactRevision } from "../domain/manifest/Datas
 import type { Manifest } from "../domain/manifest/Manifest.ts"
 import { AdminApi, type DatasetInfo, isSilent, isUnpublished } from "../services/AdminApi.ts"
 import { SyncConfig } from "../services/Config.ts"
-import type { Generation } from "./Generation.ts"
+import type { ActiveConfig } from "./ActiveConfig.ts"
 import { answerOf } from "./inTime.ts"
 import { resolveReferences } from "./resolveReferences.ts"
-import { NothingPlanned, resolveUnasked } from "./resolveUnasked.ts"
+import { NothingPlanned, resolveWithoutAdminApi } from "./resolveWithoutAdminApi.ts"
 
 /** Server and Admin API often come up together; one that is silent for longer is gone on without. */
 const SILENT_FOR_MILLIS = 5_000
@@ -22,7 +22,7 @@ export const isGivenUp = Effect.fnUntraced(function*(error: { readonly _tag: str
  *
  * A dataset that only a config file names as its own need not be published, unless a query reads it.
  */
-export const resolveGeneration = Effect.fn("resolveGeneration")(function*(config: Manifest) {
+export const resolveConfig = Effect.fn("resolveConfig")(function*(config: Manifest) {
   const admin = yield* AdminApi
   const own = yield* answerOf("admin API")(ownDataset(config))
   const info = Result.getOrUndefined(own)
@@ -31,24 +31,24 @@ export const resolveGeneration = Effect.fn("resolveGeneration")(function*(config
   return {
     config,
     manifest: { ...manifest, dataset: sentDataset(config.dataset, info) },
-    dialect: known === undefined ? (yield* resolveUnasked(config)).dialect : known.dialect,
+    dialect: known === undefined ? (yield* resolveWithoutAdminApi(config)).dialect : known.dialect,
     info,
     sources,
     warnings: Result.isFailure(own) ? [...warnings, log.unpublished(own.failure.message)] : warnings
-  } satisfies Generation
+  } satisfies ActiveConfig
 })
 
-/** As `resolveGeneration`, but goes on without an Admin API that has been silent since `sinceMillis`, with a warning. */
-export const resolveOrGoOn = Effect.fn("resolveOrGoOn")(function*(config: Manifest, sinceMillis: number) {
-  return yield* resolveGeneration(config).pipe(
+/** As `resolveConfig`, but goes on without an Admin API that has been silent since `sinceMillis`, with a warning. */
+export const resolveWithFallback = Effect.fn("resolveWithFallback")(function*(config: Manifest, sinceMillis: number) {
+  return yield* resolveConfig(config).pipe(
     Effect.catch((error) =>
       Effect.gen(function*() {
         if (!(yield* isGivenUp(error, sinceMillis))) return yield* Effect.fail(error)
-        const generation = yield* Effect.mapError(
-          resolveUnasked(config),
+        const active = yield* Effect.mapError(
+          resolveWithoutAdminApi(config),
           (unplanned) => new NothingPlanned({ ...unplanned, adminApi: error.message })
         )
-        return { ...generation, warnings: [log.withoutAdminApi(error.message)] } satisfies Generation as Generation
+        return { ...active, warnings: [log.withoutAdminApi(error.message)] } satisfies ActiveConfig as ActiveConfig
       })
     )
   )

@@ -1,9 +1,9 @@
 import type { Manifest } from "../../src/domain/manifest/Manifest.ts"
-import type { Generation } from "../../src/programs/Generation.ts"
+import type { ActiveConfig } from "../../src/programs/ActiveConfig.ts"
 import type { DatasetInfo } from "../../src/services/AdminApi.ts"
 
 /** A manifest whose queries are sent as they are written, and what the Admin API reports of its dataset. */
-export const generationOf = (manifest: Manifest, info: DatasetInfo): Generation => ({
+export const activeConfigOf = (manifest: Manifest, info: DatasetInfo): ActiveConfig => ({
   config: manifest,
   manifest,
   dialect: info.dialect,

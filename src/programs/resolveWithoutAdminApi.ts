@@ -3,7 +3,7 @@ import type { Dialect } from "../domain/manifest/Dataset.ts"
 import type { Manifest } from "../domain/manifest/Manifest.ts"
 import { namedDatasets, resolveQueries, sentUnresolved } from "../domain/manifest/references.ts"
 import { FlightClient, type FlightError } from "../services/FlightClient.ts"
-import type { Generation } from "./Generation.ts"
+import type { ActiveConfig } from "./ActiveConfig.ts"
 import { answerOf } from "./inTime.ts"
 
 /** No way to name the datasets of a config is one that the server plans a query with. */
@@ -38,7 +38,7 @@ const candidates = [["amp", true], ["amp", false], ["nozzle", true]] as const sa
  * What a manifest means, without the Admin API: Arrow Flight is asked which way to name its datasets it knows. Names without
  * a version stay without one, so that the server's newest is read.
  */
-export const resolveUnasked = Effect.fn("resolveUnasked")(function*(config: Manifest) {
+export const resolveWithoutAdminApi = Effect.fn("resolveWithoutAdminApi")(function*(config: Manifest) {
   const flight = yield* FlightClient
   let refusal: NothingPlanned | undefined
   for (const [index, table] of config.tables.entries()) {
@@ -56,4 +56,4 @@ export const resolveUnasked = Effect.fn("resolveUnasked")(function*(config: Mani
   return refusal === undefined ? { ...nothingAsked, config, manifest: config, dialect: undefined } : yield* refusal
 })
 
-const nothingAsked = { info: undefined, sources: undefined, warnings: [] } satisfies Partial<Generation>
+const nothingAsked = { info: undefined, sources: undefined, warnings: [] } satisfies Partial<ActiveConfig>

@@ -14,7 +14,7 @@ import type { TableSpec } from "../domain/manifest/TableSpec.ts"
 import type { DatasetInfo } from "../services/AdminApi.ts"
 import type { TableRequest } from "../services/TableSink.ts"
 
-export interface Generation {
+export interface ActiveConfig {
   /** As it is configured, which may mean something else when it is resolved again. */
   readonly config: Manifest
   /** With queries as they are sent. */
@@ -38,7 +38,7 @@ export interface FollowedDataset {
 }
 
 /** Every dataset whose newest version is not read before somebody asks for it, each once. */
-export const followedDatasets = ({ config, info, sources }: Generation): ReadonlyArray<FollowedDataset> => {
+export const followedDatasets = ({ config, info, sources }: ActiveConfig): ReadonlyArray<FollowedDataset> => {
   const own = info === undefined ? [] : [{ ...info, reference: config.dataset }]
   const all = [...own, ...[...sources?.values() ?? []].flat()]
     .filter(({ reference }) => !isExactRevision(reference.revision))
@@ -54,7 +54,7 @@ export interface Difference {
   readonly removed: ReadonlyArray<string>
 }
 
-export const compareGenerations = (current: Generation | undefined, next: Generation): Difference => {
+export const compareConfigs = (current: ActiveConfig | undefined, next: ActiveConfig): Difference => {
   const before = new Map(current?.manifest.tables.map((table) => [table.name, table]))
   const names = new Set(next.manifest.tables.map(({ name }) => name))
   const asBefore = current !== undefined && readsSameData(current, next)
@@ -68,7 +68,7 @@ export const compareGenerations = (current: Generation | undefined, next: Genera
   }
 }
 
-const readsSameData = (current: Generation, next: Generation): boolean =>
+const readsSameData = (current: ActiveConfig, next: ActiveConfig): boolean =>
   datasetId(current.manifest.dataset) === datasetId(next.manifest.dataset) &&
   isSame(current.dialect, next.dialect)
 
@@ -77,14 +77,14 @@ const isSame = (before: string | undefined, after: string | undefined): boolean 
   before === undefined || after === undefined || before === after
 
 /** What a table reads and what is recorded of it, to be compared; undefined while that is not known. */
-const sourcesOf = (generation: Generation, { name }: TableSpec): string | undefined =>
-  generation.sources === undefined ? undefined : JSON.stringify([
-    generation.sources.get(name)?.map((source) => [datasetId(source), source.version]),
-    recordedVersion(generation, name)
+const sourcesOf = (active: ActiveConfig, { name }: TableSpec): string | undefined =>
+  active.sources === undefined ? undefined : JSON.stringify([
+    active.sources.get(name)?.map((source) => [datasetId(source), source.version]),
+    recordedVersion(active, name)
   ])
 
 /** The version of the one dataset that a table reads; where it reads several or others, that of the dataset it belongs to. */
-const recordedVersion = ({ config, info, sources }: Generation, table: string): string | undefined => {
+const recordedVersion = ({ config, info, sources }: ActiveConfig, table: string): string | undefined => {
   const [only, ...others] = new Map(sources?.get(table)?.map((source) => [datasetId(source), source])).values()
   if (only !== undefined && others.length === 0) return only.version
   const { revision } = config.dataset
@@ -97,10 +97,10 @@ const isSameTable = (before: TableSpec | undefined, after: TableSpec): boolean =
 
 const withoutText = ({ query: _, ...rest }: TableSpec): Omit<TableSpec, "query"> => rest
 
-export const requestOf = (generation: Generation, table: TableSpec, schema: ArrowSchema): TableRequest => ({
+export const requestOf = (active: ActiveConfig, table: TableSpec, schema: ArrowSchema): TableRequest => ({
   table: table.name,
-  dataset: datasetId(generation.manifest.dataset),
-  version: recordedVersion(generation, table.name),
+  dataset: datasetId(active.manifest.dataset),
+  version: recordedVersion(active, table.name),
   fingerprint: table.fingerprint,
   schema,
   settings: table.settings,
