@@ -19,10 +19,12 @@ import { Evaluation } from "./manifest-source/Evaluation.ts"
 import { failureFromThrown, parseJson } from "./manifest-source/evaluationFailure.ts"
 
 export interface ManifestSourceOptions {
-  /** How long a config file that is code may run. */
-  readonly evaluationTimeout?: Duration.Duration
+  /** How long a config file that is code may run; asked for before each run. */
+  readonly evaluationTimeout?: Effect.Effect<Duration.Duration>
   /** How long a change must have rested before it is taken. */
   readonly rest?: Duration.Duration
+  /** How often files are read although nobody told of a change: network and some bind mounts tell nobody. */
+  readonly lookEvery?: Duration.Duration
 }
 
 /** The promise of docs/config-file.md: an editor may save in several steps, and each is an event. */
@@ -35,15 +37,15 @@ interface Loaded {
 }
 
 const make = Effect.fnUntraced(function*(options: ManifestSourceOptions) {
-  const { evaluationTimeout = Duration.millis(EVALUATION_MILLIS), rest = REST } = options
   const { manifest } = yield* SyncConfig
   return manifest._tag === "File"
-    ? yield* fromFile(manifest.path, evaluationTimeout, rest)
+    ? yield* fromFile(manifest.path, options)
     : fromDataset(manifest, yield* AdminApi)
 })
 
-const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Duration, rest: Duration.Duration) {
-  const loadNow = loadFile(path, timeout)
+const fromFile = Effect.fnUntraced(function*(path: string, options: ManifestSourceOptions) {
+  const { evaluationTimeout = Effect.succeed(Duration.millis(EVALUATION_MILLIS)), lookEvery, rest = REST } = options
+  const loadNow = loadFile(path, evaluationTimeout)
   const last = yield* Ref.make<Digests>(new Map())
   // A config that is code takes its time to get going: it does so while others connect to the database.
   const early = yield* Effect.forkScoped(loadNow)
@@ -61,7 +63,7 @@ const fromFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Dur
   )
 
   const changes = Effect.map(
-    changeWatcher(rest),
+    changeWatcher(rest, lookEvery),
     (awaitChange) =>
       Stream.fromEffectRepeat(
         Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(loadNow), Effect.flatMap(keep))
@@ -91,38 +93,40 @@ const fromDataset = (
   return ManifestSource.of({ load, changes: Stream.never })
 }
 
-const loadFile = Effect.fnUntraced(function*(path: string, timeout: Duration.Duration): Effect.fn.Return<Loaded> {
-  const digests = new Map<string, string>()
-  const read = yield* Effect.result(readContent(path))
-  if (Result.isFailure(read)) {
-    return { manifest: Result.fail(read.failure.error), digests: digests.set(path, read.failure.digest) }
-  }
-  digests.set(path, digestOf(read.success))
-  const value = extname(path) === ".json"
-    ? Effect.try({
-      try: () => parseJson(read.success.toString("utf8"), path),
-      catch: (thrown) => {
-        const { file, line, message } = failureFromThrown(thrown, () => false)
-        return failed("evaluate", path, [message], { file, line })
-      }
-    })
-    : evaluate(path, timeout, digests)
-  const manifest = yield* Effect.result(
-    Effect.flatMap(
-      value,
-      (decoded) =>
-        Effect.fromResult(
-          Result.mapError(decodeManifest(decoded), ({ problems }) => failed("validate", path, problems))
-        )
+const loadFile = Effect.fnUntraced(
+  function*(path: string, timeout: Effect.Effect<Duration.Duration>): Effect.fn.Return<Loaded> {
+    const digests = new Map<string, string>()
+    const read = yield* Effect.result(readContent(path))
+    if (Result.isFailure(read)) {
+      return { manifest: Result.fail(read.failure.error), digests: digests.set(path, read.failure.digest) }
+    }
+    digests.set(path, digestOf(read.success))
+    const value = extname(path) === ".json"
+      ? Effect.try({
+        try: () => parseJson(read.success.toString("utf8"), path),
+        catch: (thrown) => {
+          const { file, line, message } = failureFromThrown(thrown, () => false)
+          return failed("evaluate", path, [message], { file, line })
+        }
+      })
+      : evaluate(path, timeout, digests)
+    const manifest = yield* Effect.result(
+      Effect.flatMap(
+        value,
+        (decoded) =>
+          Effect.fromResult(
+            Result.mapError(decodeManifest(decoded), ({ problems }) => failed("validate", path, problems))
+          )
+      )
     )
-  )
-  return { manifest, digests }
-})
+    return { manifest, digests }
+  }
+)
 
 /** Fills `digests` with what was read. */
-const evaluate = (path: string, timeout: Duration.Duration, digests: Map<string, string>) =>
+const evaluate = (path: string, timeout: Effect.Effect<Duration.Duration>, digests: Map<string, string>) =>
   Effect.acquireUseRelease(
-    Effect.sync(() => takeAhead(path) ?? new Evaluation(path, Duration.toMillis(timeout))),
+    Effect.map(timeout, (allowed) => takeAhead(path) ?? new Evaluation(path, Duration.toMillis(allowed))),
     ({ ended }) => Effect.promise(() => ended),
     (evaluation) =>
       Effect.promise(async () => {

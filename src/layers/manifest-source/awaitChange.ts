@@ -1,10 +1,10 @@
-import { Effect, Queue } from "effect"
-import type { Duration, Scope } from "effect"
+import { Duration, Effect, Queue } from "effect"
+import type { Scope } from "effect"
 import { type Digests, digestsNow, sameDigests } from "./contentDigest.ts"
 import { FileWatch } from "./FileWatch.ts"
 
 /** Network and some bind mounts tell nobody; reading a few small files is cheap. */
-const LOOK_EVERY = "2 seconds"
+const LOOK_EVERY = Duration.seconds(2)
 /** Pause after each look, so that a directory in which much happens does not keep us reading. */
 const BREATH = "50 millis"
 
@@ -13,7 +13,8 @@ const BREATH = "50 millis"
  * `rest`; it ends with what they are then. A change that is taken back by then is none.
  */
 export const changeWatcher = (
-  rest: Duration.Duration
+  rest: Duration.Duration,
+  lookEvery: Duration.Duration = LOOK_EVERY
 ): Effect.Effect<(before: Digests) => Effect.Effect<Digests>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const events = yield* Queue.sliding<void>(1)
@@ -21,7 +22,7 @@ export const changeWatcher = (
       Effect.sync(() => new FileWatch(() => Queue.offerUnsafe(events, undefined))),
       (watch) => Effect.sync(() => watch.close())
     )
-    const eventOrTime = Effect.andThen(Effect.timeoutOption(Queue.take(events), LOOK_EVERY), Effect.sleep(BREATH))
+    const eventOrTime = Effect.andThen(Effect.timeoutOption(Queue.take(events), lookEvery), Effect.sleep(BREATH))
 
     return Effect.fnUntraced(function*(before: Digests) {
       const look = Effect.promise(() => digestsNow(before.keys()))

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { setImmediate } from "node:timers/promises"
+import { vi } from "vitest"
 import { Evaluation } from "../../../src/layers/manifest-source/Evaluation.ts"
 import "../../../src/layers/manifest-source/worker.ts"
 import { directoryOf, named } from "./files.ts"
@@ -12,17 +14,33 @@ const evaluationOf = (path: string, patienceMillis: number) =>
     (evaluation) => Effect.promise(() => evaluation.stop())
   )
 
+/** `setTimeout` of this thread goes by `vi.advanceTimersByTime`, until the scope closes. */
+const testTimers = Effect.acquireRelease(
+  Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })),
+  () => Effect.sync(() => vi.useRealTimers())
+)
+
+const until = (holds: () => boolean) =>
+  Effect.promise(async () => {
+    while (!holds()) await setImmediate()
+  })
+
 describe("the time that a config has", () => {
   it.live("begins when its thread has come to it, however busy the machine is", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({
-        "c.ts": `await new Promise((resolve) => setTimeout(resolve, 3900))\nexport default ${named("slow")}`
+        "c.ts": `import { existsSync } from "node:fs"
+          const mayEnd = new URL("may-end", import.meta.url)
+          while (!existsSync(mayEnd)) await new Promise((resolve) => setTimeout(resolve, 20))
+          export default ${named("slow")}`
       })
+      yield* testTimers
       const evaluation = yield* evaluationOf(join(root, "c.ts"), 4000)
-      yield* Effect.promise(() => setImmediate())
-      // Nothing is heard of the thread until now.
-      const until = Date.now() + 3500
-      while (Date.now() < until);
+      yield* until(() => vi.getTimerCount() > 0)
+      vi.advanceTimersByTime(3900)
+      yield* until(() => evaluation.files.size > 0)
+      vi.advanceTimersByTime(3900)
+      yield* Effect.promise(() => writeFile(join(root, "may-end"), ""))
       assert.include(yield* Effect.promise(() => evaluation.ended), { kind: "exported" })
     }))
 
@@ -34,7 +52,7 @@ describe("the time that a config has", () => {
         "f.js": "x"
       })
       const evaluation = yield* evaluationOf(join(root, "c.ts"), 2000)
-      const ended = yield* Effect.timeout(Effect.promise(() => evaluation.ended), "12 seconds")
+      const ended = yield* Effect.promise(() => evaluation.ended)
       assert.include(ended, { kind: "failed", reason: "did not come to an end within 2 seconds" })
     }))
 })

@@ -1,6 +1,6 @@
 /** Config files that are watched while a test changes them. */
 import { assert } from "@effect/vitest"
-import { Context, Effect, Layer, Queue, Result, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Queue, Result, Stream } from "effect"
 import type { Manifest } from "../../../src/domain/manifest/Manifest.ts"
 import type { ManifestSourceOptions } from "../../../src/layers/ManifestSource.ts"
 import { type LoadError, ManifestSource } from "../../../src/services/ManifestSource.ts"
@@ -14,11 +14,12 @@ export interface Watched {
   readonly nothingComes: Effect.Effect<void>
 }
 
-const PATIENCE = "15 seconds"
+const PATIENCE = "60 seconds"
 
 /** Loads `path` once, and watches it until the scope closes. */
 export const watch = Effect.fnUntraced(function*(path: string, options: ManifestSourceOptions = {}) {
-  const source = Context.get(yield* Layer.build(sourceOf(path, options)), ManifestSource)
+  const ample = { evaluationTimeout: Effect.succeed(Duration.seconds(60)) }
+  const source = Context.get(yield* Layer.build(sourceOf(path, { ...ample, ...options })), ManifestSource)
   yield* source.load
   const changes = yield* Queue.unbounded<Result.Result<Manifest, LoadError>>()
   yield* Effect.forkScoped(Stream.runForEach(source.changes, (change) => Queue.offer(changes, change)))
@@ -32,7 +33,7 @@ export const watch = Effect.fnUntraced(function*(path: string, options: Manifest
     ),
     nextError: Effect.map(next, (change) => Result.isFailure(change) ? change.failure : assert.fail("it loaded")),
     nothingComes: Effect.map(
-      Effect.timeoutOption(Queue.take(changes), "3 seconds"),
+      Effect.timeoutOption(Queue.take(changes), Duration.sum(options.rest ?? Duration.zero, Duration.seconds(3))),
       (change) => assert.strictEqual(change._tag, "None", "a change came")
     )
   }
