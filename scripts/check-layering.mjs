@@ -22,7 +22,7 @@ const ARROWS = {
 }
 
 /** The programs that put live parts together: the root, the command line, and its verbs. */
-const ROOTS = new Set(["start", "ampsync", "cli", "simulate", "plan", "resync"])
+const ROOTS = ["start", "ampsync", "cli", "verbs/simulate", "verbs/plan", "verbs/resync"]
 const ROOT_ARROWS = [...ARROWS.programs, "layers", "simulator", "demo"]
 
 /** The rooms that may speak to the outside. */
@@ -34,7 +34,7 @@ const roomOf = (file) => {
   return rest.length > 0 ? first : basename(first, ".ts")
 }
 
-const isRoot = (file) => /^src\/programs\/[^/]+$/.test(file) && ROOTS.has(basename(file, ".ts"))
+const isRoot = (file) => ROOTS.some((root) => file === `src/programs/${root}.ts`)
 
 const kebab = (name) => name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, "-").toLowerCase()
 
@@ -59,7 +59,7 @@ const importProblem = (file, target) => {
   const allowed = isRoot(file) ? ROOT_ARROWS : ARROWS[from]
   if (allowed.includes(to)) return undefined
   if (from === "programs" && ROOT_ARROWS.includes(to)) {
-    return `only ${[...ROOTS].join(", ")} among the programs may import ${to}: ${target}`
+    return `only ${ROOTS.join(", ")} among the programs may import ${to}: ${target}`
   }
   return `${from} may import only ${allowed.join(", ")}: ${target}`
 }

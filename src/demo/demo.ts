@@ -4,7 +4,7 @@
 import { Clock, Duration, Effect, Fiber, FileSystem, Layer, Redacted } from "effect"
 import { layerFrom } from "../layers/Config.ts"
 import { services } from "../programs/ampsync.ts"
-import { sync } from "../programs/sync.ts"
+import { sync } from "../programs/verbs/sync.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { expectedRows } from "../simulator/expected.ts"
 import { RowDigest } from "../simulator/RowDigest.ts"

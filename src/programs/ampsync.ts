@@ -37,8 +37,8 @@ import { StatusRecorder, SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableLeases } from "../services/TableLeases.ts"
 import type { TableSink } from "../services/TableSink.ts"
-import { answerOf, layerAnsweredBy } from "./inTime.ts"
-import { prepare, run } from "./sync.ts"
+import { answerOf, layerAnsweredBy } from "./verbs/inTime.ts"
+import { prepare, run } from "./verbs/sync.ts"
 
 export type { SettingValues, UnconnectedValues }
 

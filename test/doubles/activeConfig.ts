@@ -1,5 +1,5 @@
 import type { Manifest } from "../../src/domain/manifest/Manifest.ts"
-import type { ActiveConfig } from "../../src/programs/ActiveConfig.ts"
+import type { ActiveConfig } from "../../src/programs/reload/ActiveConfig.ts"
 import type { DatasetInfo } from "../../src/services/AdminApi.ts"
 
 /** A manifest whose queries are sent as they are written, and what the Admin API reports of its dataset. */

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Console, Effect, Fiber, Stdio } from "effect"
-import { simulate } from "../../src/programs/simulate.ts"
+import { simulate } from "../../src/programs/verbs/simulate.ts"
 import { arrowFlightReader } from "./arrowFlightReader.ts"
 
 describe("simulate", () => {

@@ -1,0 +1,147 @@
+import { Effect, Function, Option, Ref, Result, Schedule, Stream, SubscriptionRef } from "effect"
+import { backoff } from "../../domain/backoff.ts"
+import * as log from "../../domain/logLines.ts"
+import { datasetId } from "../../domain/manifest/Dataset.ts"
+import type { Manifest } from "../../domain/manifest/Manifest.ts"
+import { isRetryable } from "../../domain/retryable.ts"
+import { SyncConfig } from "../../services/Config.ts"
+import { ManifestSource } from "../../services/ManifestSource.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
+import type { makeTableFibers } from "../table/tableFibers.ts"
+import { type ActiveConfig, followedDatasets } from "./ActiveConfig.ts"
+import { checkConfig, type ReloadRejected } from "./checkConfig.ts"
+import { type ConfigChange, fileChanges, serverChanges } from "./configChanges.ts"
+import { logUnlisted } from "./logUnlisted.ts"
+
+type TableFibers = Effect.Success<typeof makeTableFibers>
+
+const retrySchedule = backoff("1 second", "30 seconds")
+
+/**
+ * Activates `initial`, and from then on every change of the config and every newly published version of a dataset that is
+ * named without one, for as long as this runs. `startFirst` resolves the first config; a change that comes before it is done
+ * takes its place.
+ *
+ * Invariant I5: a change is checked first, and as a whole. Until all of it is good, everything that runs goes on. A newer
+ * change interrupts the check of an older one, never its activation.
+ */
+export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
+  tables: TableFibers,
+  initial: Manifest,
+  startFirst: (manifest: Manifest) => Effect.Effect<ActiveConfig, E, R>
+) {
+  const manifests = yield* ManifestSource
+  const { manifest: origin } = yield* SyncConfig
+  if (origin._tag === "File") yield* Effect.logInfo(log.watching(origin.path))
+  /** What is to become active, in the order in which it does: nothing of it is lost where a newer change interrupts. */
+  const known = yield* Ref.make(Option.none<ActiveConfig>())
+  const pending = yield* Ref.make(Option.some(initial))
+  const isDone = (manifest: Manifest) => Ref.update(pending, Option.filter((newest) => newest !== manifest))
+
+  const note = Effect.fnUntraced(function*(change: ConfigChange) {
+    switch (change._tag) {
+      case "FileChanged": {
+        yield* Effect.logInfo(log.manifestChanged)
+        const active = yield* SubscriptionRef.get(tables.active)
+        if (Result.isSuccess(change.loaded)) return yield* Ref.set(pending, Option.some(change.loaded.success))
+        // A config that is no good takes the place of one that is checked, not of the first one, which is waited for.
+        if (active !== undefined) yield* Ref.set(pending, Option.none())
+        return yield* reject(change.loaded.failure.message, log.keepingPrevious)
+      }
+      case "VersionPublished":
+        if (Result.isFailure(change.loaded)) return yield* reject(change.loaded.failure.message, log.keepingPrevious)
+        // What the file came to last may still be under check: it is what is wanted, at the versions that there are now.
+        return yield* Ref.update(pending, Option.orElseSome(Function.constant(change.loaded.success)))
+      case "AdminApiAnswered":
+        // The settings may name tables that the dataset lacks.
+        if (origin._tag === "Dataset") yield* Effect.catch(manifests.load, ({ message }) => Effect.logWarning(message))
+        return yield* Ref.set(known, Option.some(change.known))
+    }
+  })
+
+  /** Nothing that runs is disturbed by what was not known before. */
+  const activateKnown = Effect.gen(function*() {
+    const before = yield* SubscriptionRef.get(tables.active)
+    const next = Option.getOrUndefined(yield* Ref.getAndSet(known, Option.none()))
+    if (next === undefined || before === undefined || before.sources !== undefined) return
+    yield* Effect.logInfo(log.adminApiAnswers(datasetId(next.config.dataset), next.info?.version))
+    yield* logVersions(before, next)
+    yield* logUnlisted(next)
+    yield* tables.apply(next)
+  })
+
+  const activate = Effect.fnUntraced(function*(next: ActiveConfig, before: ActiveConfig | undefined) {
+    const counts = yield* tables.apply(next)
+    if (before === undefined && next.config === initial) return
+    const { dataset } = next.config
+    if (before !== undefined) yield* logVersions(before, next)
+    yield* Effect.logInfo(log.reloaded(dataset.name, dataset.revision ?? next.info?.version))
+    yield* Effect.logInfo(log.tablesAfterReload(counts))
+    yield* recordOutcome(undefined)
+  })
+
+  const reload = Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+    yield* activateKnown
+    const manifest = Option.getOrUndefined(yield* Ref.get(pending))
+    if (manifest === undefined) return
+    const before = yield* SubscriptionRef.get(tables.active)
+    const next = before === undefined
+      // Why it failed is logged where it did; only a change helps.
+      ? yield* restore(Effect.catch(startFirst(manifest), () => Effect.never))
+      : yield* restore(Effect.orElseSucceed(checkWithRetry(before, manifest), () => undefined))
+    if (next !== undefined) yield* activate(next, before)
+    yield* isDone(manifest)
+  }))
+
+  const onServer = SubscriptionRef.changes(tables.active).pipe(
+    Stream.switchMap((active) => active === undefined ? Stream.never : serverChanges(active))
+  )
+  yield* Stream.merge(fileChanges, onServer).pipe(
+    Stream.mapEffect(note),
+    Stream.merge(Stream.succeed(undefined)),
+    // Changes that come during an activation are one.
+    Stream.buffer({ capacity: 1, strategy: "sliding" }),
+    Stream.switchMap(() => Stream.fromEffect(reload)),
+    Stream.runDrain
+  )
+  return yield* Effect.die(new Error("the changes of the config came to an end"))
+})
+
+/** Checks until it is good, or can never be. What is down is waited for, and logged once, however its words change. */
+const checkWithRetry = Effect.fnUntraced(function*(active: ActiveConfig, manifest: Manifest) {
+  const isWaiting = yield* Ref.make(false)
+  const report = (error: ReloadRejected) =>
+    Effect.gen(function*() {
+      if (!isRetryable(error)) return yield* reject(error.message, log.keepingPrevious)
+      if (yield* Ref.getAndSet(isWaiting, true)) return yield* Effect.logDebug(log.reloadFailed(error.message))
+      yield* reject(error.message, log.keepingPreviousForNow)
+    })
+  return yield* checkConfig(active, manifest).pipe(
+    Effect.tapError(report),
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input))))
+  )
+})
+
+const reject = Effect.fnUntraced(function*(reason: string, consequence: string) {
+  yield* Effect.logError(log.reloadFailed(reason))
+  yield* Effect.logWarning(consequence)
+  yield* recordOutcome(reason)
+})
+
+const recordOutcome = Effect.fnUntraced(function*(reason: string | undefined) {
+  const status = yield* StatusRecorder
+  yield* status.reloaded(reason)
+})
+
+/** What is read otherwise than before, and what cannot be read as it is configured. */
+const logVersions = Effect.fnUntraced(function*(before: ActiveConfig, next: ActiveConfig) {
+  const versions = new Map(followedDatasets(before).map(({ dataset, version }) => [dataset, version]))
+  for (const { dataset, version } of followedDatasets(next)) {
+    const old = versions.get(dataset)
+    versions.delete(dataset)
+    if (old !== undefined && old !== version) yield* Effect.logInfo(log.versionTaken(dataset, old, version))
+  }
+  for (const warning of next.warnings) {
+    if (!before.warnings.includes(warning)) yield* Effect.logWarning(warning)
+  }
+})

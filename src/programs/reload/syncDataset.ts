@@ -1,0 +1,59 @@
+import { Clock, Effect, Schedule, SubscriptionRef } from "effect"
+import { backoff } from "../../domain/backoff.ts"
+import * as log from "../../domain/logLines.ts"
+import { formatDatasetReference } from "../../domain/manifest/Dataset.ts"
+import type { Manifest } from "../../domain/manifest/Manifest.ts"
+import { isRetryable } from "../../domain/retryable.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
+import { makeTableFibers } from "../table/tableFibers.ts"
+import { logUnlisted } from "./logUnlisted.ts"
+import { reloadOnChange } from "./reloadOnChange.ts"
+import { resolveWithFallback } from "./resolveConfig.ts"
+
+/** A server that is down, or a dataset that is not published yet, is waited for. */
+const retrySchedule = backoff("1 second", "30 seconds")
+
+/** Syncs the tables of a manifest, and from then on those of the config as it changes, until it is interrupted. */
+export const syncDataset = Effect.fn("syncDataset")(
+  function*(manifest: Manifest) {
+    const tables = yield* makeTableFibers
+    const announceStop = Effect.gen(function*() {
+      const active = yield* SubscriptionRef.get(tables.active)
+      yield* Effect.logInfo(log.shuttingDown(active?.manifest.tables.length ?? 0))
+    })
+    return yield* reloadOnChange(tables, manifest, startFirst).pipe(Effect.onInterrupt(() => announceStop))
+  },
+  Effect.scoped,
+  Effect.onInterrupt(() => Effect.logInfo(log.tasksEnded))
+)
+
+/** Resolves the first config. Its tables are not checked: nothing runs that they could harm, and each is retried on its own. */
+const startFirst = Effect.fnUntraced(function*(manifest: Manifest) {
+  const status = yield* StatusRecorder
+  yield* Effect.logInfo(log.preparing(formatDatasetReference(manifest.dataset)))
+  // A manifest before this one may have come no further than this.
+  yield* status.begin(manifest.tables.map(({ name }) => name))
+  const sinceMillis = yield* Clock.currentTimeMillis
+  const active = yield* resolveWithFallback(manifest, sinceMillis).pipe(
+    Effect.tapError((error) => isRetryable(error) ? waiting(manifest, log.tryingAgain(error.message)) : Effect.void),
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input)))),
+    Effect.tapError((error) => parkAll(manifest, error.message))
+  )
+  for (const warning of active.warnings) yield* Effect.logWarning(warning)
+  yield* logUnlisted(active)
+  return active
+})
+
+const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {
+  const status = yield* StatusRecorder
+  yield* Effect.logWarning(reason)
+  for (const { name } of tables) yield* status.record(name, { _tag: "Waiting", reason })
+})
+
+const parkAll = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {
+  const status = yield* StatusRecorder
+  for (const { name } of tables) {
+    yield* Effect.logError(log.parked(name, reason))
+    yield* status.record(name, { _tag: "Parked", reason })
+  }
+})

@@ -1,0 +1,145 @@
+/** What a start would do to the database, found out without doing any of it. */
+import { Clock, Console, Data, Effect, Schedule, Schema } from "effect"
+import type { SqlError } from "effect/sql"
+import { backoff } from "../../domain/backoff.ts"
+import { datasetId } from "../../domain/manifest/Dataset.ts"
+import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
+import { sameColumns } from "../../domain/postgres/table/compareTable.ts"
+import { createIndex } from "../../domain/postgres/table/tableIndexes.ts"
+import { isSilent } from "../../services/AdminApi.ts"
+import { Bookkeeping } from "../../services/Bookkeeping.ts"
+import { DatabaseConfig } from "../../services/Config.ts"
+import type { FlightError } from "../../services/FlightClient.ts"
+import { TableIndexes } from "../../services/TableIndexes.ts"
+import type { TableRefused } from "../../services/TableLeases.ts"
+import type { TablePlan } from "../../services/TableSink.ts"
+import type { ActiveConfig } from "../reload/ActiveConfig.ts"
+import { loadManifest } from "../reload/loadManifest.ts"
+import { resolveWithFallback } from "../reload/resolveConfig.ts"
+import { isAboutQuery } from "../reload/resolveWithoutAdminApi.ts"
+import type { UnreadableSchema } from "../table/describeTable.ts"
+import { tryTable } from "../table/tryTable.ts"
+import { answerOf } from "./inTime.ts"
+
+/** As of a start. */
+const retrySchedule = backoff("1 second", "30 seconds")
+
+/** What a start would do with one table. */
+export interface PlannedTable extends Omit<TablePlan, "kind" | "indexed"> {
+  readonly kind: TablePlan["kind"] | "refuse"
+  /** Why it would be parked. */
+  readonly reason: string | undefined
+  /** What would follow in the background, once the table has caught up. */
+  readonly indexes: ReadonlyArray<string>
+}
+
+export interface DatasetPlan {
+  /** `namespace/name`. */
+  readonly dataset: string
+  readonly version: string
+  readonly schema: string
+  readonly outcome: "nothing" | "changes" | "refused"
+  /** Statements that bring our own tables into being, or up to date. */
+  readonly bookkeeping: ReadonlyArray<string>
+  readonly tables: ReadonlyArray<PlannedTable>
+}
+
+/** The plan was made and printed: what it found is the exit code of the process. */
+export class PlanOutcome extends Data.TaggedError("PlanOutcome")<{ readonly exitCode: 3 | 4 }> {
+  override get message() {
+    return ""
+  }
+}
+
+/** It could not be found out. */
+export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", { reason: Schema.String }) {
+  override get message() {
+    return `no plan could be made: ${this.reason}`
+  }
+}
+
+export const planDataset = Effect.gen(function*() {
+  const { pending } = yield* Bookkeeping
+  const { databaseSchema: schema } = yield* DatabaseConfig
+  const manifest = yield* loadManifest(isSilent)
+  const sinceMillis = yield* Clock.currentTimeMillis
+  const active = yield* resolveWithFallback(manifest, sinceMillis).pipe(
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isSilent(input))))
+  )
+  for (const warning of active.warnings) yield* Effect.logWarning(warning)
+  const { info } = active
+  const bookkeeping = yield* answerOf("database")(pending)
+  const tables = yield* Effect.forEach(active.manifest.tables, (table) => planTable(schema, active, table), {
+    concurrency: 4
+  })
+  const changes = bookkeeping.length > 0 || tables.some(({ indexes, kind }) => kind !== "none" || indexes.length > 0)
+  const outcome = tables.some(({ kind }) => kind === "refuse") ? "refused" : changes ? "changes" : "nothing"
+  const plan: DatasetPlan = {
+    dataset: datasetId(info ?? manifest.dataset),
+    version: info?.version ?? manifest.dataset.revision ?? "newest",
+    schema,
+    outcome,
+    bookkeeping,
+    tables
+  }
+  return plan
+})
+
+const planTable = (schema: string, active: ActiveConfig, table: TableSpec) =>
+  Effect.gen(function*() {
+    const indexes = yield* TableIndexes
+    const { name, settings } = table
+    const { indexed, ...plan } = yield* tryTable(active, table)
+    const { missing } = yield* answerOf("database")(indexes.plan(name, settings.indexes))
+    const later = missing.filter(({ columns }) => !indexed.some((index) => sameColumns(index, columns)))
+    return {
+      ...plan,
+      reason: undefined,
+      indexes: later.map((index) => createIndex({ schema, table: name }, index.name, index.columns))
+    }
+  }).pipe(
+    Effect.catchIf(isRefusal, (error) => Effect.succeed(refused(table, error)))
+  )
+
+/** The server's reply about the query counts, also where a sync would ask again. */
+const isRefusal = (
+  error: FlightError | SqlError.SqlError | TableRefused | UnreadableSchema
+): error is FlightError | TableRefused | UnreadableSchema =>
+  error._tag === "FlightError"
+    ? isAboutQuery(error)
+    : error._tag !== "SqlError"
+
+const refused = ({ name }: TableSpec, error: FlightError | TableRefused | UnreadableSchema): PlannedTable => ({
+  table: name,
+  kind: "refuse",
+  statements: [],
+  notes: [],
+  indexes: [],
+  reason: error._tag === "TableRefused" ? error.reason : error.message
+})
+
+/** Prints the plan: for people, or as one JSON document. Fails with `PlanOutcome` where there is something to do. */
+export const plan = Effect.fn("plan")(function*({ json }: { readonly json: boolean }) {
+  const found = yield* planDataset
+  yield* Console.log(json ? JSON.stringify(found, undefined, 2) : formatPlan(found))
+  if (found.outcome === "refused") return yield* new PlanOutcome({ exitCode: 4 })
+  if (found.outcome === "changes") return yield* new PlanOutcome({ exitCode: 3 })
+})
+
+const formatPlan = ({ bookkeeping, dataset, schema, tables, version }: DatasetPlan): string =>
+  [
+    `Dataset ${dataset} ${version}, schema "${schema}"`,
+    ...(bookkeeping.length === 0 ? [] : ["bookkeeping: CREATE or extend", ...bookkeeping.map(indented)]),
+    ...tables.flatMap(formatTable)
+  ].join("\n")
+
+const formatTable = ({ indexes, kind, notes, reason, statements, table }: PlannedTable): ReadonlyArray<string> => [
+  `${table}: ${headings[kind]}${reason === undefined ? "" : `: ${reason}`}`,
+  ...statements.map(indented),
+  ...notes.map((note) => indented(`-- ${note}`)),
+  ...(indexes.length === 0 ? [] : [indented("-- once it has caught up:"), ...indexes.map(indented)])
+]
+
+const headings = { none: "nothing to do", create: "CREATE", alter: "ALTER", refuse: "refused" } as const
+
+const indented = (statement: string): string => `  ${statement.replaceAll(/\s*\n\s*/g, " ")}`

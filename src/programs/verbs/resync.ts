@@ -1,0 +1,164 @@
+import { Console, type Duration, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
+import { Prompt } from "effect/cli"
+import { FILLED_BY_FIRST } from "../../domain/bookkeeping/ownership.ts"
+import { isRetryable } from "../../domain/retryable.ts"
+import { layer as checkpoints } from "../../layers/Checkpoints.ts"
+import { layer as pgPool } from "../../layers/PgPool.ts"
+import { layer as tableLeases } from "../../layers/TableLeases.ts"
+import { layer as tableSink } from "../../layers/TableSink.ts"
+import { Checkpoints } from "../../services/Checkpoints.ts"
+import { ConnectionConfig, DatabaseConfig } from "../../services/Config.ts"
+import { type TableHeld, TableLeases, TableRefused } from "../../services/TableLeases.ts"
+import { type Emptying, TableSink } from "../../services/TableSink.ts"
+import { keepAlive } from "../report/heartbeat.ts"
+import { withCommitGrace } from "../table/withCommitGrace.ts"
+import { answerOf, inTime, layerAnsweredBy } from "./inTime.ts"
+
+export interface ResyncOptions {
+  readonly table: string
+  /** Do not ask. */
+  readonly yes: boolean
+  /** How long the database may take to answer, but for the deletion of rows. */
+  readonly timeout: Duration.Duration
+}
+
+/** Nothing was changed, or it is not known whether; `reason` says why and what to do. */
+export class ResyncRefused extends Schema.TaggedError<ResyncRefused>()("ResyncRefused", {
+  reason: Schema.String,
+  exitCode: Schema.Literals([1, 2])
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** It failed when the watermark was forgotten already. */
+export class ResyncFailed extends Schema.TaggedError<ResyncFailed>()("ResyncFailed", {
+  table: Schema.String,
+  /** Of `rows`, as far as is known. */
+  deleted: Schema.Number,
+  rows: Schema.BigInt,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the watermark of table "${this.table}" is forgotten, but not all rows are deleted (${this.deleted} of ${this.rows} ` +
+      `so far): ${this.reason}. Run resync again, or start the sync: both delete what is left`
+  }
+}
+
+const refuse = (exitCode: 1 | 2, reason: string) => new ResyncRefused({ reason, exitCode })
+
+/** What it needs of the services: neither the config file nor the server. */
+const resyncServices = tableSink.pipe(
+  Layer.provideMerge(checkpoints),
+  Layer.provideMerge(tableLeases),
+  Layer.provideMerge(layerAnsweredBy("database", pgPool))
+)
+
+const unchanged = (reason: string) => refuse(1, `nothing was changed: ${reason}`)
+
+/** A time limit for what comes before the first change, whose failures say that there was none. */
+const untouched = (timeout: Duration.Duration) =>
+<A, E extends { readonly _tag: string; readonly message: string }, R>(
+  work: Effect.Effect<A, E, R>
+) =>
+  Effect.mapError(
+    inTime(timeout, unchanged)(work),
+    (error) => error._tag === "SqlError" ? unchanged(error.message) : error
+  )
+
+/** A transaction that the server refused was rolled back; of one that was lost, the end is not known. */
+const forgetFailed = (isRolledBack: boolean, reason: string) =>
+  isRolledBack
+    ? unchanged(reason)
+    : refuse(1, `it is not known whether the watermark is forgotten: ${reason}. Run resync again; it may be repeated`)
+
+/**
+ * Lets a table be filled anew from the first block: forgets its watermark and its history, then deletes its rows in steps.
+ *
+ * From the first transaction on, every row is one that nobody was promised, so it may end anywhere: the next start, or the
+ * next resync, deletes what is left.
+ */
+export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: ResyncOptions) {
+  const leases = yield* TableLeases
+  const sink = yield* TableSink
+  const { watermark } = yield* untouched(timeout)(answerOf("database")(lookAt(table)))
+  const { databaseSchema } = yield* DatabaseConfig
+  const { database: { database, host, port } } = yield* ConnectionConfig
+  const place = `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
+  const question = `Delete all rows of table "${table}" in ${place} (complete up to block ${
+    watermark?.block ?? "none"
+  }), to fill it again from the first block?`
+  if (!yes && !(yield* ask(question))) return yield* Console.log("Nothing was changed.")
+  yield* keepAlive
+  const emptying = yield* answerOf("database")(sink.empty(table)).pipe(
+    inTime(timeout, (reason) => forgetFailed(false, reason)),
+    Effect.catchTag("SqlError", (error) => forgetFailed(!isRetryable(error), error.message)),
+    Effect.catchTag(
+      "TableHeld",
+      ({ message }: TableHeld) =>
+        refuse(1, `${message}; stop that process first, and if it was killed already, wait six seconds`)
+    ),
+    Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(leases.release(table))))
+  )
+  yield* Console.log(`Table "${table}": watermark ${emptying.watermark ?? "none"} and its history are forgotten.`)
+  const deleted = yield* deleteAll(table, emptying)
+  yield* Console.log(`Table "${table}": ${deleted} rows deleted; the next start fills it from the first block.`)
+}, Effect.scoped)
+
+/** As `resync`, with a connection of its own to the database. */
+export const connectAndResync = Effect.fnUntraced(function*(options: ResyncOptions) {
+  const services = yield* untouched(options.timeout)(Layer.build(resyncServices))
+  yield* Effect.provideContext(resync(options), services)
+}, Effect.scoped)
+
+/** The checkpoint of a table that a sync filled; fails where there is none. */
+const lookAt = Effect.fnUntraced(function*(table: string) {
+  const checkpoints = yield* Checkpoints
+  const stored = Option.getOrUndefined(yield* checkpoints.load(table))
+  if (stored === undefined) {
+    return yield* refuse(2, `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`)
+  }
+  const { dataset, recorded, tableExists } = stored
+  if (dataset === undefined && tableExists) {
+    return yield* refuse(2, new TableRefused({ table, reason: FILLED_BY_FIRST }).message)
+  }
+  if (dataset === undefined || recorded === undefined) {
+    return yield* refuse(
+      2,
+      `table "${table}" is gone and needs no resync: the next start creates it and fills it from the first block`
+    )
+  }
+  return stored
+})
+
+const ask = Effect.fnUntraced(function*(message: string) {
+  const stdio = yield* Stdio.Stdio
+  if (!(yield* stdio.stdinIsTerminal)) {
+    return yield* refuse(2, "nobody can be asked here, so nothing was changed; pass --yes to go ahead")
+  }
+  return yield* Effect.catchTag(Prompt.run(Prompt.Confirm({ message })), "QuitError", () => Effect.succeed(false))
+})
+
+const deleteAll = Effect.fnUntraced(function*(table: string, { deleteSome, rows }: Emptying) {
+  const total = yield* Ref.make(0)
+  const step = Effect.gen(function*() {
+    const removed = yield* deleteSome
+    const sum = yield* Ref.updateAndGet(total, (n) => n + removed)
+    if (removed > 0) yield* Console.log(`  ${sum} of ${rows} rows deleted`)
+    return removed
+  })
+  // A step that is cut off holds the table until the server notices, and the next start would have to wait for that.
+  yield* Effect.repeat(withCommitGrace(step), { while: (removed) => removed > 0 }).pipe(
+    Effect.onInterrupt(() =>
+      Effect.flatMap(
+        Ref.get(total),
+        (sum) => Console.log(`Stopped after ${sum} rows; the next start deletes the others and fills the table.`)
+      )
+    ),
+    Effect.catch(({ message }) =>
+      Effect.flatMap(Ref.get(total), (deleted) => new ResyncFailed({ table, deleted, rows, reason: message }))
+    )
+  )
+  return yield* Ref.get(total)
+})

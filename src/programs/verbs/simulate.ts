@@ -1,0 +1,37 @@
+import { Console, Effect, Schedule, Stdio } from "effect"
+import { tip } from "../../demo/display/demoText.ts"
+import { plain } from "../../demo/display/Line.ts"
+import { type Simulator, type SimulatorOptions, startSimulator } from "../../simulator/Simulator.ts"
+import type { SimulatorError } from "../../simulator/SimulatorError.ts"
+
+/** What a newcomer needs to know to talk to the simulator. */
+const greeting = (simulator: Simulator, options: SimulatorOptions): string => {
+  const dataset = options.rawName ?? "anvil"
+  const table = simulator.dialect === "amp" ? `"_/${dataset}@${options.version ?? "0.1.0"}".logs` : `${dataset}.logs`
+  return [
+    `Simulating a ${simulator.dialect} server: ${simulator.chain.tip + 1n} blocks of network "${simulator.network}".`,
+    `  Arrow Flight  ${simulator.flightUrl}`,
+    `  Admin API     ${simulator.adminUrl}`,
+    `  Datasets      ${dataset} (raw) and ${
+      options.derivedName ?? "example"
+    }, each with tables blocks, transactions, logs`,
+    `  Try           SELECT * FROM ${table} SETTINGS stream = true`
+  ].join("\n")
+}
+
+/** A line now and then is also how it is found out that nobody reads them any more. */
+const tellTip = Effect.fnUntraced(function*({ chain }: Simulator) {
+  const stdio = yield* Stdio.Stdio
+  if (yield* stdio.stdoutIsTerminal) return
+  const line = Effect.suspend(() => Console.log(plain(tip(chain.tip, chain.reorgs))))
+  yield* Effect.repeat(Effect.delay(line, "10 seconds"), Schedule.forever)
+})
+
+/** Runs the simulator alone, so that any Flight client can talk to it, until it is interrupted. */
+export const simulate = (options: SimulatorOptions): Effect.Effect<never, SimulatorError, Stdio.Stdio> =>
+  startSimulator(options).pipe(
+    Effect.tap((simulator) => Console.log(greeting(simulator, options))),
+    Effect.tap(tellTip),
+    Effect.andThen(Effect.never),
+    Effect.scoped
+  )

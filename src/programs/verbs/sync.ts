@@ -1,0 +1,44 @@
+import { Effect, Schedule } from "effect"
+import { backoff } from "../../domain/backoff.ts"
+import * as log from "../../domain/logLines.ts"
+import type { Manifest } from "../../domain/manifest/Manifest.ts"
+import { isRetryable } from "../../domain/retryable.ts"
+import { Bookkeeping } from "../../services/Bookkeeping.ts"
+import { SyncConfig } from "../../services/Config.ts"
+import { loadManifest } from "../reload/loadManifest.ts"
+import { namesExactVersions } from "../reload/resolveReferences.ts"
+import { syncDataset } from "../reload/syncDataset.ts"
+import { keepAlive } from "../report/heartbeat.ts"
+import { logSummaries } from "../report/logSummaries.ts"
+import { reportStates } from "../report/reportStates.ts"
+
+const patience = backoff("500 millis", "30 seconds")
+
+/** Loads the config file and prepares the database; fails with what an operator must put right, and waits for what heals. */
+export const prepare = Effect.gen(function*() {
+  const bookkeeping = yield* Bookkeeping
+  const { versionPollInterval } = yield* SyncConfig
+  yield* Effect.logInfo(log.starting)
+  const manifest = yield* loadManifest(isRetryable)
+  yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
+  if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
+    yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))
+  }
+  yield* bookkeeping.ensure.pipe(
+    Effect.tapError((error) => Effect.logWarning(log.bookkeepingFailed(error.message))),
+    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => isRetryable(input))))
+  )
+  yield* Effect.logInfo(log.checkpointsReady)
+  return manifest
+})
+
+/** Syncs the tables of a manifest until interrupted; the database says all the while that this process is alive, and what it does. */
+export const run = Effect.fn("run")(function*(manifest: Manifest) {
+  yield* keepAlive
+  yield* reportStates
+  yield* logSummaries
+  return yield* syncDataset(manifest)
+}, Effect.scoped)
+
+/** The whole job. */
+export const sync = Effect.flatMap(prepare, run)

@@ -1,0 +1,320 @@
+/** When a change is looked at again, and when it is given up: hours of it, by a clock that a test turns. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Queue, Result, Stream, SubscriptionRef } from "effect"
+import { SqlError } from "effect/sql"
+import { TestClock } from "effect/testing"
+import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
+import { type Manifest } from "../../../src/domain/manifest/Manifest.ts"
+import type { SettingValues } from "../../../src/layers/Config.ts"
+import { layer as statusLayer } from "../../../src/layers/SyncStatus.ts"
+import type { ActiveConfig } from "../../../src/programs/reload/ActiveConfig.ts"
+import { reloadOnChange } from "../../../src/programs/reload/reloadOnChange.ts"
+import { resolveConfig } from "../../../src/programs/reload/resolveConfig.ts"
+import { AdminApi, AdminApiError, type DatasetInfo } from "../../../src/services/AdminApi.ts"
+import { FlightError } from "../../../src/services/FlightClient.ts"
+import { type LoadError, ManifestError, ManifestSource } from "../../../src/services/ManifestSource.ts"
+import { SyncStatus } from "../../../src/services/SyncStatus.ts"
+import { TableIndexes } from "../../../src/services/TableIndexes.ts"
+import { TableRefused } from "../../../src/services/TableLeases.ts"
+import { TableSink } from "../../../src/services/TableSink.ts"
+import { activeConfigOf } from "../../doubles/activeConfig.ts"
+import { tableLeases } from "../../doubles/bookkeeping.ts"
+import { flightClient } from "../../doubles/FlightClient.ts"
+import { recordedLog } from "../../doubles/Log.ts"
+import { recordedHead } from "../../doubles/SourceHead.ts"
+import { exampleManifest } from "../../support/exampleManifest.ts"
+import { schemaFrame } from "../../support/frames.ts"
+import { nowhere } from "../../support/nowhere.ts"
+import { testSettings } from "../../support/testSettings.ts"
+
+const manifestOf = (...tables: ReadonlyArray<string>) =>
+  exampleManifest({
+    network: "anvil",
+    tables: Object.fromEntries(tables.map((name) => [name, { sql: `SELECT block_num FROM anvil.${name}` }]))
+  })
+const one = manifestOf("a")
+const info: DatasetInfo = { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [] }
+const down = new AdminApiError({
+  operation: "dataset",
+  dataset: "_/example",
+  reason: "Unavailable",
+  status: 503,
+  code: undefined,
+  detail: "injected",
+  retryable: true
+})
+const unauthorized = new AdminApiError({ ...down, reason: "Unauthorized", status: 401, retryable: false })
+const noFlight = new FlightError({
+  operation: "GetFlightInfo",
+  status: "UNAVAILABLE",
+  detail: "injected",
+  retryable: true
+})
+const notStreamable = new FlightError({
+  operation: "DoGet",
+  status: "INVALID_ARGUMENT",
+  detail: "non-incremental",
+  retryable: false
+})
+const noDatabase = new SqlError.SqlError({
+  reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
+})
+const refused = (table: string) => new TableRefused({ table, reason: `no room for ${table}` })
+
+interface Script {
+  readonly settings?: SettingValues
+  /** What the Admin API answers for the dataset of the config, by how often it was asked before. */
+  readonly dataset?: (asked: number) => Effect.Effect<DatasetInfo, AdminApiError>
+  readonly describe?: (asked: number) => Effect.Effect<void, FlightError>
+  /** What a stream begins with. */
+  readonly stream?: Stream.Stream<FlightData, FlightError>
+  readonly plan?: (table: string, asked: number) => Effect.Effect<void, SqlError.SqlError | TableRefused>
+  /** How long it takes until what must end has ended. */
+  readonly applying?: Effect.Effect<void>
+  /** What the config comes to when it is loaded again. */
+  readonly load?: Effect.Effect<Manifest, LoadError>
+  /** Puts the first manifest into force. */
+  readonly begin?: (manifest: Manifest) => Effect.Effect<ActiveConfig, AdminApiError>
+}
+
+/** A manifest at the versions that the Admin API has at first. */
+const resolved = (manifest: Manifest) =>
+  Effect.orDie(Effect.provide(
+    resolveConfig(manifest),
+    Layer.mock(AdminApi, { dataset: ({ name }) => Effect.succeed({ ...info, name }) })
+  ))
+
+/** Lets the fibers of the reload come to where they wait. */
+const settled = Effect.repeat(Effect.yieldNow, { times: 100 })
+
+/** Reloads among doubles: what is in force, how often everybody was asked, and what was said. */
+const reloading = Effect.fnUntraced(function*(script: Script) {
+  const { layer: logging, lines } = recordedLog()
+  const asked = { admin: 0, flight: 0, database: 0 }
+  const askedAt: Array<number> = []
+  const changes = yield* Queue.unbounded<Result.Result<Manifest, LoadError>>()
+  const active = yield* SubscriptionRef.make<ActiveConfig | undefined>(undefined)
+  const services = yield* Layer.build(Layer.mergeAll(
+    Layer.mock(AdminApi, {
+      dataset: (reference) =>
+        reference.name !== info.name ?
+          Effect.succeed({ ...info, name: reference.name }) :
+          Effect.clockWith((clock) =>
+            Effect.suspend(() => {
+              askedAt.push(clock.currentTimeMillisUnsafe())
+              return script.dataset?.(asked.admin++) ?? Effect.succeed(info)
+            })
+          )
+    }),
+    flightClient({
+      describe: () => script.describe?.(asked.flight++) ?? Effect.void,
+      open: () => Effect.succeed(script.stream ?? Stream.succeed(schemaFrame))
+    }),
+    Layer.mock(TableSink, {
+      plan: ({ table }) =>
+        Effect.suspend(() =>
+          Effect.as(script.plan?.(table, asked.database++) ?? Effect.void, {
+            table,
+            kind: "none" as const,
+            statements: [],
+            indexed: [],
+            notes: []
+          })
+        )
+    }),
+    tableLeases(),
+    Layer.mock(TableIndexes, {}),
+    recordedHead().layer,
+    Layer.succeed(ManifestSource, {
+      load: script.load ?? Effect.die("the config is not loaded again"),
+      changes: Stream.fromQueue(changes)
+    }),
+    statusLayer,
+    testSettings(nowhere, script.settings)
+  ))
+  const tables = {
+    active,
+    apply: (next: ActiveConfig) =>
+      Effect.as(Effect.andThen(script.applying ?? Effect.void, SubscriptionRef.set(active, next)), {
+        unchanged: 1,
+        changed: 0,
+        started: 0,
+        removed: 0,
+        retried: 0
+      })
+  }
+  const begin = script.begin ?? ((manifest: Manifest) => Effect.provideContext(resolved(manifest), services))
+  const fiber = yield* Effect.forkScoped(
+    reloadOnChange(tables, one, begin).pipe(
+      Effect.provideContext(services),
+      Effect.provide(logging)
+    )
+  )
+  yield* settled
+  yield* TestClock.adjust("1 second")
+  yield* settled
+  const status = yield* Effect.provideContext(SyncStatus, services)
+  return {
+    asked,
+    /** Milliseconds. */
+    askedAt,
+    lines,
+    reload: status.reload,
+    tables: Effect.map(SubscriptionRef.get(active), (config) => config?.manifest.tables.map(({ name }) => name).join()),
+    dialect: Effect.map(SubscriptionRef.get(active), (config) => config?.dialect),
+    change: (change: Manifest | ManifestError) =>
+      Effect.andThen(
+        Queue.offer(changes, change instanceof ManifestError ? Result.fail(change) : Result.succeed(change)),
+        Effect.andThen(settled, Effect.andThen(TestClock.adjust("10 millis"), settled))
+      ),
+    ended: Effect.sync(() => fiber.pollUnsafe() !== undefined),
+    stop: Fiber.interrupt(fiber)
+  }
+})
+
+describe("the check of a changed config", () => {
+  it.effect("is made once where nothing but another config can help, and says every problem", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({
+        plan: (table) => table === "b" ? Effect.fail(noDatabase) : Effect.fail(refused(table))
+      })
+      yield* it.change(manifestOf("a", "b", "c", "d"))
+      yield* TestClock.adjust("3 hours")
+      assert.strictEqual(it.asked.database, 3)
+      const reason = (yield* it.reload)!.reason!
+      for (const table of ["c", "d"]) assert.include(reason, `no room for ${table}`)
+      assert.include(reason, "table \"b\": ")
+      assert.include(it.lines, "Keeping previous configuration active")
+      assert.strictEqual(yield* it.tables, "a")
+    }))
+
+  for (
+    const [who, script] of [
+      ["an Admin API", { dataset: (asked) => asked < 6 ? Effect.fail(down) : Effect.succeed(info) }],
+      ["a Flight server", { describe: (asked) => asked < 6 ? Effect.fail(noFlight) : Effect.void }],
+      ["a database", { plan: (_, asked) => asked < 6 ? Effect.fail(noDatabase) : Effect.void }]
+    ] satisfies ReadonlyArray<readonly [string, Script]>
+  ) {
+    it.effect(`is made again until it succeeds where ${who} is down, which is said once`, () =>
+      Effect.gen(function*() {
+        const it = yield* reloading(script)
+        yield* it.change(manifestOf("a", "b"))
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(yield* it.tables, "a")
+        yield* TestClock.adjust("10 minutes")
+        assert.strictEqual(yield* it.tables, "a,b")
+        assert.lengthOf(it.lines.filter((line) => line.startsWith("Failed to reload manifest")), 1)
+      }))
+  }
+
+  it.effect("refuses a query that cannot be streamed, and takes one whose stream has nothing to say yet", () =>
+    Effect.gen(function*() {
+      const bad = yield* reloading({ stream: Stream.fail(notStreamable) })
+      yield* bad.change(manifestOf("a", "b"))
+      assert.include((yield* bad.reload)?.reason, "table \"b\": DoGet failed with INVALID_ARGUMENT: non-incremental")
+      const silent = yield* reloading({ stream: Stream.never })
+      yield* silent.change(manifestOf("a", "b"))
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* silent.tables, "a")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* silent.tables, "a,b")
+    }))
+
+  it.effect("comes to an end where nobody answers, and is made again", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({ describe: (asked) => asked === 0 ? Effect.never : Effect.void })
+      yield* it.change(manifestOf("a", "b"))
+      yield* TestClock.adjust("44 seconds")
+      assert.isUndefined(yield* it.reload)
+      yield* TestClock.adjust("3 seconds")
+      assert.include(it.lines, "Failed to reload manifest: it could not be checked within 45 seconds")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* it.tables, "a,b")
+    }))
+
+  it.effect("is given up for a newer config", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({ describe: (asked) => asked < 1 ? Effect.never : Effect.void })
+      yield* it.change(manifestOf("a", "b"))
+      yield* TestClock.adjust("10 seconds")
+      yield* it.change(manifestOf("a", "c"))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* it.tables, "a,c", it.lines.join("\n"))
+    }))
+
+  it.effect("is made of the newest of all configs that came while another was put into force", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({ applying: Effect.sleep("4 seconds") })
+      yield* TestClock.adjust("5 seconds")
+      yield* it.change(manifestOf("a", "b"))
+      yield* TestClock.adjust("1 second")
+      for (const name of ["c", "d", "e"]) yield* it.change(manifestOf("a", name))
+      for (let seconds = 0; seconds < 10; seconds++) yield* Effect.andThen(TestClock.adjust("1 second"), settled)
+      assert.strictEqual(yield* it.tables, "a,e")
+      assert.strictEqual((yield* it.reload)?.applied, 2)
+    }))
+})
+
+describe("the first config", () => {
+  it.effect("gives way to the next one while it waits for its server", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({
+        begin: (manifest) => manifest === one ? Effect.never : Effect.succeed(activeConfigOf(manifest, info))
+      })
+      assert.isUndefined(yield* it.tables)
+      yield* it.change(manifestOf("b"))
+      assert.strictEqual(yield* it.tables, "b")
+    }))
+
+  it.effect("that is refused is waited for to change, like any other", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({
+        begin: (manifest) =>
+          manifest === one ? Effect.fail(unauthorized) : Effect.succeed(activeConfigOf(manifest, info))
+      })
+      yield* it.change(
+        new ManifestError({ operation: "read", path: "/c", file: undefined, line: undefined, problems: ["gone"] })
+      )
+      assert.isFalse(yield* it.ended)
+      yield* it.change(manifestOf("b"))
+      assert.strictEqual(yield* it.tables, "b")
+    }))
+})
+
+describe("the poll for a new version", () => {
+  const settings = { VERSION_POLL_INTERVAL_SECS: 60 }
+
+  it.effect("asks once per interval, also while the server is down", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({
+        settings,
+        dataset: (asked) => asked % 2 === 0 ? Effect.fail(down) : Effect.succeed(info)
+      })
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(it.askedAt.length, 10)
+      for (const [i, at] of it.askedAt.entries()) assert.strictEqual(at, (i + 1) * 60_000)
+      assert.isUndefined(yield* it.reload)
+    }))
+
+  it.effect("takes what a server of the other dialect calls the tables", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({
+        settings,
+        dataset: () => Effect.succeed({ ...info, dialect: "nozzle" }),
+        load: Effect.succeed(manifestOf("b"))
+      })
+      yield* TestClock.adjust("61 seconds")
+      assert.strictEqual(yield* it.dialect, "nozzle")
+      assert.strictEqual(yield* it.tables, "b")
+    }))
+
+  it.effect("loses no change of the config that comes in the same moment", () =>
+    Effect.gen(function*() {
+      const newer = { ...info, version: "0.2.0" }
+      const it = yield* reloading({ settings, dataset: () => Effect.succeed(newer) })
+      yield* TestClock.adjust("58990 millis")
+      yield* it.change(manifestOf("a", "b"))
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual(yield* it.tables, "a,b")
+    }))
+})

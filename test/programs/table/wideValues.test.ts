@@ -1,0 +1,87 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { indexName } from "../../../src/domain/postgres/table/tableIndexes.ts"
+import { eventually } from "../../support/eventually.ts"
+import { edit, type RunningSync, startSync } from "../../support/runningSync.ts"
+import { makeWorld, manifestOf } from "../../support/world.ts"
+
+/** Calldata of up to 2,000 random bytes, twice: together more than the 2,704 bytes of a row that a b-tree holds. */
+const SQL = "SELECT block_num, tx_hash, input, input AS again FROM anvil.transactions"
+const WIDE = ["input", "again"]
+const wide = indexName("indexed", WIDE)
+const narrow = indexName("indexed", ["tx_hash"])
+
+const configured = Effect.gen(function*() {
+  const world = yield* makeWorld({ dialect: "amp", blocks: 1, queries: { indexed: SQL, keyed: SQL } })
+  const { tables, ...rest } = manifestOf("amp", { indexed: SQL, keyed: SQL }) as {
+    tables: Record<"indexed" | "keyed", object>
+  }
+  yield* edit(world, {
+    ...rest,
+    tables: {
+      indexed: { ...tables.indexed, indexes: [WIDE, ["tx_hash"]] },
+      keyed: { ...tables.keyed, primaryKey: ["tx_hash", ...WIDE] }
+    }
+  })
+  return world
+})
+
+const catchesUp = (sync: RunningSync) =>
+  eventually(
+    "the table has caught up",
+    Effect.map(sync.status.get, (tables) => tables.get("indexed")?.phase === "caught up"),
+    15_000
+  )
+
+describe("a value that is too large for an index", () => {
+  it.live("I4 costs its table the index of the config, not a row, and parks only the one whose primary key it is", () =>
+    Effect.gen(function*() {
+      const world = yield* configured
+      const { database, simulator } = world
+      const indexes = Effect.map(
+        database.query<{ name: string }>(
+          `SELECT c.relname::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+           WHERE i.indrelid = 'indexed'::regclass AND NOT i.indisprimary ORDER BY 1`
+        ),
+        (rows) => rows.map(({ name }) => name)
+      )
+      const complete = (blocks: number) =>
+        eventually(
+          `the table is complete up to block ${blocks - 1}`,
+          Effect.map(
+            database.query(
+              "SELECT FROM _ampsync_checkpoints WHERE table_name = 'indexed' AND max_block_num = $1 AND rows = (SELECT count(*) FROM indexed)",
+              [blocks - 1]
+            ),
+            ({ length }) => length === 1
+          ),
+          30_000
+        )
+      const first = yield* startSync(world.environment)
+      for (const name of [wide, narrow]) yield* first.says(`Table 'indexed' has index ${name}`)
+      simulator.mine(60)
+      yield* complete(61)
+      assert.deepStrictEqual(yield* indexes, [narrow])
+      const [dropped, ...more] = first.lines.filter((line) => line.includes(wide) && line.includes("dropped"))
+      assert.match(dropped!, /blocks \d+ to \d+/)
+      for (const part of ["(\"input\", \"again\")", "2704 bytes", "Remove it from \"indexes\""]) {
+        assert.include(dropped, part)
+      }
+      assert.deepStrictEqual(more, [])
+      yield* catchesUp(first)
+      yield* first.says("Table 'keyed' is parked")
+      const parked = first.lines.find((line) => line.startsWith("Table 'keyed' is parked"))
+      assert.match(parked!, /blocks \d+ to \d+/)
+      for (const part of ["primary key (\"tx_hash\", \"input\", \"again\")", "2704 bytes"]) assert.include(parked, part)
+      yield* first.stop
+
+      // The config is the same: the next start tries once to build it, and goes on.
+      const second = yield* startSync(world.environment)
+      yield* second.says(`index ${wide} is left out`)
+      simulator.mine(10)
+      yield* complete(71)
+      assert.deepStrictEqual(yield* indexes, [narrow])
+      assert.lengthOf(second.lines.filter((line) => line.includes(`building index ${wide}`)), 1)
+      yield* catchesUp(second)
+    }))
+})

@@ -1,0 +1,148 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { type Cause, Console, Duration, Effect, Fiber, Layer, Option, Queue, Stdio, Terminal } from "effect"
+import { layer as poolLayer } from "../../../src/layers/PgPool.ts"
+import { layer as sinkLayer } from "../../../src/layers/TableSink.ts"
+import { resync } from "../../../src/programs/verbs/resync.ts"
+import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../../layers/table-sink/bench.ts"
+import { bookkeepingLayers } from "../../support/bookkeeping.ts"
+import { prepareTable } from "../../support/chunks.ts"
+import { eventually } from "../../support/eventually.ts"
+import { holdLock } from "../../support/holdLock.ts"
+import type { TestDatabase } from "../../support/postgres.ts"
+import { testSettings } from "../../support/testSettings.ts"
+
+const columns = [BLOCK, field("note")]
+
+/** A table with rows up to block 2 that no process writes any more. */
+const filledTable = Effect.fnUntraced(function*() {
+  const { database, leases, sink } = yield* readyBench()
+  const writer = yield* prepareTable(sink, requestOf("t", columns))
+  yield* commitRows(writer, columns, [[0n, "a"], [1n, "b"], [2n, "c"]])
+  yield* leases.release("t")
+  return database
+})
+
+/** Somebody who sits at a terminal and presses one key, or Ctrl-C where there is none. */
+const terminal = (key: string | undefined) =>
+  Layer.merge(
+    Stdio.layerTest({ stdinIsTerminal: Effect.succeed(true) }),
+    Layer.effect(
+      Terminal.Terminal,
+      Effect.gen(function*() {
+        const keys = yield* Queue.make<Terminal.UserInput, Cause.Done>()
+        if (key === undefined) yield* Queue.end(keys)
+        else {
+          const input = Option.some(key).pipe(Option.filter(({ length }) => length === 1))
+          yield* Queue.offer(keys, { input, key: { name: key, ctrl: false, meta: false, shift: false } })
+        }
+        return Terminal.make({
+          columns: Effect.succeed(80),
+          rows: Effect.succeed(24),
+          size: Effect.never,
+          display: () => Effect.void,
+          readInput: Effect.succeed(keys),
+          readLine: Effect.never
+        })
+      })
+    )
+  )
+
+/** A process of its own that resyncs the table, and what it says. */
+const resyncing = (database: TestDatabase, options: { readonly yes: boolean; readonly key?: string | undefined }) => {
+  const said: Array<string> = []
+  const listening = {
+    ...globalThis.console,
+    log: (...words: ReadonlyArray<unknown>) => void said.push(words.join(" "))
+  }
+  const services = sinkLayer.pipe(
+    Layer.provideMerge(bookkeepingLayers),
+    Layer.provideMerge(poolLayer),
+    Layer.provideMerge(Layer.fresh(testSettings(database)))
+  )
+  const run = resync({ table: "t", yes: options.yes, timeout: Duration.seconds(45) }).pipe(
+    Effect.provide(services),
+    Effect.provide(terminal(options.key)),
+    Effect.provide(NodeServices.layer),
+    Effect.provideService(Console.Console, listening)
+  )
+  return { run, said }
+}
+
+const rowsOf = ({ query }: TestDatabase) =>
+  Effect.map(query<{ n: string }>("SELECT count(*) AS n FROM t"), ([row]) => Number(row!.n))
+
+const watermark = ({ query }: TestDatabase) =>
+  Effect.map(
+    query<{ block: string | null }>("SELECT max_block_num AS block FROM _ampsync_checkpoints"),
+    ([row]) => row!.block
+  )
+
+/** Somebody holds the rows of the table. */
+const held = (database: TestDatabase) => holdLock(database, "SELECT FROM t FOR UPDATE")
+
+describe("a resync", () => {
+  it.live.each(
+    [["no", "n"], ["Enter", "enter"], ["Ctrl-C", undefined]] as const
+  )("that is answered with %s changes nothing", ([, key]) =>
+    Effect.gen(function*() {
+      const database = yield* filledTable()
+      const { run, said } = resyncing(database, { yes: false, key })
+      yield* run
+      assert.deepStrictEqual(said, ["Nothing was changed."])
+      assert.deepStrictEqual([yield* rowsOf(database), yield* watermark(database)], [3, "2"])
+    }))
+
+  it.live("that is answered with yes, or not asked, deletes every row", () =>
+    Effect.gen(function*() {
+      for (const options of [{ yes: false, key: "y" }, { yes: true }]) {
+        const database = yield* filledTable()
+        const { run, said } = resyncing(database, options)
+        yield* run
+        assert.include(said.at(-1), "3 rows deleted; the next start fills it from the first block")
+        assert.deepStrictEqual([yield* rowsOf(database), yield* watermark(database)], [0, null])
+      }
+    }))
+
+  it.live("I3 keeps its table from everybody else for as long as it deletes", () =>
+    Effect.gen(function*() {
+      const database = yield* filledTable()
+      yield* held(database)
+      const { run } = resyncing(database, { yes: true })
+      yield* Effect.forkScoped(run)
+      yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))
+      const other = yield* processOn(database)
+      // Longer than it takes to be taken for dead.
+      for (let second = 0; second < 7; second += 1) {
+        yield* Effect.sleep("1 second")
+        const error = yield* Effect.flip(prepareTable(other.sink, requestOf("t", columns)))
+        assert.strictEqual(error._tag, "TableHeld", `second ${second}`)
+      }
+    }))
+
+  it.live("that is stopped finishes its step, says how far it came, and gives the table back", () =>
+    Effect.gen(function*() {
+      const database = yield* filledTable()
+      const { release } = yield* held(database)
+      const { run, said } = resyncing(database, { yes: true })
+      const fiber = yield* Effect.forkScoped(run)
+      yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))
+      yield* Effect.forkScoped(Effect.delay(release, "500 millis"))
+      yield* Fiber.interrupt(fiber)
+      assert.include(said.at(-1), "Stopped after 3 rows; the next start deletes the others and fills the table.")
+      const other = yield* processOn(database)
+      yield* prepareTable(other.sink, requestOf("t", columns))
+    }))
+
+  it.live("that is stopped waits for no lock", () =>
+    Effect.gen(function*() {
+      const database = yield* filledTable()
+      yield* held(database)
+      const { run, said } = resyncing(database, { yes: true })
+      const fiber = yield* Effect.forkScoped(run)
+      yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))
+      yield* Effect.timeout(Fiber.interrupt(fiber), "5 seconds")
+      assert.include(said.at(-1), "Stopped after 0 rows")
+      assert.strictEqual(yield* rowsOf(database), 3)
+    }))
+})
