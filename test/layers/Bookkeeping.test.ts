@@ -83,7 +83,7 @@ describe("the bookkeeping tables", () => {
       ])
       yield* writer.bookkeeping.ensure
       assert.lengthOf(yield* writer.bookkeeping.pending, 0)
-      assert.deepInclude(yield* told(database, "logs"), { state: "no process", reason: null, state_since: null })
+      assert.deepInclude(yield* told(database, "logs"), { state: "offline", reason: null, state_since: null })
       yield* writer.bookkeeping.report([saying("logs", "caught up")])
       yield* writer.bookkeeping.reportReload({ ageMillis: 0, reason: "no" })
       assert.deepInclude(yield* told(database, "logs"), { state: "caught up" })
@@ -222,14 +222,14 @@ describe("the state of a table", () => {
       ])
       yield* silence(database, second)
       const row = yield* told(database, "logs")
-      assert.deepInclude(row, { state: "no process", reason: "last said: stalled: no server" })
+      assert.deepInclude(row, { state: "offline", reason: "last reported: stalled: no server" })
       assert.approximately(Date.now() - row!.state_since!.getTime(), 10_000, 5_000)
       assert.deepInclude(yield* told(database, "blocks"), { state: "stopped" })
       assert.deepInclude(yield* told(database, "transactions"), { state: "removed", reason: "not in the config" })
       // Its heartbeat is forgotten after a day, what it said is not.
       yield* database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at - interval '2 days'")
       yield* second.bookkeeping.ensure
-      assert.deepInclude(yield* told(database, "logs"), { state: "no process" })
+      assert.deepInclude(yield* told(database, "logs"), { state: "offline" })
       assert.deepInclude(yield* told(database, "blocks"), { state: "stopped" })
       for (const table of ["logs", "blocks"]) {
         yield* second.bookkeeping.report([saying(table, "starting")])

@@ -72,7 +72,7 @@ describe("a lease", () => {
       yield* first.bookkeeping.report([saying("blocks", "caught up")])
       yield* database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at + interval '1 hour'")
       const [progress] = yield* database.query("SELECT state FROM _ampsync_progress WHERE table_name = 'blocks'")
-      assert.strictEqual(progress?.["state"], "no process")
+      assert.strictEqual(progress?.["state"], "offline")
       const lease = yield* leased(second, "blocks")
       assert.strictEqual(lease.epoch, 2n)
       // The heartbeat of a living writer is back within seconds, and counts again.

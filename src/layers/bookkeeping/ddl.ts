@@ -154,7 +154,7 @@ const otherTables: ReadonlyArray<readonly [table: string, definition: string, la
 ]
 
 /**
- * Where several processes speak of a table, the one that writes it is believed; what a dead process said last is only quoted.
+ * Where several processes report on a table, the report of its writer counts; that of a dead process only becomes the reason.
  *
  * Columns may only be added at the end: the view of an earlier version is replaced while others depend on it.
  */
@@ -164,7 +164,7 @@ const progressView = (schema: string): string =>
      c.watermark_at, clock_timestamp() - c.watermark_at AS watermark_age, c.block_at, c.rows, c.provisional_rows,
      c.unverified_from IS NOT NULL AS unverified, c.writer, w.heartbeat_at AS writer_seen_at,
      r.seen_at AS last_reorg_at, r.first_block AS last_reorg_block, r.depth AS last_reorg_depth,
-     coalesce(s.state, 'no process') AS state, s.reason, s.state_since, s.source_head, s.source_head_at,
+     coalesce(s.state, 'offline') AS state, s.reason, s.state_since, s.source_head, s.source_head_at,
      CASE WHEN s.source_head IS NOT NULL
        THEN greatest(s.source_head - coalesce(c.max_block_num, c.origin_block - 1, -1), 0) END AS lag_blocks
    FROM (
@@ -176,16 +176,18 @@ const progressView = (schema: string): string =>
      SELECT * FROM ${schema}._ampsync_reorgs r WHERE r.table_name = c.table_name ORDER BY id DESC LIMIT 1
    ) r ON true
    LEFT JOIN LATERAL (
-     SELECT CASE WHEN counts THEN said.state ELSE 'no process' END AS state,
-       CASE WHEN counts THEN said.reason ELSE 'last said: ' || said.state || coalesce(': ' || said.reason, '') END AS reason,
-       CASE WHEN counts THEN said.since ELSE coalesce(by.heartbeat_at, said.since) END AS state_since,
-       CASE WHEN counts THEN said.source_head END AS source_head,
-       CASE WHEN counts THEN said.source_head_at END AS source_head_at
-     FROM ${schema}._ampsync_states said
+     SELECT CASE WHEN counts THEN reported.state ELSE 'offline' END AS state,
+       CASE WHEN counts THEN reported.reason
+         ELSE 'last reported: ' || reported.state || coalesce(': ' || reported.reason, '') END AS reason,
+       CASE WHEN counts THEN reported.since ELSE coalesce(by.heartbeat_at, reported.since) END AS state_since,
+       CASE WHEN counts THEN reported.source_head END AS source_head,
+       CASE WHEN counts THEN reported.source_head_at END AS source_head_at
+     FROM ${schema}._ampsync_states reported
      LEFT JOIN ${schema}._ampsync_writers by USING (writer)
-     CROSS JOIN LATERAL (SELECT said.state IN ('removed', 'stopped') AS ended) AS last
-     CROSS JOIN LATERAL (SELECT ended OR coalesce(${isAlive("by.heartbeat_at")}, false) AS counts) AS word
-     WHERE said.table_name = t.table_name
-     ORDER BY counts AND NOT ended DESC, writer IS NOT DISTINCT FROM c.writer DESC, said.state = 'standby', state_since DESC
+     CROSS JOIN LATERAL (SELECT reported.state IN ('removed', 'stopped') AS ended) AS outcome
+     CROSS JOIN LATERAL (SELECT ended OR coalesce(${isAlive("by.heartbeat_at")}, false) AS counts) AS validity
+     WHERE reported.table_name = t.table_name
+     ORDER BY counts AND NOT ended DESC, writer IS NOT DISTINCT FROM c.writer DESC, reported.state = 'standby',
+       state_since DESC
      LIMIT 1
    ) s ON true`
