@@ -3,9 +3,6 @@ import { Cause, Effect, Exit, Fiber, Layer } from "effect"
 import type { SqlError } from "effect/sql"
 import { layerWith } from "../../src/layers/PgPool.ts"
 import { eventually } from "../support/eventually.ts"
-import { testDatabase } from "../support/postgres.ts"
-import { startProxy, throughProxy } from "../support/proxy.ts"
-import { testSettings } from "../support/testSettings.ts"
 import {
   assertHealthy,
   type Bench,
@@ -20,7 +17,10 @@ import {
   sendAll,
   sendEnd,
   tuple
-} from "./pg-pool/bench.ts"
+} from "../support/poolBench.ts"
+import { testDatabase } from "../support/postgres.ts"
+import { startProxy, throughProxy } from "../support/proxy.ts"
+import { testSettings } from "../support/testSettings.ts"
 
 describe("a transaction of the pool", () => {
   it.live("I1 keeps statements and COPY together: both are there after it, and during it only for itself", () =>

@@ -10,7 +10,7 @@ import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import type { TestDatabase } from "../support/postgres.ts"
 import { startProxy, throughProxy } from "../support/proxy.ts"
-import { BLOCK, commitRows, field, readyBench, requestOf, UTF8 } from "./table-sink/bench.ts"
+import { BLOCK, commitRows, field, readyBench, requestOf, UTF8 } from "../support/sinkBench.ts"
 
 const fields = [BLOCK, field("note"), field("Other \"one\"")]
 

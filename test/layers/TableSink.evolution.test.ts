@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { neverFilled, prepareTable } from "../support/chunks.ts"
 import type { TestDatabase } from "../support/postgres.ts"
-import { BLOCK, commitRows, field, override, readyBench, requestOf, UINT32, UINT64 } from "./table-sink/bench.ts"
+import { BLOCK, commitRows, field, override, readyBench, requestOf, UINT32, UINT64 } from "../support/sinkBench.ts"
 
 const base = [BLOCK, field("note")]
 

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { ArrowType } from "../../src/domain/arrow/ArrowSchema.ts"
 import type { Value } from "../domain/arrow/columns.ts"
 import { checkpointOf, noRows, prepareTable, rangeOf, withRange, writeChunk } from "../support/chunks.ts"
-import { BLOCK, commitRows, field, readyBench, requestOf, UINT64 } from "./table-sink/bench.ts"
+import { BLOCK, commitRows, field, readyBench, requestOf, UINT64 } from "../support/sinkBench.ts"
 
 const SECRET = "s3cret-v4lue"
 const fields = [BLOCK, field("note")]

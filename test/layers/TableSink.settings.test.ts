@@ -13,7 +13,7 @@ import {
   UINT32,
   UINT64,
   UTF8
-} from "./table-sink/bench.ts"
+} from "../support/sinkBench.ts"
 
 const transactions = [
   BLOCK,

@@ -22,7 +22,7 @@ import {
 } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import type { TestDatabase } from "../support/postgres.ts"
-import { BLOCK, field, readyBench as bench, requestOf, UINT64, UTF8 } from "./table-sink/bench.ts"
+import { BLOCK, field, readyBench as bench, requestOf, UINT64, UTF8 } from "../support/sinkBench.ts"
 
 /** The columns of most tests: `_block_num` and `note`. */
 const plain = [BLOCK, field("note")]

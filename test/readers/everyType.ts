@@ -15,6 +15,7 @@ import {
   structOf,
   unionOf
 } from "../domain/postgres/randomColumns.ts"
+import { prepareTable } from "../support/chunks.ts"
 import {
   BINARY,
   BLOCK,
@@ -25,8 +26,7 @@ import {
   requestOf,
   UINT32,
   UTF8
-} from "../layers/table-sink/bench.ts"
-import { prepareTable } from "../support/chunks.ts"
+} from "../support/sinkBench.ts"
 
 export const ROWS = 12
 

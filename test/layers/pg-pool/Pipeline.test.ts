@@ -21,7 +21,7 @@ import {
   sendAll,
   sendEnd,
   tuple
-} from "./bench.ts"
+} from "../../support/poolBench.ts"
 
 /** Pieces of 200 kB each, from number `from` on. */
 const filler = (pieces: number, from = 1_000_000): ReadonlyArray<Buffer> =>

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result } from "effect"
 import { eventually } from "../../support/eventually.ts"
 import { holdLock } from "../../support/holdLock.ts"
-import { assertHealthy, benchBehindProxy, failureOf, insert, isSqlError, numbers } from "./bench.ts"
+import { assertHealthy, benchBehindProxy, failureOf, insert, isSqlError, numbers } from "../../support/poolBench.ts"
 
 const STALL = { stallMillis: 400 }
 

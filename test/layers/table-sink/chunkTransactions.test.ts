@@ -22,10 +22,10 @@ import {
 } from "../../support/chunks.ts"
 import { eventually } from "../../support/eventually.ts"
 import { holdLock } from "../../support/holdLock.ts"
+import { BEFORE_IDLE_TIMEOUT, failureOf, named } from "../../support/poolBench.ts"
 import { type TestDatabase, testDatabase } from "../../support/postgres.ts"
 import { startProxy, throughProxy } from "../../support/proxy.ts"
-import { BEFORE_IDLE_TIMEOUT, failureOf, named } from "../pg-pool/bench.ts"
-import { BLOCK, field, processOn, requestOf } from "./bench.ts"
+import { BLOCK, field, processOn, requestOf } from "../../support/sinkBench.ts"
 
 type Settings = Parameters<typeof processOn>[1]
 type Process = Effect.Success<ReturnType<typeof processOn>>

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { prepareTable } from "../../support/chunks.ts"
 import { holdLock } from "../../support/holdLock.ts"
 import type { TestDatabase } from "../../support/postgres.ts"
-import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "./bench.ts"
+import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../../support/sinkBench.ts"
 
 const columns = [BLOCK, field("note")]
 const rows = (...blocks: ReadonlyArray<bigint>) => blocks.map((block) => [block, `row of ${block}`])

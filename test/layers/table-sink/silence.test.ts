@@ -16,7 +16,7 @@ import {
 } from "../../support/chunks.ts"
 import { testDatabase } from "../../support/postgres.ts"
 import { startProxy, throughProxy } from "../../support/proxy.ts"
-import { BLOCK, field, processOn, requestOf } from "./bench.ts"
+import { BLOCK, field, processOn, requestOf } from "../../support/sinkBench.ts"
 
 /** `npm run test:silence` is the long form: it loses the requests as well. */
 const LOST = process.env["SILENCE"] === "all" ? ["answer", "request"] as const : ["answer"] as const

@@ -4,12 +4,12 @@ import { type Cause, Console, Duration, Effect, Fiber, Layer, Option, Queue, Std
 import { layer as poolLayer } from "../../../src/layers/PgPool.ts"
 import { layer as sinkLayer } from "../../../src/layers/TableSink.ts"
 import { resync } from "../../../src/programs/verbs/resync.ts"
-import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../../layers/table-sink/bench.ts"
 import { bookkeepingLayers } from "../../support/bookkeeping.ts"
 import { prepareTable } from "../../support/chunks.ts"
 import { eventually } from "../../support/eventually.ts"
 import { holdLock } from "../../support/holdLock.ts"
 import type { TestDatabase } from "../../support/postgres.ts"
+import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../../support/sinkBench.ts"
 import { testSettings } from "../../support/testSettings.ts"
 
 const columns = [BLOCK, field("note")]
