@@ -19,13 +19,13 @@ import {
 } from "effect"
 import {
   blocksQuery,
-  emptyAnswer,
+  emptyResponse,
   headOf,
   type HeadReport,
   isHeadMissing,
   lastBlockOf,
   lastBlockQuery,
-  readAnswer,
+  readResponse,
   reportOn
 } from "../domain/chain/sourceHead.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
@@ -88,7 +88,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
 
   const read = (network: string, table: string, sql: string) =>
     flight.query(sql).pipe(
-      Stream.runFoldEffect(() => emptyAnswer, (answer, frame) => Effect.fromResult(readAnswer(answer, frame))),
+      Stream.runFoldEffect(() => emptyResponse, (answer, frame) => Effect.fromResult(readResponse(answer, frame))),
       Effect.mapError((error) =>
         error._tag === "FlightError"
           ? failure(network, table, "QueryFailed", error.message, error.retryable)

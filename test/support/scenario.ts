@@ -5,7 +5,7 @@
  */
 import type { BlockRange } from "../../src/domain/chain/BlockRange.ts"
 import type { Checkpoint } from "../../src/domain/chain/Checkpoint.ts"
-import type { Followed, FollowOptions, FollowState, Refusal, Verdict } from "../../src/domain/chain/followFrame.ts"
+import type { Followed, FollowOptions, FollowState, Rejection, Verdict } from "../../src/domain/chain/followFrame.ts"
 import { followFrame, startFollowing } from "../../src/domain/chain/followFrame.ts"
 import type { ResumeStrategy } from "../../src/domain/chain/resumeStrategy.ts"
 import { resume } from "../../src/domain/chain/resumeStrategy.ts"
@@ -131,7 +131,7 @@ export const run = (scenario: Scenario, ...messages: ReadonlyArray<Message>): Ou
   return { lines, state, next: undefined }
 }
 
-type Step = Followed<RowBatch> | Refusal
+type Step = Followed<RowBatch> | Rejection
 
 const follow = ({ dialect, verdict }: Scenario, state: FollowState, message: Message): Step => {
   const batch = { rows: message.rows }
@@ -186,6 +186,6 @@ const strategyLine = (strategy: ResumeStrategy): string => {
     case "restart":
       return "reconnect from the first block"
     case "probe":
-      return `reconnect from ${nameOf(strategy.asked)}`
+      return `reconnect from ${nameOf(strategy.candidate)}`
   }
 }

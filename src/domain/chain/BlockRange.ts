@@ -7,7 +7,7 @@ export interface BlockRange {
   readonly hash: string
   /** Hash of the block before `start`; absent for genesis (null or the zero hash on the wire) and where the server does not know it. */
   readonly prevHash: string | undefined
-  /** Unix seconds of block `end`, where the server says them (amp). */
+  /** Unix seconds of block `end`, where the server reports them (amp). */
   readonly timestamp: number | undefined
 }
 

@@ -1,38 +1,38 @@
 import type { RangeStarted, TableEvent } from "./TableEvent.ts"
 
 /**
- * Whether what a table's stream brings is a backlog or the tip of the chain.
+ * Decides whether a table's stream delivers a backlog or the tip of the chain.
  *
  * Both come in bursts and pauses: a fast chain is never silent for long, and a slow server often is, however much it still
- * has to send. What tells them apart is how many blocks come at once. Out of a backlog a range has as many as the server puts
- * into one, 1,000 or 100,000; at the tip it has those that came into being since the one before. Silence is the case of none.
+ * has to send. They differ in the number of blocks that come at once. A range of a backlog has as many as the server puts
+ * into one, 1,000 or 100,000; a range at the tip has the blocks produced since the one before. Silence is the case of none.
  */
 export interface CatchUpDetector {
-  /** Undefined as long as nothing tells. */
+  /** Undefined until enough was received to decide. */
   readonly caughtUp: boolean | undefined
-  /** There is something to be caught up with: a server that never sent anything is waited for. */
+  /** Something was received: a table does not catch up with a server that never sent anything. */
   readonly begun: boolean
-  /** Blocks that came lately: a bucket that holds `TIP_BLOCKS` and loses as many per second. */
+  /** Blocks received lately: a bucket that holds `TIP_BLOCKS` and loses as many per second. */
   readonly level: number
   readonly levelAtMillis: number
   /** The range in progress. */
   readonly range: { readonly isLong: boolean; readonly endIsDeclared: boolean } | undefined
-  /** When something last came that no tip brings. */
+  /** When the last event of a backlog came. */
   readonly backlogAtMillis: number
-  /** When all that had come was committed, and more was waited for. */
+  /** When everything received was last committed and the stream was idle. */
   readonly drainedAtMillis: number
 }
 
-/** More blocks than these, in one range or in one second, are a backlog: a chain of ten blocks a second brings a tenth. */
+/** More blocks than these, in one range or in one second, are a backlog: a chain of ten blocks a second has a tenth of them. */
 const TIP_BLOCKS = 100
-/** How long nothing but a tip, or nothing at all, must have come. */
+/** How long nothing but blocks of the tip, or nothing at all, must have come. */
 const SETTLES_MILLIS = 1_000
-/** The same in a long range of which nobody will say that it is complete: queries over 100,000 blocks have their pauses. */
+/** The same in a long range that the server does not declare complete: queries over 100,000 blocks have their pauses. */
 const LONG_RANGE_MILLIS = 3_000
-/** What was not waited for in so long arrives faster than it is committed, however slowly that may be. */
+/** A stream that was not idle for so long delivers faster than its rows are committed. */
 const LATE_MILLIS = 5_000
 
-/** At the begin of a connection; `begun` where something came on an earlier one. */
+/** The detector of a new connection; `begun` where something was received on an earlier one. */
 export const startDetector = (begun: boolean, nowMillis: number): CatchUpDetector => ({
   caughtUp: undefined,
   begun,
@@ -43,7 +43,7 @@ export const startDetector = (begun: boolean, nowMillis: number): CatchUpDetecto
   drainedAtMillis: nowMillis
 })
 
-/** After `event` was taken from the stream. */
+/** Updates the detector with an event of the stream. */
 export const onEvent = (detector: CatchUpDetector, event: TableEvent, nowMillis: number): CatchUpDetector => {
   const next = event._tag === "RangeStarted" ? beginRange(detector, event, nowMillis) : detector
   const isBacklog = nowMillis - detector.drainedAtMillis > LATE_MILLIS || exceedsTip(next, event)
@@ -78,27 +78,27 @@ const exceedsTip = ({ level, range }: CatchUpDetector, event: TableEvent): boole
     case "Rows":
       return range?.isLong === true
     case "Watermark":
-      // One that is not declared comes with the range after it, and tells nothing about now.
+      // A watermark that is not declared comes with the range after it, so its time means nothing.
       return range?.isLong === true && range.endIsDeclared
     case "Reorg":
       return false
   }
 }
 
-/** While everything that came is committed and more is waited for. */
+/** Records that everything received is committed and the stream is idle. */
 export const onIdle = (detector: CatchUpDetector, nowMillis: number): CatchUpDetector => ({
   ...detector,
   drainedAtMillis: nowMillis
 })
 
-/** When the table has caught up if nothing more comes, in Unix milliseconds; undefined where that is not enough. */
+/** The time at which the table has caught up if nothing more comes, in Unix milliseconds; undefined where silence does not prove it. */
 export const caughtUpAt = ({ backlogAtMillis, begun, range }: CatchUpDetector): number | undefined => {
   if (!begun) return undefined
   if (range === undefined) return backlogAtMillis + SETTLES_MILLIS
-  // The rest of it is still to come, however long the server works at it.
+  // The rest of the range is still to come, however long the server takes.
   if (range.endIsDeclared) return undefined
   return backlogAtMillis + (range.isLong ? LONG_RANGE_MILLIS : SETTLES_MILLIS)
 }
 
-/** It was waited for until `caughtUpAt`. */
+/** Records that nothing came until `caughtUpAt`. */
 export const onSettled = (detector: CatchUpDetector): CatchUpDetector => ({ ...detector, caughtUp: true })

@@ -1,4 +1,4 @@
-/** What is durable of one table: everything an attempt must know before it opens a stream. */
+/** The durable progress of one table: everything an attempt needs before it opens a stream. */
 import type { History } from "./watermarks.ts"
 
 /** Source: the rows of one table in `_ampsync_checkpoints` and `_ampsync_watermarks`. */
@@ -8,11 +8,11 @@ export interface Checkpoint {
   readonly origin: bigint | undefined
   /** Ascending; its last entry is the watermark. */
   readonly history: History
-  /** The oldest watermark that was passed without a check of its hash. */
+  /** The oldest watermark that was passed without verifying its hash. */
   readonly unverifiedFrom: bigint | undefined
 }
 
-/** Of a table that has received nothing yet. */
+/** The checkpoint of a table that has received nothing yet. */
 export const emptyCheckpoint: Checkpoint = {
   network: undefined,
   origin: undefined,
@@ -21,10 +21,9 @@ export const emptyCheckpoint: Checkpoint = {
 }
 
 /**
- * The watermarks from the first one on that was passed without a check: nothing is in doubt any more where all of them are
- * canonical at once.
+ * Returns the watermarks from the first unverified one on. Once all of them are canonical at the same time, none is in doubt.
  *
- * None where the history may have been thinned since: what is gone cannot be checked.
+ * Returns none where the history may have been thinned since: watermarks that were dropped cannot be verified.
  */
 export const watermarksInDoubt = ({ history, unverifiedFrom }: Checkpoint, retentionBlocks: number): History => {
   const newest = history.at(-1)

@@ -1,4 +1,4 @@
-/** What one transaction does, kept while it is filled: delete, copy, record. Pure bookkeeping, no rows. */
+/** What one transaction will do (delete, copy, record), collected while its rows arrive. It holds counts and positions, no rows. */
 import type { BlockRange } from "./BlockRange.ts"
 import type { Checkpoint } from "./Checkpoint.ts"
 import type { Reorg, RowBatch, Rows, TableEvent } from "./TableEvent.ts"
@@ -15,7 +15,7 @@ export interface ReorgRecord {
 }
 
 export interface Chunk {
-  /** Rows at and above this block are deleted first; all rows; none where absent. */
+  /** Rows at and above this block are deleted first; "all" deletes every row, undefined none. */
   readonly deleteFrom: bigint | "all" | undefined
   readonly reorgs: ReadonlyArray<ReorgRecord>
   readonly rows: number
@@ -25,7 +25,7 @@ export interface Chunk {
   readonly provisionalRows: number
   /** The position of its last row. */
   readonly highestRow: bigint | undefined
-  /** First and last block of the ranges this chunk is about. */
+  /** First and last block of the ranges in this chunk. */
   readonly firstBlock: bigint | undefined
   readonly lastBlock: bigint | undefined
   /** The range that rows added now belong to. */
@@ -37,7 +37,7 @@ export interface Chunk {
   readonly completed: BlockRange | undefined
 }
 
-/** Nothing yet, after `checkpoint` became durable. */
+/** An empty chunk after `checkpoint` became durable. */
 export const emptyChunk = (checkpoint: Checkpoint, deleteFrom?: bigint | "all"): Chunk => ({
   deleteFrom,
   reorgs: [],
@@ -53,12 +53,12 @@ export const emptyChunk = (checkpoint: Checkpoint, deleteFrom?: bigint | "all"):
   completed: undefined
 })
 
-/** Nothing yet, after `chunk` became durable; a range may continue from one chunk to the next. */
+/** An empty chunk after `chunk` became durable; a range may continue from one chunk to the next. */
 export const nextChunk = (chunk: Chunk): Chunk => ({ ...emptyChunk(chunk.checkpoint), range: chunk.range })
 
 /**
- * The first chunk of a connection: it carries the deferred deletion of everything above the watermark, because what was
- * delivered above it before will be delivered again.
+ * The first chunk of a connection. It carries the deferred deletion of everything above the watermark, because the server
+ * delivers those rows again.
  */
 export const firstChunk = (checkpoint: Checkpoint): Chunk => {
   const watermark = checkpoint.history.at(-1)
@@ -68,18 +68,18 @@ export const firstChunk = (checkpoint: Checkpoint): Chunk => {
 export const isFull = (chunk: Chunk, rows: number, sizeBytes: number): boolean =>
   chunk.rows >= rows || chunk.sizeBytes >= sizeBytes
 
-/** There is something to commit: a deletion alone waits for what follows it, so that readers never see a hole. */
+/** Whether there is something to commit. A deletion alone waits for the rows after it, so that readers never see a gap. */
 export const isWorthCommitting = (chunk: Chunk): boolean =>
   chunk.rows > 0 || (chunk.completed !== undefined && (chunk.reorgs.length > 0 || watermarkMoves(chunk)))
 
 const watermarkMoves = ({ before, checkpoint }: Chunk): boolean =>
   !isSameWatermark(before.history.at(-1), checkpoint.history.at(-1))
 
-/** Whether `event` must not share a transaction with what is in `chunk` already. */
+/** Whether `event` must not share a transaction with the present content of `chunk`. */
 export const closesGroup = (chunk: Chunk, event: TableEvent): boolean =>
   event._tag === "Reorg" && isWorthCommitting(chunk)
 
-/** After `rows` rows of the range in progress were written as `sizeBytes` bytes, the last one at position `highestRow`. */
+/** Adds `rows` rows of the range in progress, written as `sizeBytes` bytes, the last one at position `highestRow`. */
 export const addRows = (chunk: Chunk, rows: number, sizeBytes: number, highestRow: bigint | undefined): Chunk => ({
   ...chunk,
   highestRow,
@@ -90,6 +90,7 @@ export const addRows = (chunk: Chunk, rows: number, sizeBytes: number, highestRo
   sizeBytes: chunk.sizeBytes + sizeBytes
 })
 
+/** Adds an event that carries no rows. */
 export const addEvent = (chunk: Chunk, event: Exclude<TableEvent, Rows<RowBatch>>): Chunk => {
   switch (event._tag) {
     case "RangeStarted":

@@ -1,17 +1,17 @@
-/** The state of one connection, and the steps that the rules for first and later ranges end in. */
+/** The state of one connection, and the steps that the rules of `firstRange.ts` and `laterRange.ts` return. */
 import type { BlockRange } from "./BlockRange.ts"
 import type { Checkpoint } from "./Checkpoint.ts"
 import type { ResumeStrategy } from "./resumeStrategy.ts"
-import { resume, settle } from "./resumeStrategy.ts"
+import { resume, validStrategy } from "./resumeStrategy.ts"
 import type { RangeCompleted, RangeStarted, Reorg } from "./TableEvent.ts"
 import type { Watermark } from "./watermarks.ts"
 import { append, upTo } from "./watermarks.ts"
 
 export interface FollowOptions {
-  /** Rows say only the end of their range: a stored range cannot be split. */
+  /** Rows carry only the end of their range, so a stored range cannot be split. */
   readonly rangeMode: boolean
   readonly retentionBlocks: number
-  /** What to do when the server's chain and ours have nothing in common. */
+  /** What to do when the server's chain and the stored one have nothing in common. */
   readonly onChainReset: "park" | "resync"
 }
 
@@ -24,18 +24,16 @@ export interface FollowState extends Checkpoint {
   readonly complete: boolean
 }
 
-/** A `TableEvent` before it is known what is durable once it is committed. */
+/** A `TableEvent` without its checkpoint, which `followFrame` adds. */
 export type ChainEvent =
   | Omit<Reorg, "checkpoint">
   | Omit<RangeCompleted, "checkpoint">
   | Omit<RangeStarted, "checkpoint" | "endIsDeclared">
 
-/** Whether a block with a certain hash is in the server's canonical chain; no answer is `unknown`. */
+/** Whether a block with a certain hash is in the server's canonical chain; `unknown` where the server shows neither. */
 export type Verdict = "canonical" | "orphaned" | "unknown"
 
-export type Dialect = "nozzle" | "amp"
-
-/** The message may be used: `events` come before its rows, for which `state` holds; after them, `completed` does. */
+/** The message is accepted: `events` come before its rows, for which `state` holds; after them, `completed` does. */
 export interface Advance {
   readonly _tag: "Advance"
   readonly state: FollowState
@@ -44,8 +42,8 @@ export interface Advance {
 }
 
 /** Nothing of the message may be used. */
-export type Refusal =
-  /** The same message must be judged again with a verdict on this block. */
+export type Rejection =
+  /** The same message must be followed again with a verdict on this block. */
   | { readonly _tag: "Verify"; readonly watermark: Watermark }
   | ReconnectFrom
   | { readonly _tag: "Violation"; readonly reason: string }
@@ -64,8 +62,9 @@ export interface ChainMismatch {
   readonly reason: string
 }
 
-export type Step = Advance | Refusal
+export type Step = Advance | Rejection
 
+/** The state at the start of a connection that `strategy` opens. */
 export const startFollowing = (
   checkpoint: Checkpoint,
   options: FollowOptions,
@@ -76,11 +75,12 @@ export const startFollowing = (
   history: checkpoint.history,
   unverifiedFrom: checkpoint.unverifiedFrom,
   options,
-  strategy: settle(strategy, checkpoint.history),
+  strategy: validStrategy(strategy, checkpoint.history),
   current: undefined,
   complete: false
 })
 
+/** Accepts the message without completing its range. */
 export const advance = (state: FollowState, events: ReadonlyArray<ChainEvent>): Step => ({
   _tag: "Advance",
   state,
@@ -88,26 +88,26 @@ export const advance = (state: FollowState, events: ReadonlyArray<ChainEvent>): 
   completed: undefined
 })
 
-/** `range` is what comes now; how the connection was opened has served its purpose. */
-export const begin = (state: FollowState, range: BlockRange, events: ReadonlyArray<ChainEvent>): Step =>
+/** Begins `range`. From here on the stream is an ordinary one, whatever strategy opened it. */
+export const beginRange = (state: FollowState, range: BlockRange, events: ReadonlyArray<ChainEvent>): Step =>
   advance({ ...state, network: range.network, current: range, complete: false, strategy: resume }, [
     ...events,
     { _tag: "RangeStarted", range }
   ])
 
-/** Goes back to `target`, below `range`: everything above it is replaced, beginning with `range`. */
+/** Rewinds to `target`, below `range`: everything above it is replaced, beginning with `range`. */
 export const rewindTo = (state: FollowState, range: BlockRange, target: Watermark): Step => {
   const history = append(upTo(state.history, target.block), target, state.options.retentionBlocks)
-  // A mark at the target stays: it may be the end of a range that was split there, with rows that nobody compared.
+  // A mark at the target stays: it may be the end of a range that was split there, whose rows were never compared.
   const marked = state.unverifiedFrom !== undefined && state.unverifiedFrom <= target.block
   const unverifiedFrom = marked ? state.unverifiedFrom : undefined
-  return begin({ ...state, history, unverifiedFrom }, range, [reorg(state, target.block + 1n, target, range)])
+  return beginRange({ ...state, history, unverifiedFrom }, range, [reorg(state, target.block + 1n, target, range)])
 }
 
-/** Everything is replaced, beginning with `range`. */
-export const beginAgain = (state: FollowState, range: BlockRange): Step => {
+/** Replaces all rows, beginning with `range`. */
+export const replaceAll = (state: FollowState, range: BlockRange): Step => {
   const events = state.history.length === 0 ? [] : [reorg(state, undefined, undefined, range)]
-  return begin({ ...state, origin: range.start, history: [], unverifiedFrom: undefined }, range, events)
+  return beginRange({ ...state, origin: range.start, history: [], unverifiedFrom: undefined }, range, events)
 }
 
 const reorg = (
@@ -122,12 +122,13 @@ const reorg = (
   return { _tag: "Reorg", deleteFrom, watermark, replaced, range }
 }
 
+/** The state once all rows up to the end of `range` were received. */
 export const withWatermark = (state: FollowState, range: BlockRange): FollowState => ({
   ...state,
   history: append(state.history, { block: range.end, hash: range.hash }, state.options.retentionBlocks)
 })
 
-/** Block `block` is passed although nobody could say whether it is canonical. */
+/** Marks `block` as passed although the server could not confirm that it is canonical. */
 export const passedUnverified = <State extends Checkpoint>(state: State, block: bigint): State => ({
   ...state,
   unverifiedFrom: state.unverifiedFrom !== undefined && state.unverifiedFrom < block ? state.unverifiedFrom : block
@@ -144,6 +145,7 @@ export const violation = (reason: string): Step => ({
   reason: `the server violates the protocol: ${reason}`
 })
 
+/** The violation of a range that follows `parent` without naming it. */
 export const wrongParent = (range: BlockRange, parent: Watermark): Step =>
   violation(
     range.start === parent.block + 1n

@@ -2,13 +2,13 @@ import { Data, Result } from "effect"
 import type { BlockRange } from "./BlockRange.ts"
 
 /**
- * What the `app_metadata` of a Flight message says of the rows beside it, one shape for both dialects.
+ * What the `app_metadata` of a Flight message declares about its rows, in one shape for both dialects.
  *
  * Source: the JSON `{"ranges":[{"numbers":{"start","end"},"network","hash","prev_hash","timestamp"}],"ranges_complete"}`.
  */
 export interface StreamMetadata {
   readonly ranges: ReadonlyArray<BlockRange>
-  /** nozzle servers never say `ranges_complete`; its presence is what tells the dialects apart on the wire. */
+  /** `ranges_complete`. nozzle servers never send it, so its presence distinguishes the dialects on the wire. */
   readonly complete: boolean | undefined
 }
 
@@ -18,7 +18,7 @@ export class MalformedMetadata extends Data.TaggedError("MalformedMetadata")<{ r
   }
 }
 
-/** Parses `app_metadata`; empty bytes (schema and dictionary messages) say nothing and give no ranges. */
+/** Parses `app_metadata`; undefined for empty bytes, as of schema and dictionary messages. */
 export const parseStreamMetadata = (
   bytes: Uint8Array
 ): Result.Result<StreamMetadata | undefined, MalformedMetadata> => {
@@ -59,7 +59,7 @@ const rangeOf = (json: unknown): BlockRange => {
     end,
     hash,
     prevHash: prevHash === ZERO_HASH ? undefined : prevHash,
-    // Beyond PostgreSQL's year 294276 it is no time in seconds.
+    // A number beyond PostgreSQL's year 294276 is not a time in seconds.
     timestamp: typeof timestamp === "number" && Number.isSafeInteger(timestamp) && Math.abs(timestamp) < 9e12
       ? timestamp
       : undefined
@@ -72,7 +72,7 @@ const record = (json: unknown, what: string): Record<string, unknown> => {
 }
 
 const blockOf = (json: unknown, name: string): bigint => {
-  // Numbers past 2^53 were rounded by JSON.parse already: refuse them rather than follow a wrong block.
+  // Numbers past 2^53 were rounded by JSON.parse already: reject them rather than follow a wrong block.
   if (typeof json !== "number" || !Number.isSafeInteger(json) || json < 0) {
     throw malformed(`"${name}" is not a block number`)
   }

@@ -1,9 +1,9 @@
-/** What the stream of one table is made of once the chain rules have been applied to it. */
+/** The events of one table's stream after the chain rules have been applied to it. */
 import type { BlockRange } from "./BlockRange.ts"
 import type { Checkpoint } from "./Checkpoint.ts"
 import type { Watermark } from "./watermarks.ts"
 
-/** What these rules need of a record batch. */
+/** What the chain rules need to know of a record batch. */
 export interface RowBatch {
   readonly rows: number
 }
@@ -26,7 +26,7 @@ export interface RangeStarted {
   readonly _tag: "RangeStarted"
   readonly range: BlockRange
   readonly checkpoint: Checkpoint
-  /** A message of its own declares the range complete (amp); otherwise only the range after it does (nozzle). */
+  /** A message of its own declares the range complete (amp); otherwise only the next range shows it (nozzle). */
   readonly endIsDeclared: boolean
 }
 

@@ -1,49 +1,50 @@
-/** What the head of the source's chain tells about a stream: the decision behind every silence. */
+/** Compares a stream with the head of the source's chain, to decide whether a silent stream is at the head or stalled. */
 import type { HeadReport } from "./sourceHead.ts"
 
 /** What is known of a stream at the moment of a check. */
 export interface StreamPosition {
   /** Everything up to this block was received; undefined before the first range. */
   readonly received: bigint | undefined
-  /** A message declares ranges complete (amp). Otherwise ranges without rows are invisible, and `received` is only a lower bound. */
+  /** A message declares ranges complete (amp). Otherwise ranges without rows are not sent, and `received` is only a lower bound. */
   readonly declaresEnds: boolean
-  /** A range was begun and not declared complete: the server is at work. */
+  /** A range was begun and not declared complete: the server is working on it. */
   readonly isInRange: boolean
   /** Messages received so far: the same number at two checks means silence between them. */
   readonly messages: number
 }
 
-/** A check of before, for comparison. */
+/** The check before, to compare with. */
 export interface EarlierCheck {
   readonly messages: number
   readonly head: bigint | undefined
   readonly wasBehind: boolean
   readonly wasOrphaned: boolean
-  /** When the first of the checks was made since which nothing came and the source showed the same. Unix milliseconds. */
+  /** The first of the checks in a row that found the same, with no message between them. Unix milliseconds. */
   readonly sinceMillis: number
 }
 
 export type Finding =
   /** Nothing that is committed is missing. */
   | { readonly _tag: "AtHead" }
-  /** More is to come. It is late where that was so at the check before, and still has not come. */
+  /** More is to come. It is late where the check before expected it already. */
   | { readonly _tag: "Behind"; readonly isLate: boolean }
   /** The stream was silent from one check to the next, and for long enough, although the source had more. */
   | { readonly _tag: "Silent"; readonly head: bigint }
-  /** The stream was silent from one check to the next, and for long enough, although the source no longer has our block. */
+  /** The stream was silent from one check to the next, and for long enough, although the source no longer has the stored block. */
   | { readonly _tag: "Diverged" }
 
-/** A reorg may be late: what is shown by the `blocks` table already is still on its way to us. */
+/** A reorg that the `blocks` table shows may take a while to come over the stream. */
 const DIVERGED_MILLIS = 10_000
-/** Two ticks. Datasets that a job fills from others get their blocks later than the `blocks` table. */
+/** Two checks. Datasets that a job derives from others get their blocks later than the `blocks` table. */
 const BETWEEN_RANGES_MILLIS = 30_000
-/** A server that has sent nothing yet may have much to plan. */
+/** A server that has sent nothing yet may take long to plan the query. */
 const FIRST_RANGE_MILLIS = 60_000
-/** A server at work shows it every 30 seconds or so. Source: amp, `keep_alive_interval`. */
+/** A working server sends a message every 30 seconds or so. Source: amp, `keep_alive_interval`. */
 const IN_RANGE_MILLIS = 120_000
-/** Ranges without rows are invisible on servers that declare no ends: only a long silence is worth a new connection. */
+/** Servers that declare no ends do not send ranges without rows: only a long silence is worth a new connection. */
 const INVISIBLE_MILLIS = 5 * 60_000
 
+/** Compares `position` with `report`; `check` is the `earlier` of the next call. */
 export const compareWithHead = (
   position: StreamPosition,
   report: HeadReport,
@@ -64,17 +65,17 @@ export const compareWithHead = (
     sinceMillis
   }
   const isSilentFor = (millis: number) => isSame && nowMillis - sinceMillis >= millis
-  // A reorg on its way looks the same at first: its range is about to come.
+  // A reorg on its way gives the same picture at first: its range is about to come.
   if (isOrphaned && isSilentFor(DIVERGED_MILLIS)) return { finding: { _tag: "Diverged" }, check }
   if (!isBehind && !isOrphaned) return { finding: { _tag: "AtHead" }, check }
   const isLate = earlier?.head !== undefined && (position.received ?? -1n) < earlier.head
   const behind = { finding: { _tag: "Behind", isLate }, check } as const
   if (isOrphaned) return behind
-  if (isSilentFor(patienceWith(position))) return { finding: { _tag: "Silent", head: head!.block }, check }
+  if (isSilentFor(silenceLimitMillis(position))) return { finding: { _tag: "Silent", head: head!.block }, check }
   return position.declaresEnds ? behind : { finding: { _tag: "AtHead" }, check }
 }
 
-const patienceWith = ({ declaresEnds, isInRange, received }: StreamPosition): number => {
+const silenceLimitMillis = ({ declaresEnds, isInRange, received }: StreamPosition): number => {
   if (!declaresEnds) return INVISIBLE_MILLIS
   if (isInRange) return IN_RANGE_MILLIS
   return received === undefined ? FIRST_RANGE_MILLIS : BETWEEN_RANGES_MILLIS

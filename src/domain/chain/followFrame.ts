@@ -1,25 +1,26 @@
 /** The chain rules as one pure function: (state, frame) -> (state, events). */
+import type { Dialect } from "../manifest/Dataset.ts"
 import type { BlockRange } from "./BlockRange.ts"
 import type { Checkpoint } from "./Checkpoint.ts"
 import { firstRange } from "./firstRange.ts"
-import type { Advance, ChainEvent, Dialect, FollowState, Refusal, Step, Verdict } from "./FollowState.ts"
+import type { Advance, ChainEvent, FollowState, Rejection, Step, Verdict } from "./FollowState.ts"
 import { advance, formatRange, violation, withWatermark } from "./FollowState.ts"
 import { laterRange } from "./laterRange.ts"
 import { cursorOf } from "./resumeStrategy.ts"
 import type { StreamMetadata } from "./StreamMetadata.ts"
 import type { RowBatch, TableEvent } from "./TableEvent.ts"
 
-export type { FollowOptions, FollowState, Refusal, Verdict } from "./FollowState.ts"
+export type { FollowOptions, FollowState, Rejection, Verdict } from "./FollowState.ts"
 export { startFollowing } from "./FollowState.ts"
 
-/** One message of a stream: what the server declares of it, and its rows. */
+/** One message of a stream: its metadata and its rows. */
 export interface Frame<Batch extends RowBatch> {
   /** Undefined on schema and dictionary messages. */
   readonly metadata: StreamMetadata | undefined
   readonly batch: Batch | undefined
 }
 
-/** What became of a frame that may be used. */
+/** The result of a frame that is accepted. */
 export interface Followed<Batch extends RowBatch> {
   readonly _tag: "Followed"
   readonly state: FollowState
@@ -29,17 +30,17 @@ export interface Followed<Batch extends RowBatch> {
 /**
  * Follows the chain through one frame.
  *
- * Invariant I2: a `Reorg` comes out only when the claim "from `start` on everything is replaced" is proved, by a stored hash
- * or because the server demonstrably knew our position and no stored hash contradicts it. Otherwise an older watermark is
- * asked, on a connection of its own.
+ * Invariant I2: a `Reorg` is returned only when it is proved that everything from its `start` on is replaced: by a stored hash,
+ * or because the server demonstrably had the block of our position and no stored hash contradicts it. Otherwise an older
+ * watermark is tried, on a connection of its own.
  */
 export const followFrame = <Batch extends RowBatch>(
   state: FollowState,
   { batch, metadata }: Frame<Batch>,
   verdict?: Verdict
-): Followed<Batch> | Refusal => {
+): Followed<Batch> | Rejection => {
   const rows = batch?.rows ?? 0
-  const step = judge(state, metadata, rows, verdict)
+  const step = stepOf(state, metadata, rows, verdict)
   if (step._tag !== "Advance") return step
   const checkpoint = checkpointOf(step.state)
   const endIsDeclared = metadata?.complete !== undefined
@@ -61,18 +62,18 @@ const checkpointOf = ({ history, network, origin, unverifiedFrom }: FollowState)
 const eventOf = (event: ChainEvent, checkpoint: Checkpoint, endIsDeclared: boolean): TableEvent<never> =>
   event._tag === "RangeStarted" ? { ...event, checkpoint, endIsDeclared } : { ...event, checkpoint }
 
-const judge = (
+const stepOf = (
   state: FollowState,
   metadata: StreamMetadata | undefined,
   rows: number,
   verdict: Verdict | undefined
 ): Step => {
   if (metadata === undefined) {
-    return rows === 0 ? advance(state, []) : violation("it sent rows without saying which blocks they belong to")
+    return rows === 0 ? advance(state, []) : violation("it sent rows without metadata, so their blocks are unknown")
   }
   const [range, second] = metadata.ranges
   if (range === undefined) {
-    // A table without data files yet: a promise of nothing, which must never become a watermark.
+    // A table without data files yet. It declares no block, so it must never become a watermark.
     return rows === 0 ? advance(state, []) : violation("it sent rows without a block range")
   }
   if (second !== undefined) {
@@ -86,7 +87,7 @@ const judge = (
     return violation(`it sent the range ${formatRange(range)} without the hash of the block before`)
   }
   const step = state.current !== undefined && same(state.current, range)
-    ? again(state, range, rows)
+    ? continueRange(state, range, rows)
     : state.current === undefined
     ? firstRange(state, range, dialect, verdict)
     : laterRange(state, state.current, range, dialect, verdict)
@@ -94,15 +95,15 @@ const judge = (
 }
 
 /**
- * Whether the block before `range` is one of those received. Nothing comes before the first block of a chain, and not every
- * chain numbers that 0.
+ * Whether the block before `range` was received. Nothing comes before the first block of a chain, and not every chain numbers
+ * that block 0.
  */
 const hasKnownParent = (state: FollowState, range: BlockRange): boolean =>
   (state.current !== undefined || cursorOf(state.strategy, state.history) !== undefined)
   && range.start > (state.origin ?? 0n)
 
 /** One more message of the range in progress. */
-const again = (state: FollowState, range: BlockRange, rows: number): Step =>
+const continueRange = (state: FollowState, range: BlockRange, rows: number): Step =>
   state.complete && rows > 0
     ? violation(`it sent rows of the range ${formatRange(range)} after declaring it complete`)
     : advance(state, [])

@@ -1,7 +1,8 @@
+import type { Dialect } from "../manifest/Dataset.ts"
 import type { BlockRange } from "./BlockRange.ts"
-import type { Dialect, FollowState, Step, Verdict } from "./FollowState.ts"
+import type { FollowState, Step, Verdict } from "./FollowState.ts"
 import {
-  begin,
+  beginRange,
   formatRange,
   passedUnverified,
   reconnect,
@@ -15,7 +16,7 @@ import { resume } from "./resumeStrategy.ts"
 import type { Watermark } from "./watermarks.ts"
 import { newestBelow } from "./watermarks.ts"
 
-/** A range after another one on the same connection. */
+/** Follows a range that comes after another one on the same connection. */
 export const laterRange = (
   state: FollowState,
   current: BlockRange,
@@ -38,19 +39,19 @@ export const laterRange = (
   return successor(verdict === "unknown" ? passedUnverified(state, current.end) : state, current, range)
 }
 
-/** The plain successor: the range before it is complete, said (amp) or by this very fact (nozzle). */
+/** The plain successor: the range before it is complete, either declared so (amp) or because a successor came (nozzle). */
 const successor = (state: FollowState, current: BlockRange, range: BlockRange): Step =>
   state.complete
-    ? begin(state, range, [])
-    : begin(withWatermark(state, current), range, [{ _tag: "Watermark", range: current }])
+    ? beginRange(state, range, [])
+    : beginRange(withWatermark(state, current), range, [{ _tag: "Watermark", range: current }])
 
 /**
  * A range that replaces blocks received on this connection; it completes nothing.
  *
- * Invariant I2: it is accepted by a stored hash that it names as its parent. In amp also by the connection: every range of it
- * was seen, and blocks that were canonical a moment ago are not lost yet, so the server walked back to the fork itself and
- * the stored range is split there. In nozzle ranges without rows go by unseen, with reorgs of their own, so what
- * lies between our newest entry below and `range` is anybody's guess, provisional rows included: ask again.
+ * Invariant I2: it is accepted if it names a stored hash as its parent. From an amp server also without one: it sent every
+ * range of this connection, and still has blocks that were canonical a moment ago, so it walked back to the fork itself and
+ * the stored range is split there. A nozzle server does not send ranges without rows, nor their reorgs, so nothing is known of
+ * the blocks between the newest entry below and `range`, provisional rows included: reconnect.
  */
 const replacing = (state: FollowState, current: BlockRange, range: BlockRange, dialect: Dialect): Step => {
   if (dialect === "amp" && range.prevHash === current.hash) {
@@ -59,9 +60,9 @@ const replacing = (state: FollowState, current: BlockRange, range: BlockRange, d
   const below = newestBelow(state.history, range.start)
   if (below !== undefined && below.hash === range.prevHash) return rewindTo(state, range, below)
   const contradicted = below?.block === range.start - 1n
-  // A server that lost our block begins again exactly there, and knows nothing of what lies below.
-  const knewUs = dialect === "amp" && range.start !== current.end
-  const splits = knewUs && !state.options.rangeMode && range.start > (state.origin ?? 0n) && !contradicted
+  // A server that lost the newest block begins again exactly there, without comparing any block below.
+  const knewCurrent = dialect === "amp" && range.start !== current.end
+  const splits = knewCurrent && !state.options.rangeMode && range.start > (state.origin ?? 0n) && !contradicted
   if (!splits || range.prevHash === undefined) {
     return reconnect(
       resume,

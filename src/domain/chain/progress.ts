@@ -1,9 +1,9 @@
-/** Whether a table gets on: what resets the count of its failed attempts. */
+/** Decides whether a table makes progress, which resets the count of its failed attempts. */
 import type { Chunk } from "./Chunk.ts"
 import type { Watermark } from "./watermarks.ts"
 import { isSameWatermark } from "./watermarks.ts"
 
-/** How far a table has come, over all attempts. */
+/** How far a table got, over all attempts. */
 export interface Progress {
   readonly watermark: Watermark | undefined
   /** The highest position of a committed row. */
@@ -11,8 +11,9 @@ export interface Progress {
 }
 
 /**
- * After a commit. It is progress when the watermark moved, or a row higher than any before is durable. Provisional rows that
- * the next attempt deletes and receives again are none: a stream that breaks in the middle of every range gets nowhere.
+ * The progress after a commit. It is progress when the watermark moved, or when a row higher than any before is durable.
+ * Provisional rows that the next attempt deletes and receives again do not count: a stream that breaks in the middle of every
+ * range makes none.
  */
 export const advanceProgress = (
   { highestRow, watermark }: Progress,

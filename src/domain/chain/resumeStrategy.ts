@@ -2,61 +2,62 @@ import type { History, Watermark } from "./watermarks.ts"
 import { indexOf, nextProbe } from "./watermarks.ts"
 
 /**
- * How a connection is opened, and what it is meant to find out.
+ * How a connection is opened: from which block, and why.
  *
- * `resume` asks for what follows the newest watermark. `probe` asks from an older one, because the newest is in doubt:
- * nothing is deleted before one is accepted. `restart` asks from the first block and replaces everything with what comes.
- * The latter two name the watermarks they were decided on: where another process wrote the table since, they are void.
+ * `resume` requests the blocks after the newest watermark. `probe` requests those after an older one, because the newest is in
+ * doubt: nothing is deleted before a candidate is accepted. `restart` requests the first block and replaces all rows.
+ * The latter two name the watermarks they were decided on: they are void where another process wrote the table since.
  */
 export type ResumeStrategy =
   | { readonly kind: "resume"; readonly resets: number }
   | {
     readonly kind: "probe"
-    readonly asked: Watermark
+    /** The entry whose block and hash are sent. */
+    readonly candidate: Watermark
     /** The oldest entry known to be orphaned. */
     readonly rejected: Watermark
     /** The newest entry known to be canonical. */
     readonly accepted: Watermark | undefined
-    /** The newest entry that gave no answer: neither it nor an older one is asked again. */
+    /** The newest entry that the server did not answer for: neither it nor an older one is tried again. */
     readonly unanswered: Watermark | undefined
     readonly resets: number
   }
-  | { readonly kind: "restart"; readonly instead: Watermark | undefined }
+  | { readonly kind: "restart"; readonly replaced: Watermark | undefined }
 
 export const resume: ResumeStrategy = { kind: "resume", resets: 0 }
-export const restart = (history: History): ResumeStrategy => ({ kind: "restart", instead: history.at(-1) })
+export const restart = (history: History): ResumeStrategy => ({ kind: "restart", replaced: history.at(-1) })
 
-/** The strategy as far as it holds for this history; a void one is `resume`. */
-export const settle = (strategy: ResumeStrategy, history: History): ResumeStrategy => {
+/** Returns the strategy if the history still has the watermarks it names, else `resume`. */
+export const validStrategy = (strategy: ResumeStrategy, history: History): ResumeStrategy => {
   switch (strategy.kind) {
     case "resume":
       return strategy
     case "restart":
-      return indexOf(history, strategy.instead) === history.length - 1 ? strategy : resume
+      return indexOf(history, strategy.replaced) === history.length - 1 ? strategy : resume
     case "probe": {
-      const { accepted, asked, rejected, unanswered } = strategy
-      const entries = [asked, rejected, accepted ?? asked, unanswered ?? asked]
+      const { accepted, candidate, rejected, unanswered } = strategy
+      const entries = [candidate, rejected, accepted ?? candidate, unanswered ?? candidate]
       return entries.every((entry) => indexOf(history, entry) >= 0) ? strategy : resume
     }
   }
 }
 
-/** The watermark whose block and hash are sent to the server; none asks for the first block. */
+/** The watermark whose block and hash are sent to the server; undefined requests the first block. */
 export const cursorOf = (strategy: ResumeStrategy, history: History): Watermark | undefined => {
-  const settled = settle(strategy, history)
-  if (settled.kind === "restart") return undefined
-  return settled.kind === "resume" ? history.at(-1) : settled.asked
+  const valid = validStrategy(strategy, history)
+  if (valid.kind === "restart") return undefined
+  return valid.kind === "resume" ? history.at(-1) : valid.candidate
 }
 
 /**
- * `rejected` and what is newer is not canonical: the older entry to ask next, or none is left. `near`: the entry before it is
- * likely to be the one, so no distance is taken.
+ * The strategy once `rejected` and everything newer is known not to be canonical: it tries an older entry; undefined where none
+ * is left. With `byOne` that is the entry just before, because it is likely to be canonical.
  */
 export const rejectCandidate = (
   strategy: ResumeStrategy,
   history: History,
   rejected: Watermark,
-  near: boolean
+  byOne: boolean
 ): ResumeStrategy | undefined => {
   if (strategy.kind === "restart") return undefined
   const at = indexOf(history, rejected)
@@ -64,16 +65,16 @@ export const rejectCandidate = (
   // A chain that went on changing may have orphaned what was canonical when the search began.
   const accepted = earlier >= 0 && earlier < at ? earlier : undefined
   const unanswered = strategy.kind === "probe" ? strategy.unanswered : undefined
-  const next = near
+  const next = byOne
     ? at - 1
     : accepted === undefined && unanswered !== undefined
     ? between(indexOf(history, unanswered), at)
     : nextProbe(at, accepted, history.length - 1)
-  const asked = next === undefined ? undefined : history[next]
-  if (asked === undefined) return undefined
+  const candidate = next === undefined ? undefined : history[next]
+  if (candidate === undefined) return undefined
   return {
     kind: "probe",
-    asked,
+    candidate,
     rejected,
     accepted: accepted === undefined ? undefined : history[accepted],
     unanswered,
@@ -82,25 +83,28 @@ export const rejectCandidate = (
 }
 
 /**
- * The entry this strategy asked from gave no answer, as one below the server's first block: a newer one that is not known to be
- * orphaned, or none is left. Where an entry is known to be canonical, the search goes on from that one.
+ * The strategy once the server did not answer for its candidate, as for one below its first block: it tries a newer entry that
+ * is not known to be orphaned; undefined where none is left. Where an entry is known to be canonical, the search goes on from it.
  */
 export const skipCandidate = (strategy: ResumeStrategy, history: History): ResumeStrategy | undefined => {
   if (strategy.kind !== "probe") return undefined
-  if (strategy.accepted !== undefined) return rejectCandidate(strategy, history, strategy.asked, false)
-  const next = between(indexOf(history, strategy.asked), indexOf(history, strategy.rejected))
-  return next === undefined ? undefined : { ...strategy, asked: history[next]!, unanswered: strategy.asked }
+  if (strategy.accepted !== undefined) return rejectCandidate(strategy, history, strategy.candidate, false)
+  const next = between(indexOf(history, strategy.candidate), indexOf(history, strategy.rejected))
+  return next === undefined ? undefined : { ...strategy, candidate: history[next]!, unanswered: strategy.candidate }
 }
 
-/** Half-way between two indices; none lies between neighbours. */
+/** The index half-way between two others; undefined between neighbours. */
 const between = (older: number, newer: number): number | undefined =>
   newer - older <= 1 ? undefined : older + Math.floor((newer - older) / 2)
 
-/** The entry this strategy asked from is canonical; a newer one may be too. None: it is the newest canonical one. */
+/**
+ * The strategy once its candidate is known to be canonical: it tries a newer entry; undefined where the candidate is the newest
+ * canonical one.
+ */
 export const acceptCandidate = (strategy: ResumeStrategy, history: History): ResumeStrategy | undefined => {
   if (strategy.kind !== "probe") return undefined
-  const [accepted, rejected] = [indexOf(history, strategy.asked), indexOf(history, strategy.rejected)]
+  const [accepted, rejected] = [indexOf(history, strategy.candidate), indexOf(history, strategy.rejected)]
   if (rejected - accepted <= 1) return undefined
-  const asked = history[nextProbe(rejected, accepted, history.length - 1)!]!
-  return { ...strategy, asked, accepted: strategy.asked }
+  const candidate = history[nextProbe(rejected, accepted, history.length - 1)!]!
+  return { ...strategy, candidate, accepted: strategy.candidate }
 }

@@ -1,10 +1,9 @@
 /**
  * Decides from the rows of a `blocks` table whether a block is canonical, and where the chain of the source ends.
  *
- * One text of query serves both dialects: the blocks in question and the `WINDOW` blocks from the highest one on. An amp
- * server names its head beside the rows; of a nozzle server the rows are all there is. The window is a range of
- * numbers instead of a LIMIT, because without ORDER BY a LIMIT may return any rows, and with it the server sorts everything
- * above the block.
+ * One query serves both dialects: the blocks to verify and the `WINDOW` blocks from the highest one on. An amp server
+ * declares its head in the metadata; a nozzle server sends rows only. The window is a range of numbers instead of a LIMIT,
+ * because without ORDER BY a LIMIT may return any rows, and with it the server sorts everything above the block.
  */
 import * as Result from "effect/Result"
 import { type BlockRow, blockRows } from "../arrow/blockRows.ts"
@@ -28,20 +27,20 @@ export interface Head {
 
 export interface HeadReport {
   /**
-   * "canonical": the source shows the block. "orphaned": it shows another hash for that number, or its chain ends below it.
-   * "unknown": it shows neither.
+   * "canonical": the source has the block. "orphaned": it has another hash for that number, or its chain ends below it.
+   * "unknown": it returned neither.
    */
   readonly verdict: Verdict
   /** Undefined where the source has no blocks, or does not show where they end. */
   readonly head: Head | undefined
 }
 
-/** Blocks read from the highest block in question on, that one included: more than this beyond it is a backlog, however long. */
+/** Blocks read from the highest block to verify on, that one included. More blocks than this are a backlog anyway. */
 const WINDOW = 100n
-/** A server that sends more rows than this does not answer the question it was asked. */
+/** A server that sends more rows than this does not answer the query it was sent. */
 const MAX_ROWS = 10_000
 
-/** Asks for `blocks` and for what follows the highest of them. */
+/** The query for `blocks` and for those after the highest of them. */
 export const blocksQuery = (table: string, blocks: ReadonlyArray<bigint>): string => {
   const highest = highestOf(blocks)
   const others = [...new Set(blocks)].filter((block) => block !== highest)
@@ -50,72 +49,72 @@ export const blocksQuery = (table: string, blocks: ReadonlyArray<bigint>): strin
   return `SELECT block_num, hash FROM ${table} WHERE ${condition}`
 }
 
-/** Asks for the last block of a server that names no head and has no block at or above those in question. */
+/** The query for the last block, for a server that declares no head and has no block at or above those to verify. */
 export const lastBlockQuery = (table: string): string =>
   `SELECT block_num, hash FROM ${table} ORDER BY block_num DESC LIMIT 1`
 
-/** What the messages of an answer have shown so far. */
-export interface BlocksAnswer {
+/** The messages of a response so far. */
+export interface BlocksResponse {
   readonly decoder: DecoderState
   readonly rows: ReadonlyArray<BlockRow>
   /** The synced ranges of the table: an amp server repeats them with every batch. */
   readonly ranges: ReadonlyArray<BlockRange>
-  /** Only an amp server says whether a range is complete: it is one that names its head. */
-  readonly namesHead: boolean
+  /** Whether the server declares its head: an amp server does, and only those declare whether a range is complete. */
+  readonly declaresHead: boolean
 }
 
-export const emptyAnswer: BlocksAnswer = { decoder: noSchema, rows: [], ranges: [], namesHead: false }
+export const emptyResponse: BlocksResponse = { decoder: noSchema, rows: [], ranges: [], declaresHead: false }
 
-/** Takes one message of an answer. */
-export const readAnswer = (
-  answer: BlocksAnswer,
+/** Adds one message to a response. */
+export const readResponse = (
+  response: BlocksResponse,
   frame: FlightData
-): Result.Result<BlocksAnswer, MalformedArrow | MalformedMetadata> =>
+): Result.Result<BlocksResponse, MalformedArrow | MalformedMetadata> =>
   Result.gen(function*() {
-    const { batch, state } = yield* decodeFrame(answer.decoder, frame)
+    const { batch, state } = yield* decodeFrame(response.decoder, frame)
     const metadata = yield* parseStreamMetadata(frame.appMetadata)
     const rows = batch === undefined ? [] : yield* blockRows(batch)
-    if (answer.rows.length + rows.length > MAX_ROWS) {
-      return yield* Result.fail(new MalformedArrow({ reason: "it holds many more blocks than were asked for" }))
+    if (response.rows.length + rows.length > MAX_ROWS) {
+      return yield* Result.fail(new MalformedArrow({ reason: "it contains many more blocks than were requested" }))
     }
     return {
       decoder: state,
-      rows: [...answer.rows, ...rows],
-      ranges: metadata?.ranges ?? answer.ranges,
-      namesHead: answer.namesHead || metadata?.complete !== undefined
+      rows: [...response.rows, ...rows],
+      ranges: metadata?.ranges ?? response.ranges,
+      declaresHead: response.declaresHead || metadata?.complete !== undefined
     }
   })
 
-/** Whether only a second question, `lastBlockQuery`, can show where the chain ends. */
-export const isHeadMissing = (answer: BlocksAnswer, blocks: ReadonlyArray<bigint>): boolean =>
-  !answer.namesHead && !answer.rows.some(({ block }) => block >= highestOf(blocks))
+/** Whether a second query, `lastBlockQuery`, is needed to find where the chain ends. */
+export const isHeadMissing = (response: BlocksResponse, blocks: ReadonlyArray<bigint>): boolean =>
+  !response.declaresHead && !response.rows.some(({ block }) => block >= highestOf(blocks))
 
-/** Where the chain ends by the answer to `blocksQuery` of the same blocks. */
+/** The head according to the response to `blocksQuery` of the same blocks. */
 export const headOf = (
-  answer: BlocksAnswer,
+  response: BlocksResponse,
   network: string,
   blocks: ReadonlyArray<bigint>
 ): Head | undefined => {
-  const synced = last(answer.ranges.filter((range) => range.network === network), ({ end }) => end)
+  const synced = last(response.ranges.filter((range) => range.network === network), ({ end }) => end)
   if (synced !== undefined) {
     return { block: synced.end, hash: synced.hash, atSeconds: synced.timestamp, isExact: true }
   }
   const highest = highestOf(blocks)
-  const shown = last(answer.rows.filter(({ block }) => block >= highest), ({ block }) => block)
-  if (answer.namesHead || shown === undefined) return undefined
-  return { ...shown, atSeconds: undefined, isExact: shown.block < highest + WINDOW - 1n }
+  const found = last(response.rows.filter(({ block }) => block >= highest), ({ block }) => block)
+  if (response.declaresHead || found === undefined) return undefined
+  return { ...found, atSeconds: undefined, isExact: found.block < highest + WINDOW - 1n }
 }
 
-/** Where the chain ends by the answer to `lastBlockQuery`. */
-export const lastBlockOf = ({ rows }: BlocksAnswer): Head | undefined => {
-  const shown = last(rows, ({ block }) => block)
-  return shown === undefined ? undefined : { ...shown, atSeconds: undefined, isExact: true }
+/** The head according to the response to `lastBlockQuery`. */
+export const lastBlockOf = ({ rows }: BlocksResponse): Head | undefined => {
+  const found = last(rows, ({ block }) => block)
+  return found === undefined ? undefined : { ...found, atSeconds: undefined, isExact: true }
 }
 
-/** Judges one block by what the source has shown. */
+/** Decides whether `block` is canonical by the rows and the head that the source returned. */
 export const reportOn = (block: Watermark, rows: ReadonlyArray<BlockRow>, head: Head | undefined): HeadReport => {
-  const shown = [...rows, ...(head === undefined ? [] : [head])].filter((row) => row.block === block.block)
-  const hashes = shown.flatMap(({ hash }) => hash ?? [])
+  const found = [...rows, ...(head === undefined ? [] : [head])].filter((row) => row.block === block.block)
+  const hashes = found.flatMap(({ hash }) => hash ?? [])
   const endsBelow = head !== undefined && head.isExact && head.block < block.block
   return {
     verdict: hashes.includes(block.hash) ? "canonical" : hashes.length > 0 || endsBelow ? "orphaned" : "unknown",

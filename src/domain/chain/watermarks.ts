@@ -1,8 +1,4 @@
-/**
- * The history of watermarks of one table: which to keep, and which to try next when the newest is in doubt.
- *
- * A history is ascending by block; its last entry is the watermark, its first the oldest one ever reached.
- */
+/** The history of watermarks of one table: which to keep, and which to try next when the newest is in doubt. */
 
 /** All rows up to and including `block` are the chain that `hash`, the hash of `block`, identifies. */
 export interface Watermark {
@@ -10,6 +6,7 @@ export interface Watermark {
   readonly hash: string
 }
 
+/** Ascending by block; the last entry is the watermark of the table, the first the oldest one ever reached. */
 export type History = ReadonlyArray<Watermark>
 
 /** The newest entry below `block`. */
@@ -23,10 +20,10 @@ export const upTo = (history: History, block: bigint): History => {
   return length === history.length ? history : history.slice(0, length)
 }
 
-/** Thinning walks through all entries, and may as well come now and then: so many more than necessary are kept meanwhile. */
+/** Thinning walks through all entries, so it is done only now and then; up to so many entries too many are kept meanwhile. */
 const THIN_EVERY = 32
 
-/** Appends the next watermark, and thins now and then; an entry at or above it is replaced by it. */
+/** Appends the next watermark, which replaces entries at or above it, and thins now and then. */
 export const append = (history: History, watermark: Watermark, retentionBlocks: number): History => {
   const appended = [...upTo(history, watermark.block - 1n), watermark]
   return appended.length % THIN_EVERY === 0 ? thin(appended, retentionBlocks) : appended
@@ -36,9 +33,9 @@ export const append = (history: History, watermark: Watermark, retentionBlocks: 
  * Keeps every watermark of the last `retentionBlocks` blocks, of the older ones exponentially fewer, and always the first.
  *
  * One is dropped only while its older neighbour is at most twice as deep as its newer one. Distances grow together, so that
- * stays true for ever: whatever depth is looked for, the next older entry is at most twice as deep as the next newer one,
- * unless no watermark was ever reached between them. The oldest entry of each power-of-two bucket would not do: an
- * entry that ages into a bucket that is taken leaves its own bucket empty, and holes of many times the depth appear.
+ * stays true: at any depth, the next older entry is at most twice as deep as the next newer one, unless no watermark was ever
+ * reached between them. Keeping the oldest entry of each power-of-two bucket would not do: an entry that ages into a bucket
+ * that is taken leaves its own bucket empty, and gaps of many times the depth appear.
  */
 export const thin = (history: History, retentionBlocks: number): History => {
   const newest = history.at(-1)
@@ -56,9 +53,9 @@ export const thin = (history: History, retentionBlocks: number): History => {
 }
 
 /**
- * Where to look for the newest canonical entry once `rejected` is known to be orphaned and `accepted` (if any) to be
- * canonical: back from the newest in doubling steps until one is accepted, then by bisection. Indices into the history;
- * undefined when the oldest entry itself is rejected.
+ * The entry to try next in the search for the newest canonical one, once `rejected` is known to be orphaned and `accepted` (if
+ * any) to be canonical: back from the newest in doubling steps until one is accepted, then by bisection. All are indices into
+ * the history; undefined when the oldest entry itself is rejected.
  */
 export const nextProbe = (rejected: number, accepted: number | undefined, newest: number): number | undefined => {
   if (accepted !== undefined) {
@@ -74,6 +71,6 @@ export const nextProbe = (rejected: number, accepted: number | undefined, newest
 export const isSameWatermark = (a: Watermark | undefined, b: Watermark | undefined): boolean =>
   a?.block === b?.block && a?.hash === b?.hash
 
-/** Where `watermark` stands in the history; -1 where it does not. */
+/** The index of `watermark` in the history; -1 where it is not in it. */
 export const indexOf = (history: History, watermark: Watermark | undefined): number =>
   watermark === undefined ? -1 : history.findIndex((entry) => isSameWatermark(entry, watermark))

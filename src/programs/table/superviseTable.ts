@@ -192,7 +192,7 @@ const cursorBlock = (strategy: ReconnectFrom["strategy"]): string =>
   strategy.kind === "restart"
     ? "the first block"
     : strategy.kind === "probe"
-    ? `block ${cursorOf(strategy, [strategy.asked, strategy.rejected])?.block ?? strategy.asked.block}`
+    ? `block ${cursorOf(strategy, [strategy.candidate, strategy.rejected])?.block ?? strategy.candidate.block}`
     : "the newest watermark"
 
 const isViolation = (error: { readonly _tag: string }): boolean =>

@@ -7,7 +7,7 @@ import type { DecoderState } from "../../domain/arrow/decodeFrame.ts"
 import { decodeFrame, noSchema } from "../../domain/arrow/decodeFrame.ts"
 import { differences } from "../../domain/arrow/differences.ts"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
-import type { Followed, FollowState, Frame, Refusal } from "../../domain/chain/followFrame.ts"
+import type { Followed, FollowState, Frame, Rejection } from "../../domain/chain/followFrame.ts"
 import { followFrame, startFollowing } from "../../domain/chain/followFrame.ts"
 import { advanceProgress, type Progress } from "../../domain/chain/progress.ts"
 import { cursorOf, resume, type ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
@@ -185,8 +185,8 @@ const decode = Effect.fnUntraced(function*(state: DecoderState, message: FlightD
 
 /** Frame -> events of the table. A block that the chain rules doubt is checked first. */
 const follow = (active: ActiveConfig, activity: StreamActivity, clock: Clock.Clock) => {
-  const act = Effect.fnUntraced(function*(state: FollowState, frame: Frame<ColumnBatch>, refusal: Refusal) {
-    let step: Followed<ColumnBatch> | Refusal = refusal
+  const act = Effect.fnUntraced(function*(state: FollowState, frame: Frame<ColumnBatch>, rejection: Rejection) {
+    let step: Followed<ColumnBatch> | Rejection = rejection
     if (step._tag === "Verify") {
       const network = frame.metadata!.ranges[0]!.network
       activity.isIdle = false

@@ -55,7 +55,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
   const { strategy } = watching.start
   const network = networkOf(watching)
   if (strategy.kind === "probe" && network !== undefined) {
-    const outcome = yield* watchSearch({ ...watching, network, asked: strategy.asked })
+    const outcome = yield* watchSearch({ ...watching, network, asked: strategy.candidate })
     if (outcome !== undefined) return outcome
   }
   yield* Effect.sleep(FIRST_CHECK_DELAY)

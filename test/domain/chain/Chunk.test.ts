@@ -60,7 +60,7 @@ describe("a chunk", () => {
     }
   })
 
-  it("I1 does not delete before something follows, so that readers see no hole", () => {
+  it("I1 does not delete before rows follow, so that readers see no gap", () => {
     const chunk = all(
       firstChunk(checkpoint("9a", "12a")),
       reorg(10, checkpoint("9a")),

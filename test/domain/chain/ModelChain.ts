@@ -1,6 +1,6 @@
 import { hashOf } from "../../support/scenario.ts"
 
-/** One block of the tree of all blocks that ever were. */
+/** One block of the tree of all blocks that ever existed. */
 export interface ModelBlock {
   readonly number: bigint
   readonly hash: string
@@ -93,7 +93,7 @@ export class ModelChain {
     }
   }
 
-  /** The block a stream goes on with after a position, by the rules of resumption. */
+  /** The first block of a stream that resumes after a position. */
   startAfter(position: { readonly number: bigint; readonly hash: string } | undefined): bigint {
     if (position === undefined) return this.origin
     const block = this.byHash(position.hash)

@@ -22,7 +22,7 @@ export class ModelServer {
   readonly dialect: "nozzle" | "amp"
   private readonly verifiable: boolean
   maxBlocks: number
-  /** Streams to come that lose their cursor on the way. */
+  /** How many of the next streams lose their cursor on the way. */
   ignoring = 0
   private position: { readonly number: bigint; readonly hash: string } | undefined
   private queue: Array<ModelMessage> = []
@@ -44,7 +44,7 @@ export class ModelServer {
     }
   }
 
-  /** The next message; none while there is nothing to say. */
+  /** The next message; undefined while there is nothing to send. */
   pull(): ModelMessage | undefined {
     while (this.queue.length === 0) {
       const range = this.nextRange()

@@ -48,7 +48,7 @@ export class ModelSync {
     this.connect()
   }
 
-  /** The connection is lost; what is in memory but for the strategy is too. */
+  /** Loses the connection, and everything in memory except the strategy. */
   cut(): void {
     this.connect()
   }
@@ -58,7 +58,7 @@ export class ModelSync {
     this.connect()
   }
 
-  /** Takes up to `messages` messages, committing whenever `rows` rows are in hand, and what there is in the end. */
+  /** Takes up to `messages` messages; commits whenever there are `rows` rows, and the rest at the end. */
   pull(messages: number, rows: number): void {
     for (let i = 0; i < messages && this.parked === undefined; i++) {
       const message = this.server.pull()

@@ -9,7 +9,7 @@ export interface PlacedRow extends ModelRow {
 }
 
 export interface Strictness {
-  /** Nothing that was orphaned came back, no cursor was lost, no chain was exchanged: deletions are judged too. */
+  /** No orphan became canonical again, no cursor was lost and no chain was replaced: deletions are checked too. */
   readonly judgesDeletions: boolean
 }
 
@@ -80,7 +80,7 @@ export class ModelTable {
   }
 }
 
-/** What tells stored rows from those of a chain; undefined where nothing does. */
+/** The first difference between stored rows and those of a chain; undefined where there is none. */
 export const compare = (stored: ReadonlyArray<ModelRow>, chain: ReadonlyArray<ModelBlock>): string | undefined => {
   const expected = new Set(chain.flatMap(rowsOf).map((row) => `${row.block} ${row.hash} ${row.index}`))
   for (const row of stored) {

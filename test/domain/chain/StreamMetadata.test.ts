@@ -11,12 +11,12 @@ const wire = { numbers: { start: 100, end: 149 }, network: "anvil", hash, prev_h
 const parsed = { network: "anvil", start: 100n, end: 149n, hash, prevHash: parent, timestamp: undefined }
 
 describe("the metadata of a message", () => {
-  it("of a nozzle server has ranges and says nothing of completeness", () => {
+  it("of a nozzle server has ranges and does not declare whether they are complete", () => {
     assert.deepStrictEqual(parse({ ranges: [wire] }), { ranges: [parsed], complete: undefined })
     assert.deepStrictEqual(parse({ ranges: [] }), { ranges: [], complete: undefined })
   })
 
-  it("of an amp server says whether the range is complete, and when its last block was made", () => {
+  it("of an amp server declares whether the range is complete, and when its last block was produced", () => {
     const timed = { ...wire, timestamp: 1_710_000_000 }
     assert.deepStrictEqual(parse({ ranges: [timed], ranges_complete: false }), {
       ranges: [{ ...parsed, timestamp: 1_710_000_000 }],
@@ -88,7 +88,7 @@ describe("the metadata of a message", () => {
     ]
   ]
   for (const [what, json, says] of broken) {
-    it(`is malformed, and said to be, with ${what}`, () => {
+    it(`is rejected as malformed with ${what}`, () => {
       const result = parseStreamMetadata(bytes(json))
       assert.isTrue(Result.isFailure(result))
       if (Result.isFailure(result)) assert.match(result.failure.message, says)

@@ -19,7 +19,7 @@ const report = (head: number | undefined, verdict: Verdict = "canonical"): HeadR
 
 type Check = readonly [position: StreamPosition, report: HeadReport, nowMillis?: number]
 
-/** The findings of checks that follow one another, a tick apart where they have no time of their own. */
+/** The findings of consecutive checks, one interval apart unless they have a time of their own. */
 const findings = (...checks: ReadonlyArray<Check>): ReadonlyArray<Finding> => {
   let earlier: EarlierCheck | undefined
   return checks.map(([position, answer, nowMillis], index) => {
@@ -79,7 +79,7 @@ describe("a silent amp stream", () => {
     )
   })
 
-  it("is not reopened for a block that came into being between two checks", () => {
+  it("is not reopened for a block that was produced between two checks", () => {
     assert.deepStrictEqual(tags([amp, report(20)], [amp, report(21)]), ["AtHead", "Behind"])
   })
 
@@ -87,13 +87,13 @@ describe("a silent amp stream", () => {
     assert.deepStrictEqual(tags([amp, report(90)], [{ ...amp, messages: 8 }, report(90)]), ["Behind", "Behind"])
   })
 
-  it("is reopened where it never brought anything although the source has blocks", () => {
+  it("is reopened where it never sent anything although the source has blocks", () => {
     const empty = { ...amp, received: undefined, messages: 0 }
     const at = (seconds: number): Check => [empty, report(0, "unknown"), seconds * SECOND]
     assert.deepStrictEqual(tags(at(0), at(59), at(60)), ["Behind", "Behind", "Silent"])
   })
 
-  it("in the middle of a range is reopened after two minutes: a server at work shows it more often", () => {
+  it("in the middle of a range is reopened after two minutes: a working server sends messages more often", () => {
     const at = (seconds: number): Check => [{ ...amp, isInRange: true }, report(25), seconds * SECOND]
     assert.deepStrictEqual(tags(at(0), at(60), at(119), at(120)), ["Behind", "Behind", "Behind", "Silent"])
   })
@@ -106,7 +106,7 @@ describe("a silent amp stream", () => {
 })
 
 describe("a silent nozzle stream", () => {
-  it("counts as at the head where the source has more: ranges without rows are invisible", () => {
+  it("counts as at the head where the source has more: ranges without rows are not sent", () => {
     assert.deepStrictEqual(tags([nozzle, report(25)], [nozzle, report(40), 4 * MINUTE]), ["AtHead", "AtHead"])
   })
 
@@ -151,11 +151,11 @@ describe("a stream whose block the source no longer has", () => {
     assert.deepStrictEqual(at(0, 1, 3, 10), ["Behind", "Behind", "Behind", "Diverged"])
   })
 
-  it("has not where the first of two checks knew the block still", () => {
+  it("has not where the first of two checks still found the block", () => {
     assert.deepStrictEqual(tags([amp, report(20)], [amp, report(20, "orphaned")]), ["AtHead", "Behind"])
   })
 
-  it("has not where nobody can judge the block", () => {
+  it("has not where the source cannot confirm the block", () => {
     assert.deepStrictEqual(tags([amp, report(20, "unknown")], [amp, report(20, "unknown")]), ["AtHead", "AtHead"])
   })
 })

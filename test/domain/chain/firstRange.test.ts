@@ -61,24 +61,24 @@ describe("the first range of a connection", () => {
     }
   })
 
-  it("I2 a cursor the server has lost proves nothing: an older block is asked", () => {
+  it("I2 a cursor the server has lost proves nothing: an older block is tried", () => {
     for (const scenario of [amp, nozzle]) {
       assert.deepStrictEqual(run(scenario, reorg(10, 12, "b", "b")).lines, ["reconnect from 4a"])
     }
   })
 
-  it("I2 a walk that ends inside of a stored range may have met a lost orphan: the block below is asked", () => {
+  it("I2 a walk that ends inside of a stored range may have met a lost orphan: the block below is tried", () => {
     for (const scenario of [amp, nozzle]) {
       assert.deepStrictEqual(run(scenario, reorg(7, 12, "b", "b")).lines, ["reconnect from 4a"])
     }
   })
 
-  it("I2 a stored hash that contradicts is older than the fork: what lies below it is asked", () => {
+  it("I2 a stored hash that contradicts is newer than the fork: a block below it is tried", () => {
     const stored = ["2a", "3a", "4a", "9a", "10a"]
     assert.deepStrictEqual(run({ ...amp, stored }, reorg(5, 12, "b", "b")).lines, ["reconnect from 2a"])
   })
 
-  it("I2 is asked for as a whole where a part of the first stored range is replaced: blocks before it may be orphaned too", () => {
+  it("I2 is requested as a whole where a part of the first stored range is replaced: blocks before it may be orphaned too", () => {
     for (const scenario of [amp, nozzle]) {
       assert.deepStrictEqual(run(scenario, reorg(3, 12, "b", "b")).lines, ["reconnect from the first block"])
     }
@@ -101,7 +101,7 @@ describe("the first range of a connection", () => {
     ])
   })
 
-  it("takes a wrong parent of a nozzle server for the sign of a reorg", () => {
+  it("treats a wrong parent of a nozzle server as a reorg", () => {
     assert.deepStrictEqual(run(nozzle, data(11, 12, "b")).lines, ["reconnect from 9a"])
   })
 
@@ -115,7 +115,7 @@ describe("the first range of a connection", () => {
     }
   })
 
-  it("goes on across a gap that nobody can judge, and marks the table", () => {
+  it("goes on across a gap where the cursor cannot be verified, and marks the table", () => {
     const { lines, state } = run({ ...nozzle, verdict: "unknown" }, data(13, 14))
     assert.deepStrictEqual([lines, state.unverifiedFrom], [["rows 13..14"], 10n])
     const before = run({ ...nozzle, verdict: "unknown", unverifiedFrom: 4 }, data(13, 14))
@@ -124,7 +124,7 @@ describe("the first range of a connection", () => {
 })
 
 describe("a server that begins again although a cursor was sent", () => {
-  it("is asked a second time, then the table starts again if it is young", () => {
+  it("gets a second connection, then the table starts again if it is young", () => {
     for (const scenario of [amp, nozzle]) {
       assert.deepStrictEqual(run(scenario, data(0, 12)).lines, ["reconnect, to be sure"])
       assert.deepStrictEqual(run({ ...scenario, strategy: confirmed }, data(0, 12)).lines, [
@@ -133,7 +133,7 @@ describe("a server that begins again although a cursor was sent", () => {
     }
   })
 
-  it("I2 is believed to have another chain where the table is old, and nothing is deleted", () => {
+  it("I2 is taken to have another chain where the table is old, and nothing is deleted", () => {
     const old: Scenario = { ...amp, stored: ["4a", "127a", "128a"], strategy: confirmed }
     assert.deepStrictEqual(run(old, data(0, 12)).lines, ["chain mismatch"])
     assert.deepStrictEqual(run({ ...old, stored: ["4a", "127a"] }, data(0, 12)).lines, [
@@ -158,14 +158,14 @@ describe("a server that begins again although a cursor was sent", () => {
     ])
   })
 
-  it("replaces everything once everything was asked for, and not before its first range is in hand", () => {
+  it("replaces all rows once the first block was requested, and not before its first range came", () => {
     const strategy = restart(history(...amp.stored!))
     const { lines, state } = run({ ...amp, strategy, unverifiedFrom: 4 }, schema, data(0, 3, "b"), watermark(3))
     assert.deepStrictEqual(lines, ["delete everything", "rows 0..3", "complete up to 3b"])
     assert.deepStrictEqual([state.history, state.unverifiedFrom], [history("3b"), undefined])
   })
 
-  it("I2 gives up no block that the server no longer has, unless ON_CHAIN_RESET=resync asks for it", () => {
+  it("I2 deletes no block that the server no longer has, unless ON_CHAIN_RESET=resync allows it", () => {
     const strategy = restart(history(...amp.stored!))
     assert.deepStrictEqual(run({ ...amp, strategy }, data(3, 12, "b")).lines, ["chain mismatch"])
     const options = { onChainReset: "resync" } as const
@@ -177,7 +177,7 @@ describe("a server that begins again although a cursor was sent", () => {
     assert.deepStrictEqual(run({ ...nozzle, strategy }, data(3, 12, "b")).lines, ["delete everything", "rows 3..12"])
   })
 
-  it("I2 is not given everything on a decision made for another history", () => {
+  it("I2 does not replace all rows by a decision made for another history", () => {
     const strategy = restart(history("4a", "9a"))
     assert.deepStrictEqual(run({ ...amp, strategy }, data(11, 12)).lines, ["rows 11..12"])
   })

@@ -21,11 +21,11 @@ const Schedule = Schema.Array(Event).check(Schema.isMaxLength(60))
 interface World {
   readonly dialect: "nozzle" | "amp"
   readonly rangeMode: boolean
-  /** Blocks can be looked up in a table of the network. */
+  /** Blocks can be verified in a table of the network. */
   readonly verifiable: boolean
 }
 
-/** What happened that changes what may be expected. */
+/** Events that change what may be expected. */
 interface Oddities {
   /** Orphans became canonical again. */
   back: boolean

@@ -16,12 +16,12 @@ describe("followFrame", () => {
     assert.deepStrictEqual(run(amp, noData, data(0, 2), watermark(2)).lines, ["rows 0..2", "complete up to 2a"])
   })
 
-  it("refuses rows without a block range", () => {
-    assert.match(run(amp, odd({ kind: "nothing", rows: 3 })).lines[0]!, /rows without saying which blocks/)
+  it("rejects rows without a block range", () => {
+    assert.match(run(amp, odd({ kind: "nothing", rows: 3 })).lines[0]!, /rows without metadata/)
     assert.match(run(nozzle, odd({ kind: "range", rows: 3 })).lines[0]!, /rows without a block range/)
   })
 
-  it("refuses ranges of two networks at once, and of another network than before", () => {
+  it("rejects ranges of two networks at once, and of another network than before", () => {
     const polygon = { ...range(6, 7), network: "polygon" }
     assert.match(
       run(nozzle, odd({ kind: "range", ranges: [range(0, 5), polygon] })).lines[0]!,

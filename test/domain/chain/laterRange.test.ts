@@ -5,7 +5,7 @@ const amp: Scenario = { dialect: "amp" }
 const nozzle: Scenario = { dialect: "nozzle" }
 
 describe("ranges of an amp server, one after the other", () => {
-  it("are complete when the server says so, and never before", () => {
+  it("are complete when the server declares it, and never before", () => {
     const { lines, state } = run(amp, schema, keepAlive(0, 5), data(0, 5), keepAlive(0, 5), data(0, 5))
     assert.deepStrictEqual(lines, ["rows 0..5", "rows 0..5"])
     assert.deepStrictEqual(state.history, [])
@@ -19,12 +19,12 @@ describe("ranges of an amp server, one after the other", () => {
     ])
   })
 
-  it("are complete once, whatever is repeated behind", () => {
+  it("are complete once, whatever is repeated afterwards", () => {
     const { lines } = run(amp, data(0, 5), watermark(5), keepAlive(0, 5), watermark(5), data(6, 6), watermark(6))
     assert.deepStrictEqual(lines, ["rows 0..5", "complete up to 5a", "rows 6..6", "complete up to 6a"])
   })
 
-  it("I2 split the stored range where a reorg that this connection saw begins", () => {
+  it("I2 split the stored range where a reorg of this connection begins", () => {
     const { lines, state } = run(
       amp,
       data(0, 5),
@@ -47,13 +47,13 @@ describe("ranges of an amp server, one after the other", () => {
     )
   })
 
-  it("I2 do not split one at whose end a range begins: the server may have lost that block, and knows nothing of what lies below", () => {
+  it("I2 do not split one at whose end a range begins: the server may have lost that block, and did not compare those below", () => {
     const received = [data(0, 9), watermark(9), data(10, 20), watermark(20)]
     assert.strictEqual(run(amp, ...received, reorg(20, 22, "b", "b")).lines.at(-1), "reconnect")
     assert.strictEqual(run(amp, ...received, reorg(19, 22, "b", "b")).lines.at(-3), "delete from 19")
   })
 
-  it("I2 do not split where rows say only the end of their range", () => {
+  it("I2 do not split where rows carry only the end of their range", () => {
     const options = { rangeMode: true }
     const lines = (from: number) =>
       run({ ...amp, options }, data(0, 5), watermark(5), data(6, 9), watermark(9), reorg(from, 12)).lines
@@ -66,12 +66,12 @@ describe("ranges of an amp server, one after the other", () => {
     assert.match(lines.at(-1)!, /the range 6\.\.7 without the hash of the block before/)
   })
 
-  it("ask again where the chain is replaced from its first block, numbered 1", () => {
+  it("reconnect where the chain is replaced from its first block, numbered 1", () => {
     const lines = run(amp, data(1, 5, "a", ""), watermark(5), data(1, 6, "b", "")).lines
     assert.deepStrictEqual(lines.at(-1), "reconnect")
   })
 
-  it("ask again where everything is replaced: the first range of a connection decides on that", () => {
+  it("reconnect where all blocks are replaced: the first range of a connection decides on that", () => {
     assert.deepStrictEqual(run(amp, data(0, 5), watermark(5), reorg(0, 6)).lines.at(-1), "reconnect")
   })
 
@@ -97,7 +97,7 @@ describe("ranges of an amp server, one after the other", () => {
     ])
   })
 
-  it("are a breach where one begins before the last is complete, leaves blocks out, or goes back to its own parent", () => {
+  it("violate the protocol where one begins before the last is complete, leaves blocks out, or goes back to its own parent", () => {
     assert.match(run(amp, data(0, 5), data(6, 7)).lines.at(-1)!, /began the range 6\.\.7 before completing 0\.\.5/)
     assert.match(run(amp, data(0, 5), watermark(5), data(7, 8)).lines.at(-1)!, /blocks 6 to 6 are missing/)
     assert.match(run(amp, data(0, 5), watermark(5), data(6, 8, "b")).lines.at(-1)!, /block 6 does not name block 5/)
@@ -134,16 +134,16 @@ describe("ranges of a nozzle server, one after the other", () => {
     assert.deepStrictEqual(lines(3), ["reconnect"])
   })
 
-  it("I2 leave nothing of a pending range that is replaced in part: what of it is still canonical cannot be told", () => {
+  it("I2 leave nothing of a pending range that is replaced in part: which of its blocks are still canonical is unknown", () => {
     assert.deepStrictEqual(run(nozzle, data(0, 5), data(6, 9), reorg(8, 10)).lines.at(-1), "reconnect")
     assert.deepStrictEqual(run(nozzle, data(0, 10), reorg(9, 13)).lines.at(-1), "reconnect")
   })
 
-  it("ask again where a successor names another parent", () => {
+  it("reconnect where a successor names another parent", () => {
     assert.deepStrictEqual(run(nozzle, data(0, 5), data(6, 7, "b")).lines.at(-1), "reconnect")
   })
 
-  it("I2 cross a gap only when the block before it was looked up", () => {
+  it("I2 cross a gap only when the block before it was verified", () => {
     for (const gap of [data(8, 9), data(6, 9, "a", "")]) {
       assert.deepStrictEqual(run(nozzle, data(0, 5), gap).lines.at(-1), "verify 5a")
       assert.deepStrictEqual(run({ ...nozzle, verdict: "orphaned" }, data(0, 5), gap).lines.at(-1), "reconnect")

@@ -35,11 +35,11 @@ describe("a commit is progress", () => {
     assert.deepStrictEqual(judge(complete, nextChunk(complete)), [true, false])
   })
 
-  it("when it holds a row higher than any before", () => {
+  it("when it has a row higher than any before", () => {
     assert.deepStrictEqual(judge(rowsUpTo(12), rowsUpTo(15, nextChunk(rowsUpTo(12)))), [true, true])
   })
 
-  it("not when an attempt brings again what the one before had brought: a stream that breaks in every range", () => {
+  it("not when an attempt receives the same rows as the one before: a stream that breaks in every range", () => {
     assert.deepStrictEqual(judge(rowsUpTo(15), rowsUpTo(12), rowsUpTo(15), rowsUpTo(15)), [true, false, false, false])
   })
 

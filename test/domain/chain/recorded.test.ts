@@ -1,10 +1,10 @@
-/** What the chain rules make of streams that were recorded from real servers. */
+/** The events that the chain rules derive from streams that were recorded from real servers. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { Checkpoint } from "../../../src/domain/chain/Checkpoint.ts"
 import { followFrame, startFollowing } from "../../../src/domain/chain/followFrame.ts"
 import { resume } from "../../../src/domain/chain/resumeStrategy.ts"
-import { emptyAnswer, headOf, readAnswer } from "../../../src/domain/chain/sourceHead.ts"
+import { emptyResponse, headOf, readResponse } from "../../../src/domain/chain/sourceHead.ts"
 import { parseStreamMetadata } from "../../../src/domain/chain/StreamMetadata.ts"
 import type { TableEvent } from "../../../src/domain/chain/TableEvent.ts"
 import { recorded, type WireCall, type WireMessage } from "../../support/wire.ts"
@@ -29,8 +29,8 @@ const textOf = (event: TableEvent): ReadonlyArray<string> => {
 /**
  * The events of a recorded stream, as text.
  *
- * Where the rules leave the connection to find the block below a reorg, no recording shows what the server would have answered
- * to their questions. The stream is followed on from that block as it was then found: the parent that the range names.
+ * Where the rules reconnect to find the block below a reorg, no recording shows what the server would have sent. The stream is
+ * followed on as if that block had been found: the parent that the range names.
  */
 const eventsOf = (call: WireCall): ReadonlyArray<string> => {
   const cursor = JSON.parse(call.headers["amp-resume"] ?? "{}") as { anvil?: { number: number; hash: string } }
@@ -130,15 +130,15 @@ describe("recorded streams of real servers", () => {
 })
 
 describe("a recorded batch query", () => {
-  it("shows the head of the source: its number, hash and time, exactly, although it has no rows", () => {
+  it("contains the exact head of the source (number, hash and time) although it has no rows", () => {
     const { "no rows": batch, "number and hash, messages without rows": columns } = recorded("amp-batch")
     // The recorded query has no column `hash`; schema and empty batches with both columns are of the same server.
     const answer = batch!.messages.reduce((read, message, i) => {
       const dataHeader = Buffer.from(columns!.messages[i]!.header!, "base64")
       const appMetadata = new TextEncoder().encode(message.metadata ?? "")
-      return Result.getOrThrow(readAnswer(read, { dataHeader, dataBody: new Uint8Array(0), appMetadata }))
-    }, emptyAnswer)
-    assert.isTrue(answer.namesHead)
+      return Result.getOrThrow(readResponse(read, { dataHeader, dataBody: new Uint8Array(0), appMetadata }))
+    }, emptyResponse)
+    assert.isTrue(answer.declaresHead)
     assert.deepStrictEqual(headOf(answer, "anvil", [1200n]), {
       block: 1501n,
       hash: "0xe3934ea29306d6aecb45e5b2e15f97c054322a280397a65750aab33637bda426",

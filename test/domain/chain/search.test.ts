@@ -9,7 +9,7 @@ const names = Array.from({ length: 20 }, (_, index) => `${index + 1}a`)
 const stored = history(...names)
 const amp: Scenario = { dialect: "amp", stored: names }
 
-/** The blocks that are asked from, one connection each, by a server on which the blocks up to `fork` are canonical. */
+/** The cursors that are sent, one connection each, to a server on which the blocks up to `fork` are canonical. */
 const search = (fork: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let strategy: ResumeStrategy | undefined = resume
@@ -25,9 +25,9 @@ const search = (fork: number): ReadonlyArray<string> => {
   return lines
 }
 
-const probing = (asked: string, rejected: string, accepted?: string): ResumeStrategy => ({
+const probing = (candidate: string, rejected: string, accepted?: string): ResumeStrategy => ({
   kind: "probe",
-  asked: block(asked),
+  candidate: block(candidate),
   rejected: block(rejected),
   accepted: accepted === undefined ? undefined : block(accepted),
   unanswered: undefined,
@@ -61,14 +61,14 @@ describe("the search for the newest canonical block", () => {
     assert.deepStrictEqual(run({ ...amp, strategy }, reorg(12, 30, "b", "b")).lines, ["reconnect from 2a"])
   })
 
-  it("has nowhere to go below the oldest block", () => {
+  it("ends at the oldest block", () => {
     assert.strictEqual(rejectCandidate(probing("1a", "2a"), stored, block("1a"), false), undefined)
     assert.deepStrictEqual(run({ ...amp, strategy: probing("1a", "2a") }, reorg(1, 30, "b", "b")).lines, [
       "reconnect, to be sure"
     ])
   })
 
-  it("goes on among the newer blocks where one is not answered, and never asks that one or an older one again", () => {
+  it("goes on among the newer blocks where one is not answered, and never tries that one or an older one again", () => {
     const skipped = skipCandidate(probing("6a", "14a"), stored)!
     assert.deepStrictEqual(cursorOf(skipped, stored), block("10a"))
     assert.deepStrictEqual(cursorOf(rejectCandidate(skipped, stored, block("10a"), false)!, stored), block("8a"))
@@ -96,7 +96,7 @@ describe("the search for the newest canonical block", () => {
     assert.include(ends(10, 1).reason, "ON_CHAIN_RESET=resync")
   })
 
-  it("I2 decisions made on another history are void: the newest watermark is asked", () => {
+  it("I2 decisions made on another history are void: the newest watermark is sent", () => {
     const other = history("1a", "2a", "3a")
     for (const strategy of [probing("5a", "6a"), probing("1a", "9a"), probing("1a", "3a", "2c"), restart(stored)]) {
       assert.deepStrictEqual(cursorOf(strategy, other), block("3a"))
@@ -104,7 +104,7 @@ describe("the search for the newest canonical block", () => {
     }
   })
 
-  it("a restart asks from the first block", () => {
+  it("a restart requests the first block", () => {
     assert.strictEqual(cursorOf(restart(stored), stored), undefined)
     assert.strictEqual(cursorOf(resume, []), undefined)
   })
@@ -126,14 +126,14 @@ describe("the search on a nozzle server", () => {
     ])
   })
 
-  it("goes on from a probed block that nobody can judge, marked, and never concludes that the chain is another one", () => {
+  it("goes on from a probed block that cannot be verified, marked, and never concludes that the chain is another one", () => {
     const scenario: Scenario = { ...nozzle, strategy: probing("1a", "2a"), verdict: "unknown" }
     const { lines, state } = run(scenario, data(20, 21, "b"))
     assert.deepStrictEqual(lines, ["delete from 2", "go on from 1a", "rows 20..21"])
     assert.strictEqual(state.unverifiedFrom, 1n)
   })
 
-  it("prefers a block that is known to be canonical to one that nobody can judge", () => {
+  it("prefers a block that is known to be canonical to one that cannot be verified", () => {
     const scenario: Scenario = { ...nozzle, strategy: probing("13a", "16a", "12a"), verdict: "unknown" }
     assert.deepStrictEqual(run(scenario, data(20, 21, "b")).lines, ["reconnect from 12a"])
   })

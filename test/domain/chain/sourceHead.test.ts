@@ -1,15 +1,15 @@
-/** The question to the source, its head and its verdict, as pure functions. */
+/** The query for blocks, the head and the verdict on a block, as pure functions. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { BlockRange } from "../../../src/domain/chain/BlockRange.ts"
 import {
-  type BlocksAnswer,
   blocksQuery,
-  emptyAnswer,
+  type BlocksResponse,
+  emptyResponse,
   headOf,
   isHeadMissing,
   lastBlockOf,
-  readAnswer,
+  readResponse,
   reportOn
 } from "../../../src/domain/chain/sourceHead.ts"
 import { hashOf } from "../../support/chunks.ts"
@@ -25,15 +25,15 @@ const range = (network: string, end: bigint): BlockRange => ({
   prevHash: undefined,
   timestamp: 1_710_000_000
 })
-const answer = (rows: BlocksAnswer["rows"], ranges?: BlocksAnswer["ranges"]): BlocksAnswer => ({
-  ...emptyAnswer,
+const answer = (rows: BlocksResponse["rows"], ranges?: BlocksResponse["ranges"]): BlocksResponse => ({
+  ...emptyResponse,
   rows,
   ranges: ranges ?? [],
-  namesHead: ranges !== undefined
+  declaresHead: ranges !== undefined
 })
 
-describe("the question for blocks", () => {
-  it("asks for a window from the highest block on, and for each other block once", () => {
+describe("the query for blocks", () => {
+  it("requests a window from the highest block on, and each other block once", () => {
     assert.strictEqual(
       blocksQuery("anvil.blocks", [7n]),
       "SELECT block_num, hash FROM anvil.blocks WHERE block_num BETWEEN 7 AND 106"
@@ -45,7 +45,7 @@ describe("the question for blocks", () => {
   })
 })
 
-describe("an answer", () => {
+describe("a response", () => {
   it("goes on after a message of metadata alone", () => {
     const metadata = {
       ranges: [{ numbers: { start: 0, end: 40 }, network: "anvil", hash: hashOf(40n), prev_hash: null }],
@@ -58,30 +58,30 @@ describe("an answer", () => {
       dataBody: empty,
       appMetadata: new TextEncoder().encode(JSON.stringify(metadata))
     }
-    const read = [schema!, alone].reduce((sum, frame) => Result.getOrThrow(readAnswer(sum, frame)), emptyAnswer)
-    assert.deepStrictEqual([read.namesHead, read.ranges[0]?.end], [true, 40n])
-    assert.isTrue(Result.isFailure(readAnswer(read, { ...batch!, dataHeader: empty })), "a body without a header")
+    const read = [schema!, alone].reduce((sum, frame) => Result.getOrThrow(readResponse(sum, frame)), emptyResponse)
+    assert.deepStrictEqual([read.declaresHead, read.ranges[0]?.end], [true, 40n])
+    assert.isTrue(Result.isFailure(readResponse(read, { ...batch!, dataHeader: empty })), "a body without a header")
   })
 })
 
 describe("the head of the source", () => {
-  it("is the end of the synced range of the network, where the server names one", () => {
+  it("is the end of the synced range of the network, where the server declares one", () => {
     const head = headOf(answer([row(7n)], [range("other", 900n), range("anvil", 40n)]), "anvil", [7n])
     assert.deepStrictEqual(head, { ...row(40n), atSeconds: 1_710_000_000, isExact: true })
   })
 
-  it("is not known of an amp server that has synced nothing, and need not be asked for", () => {
+  it("is unknown for an amp server that has synced nothing, and needs no second query", () => {
     assert.isUndefined(headOf(answer([], []), "anvil", [7n]))
     assert.isFalse(isHeadMissing(answer([], []), [7n]))
   })
 
-  it("is otherwise the last row, and more than that is not known when the window is full", () => {
+  it("is otherwise the last row, which is not exact when the window is full", () => {
     const shown = (last: bigint) => headOf(answer([row(2n), row(7n), row(last)]), "anvil", [2n, 7n])
     assert.deepStrictEqual(shown(105n), { ...row(105n), atSeconds: undefined, isExact: true })
     assert.deepStrictEqual(shown(106n), { ...row(106n), atSeconds: undefined, isExact: false })
   })
 
-  it("has to be asked for when a nozzle server shows no block from the highest one on", () => {
+  it("needs a second query when a nozzle server returns no block from the highest one on", () => {
     assert.isTrue(isHeadMissing(answer([row(2n)]), [2n, 7n]))
     assert.isFalse(isHeadMissing(answer([row(2n), row(7n)]), [2n, 7n]))
     assert.deepStrictEqual(lastBlockOf(answer([row(4n)])), { ...row(4n), atSeconds: undefined, isExact: true })
@@ -93,7 +93,7 @@ describe("the verdict on a block", () => {
   const head = (block: bigint, isExact = true) => ({ ...row(block), atSeconds: undefined, isExact })
   const verdict = (...args: Parameters<typeof reportOn>) => reportOn(...args).verdict
 
-  it("is canonical or orphaned by the hash that is shown for its number", () => {
+  it("is canonical or orphaned by the hash that is returned for its number", () => {
     assert.strictEqual(verdict(row(7n), [row(7n)], head(9n)), "canonical")
     assert.strictEqual(verdict(row(7n), [row(7n, 1), row(8n)], head(9n)), "orphaned")
     assert.strictEqual(verdict(row(9n), [], head(9n)), "canonical")
@@ -108,9 +108,9 @@ describe("the verdict on a block", () => {
   })
 })
 
-describe("the answer of the source", () => {
-  it("is refused where its metadata or its batches cannot be read", () => {
+describe("the response of the source", () => {
+  it("is rejected where its metadata or its batches cannot be read", () => {
     const frame = { dataHeader: new Uint8Array(3), dataBody: new Uint8Array(0), appMetadata: new Uint8Array(0) }
-    assert.isTrue(Result.isFailure(readAnswer(emptyAnswer, frame)))
+    assert.isTrue(Result.isFailure(readResponse(emptyResponse, frame)))
   })
 })

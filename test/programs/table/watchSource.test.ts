@@ -277,7 +277,7 @@ describe("a silent stream", () => {
       yield* elapse(30)
       assert.deepInclude(yield* it.outcome, {
         _tag: "ReconnectFrom",
-        strategy: { kind: "restart", instead: block("9a") },
+        strategy: { kind: "restart", replaced: block("9a") },
         isFailure: false
       })
     }))
