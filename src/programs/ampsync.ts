@@ -37,8 +37,8 @@ import { StatusRecorder, SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableLeases } from "../services/TableLeases.ts"
 import type { TableSink } from "../services/TableSink.ts"
-import { answerOf, layerAnsweredBy } from "./verbs/inTime.ts"
 import { prepare, run } from "./verbs/sync.ts"
+import { trackPending, trackPendingLayer } from "./verbs/timeLimit.ts"
 
 export type { SettingValues, UnconnectedValues }
 
@@ -57,10 +57,10 @@ export type Services =
   | TableLeases
   | TableSink
 
-/** Fails where the config file is wrong, whatever else is not there yet: nobody should wait for a database to be told. */
+/** Fails where the config file is wrong, even while the database is down: the error must not wait for a connection. */
 const readableConfig = Layer.effectDiscard(Effect.gen(function*() {
   const { manifest } = yield* SyncConfig
-  if (manifest._tag === "File") yield* answerOf("config file")((yield* ManifestSource).load)
+  if (manifest._tag === "File") yield* trackPending("config file")((yield* ManifestSource).load)
 }))
 
 /** What needs no database: a config that is code is evaluated while the pool connects. */
@@ -80,10 +80,10 @@ const servicesOn = <E, R>(pool: Layer.Layer<PgPool, E, R>) =>
 
 /** All services on settings that come from elsewhere. */
 export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, Settings> = servicesOn(
-  layerAnsweredBy("database", pgPool)
+  trackPendingLayer("database", pgPool)
 )
 
-/** Nobody waits for the sync in a host app: should it ever end by itself, the log and the status must say so. */
+/** Nobody waits for the sync in a host app: should it ever end by itself, the log and the status must report it. */
 const reportEnd = Effect.fnUntraced(function*(cause: Cause.Cause<never>) {
   if (Cause.hasInterruptsOnly(cause)) return
   const status = yield* StatusRecorder
@@ -109,7 +109,7 @@ export type StartError = ConfigError | LoadError | SqlError.SqlError
 
 const withOwnConnections = background.pipe(Layer.provide(services))
 
-/** The sync as a part of a larger app, for as long as the layer lives, with settings of the ConfigProvider in force. */
+/** The sync as a part of a larger app, for as long as the layer lives, with settings of the current ConfigProvider. */
 export const layer: Layer.Layer<SyncStatus, StartError> = withOwnConnections.pipe(
   Layer.provide(configFromEnvironment)
 )

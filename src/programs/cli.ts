@@ -13,12 +13,12 @@ import { layer as loggers, layerAt } from "../layers/Logging.ts"
 import { runMain } from "../layers/runMain.ts"
 import { awaitSignal, stopWithOutput } from "../layers/Signals.ts"
 import { services } from "./ampsync.ts"
-import { ANSWERS_WITHIN } from "./table/tryTable.ts"
-import { inTime } from "./verbs/inTime.ts"
+import { RESPONSE_TIMEOUT } from "./table/tryTable.ts"
 import { plan, PlanFailed } from "./verbs/plan.ts"
 import { connectAndResync } from "./verbs/resync.ts"
 import { simulate } from "./verbs/simulate.ts"
 import { sync } from "./verbs/sync.ts"
+import { withTimeLimit } from "./verbs/timeLimit.ts"
 import { answerUnlessStopped, untilStopped } from "./verbs/untilStopped.ts"
 
 const logging = Layer.unwrap(Effect.map(logFilter, loggers))
@@ -34,38 +34,38 @@ const durationOf = (text: string): Duration.Duration => {
   return Duration.millis(Number(amount) * (unit === "ms" ? 1 : unit === "s" ? 1_000 : 60_000))
 }
 
-/** A description, followed by the settings that the verb reads where its own help is shown. */
-const described = (verb: Verb, description: string) => <const C extends Command.Command.Any>(command: C): C =>
+/** A description, followed in the verb's own help by the settings that it reads. */
+const withHelp = (verb: Verb, description: string) => <const C extends Command.Command.Any>(command: C): C =>
   command.pipe(
     Command.withDescription(`${description}\n${settingsHelp(verb)}`),
     Command.withShortDescription(description)
   ) as C
 
-/** What a flag is without being given, said in its description too. */
-const standard =
-  <A>(value: NoInfer<A>, description: string, shown: string = `${value}`) => (flag: Flag.Flag<A>): Flag.Flag<A> =>
-    flag.pipe(Flag.withDefault(value), Flag.withDescription(`${description} (default: ${shown})`))
+/** The default value of a flag, which its description names as well. */
+const withDefault =
+  <A>(value: NoInfer<A>, description: string, formatted: string = `${value}`) => (flag: Flag.Flag<A>): Flag.Flag<A> =>
+    flag.pipe(Flag.withDefault(value), Flag.withDescription(`${description} (default: ${formatted})`))
 
 const block = Flag.Int("blocks").pipe(Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))))
 const count = (name: string) => Flag.Int(name).pipe(Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))))
 const chain = {
-  dialect: Flag.Literals("dialect", ["nozzle", "amp"]).pipe(standard("amp", "Server generation to play")),
-  seed: Flag.Int("seed").pipe(standard(7, "The same seed gives the same chain")),
-  blocks: block.pipe(standard(10_000, "Blocks there are at the start")),
+  dialect: Flag.Literals("dialect", ["nozzle", "amp"]).pipe(withDefault("amp", "Server generation to simulate")),
+  seed: Flag.Int("seed").pipe(withDefault(7, "The same seed gives the same chain")),
+  blocks: block.pipe(withDefault(10_000, "Blocks of the chain at the start")),
   blockTime: Flag.String("block-time").pipe(
     Flag.mapTryCatch(durationOf, () => "a time such as 200ms, 2s or 1m"),
-    standard(Duration.seconds(1), "Time from one new block to the next, such as 200ms, 2s or 1m", "1s")
+    withDefault(Duration.seconds(1), "Time from one new block to the next, such as 200ms, 2s or 1m", "1s")
   ),
   reorgEvery: count("reorg-every").pipe(
-    standard(20, "Every so many new blocks the last ones are replaced; 0 for never")
+    withDefault(20, "New blocks between two reorgs; 0 for no reorgs")
   ),
-  reorgDepth: count("reorg-depth").pipe(standard(3, "How many blocks a reorg replaces"))
+  reorgDepth: count("reorg-depth").pipe(withDefault(3, "Blocks that a reorg replaces"))
 }
 
 const port = (name: string, value: number, description: string) =>
   Flag.Int(name).pipe(
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
-    standard(value, `${description}; 0 takes a free one`)
+    withDefault(value, `${description}; 0 takes a free one`)
   )
 
 const simulateCommand = Command.make(
@@ -76,7 +76,7 @@ const simulateCommand = Command.make(
     adminPort: port("admin-port", 1610, "Port of the Admin API")
   },
   (options) => untilStopped(simulate(options), awaitSignal).pipe(Effect.provide(layerAt("info")))
-).pipe(Command.withDescription("Run a Nozzle / Amp server with a made-up chain, for any Flight client"))
+).pipe(Command.withDescription("Run a Nozzle / Amp server with a simulated chain, for any Flight client"))
 
 const demoCommand = Command.make(
   "demo",
@@ -87,14 +87,14 @@ const demoCommand = Command.make(
       Flag.withDescription("End when everything has arrived, after comparing every row; exit code 1 where they differ")
     )
   },
-  // The demo says itself what it does; lines of ours between its own would be erased by the next redraw.
+  // The demo prints itself what it does; log lines between its own would be erased by the next redraw.
   (options) => untilStopped(demo(options), awaitSignal).pipe(Effect.provide(layerAt("warn")))
 ).pipe(Command.withDescription("Watch a simulated chain arrive in a PostgreSQL that comes with the package"))
 
 const timeout = (waitedFor: string) =>
   Flag.String("timeout").pipe(
     Flag.mapTryCatch(durationOf, () => "a time such as 200ms, 2s or 1m"),
-    standard(ANSWERS_WITHIN, `How long ${waitedFor}, such as 500ms, 10s or 2m`, Duration.format(ANSWERS_WITHIN))
+    withDefault(RESPONSE_TIMEOUT, `How long ${waitedFor}, such as 500ms, 10s or 2m`, Duration.format(RESPONSE_TIMEOUT))
   )
 
 const planCommand = Command.make(
@@ -108,15 +108,15 @@ const planCommand = Command.make(
   },
   ({ json, timeout }) =>
     Effect.provide(plan({ json }), services).pipe(
-      inTime(timeout, (reason) => new PlanFailed({ reason })),
+      withTimeLimit(timeout, (reason) => new PlanFailed({ reason })),
       (planning) => answerUnlessStopped(planning, awaitSignal),
       Effect.provide(allSettings),
       Effect.provideService(Logger.LogToStderr, true)
     )
-).pipe(described(
+).pipe(withHelp(
   "plan",
   "Print what a start would do to the database, without doing it; exit code 0 nothing, 3 changes, 4 a table is refused, "
-    + "1 it could not be found out, 2 a setting or the config file is wrong"
+    + "1 no plan could be made, 2 a setting or the config file is wrong"
 ))
 
 const resyncCommand = Command.make(
@@ -132,18 +132,21 @@ const resyncCommand = Command.make(
       Effect.provideService(Logger.LogToStderr, true)
     )
 ).pipe(
-  described("resync", "Delete all rows of a table that no process writes, so that the next start fills it anew")
+  withHelp(
+    "resync",
+    "Delete all rows of a table that no process writes, so that the next start syncs it from the first block"
+  )
 )
 
 const syncCommand = Command.make("ampsync", {}, () =>
   untilStopped(Effect.provide(sync, services), awaitSignal).pipe(
     Effect.provide(allSettings)
   )).pipe(
-    described("sync", "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP"),
+    withHelp("sync", "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP"),
     Command.withSubcommands([simulateCommand, demoCommand, planCommand, resyncCommand])
   )
 
-/** A level of the log is set by `RUST_LOG` alone: the flag would set it for what is then given another one. */
+/** Without the flag of the log level: `RUST_LOG` sets it, and would override the flag. */
 const cliConfig = CliConfig.layer({ builtIns: GlobalFlag.BuiltIns.filter((flag) => flag !== GlobalFlag.LogLevel) })
 
 /** Runs the verb that the command line names, and ends the process. */

@@ -1,7 +1,7 @@
 import { evaluateAhead } from "../layers/manifest-source/evaluateAhead.ts"
 import { listenForSignals } from "../layers/signals/stop.ts"
 
-/** The first thing a process does: heed signals, begin with what takes long, and load the rest of the program meanwhile. */
+/** Listens for signals, begins to evaluate the config file, which takes long, and loads the rest of the program meanwhile. */
 export const start = (): void => {
   listenForSignals()
   evaluateAhead()

@@ -111,7 +111,7 @@ describe("resync", () => {
       for (const more of wrong) {
         const run = yield* startAmpsync({ ...environment, ...more }, ["resync", "--table", "blocks"])
         assert.strictEqual((yield* run.exited).code, 2)
-        assert.include(run.output(), "nobody can be asked here", "it came as far as the question")
+        assert.include(run.output(), "no terminal to confirm on", "it came as far as the question")
       }
       const run = yield* startAmpsync(environment, ["resync", "--table", "blocks", "--yes"])
       assert.strictEqual((yield* run.exited).code, 0, run.output())

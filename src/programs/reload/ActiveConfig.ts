@@ -1,4 +1,4 @@
-/** One valid config with what the server said of it, and what differs from one to the next. */
+/** A config as the server resolved it, and the difference between two of them. */
 import { Equal } from "effect"
 import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
 import {
@@ -14,8 +14,9 @@ import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import type { DatasetInfo } from "../../services/AdminApi.ts"
 import type { TableRequest } from "../../services/TableSink.ts"
 
+/** A valid config and what its names mean on the server. */
 export interface ActiveConfig {
-  /** As it is configured, which may mean something else when it is resolved again. */
+  /** As it is written; its names may mean something else when they are resolved again. */
   readonly config: Manifest
   /** With queries as they are sent. */
   readonly manifest: Manifest
@@ -25,11 +26,11 @@ export interface ActiveConfig {
   readonly info: DatasetInfo | undefined
   /** By table: the datasets that its query reads, as far as the server knows them; undefined while the Admin API is silent. */
   readonly sources: ReadonlyMap<string, ReadonlyArray<Source>> | undefined
-  /** What the server cannot be asked for as the config has it, one sentence each. */
+  /** What cannot be requested from the server as the config has it, one sentence each. */
   readonly warnings: ReadonlyArray<string>
 }
 
-/** What is named without a version, and the version that is in use. */
+/** A dataset that the config names without a version, and the version that is in use. */
 export interface FollowedDataset {
   readonly reference: DatasetReference
   /** `namespace/name`. */
@@ -37,7 +38,7 @@ export interface FollowedDataset {
   readonly version: string
 }
 
-/** Every dataset whose newest version is not read before somebody asks for it, each once. */
+/** Every dataset whose newest version is in use only until a newer one is published, each once. */
 export const followedDatasets = ({ config, info, sources }: ActiveConfig): ReadonlyArray<FollowedDataset> => {
   const own = info === undefined ? [] : [{ ...info, reference: config.dataset }]
   const all = [...own, ...[...sources?.values() ?? []].flat()]
@@ -46,20 +47,23 @@ export const followedDatasets = ({ config, info, sources }: ActiveConfig): Reado
   return [...new Map(all.map((one) => [formatDatasetReference(one.reference), one])).values()]
 }
 
+/** The tables of a config, compared with those of the one before it. */
 export interface Difference {
   readonly started: ReadonlyArray<TableSpec>
   readonly changed: ReadonlyArray<TableSpec>
   readonly unchanged: ReadonlyArray<TableSpec>
-  /** Names of tables that are there no longer. */
+  /** Names of tables that the new config lacks. */
   readonly removed: ReadonlyArray<string>
 }
 
+/** Compares what is known of both; what is not known on one side is no difference. */
 export const compareConfigs = (current: ActiveConfig | undefined, next: ActiveConfig): Difference => {
   const before = new Map(current?.manifest.tables.map((table) => [table.name, table]))
   const names = new Set(next.manifest.tables.map(({ name }) => name))
-  const asBefore = current !== undefined && readsSameData(current, next)
+  const isSameSource = current !== undefined && readsSameData(current, next)
   const isUnchanged = (table: TableSpec) =>
-    asBefore && isSameTable(before.get(table.name), table) && isSame(sourcesOf(current, table), sourcesOf(next, table))
+    isSameSource && isSameTable(before.get(table.name), table) &&
+    isSame(sourcesOf(current, table), sourcesOf(next, table))
   return {
     started: next.manifest.tables.filter(({ name }) => !before.has(name)),
     changed: next.manifest.tables.filter((table) => before.has(table.name) && !isUnchanged(table)),
@@ -72,11 +76,10 @@ const readsSameData = (current: ActiveConfig, next: ActiveConfig): boolean =>
   datasetId(current.manifest.dataset) === datasetId(next.manifest.dataset) &&
   isSame(current.dialect, next.dialect)
 
-/** What is not known is no difference. */
 const isSame = (before: string | undefined, after: string | undefined): boolean =>
   before === undefined || after === undefined || before === after
 
-/** What a table reads and what is recorded of it, to be compared; undefined while that is not known. */
+/** The datasets that a table reads and the version recorded for it, as one comparable text; undefined while not known. */
 const sourcesOf = (active: ActiveConfig, { name }: TableSpec): string | undefined =>
   active.sources === undefined ? undefined : JSON.stringify([
     active.sources.get(name)?.map((source) => [datasetId(source), source.version]),
@@ -91,12 +94,13 @@ const recordedVersion = ({ config, info, sources }: ActiveConfig, table: string)
   return info?.version ?? (isExactRevision(revision) ? revision : undefined)
 }
 
-/** Everything but the text of the query, of which the fingerprint leaves out what makes no difference. */
+/** Compares everything but the text of the query: the fingerprint leaves out what makes no difference in it. */
 const isSameTable = (before: TableSpec | undefined, after: TableSpec): boolean =>
   before !== undefined && Equal.equals(withoutText(before), withoutText(after))
 
 const withoutText = ({ query: _, ...rest }: TableSpec): Omit<TableSpec, "query"> => rest
 
+/** What the database needs to know of a table whose query has the columns of `schema`. */
 export const requestOf = (active: ActiveConfig, table: TableSpec, schema: ArrowSchema): TableRequest => ({
   table: table.name,
   dataset: datasetId(active.manifest.dataset),

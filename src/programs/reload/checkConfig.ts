@@ -2,14 +2,14 @@ import { Duration, Effect, Result, Schema } from "effect"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { isRetryable } from "../../domain/retryable.ts"
-import { ANSWERS_WITHIN, tryTable } from "../table/tryTable.ts"
+import { RESPONSE_TIMEOUT, tryTable } from "../table/tryTable.ts"
 import { type ActiveConfig, compareConfigs } from "./ActiveConfig.ts"
 import { resolveConfig, resolveWithFallback } from "./resolveConfig.ts"
 
-/** A manifest that cannot be put into force. */
+/** A manifest that cannot be activated. */
 export class ReloadRejected extends Schema.TaggedError<ReloadRejected>()("ReloadRejected", {
   problems: Schema.Array(Schema.String),
-  /** Nothing of it is the manifest's fault: the same one may be good later. */
+  /** None of the problems is in the manifest: the same one may be valid later. */
   retryable: Schema.Boolean
 }) {
   override get message() {
@@ -18,11 +18,11 @@ export class ReloadRejected extends Schema.TaggedError<ReloadRejected>()("Reload
 }
 
 /**
- * Asks the server and the database whether a manifest can be put into force, and changes nothing: its dataset is there, the
- * server plans and streams every query that is new or changed, and every table can be what its query yields.
+ * Checks with the server and the database whether a manifest can be activated, and changes nothing: its dataset exists, the
+ * server plans and streams every query that is new or changed, and every table fits the columns of its query.
  */
 export const checkConfig = Effect.fn("checkConfig")(function*(current: ActiveConfig, manifest: Manifest) {
-  // What is known of what runs would be lost; where nothing is, the Admin API was silent before.
+  // Going on without the Admin API would lose what is known of the active config; nothing is where it was silent before.
   const resolving = current.sources === undefined ? resolveWithFallback(manifest, 0) : resolveConfig(manifest)
   const next = yield* resolving.pipe(
     Effect.mapError((error) => new ReloadRejected({ problems: [error.message], retryable: error.retryable }))
@@ -39,11 +39,11 @@ export const checkConfig = Effect.fn("checkConfig")(function*(current: ActiveCon
   })
 }, (check) =>
   Effect.timeoutOrElse(check, {
-    duration: ANSWERS_WITHIN,
+    duration: RESPONSE_TIMEOUT,
     orElse: () =>
       Effect.fail(
         new ReloadRejected({
-          problems: [`it could not be checked within ${Duration.toSeconds(ANSWERS_WITHIN)} seconds`],
+          problems: [`the check was not complete within ${Duration.toSeconds(RESPONSE_TIMEOUT)} seconds`],
           retryable: true
         })
       )

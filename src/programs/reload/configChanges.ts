@@ -1,4 +1,4 @@
-/** Everything that may call for another config than the active one, as one stream. */
+/** The events after which another config may have to be activated: changes of the file and changes on the server. */
 import { Duration, Effect, Result, Stream } from "effect"
 import * as log from "../../domain/logLines.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
@@ -33,26 +33,26 @@ export const serverChanges = (
 ): Stream.Stream<ConfigChange, never, AdminApi | FlightClient | ManifestSource | SyncConfig> =>
   active.sources === undefined ? adminApiAnswers(active) : publishedVersions(active)
 
-/** An Admin API that was gone on without is asked again after so long, then after twice as long, and at last every minute. */
-const ASK_AGAIN_SECONDS = 5
+/** First delay until an Admin API that was skipped is asked again; it doubles up to a minute. */
+const FIRST_RETRY_SECONDS = 5
 
 const adminApiAnswers = ({ config }: ActiveConfig) =>
   Stream.fromEffectRepeat(Effect.gen(function*() {
     let reported: string | undefined
-    for (let seconds = ASK_AGAIN_SECONDS;; seconds = Math.min(60, 2 * seconds)) {
+    for (let seconds = FIRST_RETRY_SECONDS;; seconds = Math.min(60, 2 * seconds)) {
       const answer = yield* Effect.result(Effect.delay(resolveConfig(config), Duration.seconds(seconds)))
       if (Result.isSuccess(answer)) {
         return { _tag: "AdminApiAnswered", known: answer.success } satisfies ConfigChange as ConfigChange
       }
       const { message } = answer.failure
-      // What runs goes on, but a config that the server contradicts is one that does not start again.
+      // The active config keeps running, but one that the server contradicts would not start again.
       const level = isSilent(answer.failure) || message === reported ? Effect.logDebug : Effect.logWarning
       yield* level(message)
       reported = message
     }
   }))
 
-/** Versions that were refused together are not brought again. */
+/** Each set of versions is emitted once: one that was rejected is not tried again. */
 const publishedVersions = (active: ActiveConfig) =>
   Stream.unwrap(Effect.gen(function*() {
     const { versionPollInterval } = yield* SyncConfig
@@ -73,7 +73,7 @@ const publishedVersions = (active: ActiveConfig) =>
         for (const [index, { dataset, version }] of found.entries()) {
           if (inUse[index]?.version !== version) yield* Effect.logInfo(log.newVersion(dataset, version))
         }
-        // The names of tables are written otherwise in the other dialect.
+        // The other dialect writes the names of tables differently.
         const isSameDialect = found.every(({ dialect }) => dialect === (active.dialect ?? dialect))
         const loaded: LoadedManifest = isSameDialect
           ? Result.succeed(active.config)

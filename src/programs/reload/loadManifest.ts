@@ -1,4 +1,4 @@
-/** The manifest, also where the Admin API does not answer. */
+/** Loads the manifest, also where the Admin API does not answer. */
 import { Clock, Effect, Result, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
@@ -9,28 +9,28 @@ import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { type ManifestOrigin, SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../../services/ManifestSource.ts"
-import { answerOf } from "../verbs/inTime.ts"
+import { trackPending } from "../verbs/timeLimit.ts"
 import { isGivenUp } from "./resolveConfig.ts"
 import { isAboutQuery } from "./resolveWithoutAdminApi.ts"
 
 const retrySchedule = backoff("500 millis", "30 seconds")
 
 /**
- * Fails with what an operator must put right, and tries again where `waitsFor` holds. The tables of a dataset that the
- * settings name are found over Flight once the Admin API was silent for some seconds.
+ * Retries the errors that `shouldRetry` accepts, and fails with any other. The tables of a dataset that the settings name
+ * are looked up over Flight once the Admin API was silent for some seconds.
  */
-export const loadManifest = Effect.fn("loadManifest")(function*(waitsFor: (error: LoadError) => boolean) {
+export const loadManifest = Effect.fn("loadManifest")(function*(shouldRetry: (error: LoadError) => boolean) {
   const [manifests, { manifest: origin }] = [yield* ManifestSource, yield* SyncConfig]
   const sinceMillis = yield* Clock.currentTimeMillis
-  return yield* answerOf("admin API")(manifests.load).pipe(
+  return yield* trackPending("admin API")(manifests.load).pipe(
     Effect.catch((error) =>
       Effect.flatMap(
         isGivenUp(error, sinceMillis),
         (isGivenUp) => isGivenUp && origin._tag === "Dataset" ? manifestFromFlight(origin, error) : Effect.fail(error)
       )
     ),
-    Effect.tapError((error) => waitsFor(error) ? Effect.logWarning(log.tryingAgain(error.message)) : Effect.void),
-    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => waitsFor(input))))
+    Effect.tapError((error) => shouldRetry(error) ? Effect.logWarning(log.tryingAgain(error.message)) : Effect.void),
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => shouldRetry(input))))
   )
 })
 
@@ -42,21 +42,21 @@ const manifestFromFlight = Effect.fn("manifestFromFlight")(function*(
   for (const dialect of ["amp", "nozzle"] satisfies ReadonlyArray<Dialect>) {
     const manifest = datasetManifest(reference, dialect, tables)
     if (Result.isFailure(manifest)) return yield* unusable(reference, manifest.failure)
-    const asked = yield* Effect.forEach(manifest.success.tables, (table) => Effect.result(plans(table)))
-    const failures = asked.flatMap((answer) => Result.isFailure(answer) ? [answer.failure] : [])
+    const answers = yield* Effect.forEach(manifest.success.tables, (table) => Effect.result(checkPlanned(table)))
+    const failures = answers.flatMap((answer) => Result.isFailure(answer) ? [answer.failure] : [])
     if (failures.length === 0) return manifest.success
     const isDown = failures.some(({ cause }) => !isAboutQuery(cause))
-    if (failures.length < asked.length && !isDown) return yield* unusable(reference, failures.map((_) => _.problem))
+    if (failures.length < answers.length && !isDown) return yield* unusable(reference, failures.map((_) => _.problem))
     yield* Effect.logWarning(log.notOverFlight(formatDatasetReference(reference), failures[0]!.cause.message))
     if (isDown) break
   }
   return yield* Effect.fail(error)
 })
 
-const plans = Effect.fnUntraced(function*({ name, query }: TableSpec) {
+const checkPlanned = Effect.fnUntraced(function*({ name, query }: TableSpec) {
   const flight = yield* FlightClient
   yield* Effect.mapError(
-    answerOf("flight")(flight.schema(query.batch)),
+    trackPending("flight")(flight.schema(query.batch)),
     (cause) => ({ cause, problem: `table ${JSON.stringify(name)}: ${cause.message}` })
   )
 })

@@ -33,7 +33,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   const manifests = yield* ManifestSource
   const { manifest: origin } = yield* SyncConfig
   if (origin._tag === "File") yield* Effect.logInfo(log.watching(origin.path))
-  /** What is to become active, in the order in which it does: nothing of it is lost where a newer change interrupts. */
+  /** The configs to activate, `known` before `pending`: neither is lost where a newer change interrupts. */
   const known = yield* Ref.make(Option.none<ActiveConfig>())
   const pending = yield* Ref.make(Option.some(initial))
   const isDone = (manifest: Manifest) => Ref.update(pending, Option.filter((newest) => newest !== manifest))
@@ -44,13 +44,13 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
         yield* Effect.logInfo(log.manifestChanged)
         const active = yield* SubscriptionRef.get(tables.active)
         if (Result.isSuccess(change.loaded)) return yield* Ref.set(pending, Option.some(change.loaded.success))
-        // A config that is no good takes the place of one that is checked, not of the first one, which is waited for.
+        // An invalid config replaces one under check, but not the first one, which is retried until it is valid.
         if (active !== undefined) yield* Ref.set(pending, Option.none())
         return yield* reject(change.loaded.failure.message, log.keepingPrevious)
       }
       case "VersionPublished":
         if (Result.isFailure(change.loaded)) return yield* reject(change.loaded.failure.message, log.keepingPrevious)
-        // What the file came to last may still be under check: it is what is wanted, at the versions that there are now.
+        // The last change of the file may still be under check: it is the one wanted, at the versions that exist now.
         return yield* Ref.update(pending, Option.orElseSome(Function.constant(change.loaded.success)))
       case "AdminApiAnswered":
         // The settings may name tables that the dataset lacks.
@@ -59,7 +59,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
     }
   })
 
-  /** Nothing that runs is disturbed by what was not known before. */
+  /** Adds to the active config what its server now reports; tables that read the same go on undisturbed. */
   const activateKnown = Effect.gen(function*() {
     const before = yield* SubscriptionRef.get(tables.active)
     const next = Option.getOrUndefined(yield* Ref.getAndSet(known, Option.none()))
@@ -86,7 +86,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
     if (manifest === undefined) return
     const before = yield* SubscriptionRef.get(tables.active)
     const next = before === undefined
-      // Why it failed is logged where it did; only a change helps.
+      // The cause is logged already; only a change of the config helps.
       ? yield* restore(Effect.catch(startFirst(manifest), () => Effect.never))
       : yield* restore(Effect.orElseSucceed(checkWithRetry(before, manifest), () => undefined))
     if (next !== undefined) yield* activate(next, before)
@@ -99,7 +99,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   yield* Stream.merge(fileChanges, onServer).pipe(
     Stream.mapEffect(note),
     Stream.merge(Stream.succeed(undefined)),
-    // Changes that come during an activation are one.
+    // Changes that come during an activation are handled as one.
     Stream.buffer({ capacity: 1, strategy: "sliding" }),
     Stream.switchMap(() => Stream.fromEffect(reload)),
     Stream.runDrain
@@ -107,7 +107,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   return yield* Effect.die(new Error("the changes of the config came to an end"))
 })
 
-/** Checks until it is good, or can never be. What is down is waited for, and logged once, however its words change. */
+/** Checks until the config is valid or can never be. An outage is retried, and logged once even where its message changes. */
 const checkWithRetry = Effect.fnUntraced(function*(active: ActiveConfig, manifest: Manifest) {
   const isWaiting = yield* Ref.make(false)
   const report = (error: ReloadRejected) =>
@@ -133,7 +133,7 @@ const recordOutcome = Effect.fnUntraced(function*(reason: string | undefined) {
   yield* status.reloaded(reason)
 })
 
-/** What is read otherwise than before, and what cannot be read as it is configured. */
+/** Logs the datasets that are read at another version than before, and the warnings that are new. */
 const logVersions = Effect.fnUntraced(function*(before: ActiveConfig, next: ActiveConfig) {
   const versions = new Map(followedDatasets(before).map(({ dataset, version }) => [dataset, version]))
   for (const { dataset, version } of followedDatasets(next)) {

@@ -1,15 +1,16 @@
+/** Resolves the names of a config on the server: its own dataset, and the datasets that its queries read. */
 import { Clock, Effect, Result } from "effect"
 import * as log from "../../domain/logLines.ts"
 import { type DatasetReference, isExactRevision } from "../../domain/manifest/Dataset.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { AdminApi, type DatasetInfo, isSilent, isUnpublished } from "../../services/AdminApi.ts"
 import { SyncConfig } from "../../services/Config.ts"
-import { answerOf } from "../verbs/inTime.ts"
+import { trackPending } from "../verbs/timeLimit.ts"
 import type { ActiveConfig } from "./ActiveConfig.ts"
 import { resolveReferences } from "./resolveReferences.ts"
 import { NothingPlanned, resolveWithoutAdminApi } from "./resolveWithoutAdminApi.ts"
 
-/** Server and Admin API often come up together; one that is silent for longer is gone on without. */
+/** Server and Admin API often start together; after this time the sync goes on without one that is silent. */
 const SILENT_FOR_MILLIS = 5_000
 
 /** Whether an Admin API that was asked first at `sinceMillis` has been silent for long enough. */
@@ -18,15 +19,15 @@ export const isGivenUp = Effect.fnUntraced(function*(error: { readonly _tag: str
 })
 
 /**
- * Asks the server what a manifest means now: its dataset, and everything that its queries name.
+ * Resolves a manifest through the Admin API: its dataset, and everything that its queries name.
  *
  * A dataset that only a config file names as its own need not be published, unless a query reads it.
  */
 export const resolveConfig = Effect.fn("resolveConfig")(function*(config: Manifest) {
   const admin = yield* AdminApi
-  const own = yield* answerOf("admin API")(ownDataset(config))
+  const own = yield* trackPending("admin API")(ownDataset(config))
   const info = Result.getOrUndefined(own)
-  const { manifest, sources, warnings } = yield* answerOf("admin API")(resolveReferences(config, admin))
+  const { manifest, sources, warnings } = yield* trackPending("admin API")(resolveReferences(config, admin))
   const known = info ?? [...sources.values()].flat()[0]
   return {
     config,
@@ -54,7 +55,7 @@ export const resolveWithFallback = Effect.fn("resolveWithFallback")(function*(co
   )
 })
 
-/** A failure where it is not published and need not be. */
+/** The config's own dataset; a failed `Result` where it is not published and need not be. */
 const ownDataset = Effect.fnUntraced(function*({ dataset }: Manifest) {
   const [admin, { manifest: origin }] = [yield* AdminApi, yield* SyncConfig]
   const answer = yield* Effect.result(admin.dataset(dataset))

@@ -1,3 +1,4 @@
+/** Resolves the dataset names in the queries of a config through the Admin API. */
 import { Effect, Result, Schema } from "effect"
 import * as log from "../../domain/logLines.ts"
 import { type DatasetReference, defaultNamespace, isExactRevision } from "../../domain/manifest/Dataset.ts"
@@ -14,15 +15,15 @@ import {
 } from "../../domain/manifest/references.ts"
 import { type AdminApi, type AdminApiError, isUnpublished } from "../../services/AdminApi.ts"
 
-/** A config depends on what the server does not have: nothing but a change of the one or the other helps. */
+/** A config depends on datasets that the server does not have: only a change of the config or of the server helps. */
 export class UnknownDependencies extends Schema.TaggedError<UnknownDependencies>()("UnknownDependencies", {
-  /** At least one; each stands alone. */
+  /** At least one; each is a sentence of its own. */
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {
     return this.problems.join("; ")
   }
-  /** Waiting for a version that may never be would look like a server that is slow. */
+  /** Waiting for a version that may never be published would look like a slow server. */
   get retryable() {
     return false
   }
@@ -33,13 +34,13 @@ export interface Resolution {
   readonly manifest: Manifest
   /** By table: the datasets that its query reads, as far as the server knows them. */
   readonly sources: ReadonlyMap<string, ReadonlyArray<Source>>
-  /** What the server cannot be asked for as the config has it, one sentence each. */
+  /** What cannot be requested from the server as the config has it, one sentence each. */
   readonly warnings: ReadonlyArray<string>
 }
 
 /**
- * Resolves aliases, `self` and names without a version, and puts what they are on the server into the queries. A version
- * that the config names must exist; where it names none the server's newest one is taken, for as long as the result is used.
+ * Resolves aliases, `self` and names without a version, and replaces them in the queries by what they are on the server. A
+ * version that the config names must exist; where it names none, the server's newest one is used.
  *
  * The fingerprints of the tables stay those of the queries as they are written.
  */
@@ -56,9 +57,9 @@ export const resolveReferences = Effect.fn("resolveReferences")(
     const sources = new Map<string, Source>()
     for (const [key, one, found] of results) {
       if (Result.isSuccess(found)) sources.set(key, found.success)
-      else if (!mayGoOn(one, found.failure)) return yield* Effect.fail(found.failure)
+      else if (!isOptional(one, found.failure)) return yield* Effect.fail(found.failure)
       else if (one._tag === "Dependency") problems.push(log.unknownDependency(one.alias, one.reference, found.failure))
-      // Any other name goes to the server as it is, which may know it and says so where it does not.
+      // Any other name is sent to the server as it is: it may know it, and reports it where it does not.
     }
     if (problems.length > 0) return yield* new UnknownDependencies({ problems })
     const sourceOf = (one: NamedDataset) => sources.get(namedKey(one))
@@ -85,8 +86,8 @@ export const resolveReferences = Effect.fn("resolveReferences")(
   }
 )
 
-/** A name that the Admin API cannot explain, whatever the reason, may still be one for the server. */
-const mayGoOn = ({ _tag }: NamedDataset, error: AdminApiError): boolean =>
+/** A name that the Admin API does not resolve may still be known to the server. */
+const isOptional = ({ _tag }: NamedDataset, error: AdminApiError): boolean =>
   _tag !== "Self" && (isAbsent(error) || (_tag === "Named" && !error.retryable))
 
 /** The server has no such dataset or version, or finds that there can be none. */
@@ -97,7 +98,10 @@ const find = (admin: AdminApi["Service"], { reference }: NamedDataset): Effect.E
     Effect.map(({ dialect, name, namespace, version }): Source => ({ dialect, namespace, name, version, reference }))
   )
 
-/** The owner of the first era is no namespace; where it is none of the server, the dataset is looked for in the one that is always there. */
+/**
+ * Looks a dataset up in the namespace that the reference names. The owner in configs of the first generation need not be a
+ * namespace: where the server has none of that name, the default namespace is tried.
+ */
 export const lookUp = (admin: AdminApi["Service"], reference: DatasetReference) =>
   admin.dataset(reference).pipe(
     Effect.catchIf(
@@ -106,7 +110,7 @@ export const lookUp = (admin: AdminApi["Service"], reference: DatasetReference) 
     )
   )
 
-/** Whether every dataset is named with its version, so that nothing that is published changes what is read. */
+/** Whether every dataset is named with its version, so that no publication changes what is read. */
 export const namesExactVersions = (manifest: Manifest): boolean =>
   [manifest.dataset, ...manifest.tables.flatMap((table) => namedDatasets(manifest, table)).map((_) => _.reference)]
     .every(({ revision }) => isExactRevision(revision))

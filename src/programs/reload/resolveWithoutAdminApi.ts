@@ -1,12 +1,13 @@
+/** Resolves a config over Arrow Flight alone, by trying which names of datasets the server plans. */
 import { Effect, Result, Schema } from "effect"
 import type { Dialect } from "../../domain/manifest/Dataset.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { namedDatasets, resolveQueries, sentUnresolved } from "../../domain/manifest/references.ts"
 import { FlightClient, type FlightError } from "../../services/FlightClient.ts"
-import { answerOf } from "../verbs/inTime.ts"
+import { trackPending } from "../verbs/timeLimit.ts"
 import type { ActiveConfig } from "./ActiveConfig.ts"
 
-/** No way to name the datasets of a config is one that the server plans a query with. */
+/** The server plans no query of a config, whichever way its datasets are named. */
 export class NothingPlanned extends Schema.TaggedError<NothingPlanned>()("NothingPlanned", {
   /** Why the Admin API was not asked, where that came first. */
   adminApi: Schema.UndefinedOr(Schema.String),
@@ -25,35 +26,37 @@ export class NothingPlanned extends Schema.TaggedError<NothingPlanned>()("Nothin
   }
 }
 
-/** The server's reply is about the query, also where it is called an internal error; one that is not there has none. */
+/** Whether a failure is the server's reply to the query, also as an internal error, and not a server that is down. */
 export const isAboutQuery = ({ status }: FlightError): boolean =>
   status !== "UNAVAILABLE" && status !== "DEADLINE_EXCEEDED" && status !== "CANCELLED"
 
-/** How the datasets of a config may be named, as `sentUnresolved` has it; a server of one generation plans no name of the other. */
+/** Arguments of `sentUnresolved`, in the order tried; a server of one generation plans no names of the other. */
 const candidates = [["amp", true], ["amp", false], ["nozzle", true]] as const satisfies ReadonlyArray<
   readonly [Dialect, boolean]
 >
 
 /**
- * What a manifest means, without the Admin API: Arrow Flight is asked which way to name its datasets it knows. Names without
- * a version stay without one, so that the server's newest is read.
+ * Resolves a manifest without the Admin API: the server plans its queries with each way to name the datasets, until one
+ * succeeds. Names without a version stay without one, so that the server's newest is read.
  */
 export const resolveWithoutAdminApi = Effect.fn("resolveWithoutAdminApi")(function*(config: Manifest) {
   const flight = yield* FlightClient
-  let refusal: NothingPlanned | undefined
+  let firstFailure: NothingPlanned | undefined
   for (const [index, table] of config.tables.entries()) {
     if (namedDatasets(config, table).length === 0) continue
     let last: NothingPlanned | undefined
     for (const [dialect, isOwnerKnown] of candidates) {
       const manifest = resolveQueries(config, sentUnresolved(dialect, isOwnerKnown))
-      const planned = yield* Effect.result(answerOf("flight")(flight.schema(manifest.tables[index]!.query.batch)))
-      if (Result.isSuccess(planned)) return { ...nothingAsked, config, manifest, dialect }
+      const planned = yield* Effect.result(trackPending("flight")(flight.schema(manifest.tables[index]!.query.batch)))
+      if (Result.isSuccess(planned)) return { ...notLookedUp, config, manifest, dialect }
       last = new NothingPlanned({ adminApi: undefined, table: table.name, reason: planned.failure.message })
       if (!isAboutQuery(planned.failure)) return yield* last
     }
-    refusal ??= last
+    firstFailure ??= last
   }
-  return refusal === undefined ? { ...nothingAsked, config, manifest: config, dialect: undefined } : yield* refusal
+  return firstFailure === undefined
+    ? { ...notLookedUp, config, manifest: config, dialect: undefined }
+    : yield* firstFailure
 })
 
-const nothingAsked = { info: undefined, sources: undefined, warnings: [] } satisfies Partial<ActiveConfig>
+const notLookedUp = { info: undefined, sources: undefined, warnings: [] } satisfies Partial<ActiveConfig>

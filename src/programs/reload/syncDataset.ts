@@ -10,7 +10,7 @@ import { logUnlisted } from "./logUnlisted.ts"
 import { reloadOnChange } from "./reloadOnChange.ts"
 import { resolveWithFallback } from "./resolveConfig.ts"
 
-/** A server that is down, or a dataset that is not published yet, is waited for. */
+/** For a server that is down, or a dataset that is not published yet. */
 const retrySchedule = backoff("1 second", "30 seconds")
 
 /** Syncs the tables of a manifest, and from then on those of the config as it changes, until it is interrupted. */
@@ -31,7 +31,7 @@ export const syncDataset = Effect.fn("syncDataset")(
 const startFirst = Effect.fnUntraced(function*(manifest: Manifest) {
   const status = yield* StatusRecorder
   yield* Effect.logInfo(log.preparing(formatDatasetReference(manifest.dataset)))
-  // A manifest before this one may have come no further than this.
+  // A manifest before this one may have got no further, and its tables may be others.
   yield* status.begin(manifest.tables.map(({ name }) => name))
   const sinceMillis = yield* Clock.currentTimeMillis
   const active = yield* resolveWithFallback(manifest, sinceMillis).pipe(

@@ -1,4 +1,4 @@
-/** Says once a minute at INFO what each table did, so that a log without errors is not silent. */
+/** Logs once a minute at INFO what each table did, so that a log without errors is not empty. */
 import { Effect, Schedule } from "effect"
 import * as log from "../../domain/logLines.ts"
 import type { TableStatus } from "../../domain/TableStatus.ts"

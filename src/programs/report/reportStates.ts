@@ -1,3 +1,4 @@
+/** Writes the states of tables and the outcome of the last reload into the bookkeeping, where other programs read them. */
 import { Cause, Clock, Effect, Exit, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
@@ -5,60 +6,63 @@ import type { TableStatus } from "../../domain/TableStatus.ts"
 import { Bookkeeping, type TableState } from "../../services/Bookkeeping.ts"
 import { type ReloadStatus, SyncStatus } from "../../services/SyncStatus.ts"
 
-/** Every commit is a change of `SyncStatus`; a look now and then sees the newest of them and keeps none. */
-const LOOK = "1 second"
-/** Short of the heartbeat's: where locks make both wait, this one gives way. */
-const PATIENCE = "2 seconds"
-/** What a stop grants the last word. */
-const LAST_WORD = "1 second"
+/** `SyncStatus` is polled: every commit changes it, and only the newest state is of interest. */
+const POLL_INTERVAL = "1 second"
+/** Shorter than that of the heartbeat: where locks delay both, this one gives way. */
+const TIMEOUT = "2 seconds"
+/** Time that a stop grants for the state `stopped`. */
+const SHUTDOWN_TIMEOUT = "1 second"
 
-const patience = backoff("1 second", "10 seconds")
+const retrySchedule = backoff("1 second", "10 seconds")
 
-interface Seen extends Omit<TableState, "ageMillis"> {
+interface CurrentState extends Omit<TableState, "ageMillis"> {
   readonly sinceMillis: number
 }
 
-type States = ReadonlyMap<string, Seen>
+type States = ReadonlyMap<string, CurrentState>
 
 /**
- * Writes what `SyncStatus` contains into the database whenever a phase, a reason or the head of the source is another one, in the background for as
- * long as the scope is open; at an end in good order, that it was one. Nothing waits for it and nothing fails by it (I4).
+ * Writes the contents of `SyncStatus` into the database whenever a phase, a reason or the head of the source has changed, in
+ * the background for as long as the scope is open; after an orderly end, the state `stopped`. Nothing waits for it, and its
+ * failures end nothing else (I4).
  */
 export const reportStates = Effect.gen(function*() {
   const [bookkeeping, status] = [yield* Bookkeeping, yield* SyncStatus]
   const loaded = { atMillis: yield* Clock.currentTimeMillis, reason: undefined }
-  const seen = yield* Ref.make<States>(new Map())
-  const told = yield* Ref.make<States>(new Map())
-  const toldReload = yield* Ref.make<Pick<ReloadStatus, "atMillis" | "reason"> | undefined>(undefined)
-  const complaint = yield* Ref.make("")
+  const current = yield* Ref.make<States>(new Map())
+  const lastReported = yield* Ref.make<States>(new Map())
+  const lastReportedReload = yield* Ref.make<Pick<ReloadStatus, "atMillis" | "reason"> | undefined>(undefined)
+  const lastWarning = yield* Ref.make("")
 
-  const tell = Effect.fnUntraced(function*(states: States, now: number) {
-    const before = yield* Ref.get(told)
-    const news = [...states.values()].filter((state) => !isSame(before.get(state.table), state))
-    if (news.length > 0) {
-      yield* bookkeeping.report(news.map(({ sinceMillis, ...state }) => ({ ...state, ageMillis: now - sinceMillis })))
+  const reportChanged = Effect.fnUntraced(function*(states: States, now: number) {
+    const before = yield* Ref.get(lastReported)
+    const changed = [...states.values()].filter((state) => !isSame(before.get(state.table), state))
+    if (changed.length > 0) {
+      yield* bookkeeping.report(
+        changed.map(({ sinceMillis, ...state }) => ({ ...state, ageMillis: now - sinceMillis }))
+      )
     }
-    yield* Ref.set(told, states)
+    yield* Ref.set(lastReported, states)
   })
 
-  const tellReload = Effect.gen(function*() {
+  const reportReload = Effect.gen(function*() {
     const reload = (yield* status.reload) ?? loaded
-    if ((yield* Ref.get(toldReload)) === reload) return
+    if ((yield* Ref.get(lastReportedReload)) === reload) return
     const { atMillis, reason } = reload
     yield* bookkeeping.reportReload({ reason, ageMillis: (yield* Clock.currentTimeMillis) - atMillis })
-    yield* Ref.set(toldReload, reload)
+    yield* Ref.set(lastReportedReload, reload)
   })
 
-  const look = Effect.gen(function*() {
+  const poll = Effect.gen(function*() {
     const [tables, now] = [yield* status.get, yield* Clock.currentTimeMillis]
-    yield* tell(yield* Ref.updateAndGet(seen, (earlier) => see(tables, earlier, now)), now)
-    yield* tellReload
-    yield* Ref.set(complaint, "")
+    yield* reportChanged(yield* Ref.updateAndGet(current, (earlier) => nextStates(tables, earlier, now)), now)
+    yield* reportReload
+    yield* Ref.set(lastWarning, "")
   }).pipe(
-    Effect.timeout(PATIENCE),
+    Effect.timeout(TIMEOUT),
     Effect.tapError(({ message }) =>
       Effect.flatMap(
-        Ref.getAndSet(complaint, message),
+        Ref.getAndSet(lastWarning, message),
         (last) => last === message ? Effect.void : Effect.logWarning(log.statesNotReported(message))
       )
     )
@@ -72,13 +76,13 @@ export const reportStates = Effect.gen(function*() {
   yield* Effect.addFinalizer((exit) =>
     Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
       ? Effect.void
-      : Effect.ignore(Effect.timeout(stopped, LAST_WORD))
+      : Effect.ignore(Effect.timeout(stopped, SHUTDOWN_TIMEOUT))
   )
-  yield* Effect.forkScoped(Effect.repeat(Effect.retry(look, patience), Schedule.spaced(LOOK)))
+  yield* Effect.forkScoped(Effect.repeat(Effect.retry(poll, retrySchedule), Schedule.spaced(POLL_INTERVAL)))
 })
 
-/** Tables that are gone are seen as such from now on. */
-const see = (tables: ReadonlyMap<string, TableStatus>, earlier: States, now: number): States => {
+/** The states of `tables`, each with the time at which it began; a table that is gone is `removed` from now on. */
+const nextStates = (tables: ReadonlyMap<string, TableStatus>, earlier: States, now: number): States => {
   const gone = [...earlier.keys()].filter((table) => !tables.has(table))
   const states = [
     ...[...tables.values()].map(({ phase, reason, sourceHead, table }) => ({
@@ -95,5 +99,6 @@ const see = (tables: ReadonlyMap<string, TableStatus>, earlier: States, now: num
   }))
 }
 
-const isSame = (told: Seen | undefined, { reason, sourceHead, state }: Seen): boolean =>
-  told !== undefined && told.state === state && told.reason === reason && told.sourceHead?.block === sourceHead?.block
+const isSame = (before: CurrentState | undefined, { reason, sourceHead, state }: CurrentState): boolean =>
+  before !== undefined && before.state === state && before.reason === reason &&
+  before.sourceHead?.block === sourceHead?.block

@@ -1,7 +1,7 @@
-/** What waits between the stream of a table and its writer, bounded by bytes. */
+/** The queue between the stream of a table and its writer, bounded by bytes. */
 import { Clock, Effect, type Exit, Latch, type Scope, Stream } from "effect"
 
-/** How exactly the end of a wait is met. */
+/** Resolution of the timed waits. */
 const TICK = "10 millis"
 
 /** A frame without rows costs some memory as well. */
@@ -14,7 +14,7 @@ const MIN_FRAME_BYTES = 256
 export interface ReadAhead<A, E> {
   /** The event that is next; undefined where none waits. */
   readonly peek: () => A | undefined
-  /** Lets go of the event that is next, and of its frame where it was the last of it. */
+  /** Removes the event that is next, and its frame where it was the last of it. */
   readonly drop: () => void
   /** The stream came to its end and every event was dropped. */
   readonly isEnded: () => boolean
@@ -24,7 +24,7 @@ export interface ReadAhead<A, E> {
   readonly limit: (bytes: number) => void
   /** Waits until an event is there, or the stream came to its end. */
   readonly arrival: Effect.Effect<void>
-  /** Whether that happens within a time. */
+  /** Whether `arrival` happens within a time. */
   readonly arrivesWithin: (millis: number) => Effect.Effect<boolean>
   /** Waits until at least so many bytes wait, or the stream came to its end. */
   readonly backlog: (bytes: number) => Effect.Effect<void>
@@ -66,7 +66,7 @@ export const makeReadAhead = Effect.fnUntraced(function*<A, E, R>(
     })
   const mayRead = () => frames.length === 0 || waitingBytes < limitBytes
 
-  // One timer for all waits of a moment: a fiber and a timer for each of them would cost more than the rows of a short range.
+  // One timer for all waits at a time: a fiber and a timer for each would cost more than the rows of a short range.
   yield* Effect.forkScoped(Effect.forever(Effect.gen(function*() {
     if (timed === 0) ticking.closeUnsafe()
     yield* ticking.await

@@ -1,4 +1,4 @@
-/** What is known of the stream of one attempt while it runs, for those who watch it. */
+/** The state of the stream of one attempt while it runs, for the watchers that run beside it. */
 import { Latch } from "effect"
 import type { CatchUpDetector } from "../../domain/chain/CatchUpDetector.ts"
 import { caughtUpAt, onEvent, onIdle, onSettled, startDetector } from "../../domain/chain/CatchUpDetector.ts"
@@ -10,13 +10,14 @@ import type { Watermark } from "../../domain/chain/watermarks.ts"
 /** After the last sign of a backlog it counts as over. */
 const BACKLOG_MILLIS = 1_000
 
+/** Updated by the pipeline through its `on...` methods, read by `watchSource`, `watchSearch` and `watchLease`. */
 export class StreamActivity implements StreamPosition {
   received: bigint | undefined
   declaresEnds: boolean
   isInRange = false
   /** A range came on this connection. */
   hasRange = false
-  /** Everything that came is committed, and nothing that came is still being judged: only then does silence tell anything. */
+  /** Everything that came is committed, and no check of it is pending: only then does the silence of the stream count. */
   isIdle = false
   messages = 0
   lastMessageAtMillis: number
@@ -24,7 +25,7 @@ export class StreamActivity implements StreamPosition {
   checkpoint: Checkpoint
   /** Open while nothing but the tip of a chain comes. */
   readonly quiet = Latch.makeUnsafe(false)
-  /** Open from the moment at which the table fell behind, until somebody has seen it. */
+  /** Open from the moment at which the table fell behind until the watcher has noticed it. */
   readonly woken = Latch.makeUnsafe(false)
   /** The table caught up on this connection, and did not fall behind since. */
   isAtTip = false
@@ -50,13 +51,13 @@ export class StreamActivity implements StreamPosition {
     return this.checkpoint.network
   }
 
-  /** A message arrived, be it one that only shows that the server is at work. */
+  /** A message arrived; it may be one that only shows that the server is at work. */
   onMessage(nowMillis: number): void {
     this.messages += 1
     this.lastMessageAtMillis = nowMillis
   }
 
-  /** Whether what came is a backlog; false where it may be the tip. */
+  /** Takes an event into account; returns whether it belongs to a backlog, false where it may be of the tip. */
   onEvent(event: TableEvent, nowMillis: number): boolean {
     if (event._tag !== "Rows") this.checkpoint = event.checkpoint
     if (event._tag === "RangeStarted") {
@@ -82,14 +83,14 @@ export class StreamActivity implements StreamPosition {
     this.#verified = checkpoint
   }
 
-  /** Takes the mark off a checkpoint that was verified since. */
+  /** Removes the mark of doubt from a checkpoint that was verified since. */
   withoutDoubt<State extends Checkpoint>(state: State): State {
     const isVerified = this.#verified !== undefined && state.unverifiedFrom === this.#verified.unverifiedFrom &&
       state.history === this.#verified.history
     return isVerified ? { ...state, unverifiedFrom: undefined } : state
   }
 
-  /** A backlog came lately. */
+  /** Whether a backlog came within the last second. */
   isBacklog(nowMillis: number): boolean {
     return this.#detector.caughtUp === false && nowMillis - this.#detector.backlogAtMillis < BACKLOG_MILLIS
   }
@@ -112,7 +113,7 @@ export class StreamActivity implements StreamPosition {
     this.quiet.openUnsafe()
   }
 
-  /** When it is quiet if nothing more comes, in Unix milliseconds; undefined where that is not enough. */
+  /** Time at which it is quiet if nothing more comes, in Unix milliseconds; undefined where silence alone does not count. */
   get quietAtMillis(): number | undefined {
     return caughtUpAt(this.#detector)
   }

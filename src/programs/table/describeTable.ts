@@ -1,9 +1,10 @@
+/** The columns of a query, as the server describes them. */
 import { Effect, Schema } from "effect"
 import { decodeSchema } from "../../domain/arrow/decodeSchema.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 
-/** The server described a query that no table can hold: nothing but a change of the query helps. */
+/** The server's description of a query cannot be read: only a change of the query helps. */
 export class UnreadableSchema extends Schema.TaggedError<UnreadableSchema>()("UnreadableSchema", {
   reason: Schema.String
 }) {
@@ -12,14 +13,14 @@ export class UnreadableSchema extends Schema.TaggedError<UnreadableSchema>()("Un
   }
 }
 
-/** The columns of a query, from the server's description of it. */
+/** Decodes the server's description of a query, an IPC message with a schema. */
 export const readSchema = (bytes: Uint8Array) =>
   Effect.mapError(
     Effect.fromResult(decodeSchema(bytes)),
     (error) => new UnreadableSchema({ reason: error.message })
   )
 
-/** The columns of a table's query as the server plans it. */
+/** Has the server plan the query of a table, and decodes the columns. */
 export const describeTable = Effect.fnUntraced(function*(table: TableSpec) {
   const flight = yield* FlightClient
   return yield* readSchema(yield* flight.schema(table.query.batch))

@@ -1,4 +1,4 @@
-/** One fiber per table: attempt after attempt, for as long as the config names the table. */
+/** Runs attempt after attempt at one table, for as long as the config names it. */
 import { Duration, Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
@@ -17,13 +17,13 @@ import { syncTable } from "./syncTable.ts"
 const MAX_VIOLATIONS = 5
 /** A search for the newest canonical block takes a connection per step; beyond so many it is a failure like others. */
 const MAX_SEARCH_STEPS = 40
-/** A stream that was caught up for so long was a good one, even if the chain gave it nothing to commit. */
+/** A stream that was caught up for so long counts as progress, even if there was nothing to commit. */
 const GOOD_STREAM = Duration.seconds(30)
 
 const RECONNECT_DELAY = Duration.seconds(1)
-const SECOND_LOOK_DELAY = Duration.seconds(2)
-/** Most that lies between two attempts at rows that somebody has locked. */
-const LOCK_DELAY = Duration.seconds(60)
+const SECOND_CHECK_DELAY = Duration.seconds(2)
+/** Longest delay between two attempts at rows that another session has locked. */
+const MAX_LOCK_DELAY = Duration.seconds(60)
 const NOTHING_CAME = "the server ended the stream, and nothing came of it"
 const STANDBY_INTERVAL = Duration.seconds(2)
 const retrySchedule = backoff("1 second", "60 seconds")
@@ -32,7 +32,7 @@ type TableFailure = Effect.Error<ReturnType<typeof syncTable>>
 
 /** What counts towards a stall or a park; progress resets all of it. */
 interface FailureCounters {
-  /** It is reported once that another process writes the table. */
+  /** That another process writes the table is logged already. */
   readonly standingBy: boolean
   readonly attempts: number
   readonly violations: number
@@ -52,8 +52,8 @@ class NoProgress {
 }
 
 /**
- * Keeps one table going until a config replaces it: retries what may heal, waits while another process writes,
- * and parks what nothing but a change of the config can help. Invariant I4: whatever happens to it happens to it alone.
+ * Syncs one table until a config replaces it: retries what may heal, stands by while another process writes, and parks the
+ * table where only a change of the config helps. Invariant I4: its failures reach no other table.
  */
 export const superviseTable = Effect.fn("superviseTable")(function*(session: TableSession) {
   const [leases, status] = [yield* TableLeases, yield* StatusRecorder]
@@ -73,7 +73,7 @@ export const superviseTable = Effect.fn("superviseTable")(function*(session: Tab
         yield* Ref.set(session.isParked, true)
         yield* Effect.logError(log.parked(name, error.message))
         yield* status.record(name, { _tag: "Parked", reason: error.message })
-        // Another process may have the config that this one lacks.
+        // Another process may have a config that works.
         yield* Effect.ignore(leases.release(name))
         return yield* Effect.never
       })
@@ -107,7 +107,7 @@ const attempt = Effect.fnUntraced(function*(session: TableSession, failures: Ref
     case "AtTip":
     case "Progressed":
       yield* Effect.logWarning(log.streamEnded(name))
-      // An end without a word is the server's right; coming back at once would make it a storm.
+      // A server may end a stream without an error; reconnecting at once would be a storm of connections.
       yield* Effect.sleep(RECONNECT_DELAY)
   }
 })
@@ -123,13 +123,13 @@ const endInFailure = Effect.fnUntraced(function*(
   else if (isLocked(error)) yield* waitForLock(session, failures, error)
   else if (!progressed || !mayHeal(error, 0)) return yield* Effect.fail(error)
   else {
-    // Progress was made: the schedule of delays begins again with the next attempt.
+    // The schedule of delays begins again with the next attempt.
     yield* reportFailure(session, failures, error, RECONNECT_DELAY)
     yield* Effect.sleep(RECONNECT_DELAY)
   }
 })
 
-/** An index that the config asks for must not cost rows: the table goes on without it. Any other is its owner's business. */
+/** Drops an index of the config in which a row has no room: an index must not cost rows. Any other index is left alone. */
 const dropFullIndex = Effect.fnUntraced(function*(
   { leftOutIndexes, table: { name } }: TableSession,
   error: RowTooLargeForIndex
@@ -145,7 +145,7 @@ const dropFullIndex = Effect.fnUntraced(function*(
 const isLocked = (error: TableFailure | NoProgress): boolean =>
   error._tag === "SqlError" && error.reason._tag === "LockTimeoutError"
 
-/** Another session holds a lock on the table: it is waited for where that keeps no permit and no pooled connection. */
+/** Waits for the lock that another session holds on the table, without a permit and without a pooled connection. */
 const waitForLock = Effect.fnUntraced(function*(
   session: TableSession,
   failures: Ref.Ref<FailureCounters>,
@@ -153,10 +153,10 @@ const waitForLock = Effect.fnUntraced(function*(
 ) {
   const sink = yield* TableSink
   const { attempts } = yield* Ref.get(failures)
-  const delay = Duration.min(Duration.times(RECONNECT_DELAY, 2 ** attempts), LOCK_DELAY)
+  const delay = Duration.min(Duration.times(RECONNECT_DELAY, 2 ** attempts), MAX_LOCK_DELAY)
   yield* reportFailure(session, failures, error, delay)
   const [waited] = yield* Effect.timed(Effect.ignore(sink.awaitUnlocked(session.table.name)))
-  // A lock on rows cannot be waited for: coming back at once would make it a storm.
+  // A lock on rows cannot be waited for, and a new attempt at once would fail at once.
   yield* Effect.sleep(Duration.isLessThan(waited, RECONNECT_DELAY) ? delay : RECONNECT_DELAY)
 })
 
@@ -166,7 +166,7 @@ const standBy = Effect.fnUntraced(function*(
   reason: string
 ) {
   const status = yield* StatusRecorder
-  // What was found out of the chain is the other process's business now.
+  // The search for a canonical block is left to the process that writes.
   yield* Ref.set(strategy, resume)
   const { standingBy } = yield* Ref.getAndUpdate(failures, (_) => ({ ..._, standingBy: true }))
   if (!standingBy) yield* Effect.logWarning(log.standingBy(name, reason))
@@ -183,11 +183,11 @@ const reconnect = Effect.fnUntraced(function*(
   yield* Effect.logWarning(log.reconnecting(session.table.name, cursorBlock(strategy), reason))
   const { searches } = yield* Ref.updateAndGet(failures, (_) => ({ ..._, searches: _.searches + 1 }))
   if (searches > MAX_SEARCH_STEPS) yield* Effect.sleep("60 seconds")
-  // A server that seems to have lost its chain may be about to find it: the second look must not follow on the first.
-  if (strategy.kind !== "restart" && strategy.resets > 0) yield* Effect.sleep(SECOND_LOOK_DELAY)
+  // A server that seems to have lost its chain may be starting up: the second check must not follow the first at once.
+  if (strategy.kind !== "restart" && strategy.resets > 0) yield* Effect.sleep(SECOND_CHECK_DELAY)
 })
 
-/** The block that the next connection asks from, where the strategy itself names one. */
+/** The block that the next connection starts from, for the log. */
 const cursorBlock = (strategy: ReconnectFrom["strategy"]): string =>
   strategy.kind === "restart"
     ? "the first block"
@@ -200,7 +200,7 @@ const isViolation = (error: { readonly _tag: string }): boolean =>
 
 const mayHeal = (error: TableFailure | NoProgress, violations: number): boolean => {
   if (isViolation(error)) return violations < MAX_VIOLATIONS
-  // Rights that fail to connect had connected before: a password in rotation comes back.
+  // A login that fails worked before: a password in rotation becomes valid again.
   const isLogin = error._tag === "SqlError" && error.reason.operation === "connect"
   return isLogin || isRetryable(error)
 }

@@ -1,3 +1,4 @@
+/** The fibers of all tables, started and stopped as the active config changes. */
 import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, Semaphore, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
@@ -12,7 +13,7 @@ import { makeCopyBuffers } from "./CopyBuffers.ts"
 import { superviseTable } from "./superviseTable.ts"
 import { makeTableSession, type SharedByTables } from "./syncTable.ts"
 
-/** A database that is down is waited for, asked again at most this long after the last time. */
+/** For a database that is down. */
 const retrySchedule = backoff("1 second", "30 seconds")
 
 /**
@@ -35,10 +36,10 @@ export const makeTableFibers = Effect.gen(function*() {
       config === undefined ? Effect.die(new Error("a table was started without a config")) : Effect.succeed(config)
   )
 
-  /** Invariant I3: the fiber that was there has come to its end, whatever it waited for, before another one may begin. */
+  /** Invariant I3: waits until the fiber of a table has ended, before another one may begin. */
   const stop = (name: string) => FiberMap.remove(fibers, name)
 
-  /** Parked tables wait for a change of the config. */
+  /** By table: whether it is parked, and so waits for a change of the config. */
   const parked = new Map<string, Ref.Ref<boolean>>()
 
   const start = Effect.fnUntraced(function*(table: TableSpec) {
@@ -48,7 +49,7 @@ export const makeTableFibers = Effect.gen(function*() {
     yield* FiberMap.run(
       fibers,
       table.name,
-      // The indexes are a child of the table's fiber: they end with it, and nothing that befalls them reaches it.
+      // The indexes are a child of the table's fiber: they end with it, and their failures do not reach it.
       Effect.andThen(
         Effect.forkChild(buildIndexes(table, Deferred.await(session.caughtUp), session.leftOutIndexes)),
         superviseTable(session)
@@ -60,8 +61,9 @@ export const makeTableFibers = Effect.gen(function*() {
   })
 
   /**
-   * Activates a config that is known to be good: tables that are the same go on in the middle of what they do, the others
-   * come to their end before any new one begins. It may be run uninterruptibly: the fibers of tables are not. A parked table is tried again, whatever has changed: the reason may be gone.
+   * Activates a config that was checked: unchanged tables are not interrupted, the others end before any new one begins. A
+   * parked table is started again even if it is unchanged, because the reason may be gone. It may be run uninterruptibly:
+   * the fibers of tables are not.
    */
   const apply = Effect.fn("applyConfig")(function*(next: ActiveConfig) {
     const before = yield* SubscriptionRef.get(active)
@@ -72,7 +74,7 @@ export const makeTableFibers = Effect.gen(function*() {
     })
     const ending = [...removed, ...changed.map(({ name }) => name), ...retried.map(({ name }) => name)]
     yield* Effect.forEach(ending, stop, { concurrency: "unbounded", discard: true })
-    // Only now: an attempt that was still at work must not write for the dataset of the next config.
+    // Only now: an attempt that was still running must not write for the dataset of the next config.
     yield* SubscriptionRef.set(active, next)
     for (const name of removed) {
       parked.delete(name)
@@ -81,7 +83,7 @@ export const makeTableFibers = Effect.gen(function*() {
       yield* FiberMap.run(fibers, name, Effect.interruptible(retire(name)))
     }
     for (const table of [...changed, ...retried, ...started]) {
-      // A table that comes back may still be losing its provisional rows.
+      // The provisional rows of a table that was removed and comes back may still be under deletion.
       yield* stop(table.name)
       yield* start(table)
     }
@@ -97,7 +99,7 @@ export const makeTableFibers = Effect.gen(function*() {
   return { active, apply }
 })
 
-/** What nobody promised goes with the table; the rest stays for whoever reads it. */
+/** Deletes the provisional rows of a table that left the config; its complete rows stay. */
 const retire = Effect.fnUntraced(function*(name: string) {
   const sink = yield* TableSink
   yield* sink.trim(name).pipe(
@@ -107,7 +109,7 @@ const retire = Effect.fnUntraced(function*(name: string) {
   )
 })
 
-/** Invariant I4: even a mistake of ours ends one table only, and is seen. */
+/** Invariant I4: even an internal error ends one table only; it is logged. */
 const reportCrash = Effect.fnUntraced(function*(name: string, cause: Cause.Cause<never>) {
   if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(cause)
   const status = yield* StatusRecorder

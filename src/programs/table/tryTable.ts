@@ -1,22 +1,23 @@
+/** Checks one table as a start would, without changing anything. */
 import { Duration, Effect } from "effect"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { TableSink } from "../../services/TableSink.ts"
 import { type ActiveConfig, requestOf } from "../reload/ActiveConfig.ts"
-import { answerOf } from "../verbs/inTime.ts"
+import { trackPending } from "../verbs/timeLimit.ts"
 import { describeTable } from "./describeTable.ts"
 import { awaitFirstMessage } from "./firstMessage.ts"
 
-/** A server or a database that does not answer for so long is taken for one that is down. */
-export const ANSWERS_WITHIN = Duration.seconds(45)
+/** A server or a database that does not answer for so long counts as down. */
+export const RESPONSE_TIMEOUT = Duration.seconds(45)
 
-/** What a start would do with a table, and none of it done: fails with what the server or the database would refuse. */
+/** Plans what a start would do with a table; fails with what the server or the database would refuse. */
 export const tryTable = Effect.fnUntraced(function*(active: ActiveConfig, table: TableSpec) {
   const sink = yield* TableSink
-  const columns = yield* answerOf("flight")(describeTable(table))
-  const planned = yield* Effect.result(answerOf("database")(sink.plan(requestOf(active, table, columns))))
-  // What no stream can be made of may lack the columns of one: the server's own reason comes first.
-  yield* answerOf("flight")(tryStream(table))
+  const columns = yield* trackPending("flight")(describeTable(table))
+  const planned = yield* Effect.result(trackPending("database")(sink.plan(requestOf(active, table, columns))))
+  // A query that cannot be streamed may lack the columns of a stream: the server's own reason comes first.
+  yield* trackPending("flight")(tryStream(table))
   return yield* Effect.fromResult(planned)
 })
 

@@ -1,4 +1,4 @@
-/** Asks whether a block that the chain rules doubt is canonical, and keeps asking while that may help. */
+/** Checks whether a block that the chain rules doubt is canonical. */
 import { Effect, Schedule } from "effect"
 import type { Verdict } from "../../domain/chain/FollowState.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
@@ -7,10 +7,10 @@ import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { SourceHead } from "../../services/SourceHead.ts"
 
-/** A server that hiccups is asked again for about a minute: an "unknown" marks the table for good. */
+/** For about a minute: a verdict "unknown" marks the table for good. */
 const retrySchedule = Schedule.exponential("200 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 8 }))
 
-/** The verdict of `SourceHead` on a block; "unknown" where the source's chain cannot be read, with a warning that says why. */
+/** The verdict of `SourceHead` on a block; "unknown", with a warning that has the reason, where the chain cannot be read. */
 export const verifyBlock = Effect.fn("verifyBlock")(function*(manifest: Manifest, network: string, block: Watermark) {
   const source = yield* SourceHead
   return yield* source.check(manifest, network, block).pipe(

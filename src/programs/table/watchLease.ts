@@ -1,23 +1,23 @@
-/** Notices, between two commits, that the database no longer has the last one. */
+/** Checks between two commits that the database still has the last one. */
 import { Effect } from "effect"
 import { resume } from "../../domain/chain/resumeStrategy.ts"
 import type { TableWriter } from "../../services/TableSink.ts"
 import type { Outcome } from "./Outcome.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
 
-/** A commit notices by itself; a table may have none for days. */
+/** A commit checks it too, but a table may have none for days. */
 const CHECK_INTERVAL = "5 seconds"
 
 /**
- * Ends once another process took over, or the database lost transactions, as a replica that was promoted: then rows are
- * missing that the stream will not bring again.
+ * Ends once another process has taken over, or the database has lost transactions, as a promoted replica may: rows are missing
+ * then that the stream will not send again.
  */
 export const watchLease = Effect.fn("watchLease")(
   function*(writer: TableWriter, activity: StreamActivity): Effect.fn.Return<Outcome> {
     for (;;) {
       yield* Effect.sleep(CHECK_INTERVAL)
       if (!activity.isIdle) continue
-      // A database that does not answer is the business of whoever has something to commit.
+      // A database that does not answer shows at the next commit.
       const isCurrent = yield* Effect.orElseSucceed(writer.isCurrent, () => true)
       if (isCurrent) continue
       const reason = "the database no longer has the last commit: it lost transactions, or another process took over"

@@ -1,4 +1,4 @@
-/** Watches one step of the search for the newest canonical block: a connection that asked from an older one. */
+/** Watches one step of the search for the newest canonical block: a connection that resumed from an older one. */
 import { Clock, Effect, Result } from "effect"
 import { rejectedBySource, unanswered } from "../../domain/chain/firstRange.ts"
 import type { FollowState, Verdict } from "../../domain/chain/FollowState.ts"
@@ -19,13 +19,13 @@ export interface SearchStep {
   readonly activity: StreamActivity
   /** As the connection was opened. */
   readonly start: FollowState
-  /** The block it asked from. */
+  /** The block it resumed from. */
   readonly asked: Watermark
 }
 
 /**
- * Ends without an outcome once a range has come, which the chain rules judge; with how the next connection is to be opened
- * where the source shows that the block is orphaned, or where nothing came in time.
+ * Ends without an outcome once a range has come, which the chain rules judge; with the next `ResumeStrategy` where the source
+ * reports that the block is orphaned, or where nothing came in time.
  *
  * A canonical block is waited for without end: its chain may have no block after it.
  */
@@ -44,7 +44,7 @@ export const watchSearch = Effect.fn("watchSearch")(function*(
     const answer = yield* Effect.result(source.check(manifest, network, asked))
     if (activity.hasRange) return undefined
     const verdict = Result.isSuccess(answer) ? answer.success.verdict : "unknown"
-    // Twice: the range that says so may be on its way.
+    // Only the second time: the range that shows it may be on its way.
     if (verdict === "orphaned" && before === "orphaned") {
       const rejected = rejectedBySource(start, asked)
       if (rejected._tag === "ChainMismatch") return yield* new ChainMismatch({ reason: rejected.reason })

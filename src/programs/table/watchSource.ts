@@ -21,7 +21,7 @@ export interface Watching {
   /** Used until the stream names its network; undefined where the config does not name one either. */
   readonly network: string | undefined
   readonly activity: StreamActivity
-  /** As the connection was opened: to go on, to find the newest canonical block, or to replace everything. */
+  /** As the connection was opened: to resume, to find the newest canonical block, or to replace everything. */
   readonly start: FollowState
   /** Done once the table has caught up. */
   readonly caughtUp: Deferred.Deferred<void>
@@ -30,20 +30,20 @@ export interface Watching {
   readonly unreadableHeads: Set<string>
 }
 
-/** The first messages of a stream come first. */
+/** Leaves time for the first messages of a stream. */
 const FIRST_CHECK_DELAY = "1 second"
 /** After the stream fell silent the first checks follow quickly: a block may have come between two answers. */
 const FIRST_PAUSE_MILLIS = 1_000
-/** A stream that brings a backlog is asked about once it was silent for so long. */
+/** The source is asked about a stream with a backlog once it was silent for so long. */
 const SILENT_MILLIS = 10_000
-/** A source that hiccups is no source whose head cannot be read. */
+/** The head of a source counts as unreadable after so many failed reads in a row. */
 const MAX_UNANSWERED = 3
 
-/** A query of the head names some block, also where the table has none yet. */
+/** A query of the head has to name a block, also where the table has none yet. */
 const FIRST_BLOCK: Watermark = { block: 0n, hash: "" }
 
 /**
- * Watches for as long as the stream is worth it; gives how the next one is to be opened once it is not.
+ * Watches until the stream should be replaced; returns how the next one is to be opened.
  *
  * The source is asked once soon after the start, for the lag, and from then on only while the stream is quiet or silent.
  */
@@ -74,7 +74,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
       continue
     }
     unanswered = 0
-    // What waits to be written is no silence of the source, and what it is about may be older than the head.
+    // Events that wait to be written are no silence of the source, and may be all that is missing.
     if (!activity.isIdle) continue
     const { check, finding } = compareWithHead(activity, answer.success, earlier, yield* Clock.currentTimeMillis)
     earlier = check
@@ -103,7 +103,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
   }
 })
 
-/** Until nothing is left to write and the stream is quiet, or was silent in the middle of a backlog; gives which of the two. */
+/** Waits until nothing is left to write and the stream is quiet (true), or was silent in the middle of a backlog (false). */
 const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching) {
   const { activity } = watching
   for (;;) {
@@ -120,7 +120,7 @@ const tick = Effect.fnUntraced(function*(watching: Watching) {
   yield* source.nextTick(networkOf(watching) ?? "")
 })
 
-/** Until the common tick, or for a shorter time while it matters, or until the table fell behind. */
+/** Waits for the common tick, or for `millis`, or until the table fell behind, whichever is first. */
 const pause = (watching: Watching, millis: number | undefined) => {
   const waits = Effect.raceFirst(tick(watching), watching.activity.woken.await)
   return millis === undefined ? waits : Effect.raceFirst(waits, Effect.sleep(Duration.millis(millis)))
@@ -155,7 +155,7 @@ const reportUnreadable = ({ unreadableHeads }: Watching, error: SourceHeadError 
     return Effect.logWarning(log.headUnreadable(error.message))
   })
 
-/** Checks what was passed while nobody could say whether it is canonical; the mark goes with the next commit. */
+/** Checks the watermarks that could not be verified when they were passed; the mark of doubt is removed by the next commit. */
 const clearDoubt = Effect.fnUntraced(function*({ activity, manifest, start }: Watching) {
   const source = yield* SourceHead
   const { checkpoint } = activity
@@ -181,6 +181,7 @@ const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, start, table 
   yield* Effect.logInfo(log.caughtUp(table, activity.watermark?.block))
 })
 
+/** Records that a table that had caught up is behind again, and wakes its watcher. */
 export const fellBehind = Effect.fnUntraced(function*({ activity, table }: Pick<Watching, "activity" | "table">) {
   const status = yield* StatusRecorder
   activity.isAtTip = false

@@ -1,9 +1,9 @@
 import { Effect, Fiber } from "effect"
 
-/** What a stop grants a transaction in flight. */
-const LAST_COMMIT = "2 seconds"
+/** Time that a stop grants to a transaction in flight. */
+const COMMIT_GRACE = "2 seconds"
 
-/** A stop lets the transaction in flight commit if it can within a moment, and rolls it back otherwise. */
+/** Lets `transaction` finish within the grace time when it is interrupted, and interrupts it after that. */
 export const withCommitGrace = <A, E, R>(transaction: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
@@ -12,7 +12,7 @@ export const withCommitGrace = <A, E, R>(transaction: Effect.Effect<A, E, R>): E
         Effect.onInterrupt(() =>
           Fiber.await(fiber).pipe(
             Effect.interruptible,
-            Effect.timeoutOption(LAST_COMMIT),
+            Effect.timeoutOption(COMMIT_GRACE),
             Effect.andThen(Fiber.interrupt(fiber))
           )
         )

@@ -1,4 +1,4 @@
-/** What a start would do to the database, found out without doing any of it. */
+/** What a start would do to the database, without doing any of it. */
 import { Clock, Console, Data, Effect, Schedule, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 import { backoff } from "../../domain/backoff.ts"
@@ -19,9 +19,9 @@ import { resolveWithFallback } from "../reload/resolveConfig.ts"
 import { isAboutQuery } from "../reload/resolveWithoutAdminApi.ts"
 import type { UnreadableSchema } from "../table/describeTable.ts"
 import { tryTable } from "../table/tryTable.ts"
-import { answerOf } from "./inTime.ts"
+import { trackPending } from "./timeLimit.ts"
 
-/** As of a start. */
+/** The same as at a start. */
 const retrySchedule = backoff("1 second", "30 seconds")
 
 /** What a start would do with one table. */
@@ -39,25 +39,26 @@ export interface DatasetPlan {
   readonly version: string
   readonly schema: string
   readonly outcome: "nothing" | "changes" | "refused"
-  /** Statements that bring our own tables into being, or up to date. */
+  /** Statements that create or update the bookkeeping tables. */
   readonly bookkeeping: ReadonlyArray<string>
   readonly tables: ReadonlyArray<PlannedTable>
 }
 
-/** The plan was made and printed: what it found is the exit code of the process. */
+/** The plan was made and printed; its outcome is the exit code of the process. */
 export class PlanOutcome extends Data.TaggedError("PlanOutcome")<{ readonly exitCode: 3 | 4 }> {
   override get message() {
     return ""
   }
 }
 
-/** It could not be found out. */
+/** No plan could be made. */
 export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", { reason: Schema.String }) {
   override get message() {
     return `no plan could be made: ${this.reason}`
   }
 }
 
+/** Plans every table of the config as a start would; retries only an Admin API that does not answer. */
 export const planDataset = Effect.gen(function*() {
   const { pending } = yield* Bookkeeping
   const { databaseSchema: schema } = yield* DatabaseConfig
@@ -68,7 +69,7 @@ export const planDataset = Effect.gen(function*() {
   )
   for (const warning of active.warnings) yield* Effect.logWarning(warning)
   const { info } = active
-  const bookkeeping = yield* answerOf("database")(pending)
+  const bookkeeping = yield* trackPending("database")(pending)
   const tables = yield* Effect.forEach(active.manifest.tables, (table) => planTable(schema, active, table), {
     concurrency: 4
   })
@@ -90,7 +91,7 @@ const planTable = (schema: string, active: ActiveConfig, table: TableSpec) =>
     const indexes = yield* TableIndexes
     const { name, settings } = table
     const { indexed, ...plan } = yield* tryTable(active, table)
-    const { missing } = yield* answerOf("database")(indexes.plan(name, settings.indexes))
+    const { missing } = yield* trackPending("database")(indexes.plan(name, settings.indexes))
     const later = missing.filter(({ columns }) => !indexed.some((index) => sameColumns(index, columns)))
     return {
       ...plan,

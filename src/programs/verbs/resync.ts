@@ -1,3 +1,4 @@
+/** The verb `resync`: deletes the rows of a table and its watermark, so that the next start syncs it from the first block. */
 import { Console, type Duration, Effect, Layer, Option, Ref, Schema, Stdio } from "effect"
 import { Prompt } from "effect/cli"
 import { FILLED_BY_FIRST } from "../../domain/bookkeeping/ownership.ts"
@@ -10,9 +11,9 @@ import { Checkpoints } from "../../services/Checkpoints.ts"
 import { ConnectionConfig, DatabaseConfig } from "../../services/Config.ts"
 import { type TableHeld, TableLeases, TableRefused } from "../../services/TableLeases.ts"
 import { type Emptying, TableSink } from "../../services/TableSink.ts"
-import { keepAlive } from "../report/heartbeat.ts"
+import { sendHeartbeats } from "../report/sendHeartbeats.ts"
 import { withCommitGrace } from "../table/withCommitGrace.ts"
-import { answerOf, inTime, layerAnsweredBy } from "./inTime.ts"
+import { trackPending, trackPendingLayer, withTimeLimit } from "./timeLimit.ts"
 
 export interface ResyncOptions {
   readonly table: string
@@ -22,8 +23,8 @@ export interface ResyncOptions {
   readonly timeout: Duration.Duration
 }
 
-/** Nothing was changed, or it is not known whether; `reason` says why and what to do. */
-export class ResyncRefused extends Schema.TaggedError<ResyncRefused>()("ResyncRefused", {
+/** Nothing was changed, or it is not known whether; `reason` names the cause and the cure. */
+export class ResyncRejected extends Schema.TaggedError<ResyncRejected>()("ResyncRejected", {
   reason: Schema.String,
   exitCode: Schema.Literals([1, 2])
 }) {
@@ -32,7 +33,7 @@ export class ResyncRefused extends Schema.TaggedError<ResyncRefused>()("ResyncRe
   }
 }
 
-/** It failed when the watermark was forgotten already. */
+/** It failed after the watermark was forgotten. */
 export class ResyncFailed extends Schema.TaggedError<ResyncFailed>()("ResyncFailed", {
   table: Schema.String,
   /** Of `rows`, as far as is known. */
@@ -46,43 +47,45 @@ export class ResyncFailed extends Schema.TaggedError<ResyncFailed>()("ResyncFail
   }
 }
 
-const refuse = (exitCode: 1 | 2, reason: string) => new ResyncRefused({ reason, exitCode })
+const reject = (exitCode: 1 | 2, reason: string) => new ResyncRejected({ reason, exitCode })
 
-/** What it needs of the services: neither the config file nor the server. */
+/** The services it needs: neither the config file nor the server. */
 const resyncServices = tableSink.pipe(
   Layer.provideMerge(checkpoints),
   Layer.provideMerge(tableLeases),
-  Layer.provideMerge(layerAnsweredBy("database", pgPool))
+  Layer.provideMerge(trackPendingLayer("database", pgPool))
 )
 
-const unchanged = (reason: string) => refuse(1, `nothing was changed: ${reason}`)
+const unchanged = (reason: string) => reject(1, `nothing was changed: ${reason}`)
 
-/** A time limit for what comes before the first change, whose failures say that there was none. */
-const untouched = (timeout: Duration.Duration) =>
-<A, E extends { readonly _tag: string; readonly message: string }, R>(
-  work: Effect.Effect<A, E, R>
-) =>
-  Effect.mapError(
-    inTime(timeout, unchanged)(work),
-    (error) => error._tag === "SqlError" ? unchanged(error.message) : error
-  )
+/** A time limit for what comes before the first change; its failures report that nothing was changed. */
+const beforeChanges =
+  (timeout: Duration.Duration) =>
+  <A, E extends { readonly _tag: string; readonly message: string }, R>(
+    work: Effect.Effect<A, E, R>
+  ) =>
+    Effect.mapError(
+      withTimeLimit(timeout, unchanged)(work),
+      (error) => error._tag === "SqlError" ? unchanged(error.message) : error
+    )
 
-/** A transaction that the server refused was rolled back; of one that was lost, the end is not known. */
+/** A transaction that the server refused was rolled back; the outcome of one whose connection was lost is not known. */
 const forgetFailed = (isRolledBack: boolean, reason: string) =>
   isRolledBack
     ? unchanged(reason)
-    : refuse(1, `it is not known whether the watermark is forgotten: ${reason}. Run resync again; it may be repeated`)
+    : reject(1, `it is not known whether the watermark is forgotten: ${reason}. Run resync again; it may be repeated`)
 
 /**
- * Lets a table be filled anew from the first block: forgets its watermark and its history, then deletes its rows in steps.
+ * Forgets the watermark of a table and its history, then deletes its rows in steps; the next start syncs it from the first
+ * block.
  *
- * From the first transaction on, every row is one that nobody was promised, so it may end anywhere: the next start, or the
- * next resync, deletes what is left.
+ * After the first transaction every row is provisional, so it may end anywhere: the next start, or the next resync, deletes
+ * what is left.
  */
 export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: ResyncOptions) {
   const leases = yield* TableLeases
   const sink = yield* TableSink
-  const { watermark } = yield* untouched(timeout)(answerOf("database")(lookAt(table)))
+  const { watermark } = yield* beforeChanges(timeout)(trackPending("database")(loadCheckpoint(table)))
   const { databaseSchema } = yield* DatabaseConfig
   const { database: { database, host, port } } = yield* ConnectionConfig
   const place = `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
@@ -90,14 +93,14 @@ export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: Res
     watermark?.block ?? "none"
   }), to fill it again from the first block?`
   if (!yes && !(yield* ask(question))) return yield* Console.log("Nothing was changed.")
-  yield* keepAlive
-  const emptying = yield* answerOf("database")(sink.empty(table)).pipe(
-    inTime(timeout, (reason) => forgetFailed(false, reason)),
+  yield* sendHeartbeats
+  const emptying = yield* trackPending("database")(sink.empty(table)).pipe(
+    withTimeLimit(timeout, (reason) => forgetFailed(false, reason)),
     Effect.catchTag("SqlError", (error) => forgetFailed(!isRetryable(error), error.message)),
     Effect.catchTag(
       "TableHeld",
       ({ message }: TableHeld) =>
-        refuse(1, `${message}; stop that process first, and if it was killed already, wait six seconds`)
+        reject(1, `${message}; stop that process first, and if it was killed already, wait six seconds`)
     ),
     Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(leases.release(table))))
   )
@@ -108,23 +111,23 @@ export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: Res
 
 /** As `resync`, with a connection of its own to the database. */
 export const connectAndResync = Effect.fnUntraced(function*(options: ResyncOptions) {
-  const services = yield* untouched(options.timeout)(Layer.build(resyncServices))
+  const services = yield* beforeChanges(options.timeout)(Layer.build(resyncServices))
   yield* Effect.provideContext(resync(options), services)
 }, Effect.scoped)
 
 /** The checkpoint of a table that a sync filled; fails where there is none. */
-const lookAt = Effect.fnUntraced(function*(table: string) {
+const loadCheckpoint = Effect.fnUntraced(function*(table: string) {
   const checkpoints = yield* Checkpoints
   const stored = Option.getOrUndefined(yield* checkpoints.load(table))
   if (stored === undefined) {
-    return yield* refuse(2, `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`)
+    return yield* reject(2, `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`)
   }
   const { dataset, recorded, tableExists } = stored
   if (dataset === undefined && tableExists) {
-    return yield* refuse(2, new TableRefused({ table, reason: FILLED_BY_FIRST }).message)
+    return yield* reject(2, new TableRefused({ table, reason: FILLED_BY_FIRST }).message)
   }
   if (dataset === undefined || recorded === undefined) {
-    return yield* refuse(
+    return yield* reject(
       2,
       `table "${table}" is gone and needs no resync: the next start creates it and fills it from the first block`
     )
@@ -135,7 +138,7 @@ const lookAt = Effect.fnUntraced(function*(table: string) {
 const ask = Effect.fnUntraced(function*(message: string) {
   const stdio = yield* Stdio.Stdio
   if (!(yield* stdio.stdinIsTerminal)) {
-    return yield* refuse(2, "nobody can be asked here, so nothing was changed; pass --yes to go ahead")
+    return yield* reject(2, "nothing was changed: there is no terminal to confirm on; pass --yes to skip the question")
   }
   return yield* Effect.catchTag(Prompt.run(Prompt.Confirm({ message })), "QuitError", () => Effect.succeed(false))
 })
@@ -148,7 +151,7 @@ const deleteAll = Effect.fnUntraced(function*(table: string, { deleteSome, rows 
     if (removed > 0) yield* Console.log(`  ${sum} of ${rows} rows deleted`)
     return removed
   })
-  // A step that is cut off holds the table until the server notices, and the next start would have to wait for that.
+  // A step that is interrupted locks the table until the server notices, and the next start would have to wait for that.
   yield* Effect.repeat(withCommitGrace(step), { while: (removed) => removed > 0 }).pipe(
     Effect.onInterrupt(() =>
       Effect.flatMap(

@@ -4,8 +4,8 @@ import { plain } from "../../demo/display/Line.ts"
 import { type Simulator, type SimulatorOptions, startSimulator } from "../../simulator/Simulator.ts"
 import type { SimulatorError } from "../../simulator/SimulatorError.ts"
 
-/** What a newcomer needs to know to talk to the simulator. */
-const greeting = (simulator: Simulator, options: SimulatorOptions): string => {
+/** The addresses of the simulator, its datasets and a query to try. */
+const startText = (simulator: Simulator, options: SimulatorOptions): string => {
   const dataset = options.rawName ?? "anvil"
   const table = simulator.dialect === "amp" ? `"_/${dataset}@${options.version ?? "0.1.0"}".logs` : `${dataset}.logs`
   return [
@@ -19,19 +19,19 @@ const greeting = (simulator: Simulator, options: SimulatorOptions): string => {
   ].join("\n")
 }
 
-/** A line now and then is also how it is found out that nobody reads them any more. */
-const tellTip = Effect.fnUntraced(function*({ chain }: Simulator) {
+/** Without a terminal: writing now and then is also how a closed pipe is noticed. */
+const printTip = Effect.fnUntraced(function*({ chain }: Simulator) {
   const stdio = yield* Stdio.Stdio
   if (yield* stdio.stdoutIsTerminal) return
   const line = Effect.suspend(() => Console.log(plain(tip(chain.tip, chain.reorgs))))
   yield* Effect.repeat(Effect.delay(line, "10 seconds"), Schedule.forever)
 })
 
-/** Runs the simulator alone, so that any Flight client can talk to it, until it is interrupted. */
+/** Runs the simulator alone, for any Flight client, until it is interrupted. */
 export const simulate = (options: SimulatorOptions): Effect.Effect<never, SimulatorError, Stdio.Stdio> =>
   startSimulator(options).pipe(
-    Effect.tap((simulator) => Console.log(greeting(simulator, options))),
-    Effect.tap(tellTip),
+    Effect.tap((simulator) => Console.log(startText(simulator, options))),
+    Effect.tap(printTip),
     Effect.andThen(Effect.never),
     Effect.scoped
   )

@@ -8,13 +8,13 @@ import { SyncConfig } from "../../services/Config.ts"
 import { loadManifest } from "../reload/loadManifest.ts"
 import { namesExactVersions } from "../reload/resolveReferences.ts"
 import { syncDataset } from "../reload/syncDataset.ts"
-import { keepAlive } from "../report/heartbeat.ts"
 import { logSummaries } from "../report/logSummaries.ts"
 import { reportStates } from "../report/reportStates.ts"
+import { sendHeartbeats } from "../report/sendHeartbeats.ts"
 
-const patience = backoff("500 millis", "30 seconds")
+const retrySchedule = backoff("500 millis", "30 seconds")
 
-/** Loads the config file and prepares the database; fails with what an operator must put right, and waits for what heals. */
+/** Loads the config file and prepares the database; fails with what an operator must correct, and retries what may heal. */
 export const prepare = Effect.gen(function*() {
   const bookkeeping = yield* Bookkeeping
   const { versionPollInterval } = yield* SyncConfig
@@ -26,19 +26,19 @@ export const prepare = Effect.gen(function*() {
   }
   yield* bookkeeping.ensure.pipe(
     Effect.tapError((error) => Effect.logWarning(log.bookkeepingFailed(error.message))),
-    Effect.retry(($) => $(patience).pipe(Schedule.while(({ input }) => isRetryable(input))))
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input))))
   )
   yield* Effect.logInfo(log.checkpointsReady)
   return manifest
 })
 
-/** Syncs the tables of a manifest until interrupted; the database says all the while that this process is alive, and what it does. */
+/** Syncs the tables of a manifest until interrupted; meanwhile heartbeats and states are written to the database. */
 export const run = Effect.fn("run")(function*(manifest: Manifest) {
-  yield* keepAlive
+  yield* sendHeartbeats
   yield* reportStates
   yield* logSummaries
   return yield* syncDataset(manifest)
 }, Effect.scoped)
 
-/** The whole job. */
+/** The verb without a name: `prepare`, then `run`. */
 export const sync = Effect.flatMap(prepare, run)

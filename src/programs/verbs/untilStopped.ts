@@ -1,7 +1,7 @@
 import { Data, Effect, Fiber } from "effect"
 import * as log from "../../domain/logLines.ts"
 
-/** Runs `work` until it ends or `stop` gives the name of a signal, which interrupts it: a success as well, and the answer. */
+/** Runs `work` until it ends, or until `stop` gives the name of a signal, which interrupts it; succeeds with that name. */
 export const untilStopped = Effect.fnUntraced(function*<A, E, R>(
   work: Effect.Effect<A, E, R>,
   stop: Effect.Effect<string>
@@ -15,7 +15,7 @@ export const untilStopped = Effect.fnUntraced(function*<A, E, R>(
   return signal
 })
 
-/** Work whose end is an answer was stopped before it; what happened is printed. */
+/** A signal stopped work before it had a result; what happened is printed already. */
 export class Stopped extends Data.TaggedError("Stopped") {
   readonly exitCode = 1
   override get message() {
@@ -23,6 +23,6 @@ export class Stopped extends Data.TaggedError("Stopped") {
   }
 }
 
-/** As `untilStopped` for work whose success is an answer: a stop is none, and fails. */
+/** As `untilStopped` for work that has a result: a stop fails. */
 export const answerUnlessStopped = <A, E, R>(work: Effect.Effect<A, E, R>, stop: Effect.Effect<string>) =>
   Effect.flatMap(untilStopped(work, stop), (signal) => signal === undefined ? Effect.void : new Stopped())

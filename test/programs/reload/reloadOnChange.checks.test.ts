@@ -227,7 +227,7 @@ describe("the check of a changed config", () => {
       yield* TestClock.adjust("44 seconds")
       assert.isUndefined(yield* it.reload)
       yield* TestClock.adjust("3 seconds")
-      assert.include(it.lines, "Failed to reload manifest: it could not be checked within 45 seconds")
+      assert.include(it.lines, "Failed to reload manifest: the check was not complete within 45 seconds")
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(yield* it.tables, "a,b")
     }))
