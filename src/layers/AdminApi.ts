@@ -7,7 +7,7 @@ import { SyncConfig } from "../services/Config.ts"
 import { readAmp } from "./admin-api/amp.ts"
 import { findBlocksTable } from "./admin-api/findBlocksTable.ts"
 import { readNozzle } from "./admin-api/nozzle.ts"
-import type { Registered } from "./admin-api/Registered.ts"
+import type { RegisteredDataset } from "./admin-api/RegisteredDataset.ts"
 import { type Failure, failure, type Get, makeGet } from "./admin-api/request.ts"
 
 const make = Effect.gen(function*() {
@@ -35,11 +35,11 @@ const make = Effect.gen(function*() {
  * Reads datasets of whichever generation answers. What it learns lives as long as one question: the server may be another
  * one the next time, after an upgrade.
  */
-const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<Registered, Failure> => {
+const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<RegisteredDataset, Failure> => {
   let dialect: Dialect | undefined
   return Effect.fnUntraced(function*(reference) {
     if (dialect !== "nozzle") {
-      const answer: Registered | undefined = yield* Effect.catchIf(
+      const answer: RegisteredDataset | undefined = yield* Effect.catchIf(
         readAmp(get, reference),
         // Once a server is known to have namespaces, a missing path is an error like any other.
         (error) => error.reason === "NoSuchRoute" && dialect === undefined,

@@ -14,9 +14,9 @@ import { type ManifestOrigin, SyncConfig } from "../services/Config.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../services/ManifestSource.ts"
 import { changeWatcher } from "./manifest-source/awaitChange.ts"
 import { ABSENT, digestOf, type Digests, digestsNow, sameDigests } from "./manifest-source/contentDigest.ts"
-import { EVALUATION_MILLIS, takeAhead } from "./manifest-source/evaluateAhead.ts"
 import { Evaluation } from "./manifest-source/Evaluation.ts"
 import { failureFromThrown, parseJson } from "./manifest-source/evaluationFailure.ts"
+import { EVALUATION_MILLIS, takePrefetched } from "./manifest-source/prefetchConfig.ts"
 
 export interface ManifestSourceOptions {
   /** How long a config file that is code may run; asked for before each run. */
@@ -24,7 +24,7 @@ export interface ManifestSourceOptions {
   /** How long a change must have rested before it is taken. */
   readonly rest?: Duration.Duration
   /** How often files are read although nobody told of a change: network and some bind mounts tell nobody. */
-  readonly lookEvery?: Duration.Duration
+  readonly pollInterval?: Duration.Duration
 }
 
 /** The promise of docs/config-file.md: an editor may save in several steps, and each is an event. */
@@ -44,7 +44,7 @@ const make = Effect.fnUntraced(function*(options: ManifestSourceOptions) {
 })
 
 const fromFile = Effect.fnUntraced(function*(path: string, options: ManifestSourceOptions) {
-  const { evaluationTimeout = Effect.succeed(Duration.millis(EVALUATION_MILLIS)), lookEvery, rest = REST } = options
+  const { evaluationTimeout = Effect.succeed(Duration.millis(EVALUATION_MILLIS)), pollInterval, rest = REST } = options
   const loadNow = loadFile(path, evaluationTimeout)
   const last = yield* Ref.make<Digests>(new Map())
   // A config that is code takes its time to get going: it does so while others connect to the database.
@@ -63,7 +63,7 @@ const fromFile = Effect.fnUntraced(function*(path: string, options: ManifestSour
   )
 
   const changes = Effect.map(
-    changeWatcher(rest, lookEvery),
+    changeWatcher(rest, pollInterval),
     (awaitChange) =>
       Stream.fromEffectRepeat(
         Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(loadNow), Effect.flatMap(keep))
@@ -126,7 +126,7 @@ const loadFile = Effect.fnUntraced(
 /** Fills `digests` with what was read. */
 const evaluate = (path: string, timeout: Effect.Effect<Duration.Duration>, digests: Map<string, string>) =>
   Effect.acquireUseRelease(
-    Effect.map(timeout, (allowed) => takeAhead(path) ?? new Evaluation(path, Duration.toMillis(allowed))),
+    Effect.map(timeout, (allowed) => takePrefetched(path) ?? new Evaluation(path, Duration.toMillis(allowed))),
     ({ ended }) => Effect.promise(() => ended),
     (evaluation) =>
       Effect.promise(async () => {

@@ -32,7 +32,7 @@ import type { Watermark } from "../domain/chain/watermarks.ts"
 import { formatDatasetReference } from "../domain/manifest/Dataset.ts"
 import type { Manifest } from "../domain/manifest/Manifest.ts"
 import { tableSchemas } from "../domain/manifest/references.ts"
-import { AdminApi, isSilent } from "../services/AdminApi.ts"
+import { AdminApi, isUnreachable } from "../services/AdminApi.ts"
 import { FlightClient } from "../services/FlightClient.ts"
 import { SourceHead, SourceHeadError } from "../services/SourceHead.ts"
 
@@ -133,7 +133,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
     if (Result.isFailure(found)) {
       const { message, retryable } = found.failure
       const reason = failure(network, undefined, "LookupFailed", message, retryable)
-      return yield* isSilent(found.failure) ? askWithoutAdminApi(subject, blocks, reason) : Effect.fail(reason)
+      return yield* isUnreachable(found.failure) ? askWithoutAdminApi(subject, blocks, reason) : Effect.fail(reason)
     }
     if (Option.isNone(found.success)) return yield* noBlocksTable(manifest, network)
     return yield* askTable(network, found.success.value, blocks.map(({ block }) => block))

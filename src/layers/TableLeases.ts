@@ -10,7 +10,7 @@ import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { BEGIN_STATEMENTS, beginTransaction } from "../domain/sql/transaction.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { isDivisionByZero, PgPool, type RunStatement } from "../services/PgPool.ts"
-import { Fenced, TableHeld, TableLeases, TableRefused } from "../services/TableLeases.ts"
+import { Fenced, TableHeld, TableLeases, TableRejected } from "../services/TableLeases.ts"
 import { sessionName, writerIdOf, writerName } from "./table-leases/sessionName.ts"
 
 /** `TableLeases` in `_ampsync_checkpoints` and `_ampsync_writers`. */
@@ -54,7 +54,7 @@ const make = Effect.gen(function*() {
       wasFilled: held["position_column"] !== null,
       tableExists: held["exists"] === true
     })
-    if (reason !== undefined) return yield* new TableRefused({ table, reason })
+    if (reason !== undefined) return yield* new TableRejected({ table, reason })
     if (held["alive"] === true && held["writer"] !== writer) {
       return yield* new TableHeld({ table, writer: String(held["writer"]) })
     }

@@ -16,7 +16,7 @@ import { planColumns } from "../domain/postgres/types/PgType.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
-import { TableLeases, TableRefused } from "../services/TableLeases.ts"
+import { TableLeases, TableRejected } from "../services/TableLeases.ts"
 import { type TableRequest, TableSink } from "../services/TableSink.ts"
 import { openTransactions } from "./table-sink/chunkTransactions.ts"
 import { examineTable } from "./table-sink/examineTable.ts"
@@ -40,14 +40,14 @@ const make = Effect.gen(function*() {
     const { schema, settings = noSettings, table, wideIntegers = [] } = request
     const overrides = [...settings.columns, ...wideIntegerOverrides(schema, wideIntegers, settings.columns)]
     const columns = yield* Effect.fromResult(planColumns(schema, overrides)).pipe(
-      Effect.mapError((error) => new TableRefused({ table, reason: error.message }))
+      Effect.mapError((error) => new TableRejected({ table, reason: error.message }))
     )
     const position = yield* Effect.fromResult(choosePosition(columns)).pipe(
-      Effect.mapError((reason) => new TableRefused({ table, reason }))
+      Effect.mapError((reason) => new TableRejected({ table, reason }))
     )
     const { column: positionColumn } = position
     const problems = keyProblems(columns, positionColumn, settings)
-    if (problems.length > 0) return yield* new TableRefused({ table, reason: problems.join("; ") })
+    if (problems.length > 0) return yield* new TableRejected({ table, reason: problems.join("; ") })
     const { comment } = settings
     const isOwnKey = settings.primaryKey !== undefined && !sameColumns(settings.primaryKey, rowKey(positionColumn))
     const primaryKey = isOwnKey ? settings.primaryKey : undefined
@@ -62,7 +62,7 @@ const make = Effect.gen(function*() {
     const conflict = stored === undefined
       ? undefined
       : ownershipConflict(identity, { ...stored, wasFilled: stored.recorded !== undefined })
-    if (conflict !== undefined) return yield* new TableRefused({ table: request.table, reason: conflict })
+    if (conflict !== undefined) return yield* new TableRejected({ table: request.table, reason: conflict })
     const { recorded, watermark } = stored ?? {}
     const examined = yield* examineTable(run, definition, request.fingerprint, { recorded, watermark })
     const { indexed, kind, notes, statements, table } = examined

@@ -1,9 +1,9 @@
-import { evaluateAhead } from "../layers/manifest-source/evaluateAhead.ts"
+import { prefetchConfig } from "../layers/manifest-source/prefetchConfig.ts"
 import { listenForSignals } from "../layers/signals/stop.ts"
 
 /** Listens for signals, begins to evaluate the config file, which takes long, and loads the rest of the program meanwhile. */
 export const start = (): void => {
   listenForSignals()
-  evaluateAhead()
+  prefetchConfig()
   void import("./cli.ts").then(({ main }) => main())
 }

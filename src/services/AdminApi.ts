@@ -69,7 +69,7 @@ export class AdminApiError extends Schema.TaggedError<AdminApiError>()("AdminApi
 }
 
 /** No Admin API answered, or only a gateway in front of it: whether a dataset is there is not known. */
-export const isSilent = (error: { readonly _tag: string }): boolean =>
+export const isUnreachable = (error: { readonly _tag: string }): boolean =>
   error instanceof AdminApiError &&
   (error.reason === "Unreachable" || error.reason === "Timeout" || error.reason === "Unavailable")
 

@@ -36,12 +36,12 @@ export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { table: Sche
 }
 
 /** The table cannot be filled; `reason` names what is in the way and what to do. */
-export class TableRefused extends Schema.TaggedError<TableRefused>()("TableRefused", {
+export class TableRejected extends Schema.TaggedError<TableRejected>()("TableRejected", {
   table: Schema.String,
   reason: Schema.String
 }) {
   override get message() {
-    return `table "${this.table}" is refused: ${this.reason}`
+    return `table "${this.table}" is rejected: ${this.reason}`
   }
 }
 
@@ -49,7 +49,7 @@ export class TableLeases extends Context.Service<TableLeases, {
   /** This process as the bookkeeping names it. */
   readonly writer: string
   /** Acquires the lease of a table in the current transaction; the data table itself is not checked. */
-  readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRefused>
+  readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRejected>
   /** Gives up the lease of `table` where this process holds it, so that the next process need not wait. */
   readonly release: (table: string) => Effect.Effect<void, SqlError.SqlError>
   /** Records that this process is alive. */

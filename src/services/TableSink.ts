@@ -14,7 +14,7 @@ import type { Checkpoint } from "../domain/chain/Checkpoint.ts"
 import type { Chunk } from "../domain/chain/Chunk.ts"
 import type { TableSettings } from "../domain/manifest/TableSettings.ts"
 import type { RowEncoder } from "../domain/postgres/encode/RowEncoder.ts"
-import type { Fenced, TableHeld, TableRefused } from "./TableLeases.ts"
+import type { Fenced, TableHeld, TableRejected } from "./TableLeases.ts"
 
 export interface TableRequest {
   readonly table: string
@@ -47,7 +47,7 @@ export interface Emptying {
   /** Rows that are left to delete, as far as is known. */
   readonly rows: bigint
   /** Deletes some rows in a transaction of its own and gives their number; zero when none is left. Fails where some are kept. */
-  readonly deleteSome: Effect.Effect<number, SqlError.SqlError | Fenced | TableRefused>
+  readonly deleteSome: Effect.Effect<number, SqlError.SqlError | Fenced | TableRejected>
 }
 
 export interface Committed {
@@ -82,7 +82,7 @@ export class RowTooLargeForIndex extends Schema.TaggedError<RowTooLargeForIndex>
   }
 }
 
-export type WriteError = SqlError.SqlError | Fenced | RowTooLargeForIndex | TableChanged | TableRefused
+export type WriteError = SqlError.SqlError | Fenced | RowTooLargeForIndex | TableChanged | TableRejected
 
 /**
  * Transactions of one table on one connection, one after the other. Each begins with a fence and ends with the checkpoint, so
@@ -131,24 +131,24 @@ export interface TableWriter {
 
 export class TableSink extends Context.Service<TableSink, {
   /** Takes the right to write a table; the table itself is not looked at yet. */
-  readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRefused>
+  readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRejected>
   /** Creates the table or checks that it fits; nothing is lost where it does not. */
   readonly prepare: (
     lease: WriterLease,
     request: TableRequest
-  ) => Effect.Effect<TableWriter, SqlError.SqlError | Fenced | TableRefused>
+  ) => Effect.Effect<TableWriter, SqlError.SqlError | Fenced | TableRejected>
   /**
    * Waits, on a connection that nobody else wants, until no other session holds a lock that keeps rows from the table; fails
    * after a minute.
    */
   readonly awaitUnlocked: (table: string) => Effect.Effect<void, SqlError.SqlError>
   /** What `acquire` and `prepare` would do; fails with what they would fail with, except that a held table is no failure. */
-  readonly plan: (request: TableRequest) => Effect.Effect<TablePlan, SqlError.SqlError | TableRefused>
+  readonly plan: (request: TableRequest) => Effect.Effect<TablePlan, SqlError.SqlError | TableRejected>
   /** Takes the right to write and deletes the provisional rows; what is complete stays. Gives the rows removed. */
-  readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRefused>
+  readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRejected>
   /**
    * Takes the right to write, and forgets in one transaction what was durable: every row is to be deleted from then on,
    * by `deleteSome` or by the next start, and the table is filled from the first block.
    */
-  readonly empty: (table: string) => Effect.Effect<Emptying, SqlError.SqlError | TableHeld | TableRefused>
+  readonly empty: (table: string) => Effect.Effect<Emptying, SqlError.SqlError | TableHeld | TableRejected>
 }>()("ampsync/services/TableSink") {}

@@ -3,7 +3,7 @@ import { SqlError } from "effect/sql"
 import { EncodeError } from "../../src/domain/postgres/encode/EncodeError.ts"
 import { isRetryable } from "../../src/domain/retryable.ts"
 import { ManifestError } from "../../src/services/ManifestSource.ts"
-import { Fenced, TableRefused } from "../../src/services/TableLeases.ts"
+import { Fenced, TableRejected } from "../../src/services/TableLeases.ts"
 import { TableChanged } from "../../src/services/TableSink.ts"
 import { flightError } from "../doubles/FlightClient.ts"
 import { sourceHeadError } from "../doubles/SourceHead.ts"
@@ -29,7 +29,7 @@ describe("isRetryable", () => {
       flightError(false),
       sourceHeadError({ retryable: false }),
       new SqlError.SqlError({ reason: new SqlError.AuthorizationError(fields) }),
-      new TableRefused({ table: "t", reason: "not ours" }),
+      new TableRejected({ table: "t", reason: "not ours" }),
       new Fenced({ table: "t" }),
       new ManifestError({ operation: "read", path: "p", file: undefined, line: undefined, problems: ["no"] }),
       encodeError("value")

@@ -135,7 +135,7 @@ describe("resync", () => {
         yield* query("CREATE TABLE blocks (block_num NUMERIC PRIMARY KEY)")
         const refused = yield* resync(world, "--yes")
         assert.strictEqual((yield* refused.exited).code, 2)
-        assert.match(refused.output(), /table "blocks" is refused: .* an earlier ampsync.*DATABASE_SCHEMA.*or drop it/)
+        assert.match(refused.output(), /table "blocks" is rejected: .* an earlier ampsync.*DATABASE_SCHEMA.*or drop it/)
         yield* query("DROP TABLE blocks")
         const gone = yield* resync(world, "--yes")
         assert.strictEqual((yield* gone.exited).code, 2)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { leased, newWriter, preparedWriter, saying, silence, told } from "../support/bookkeeping.ts"
+import { leased, newWriter, preparedWriter, progressOf, silence, tableState } from "../support/bookkeeping.ts"
 import { testDatabase } from "../support/postgres.ts"
 
 describe("the bookkeeping tables", () => {
@@ -39,7 +39,7 @@ describe("the bookkeeping tables", () => {
       yield* database.query("CREATE TABLE logs (block_num numeric PRIMARY KEY)")
       const writer = yield* preparedWriter(database)
       const error = yield* Effect.flip(leased(writer, "logs"))
-      assert.strictEqual(error._tag, "TableRefused")
+      assert.strictEqual(error._tag, "TableRejected")
       assert.include(error.message, "earlier ampsync")
       assert.include(error.message, "DATABASE_SCHEMA")
       const [row] = yield* database.query("SELECT max_block_num, writer, updated_at FROM _ampsync_checkpoints")
@@ -83,10 +83,10 @@ describe("the bookkeeping tables", () => {
       ])
       yield* writer.bookkeeping.ensure
       assert.lengthOf(yield* writer.bookkeeping.pending, 0)
-      assert.deepInclude(yield* told(database, "logs"), { state: "offline", reason: null, state_since: null })
-      yield* writer.bookkeeping.report([saying("logs", "caught up")])
+      assert.deepInclude(yield* progressOf(database, "logs"), { state: "offline", reason: null, state_since: null })
+      yield* writer.bookkeeping.report([tableState("logs", "caught up")])
       yield* writer.bookkeeping.reportReload({ ageMillis: 0, reason: "no" })
-      assert.deepInclude(yield* told(database, "logs"), { state: "caught up" })
+      assert.deepInclude(yield* progressOf(database, "logs"), { state: "caught up" })
       assert.lengthOf(yield* database.query("SELECT FROM mine WHERE table_name = 'logs' AND writer IS NOT NULL"), 1)
     }))
 
@@ -165,13 +165,13 @@ describe("the state of a table", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const { bookkeeping } = yield* preparedWriter(database)
-      yield* bookkeeping.report([saying("logs", "parked", "not ours", 60_000), saying("blocks", "starting")])
-      const row = (yield* told(database, "logs"))!
+      yield* bookkeeping.report([tableState("logs", "parked", "not ours", 60_000), tableState("blocks", "starting")])
+      const row = (yield* progressOf(database, "logs"))!
       assert.deepInclude(row, { state: "parked", reason: "not ours", rows: null })
       assert.approximately(Date.now() - row.state_since!.getTime(), 60_000, 5_000)
-      yield* bookkeeping.report([saying("logs", "catching up")])
-      assert.deepInclude(yield* told(database, "logs"), { state: "catching up", reason: null })
-      assert.deepInclude(yield* told(database, "blocks"), { state: "starting" })
+      yield* bookkeeping.report([tableState("logs", "catching up")])
+      assert.deepInclude(yield* progressOf(database, "logs"), { state: "catching up", reason: null })
+      assert.deepInclude(yield* progressOf(database, "blocks"), { state: "starting" })
     }))
 
   it.live("I7 has a reason of a thousand characters at most, whatever is in it", () =>
@@ -179,9 +179,9 @@ describe("the state of a table", () => {
       const database = yield* testDatabase
       const { bookkeeping } = yield* preparedWriter(database)
       const reason = `a "b", \\'{c}\u0000d ${"x".repeat(978)}\u{1f600}${"y".repeat(5_000)}`
-      yield* bookkeeping.report([saying("logs", "stalled", reason)])
+      yield* bookkeeping.report([tableState("logs", "stalled", reason)])
       yield* bookkeeping.reportReload({ ageMillis: 0, reason })
-      const said = (yield* told(database, "logs"))!.reason!
+      const said = (yield* progressOf(database, "logs"))!.reason!
       assert.isTrue(said.startsWith("a \"b\", \\'{c}\ufffdd x"), said.slice(0, 30))
       assert.isAtMost([...said].length, 1_000)
       assert.deepStrictEqual(yield* database.query("SELECT reload_reason FROM _ampsync_writers"), [{
@@ -194,21 +194,21 @@ describe("the state of a table", () => {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
       yield* leased(first, "logs")
-      yield* second.bookkeeping.report([saying("logs", "standby", "held")])
-      yield* first.bookkeeping.report([saying("logs", "caught up", undefined, 1_000)])
-      assert.deepInclude(yield* told(database, "logs"), { state: "caught up" })
+      yield* second.bookkeeping.report([tableState("logs", "standby", "held")])
+      yield* first.bookkeeping.report([tableState("logs", "caught up", undefined, 1_000)])
+      assert.deepInclude(yield* progressOf(database, "logs"), { state: "caught up" })
       for (const state of ["standby", "parked", "removed", "stopped"] as const) {
-        yield* second.bookkeeping.report([saying("logs", state, "another word")])
-        assert.deepInclude(yield* told(database, "logs"), { state: "caught up" }, state)
+        yield* second.bookkeeping.report([tableState("logs", state, "another word")])
+        assert.deepInclude(yield* progressOf(database, "logs"), { state: "caught up" }, state)
       }
       // A parked table is given back: whoever may go on with it is believed.
-      yield* first.bookkeeping.report([saying("logs", "parked", "no")])
+      yield* first.bookkeeping.report([tableState("logs", "parked", "no")])
       yield* first.leases.release("logs")
-      yield* second.bookkeeping.report([saying("logs", "standby")])
-      assert.deepInclude(yield* told(database, "logs"), { state: "parked" })
+      yield* second.bookkeeping.report([tableState("logs", "standby")])
+      assert.deepInclude(yield* progressOf(database, "logs"), { state: "parked" })
       yield* leased(second, "logs")
-      yield* second.bookkeeping.report([saying("logs", "catching up")])
-      assert.deepInclude(yield* told(database, "logs"), { state: "catching up" })
+      yield* second.bookkeeping.report([tableState("logs", "catching up")])
+      assert.deepInclude(yield* progressOf(database, "logs"), { state: "catching up" })
     }))
 
   it.live("of a process that fell silent is its last word, said to be one; an end in good order stays one", () =>
@@ -216,24 +216,24 @@ describe("the state of a table", () => {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
       yield* first.bookkeeping.report([
-        saying("logs", "stalled", "no server"),
-        saying("blocks", "stopped"),
-        saying("transactions", "removed", "not in the config")
+        tableState("logs", "stalled", "no server"),
+        tableState("blocks", "stopped"),
+        tableState("transactions", "removed", "not in the config")
       ])
       yield* silence(database, second)
-      const row = yield* told(database, "logs")
+      const row = yield* progressOf(database, "logs")
       assert.deepInclude(row, { state: "offline", reason: "last reported: stalled: no server" })
       assert.approximately(Date.now() - row!.state_since!.getTime(), 10_000, 5_000)
-      assert.deepInclude(yield* told(database, "blocks"), { state: "stopped" })
-      assert.deepInclude(yield* told(database, "transactions"), { state: "removed", reason: "not in the config" })
+      assert.deepInclude(yield* progressOf(database, "blocks"), { state: "stopped" })
+      assert.deepInclude(yield* progressOf(database, "transactions"), { state: "removed", reason: "not in the config" })
       // Its heartbeat is forgotten after a day, what it said is not.
       yield* database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at - interval '2 days'")
       yield* second.bookkeeping.ensure
-      assert.deepInclude(yield* told(database, "logs"), { state: "offline" })
-      assert.deepInclude(yield* told(database, "blocks"), { state: "stopped" })
+      assert.deepInclude(yield* progressOf(database, "logs"), { state: "offline" })
+      assert.deepInclude(yield* progressOf(database, "blocks"), { state: "stopped" })
       for (const table of ["logs", "blocks"]) {
-        yield* second.bookkeeping.report([saying(table, "starting")])
-        assert.deepInclude(yield* told(database, table), { state: "starting" })
+        yield* second.bookkeeping.report([tableState(table, "starting")])
+        assert.deepInclude(yield* progressOf(database, table), { state: "starting" })
       }
       assert.lengthOf(yield* database.query("SELECT FROM _ampsync_states"), 3, "the words of the dead are gone")
     }))

@@ -208,7 +208,7 @@ describe("changes of ManifestSource", () => {
           await link(join(root, "host", "c.json"), join(root, "mounted.json"))
         })
         // A change that nobody is told of would never be seen.
-        const toldOnly = { rest: Duration.millis(50), lookEvery: Duration.hours(1) }
+        const toldOnly = { rest: Duration.millis(50), pollInterval: Duration.hours(1) }
         const path = join(root, "c.json")
         const elsewhere = join(root, "elsewhere", "c.json")
         let revision = 1

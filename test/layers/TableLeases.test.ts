@@ -11,10 +11,10 @@ import {
   isInTransaction,
   leased,
   preparedWriter,
-  saying,
   sessionOf,
   silence,
-  stored
+  stored,
+  tableState
 } from "../support/bookkeeping.ts"
 import { eventually } from "../support/eventually.ts"
 import { testDatabase } from "../support/postgres.ts"
@@ -69,7 +69,7 @@ describe("a lease", () => {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
       yield* leased(first, "blocks")
-      yield* first.bookkeeping.report([saying("blocks", "caught up")])
+      yield* first.bookkeeping.report([tableState("blocks", "caught up")])
       yield* database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at + interval '1 hour'")
       const [progress] = yield* database.query("SELECT state FROM _ampsync_progress WHERE table_name = 'blocks'")
       assert.strictEqual(progress?.["state"], "offline")
@@ -102,7 +102,7 @@ describe("a lease", () => {
       yield* leased(writer, "logs", { dataset: "_/theirs" })
       yield* database.query("CREATE TABLE logs ()")
       const error = yield* Effect.flip(leased(writer, "logs"))
-      assert.strictEqual(error._tag, "TableRefused")
+      assert.strictEqual(error._tag, "TableRejected")
       assert.include(error.message, "_/theirs")
       yield* database.query("DROP TABLE logs")
       const lease = yield* leased(writer, "logs", { positionColumn: "block_num" })

@@ -8,7 +8,8 @@ const base = [BLOCK, field("note")]
 
 const refusalOf = <A, E extends { readonly _tag: string; readonly message: string }, R>(
   effect: Effect.Effect<A, E, R>
-) => Effect.map(Effect.flip(effect), (error) => error._tag === "TableRefused" ? error.message : assert.fail(error._tag))
+) =>
+  Effect.map(Effect.flip(effect), (error) => error._tag === "TableRejected" ? error.message : assert.fail(error._tag))
 
 const columnsOf = ({ query, schema }: TestDatabase, table = "t") =>
   Effect.map(
@@ -123,7 +124,7 @@ describe("what a query no longer fits", () => {
       const next = requestOf("t", [BLOCK, field("a", UINT64), field("b", UINT32), field("new")], {}, "f2")
       assert.strictEqual(
         yield* refusalOf(prepareTable(sink, next)),
-        "table \"t\" is refused: the query no longer fits it: column \"a\" is text, the query yields numeric(20,0); " +
+        "table \"t\" is rejected: the query no longer fits it: column \"a\" is text, the query yields numeric(20,0); " +
           "column \"b\" is text, the query yields bigint; column \"_row_index\" is gone, although ampsync made it; " +
           "rename it back, or add it again if it was dropped; " +
           "column \"c\" is not among those the query yields; column \"Gone\" is not among those the query yields; " +

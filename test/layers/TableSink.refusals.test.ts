@@ -66,7 +66,7 @@ describe("block numbers that do not stand in their rows", () => {
         const request = requestOf("t", [field("_block_num", type, false), field("note")])
         for (const refuses of [sink.plan(request), Effect.asVoid(prepareTable(sink, request))]) {
           const error = yield* Effect.flip(refuses)
-          assert.strictEqual(error._tag, "TableRefused")
+          assert.strictEqual(error._tag, "TableRejected")
           assert.include(error.message, `use CAST("_block_num" AS BIGINT) AS "_block_num" in the query`)
         }
         assert.deepStrictEqual(yield* database.query("SELECT 1 WHERE to_regclass('t') IS NOT NULL"), [])

@@ -37,7 +37,8 @@ const keysOf = ({ query }: TestDatabase, table = "t") =>
 
 const refusalOf = <A, E extends { readonly _tag: string; readonly message: string }, R>(
   effect: Effect.Effect<A, E, R>
-) => Effect.map(Effect.flip(effect), (error) => error._tag === "TableRefused" ? error.message : assert.fail(error._tag))
+) =>
+  Effect.map(Effect.flip(effect), (error) => error._tag === "TableRejected" ? error.message : assert.fail(error._tag))
 
 describe("a table whose columns are given types", () => {
   it.live("is created and filled with them", () =>
@@ -165,7 +166,7 @@ describe("a table with a primary key of its own", () => {
       const message = yield* refusalOf(prepareTable(sink, requestOf("t", transactions, settings)))
       assert.strictEqual(
         message,
-        "table \"t\" is refused: primaryKey names column \"nowhere\", which the query does not yield; " +
+        "table \"t\" is rejected: primaryKey names column \"nowhere\", which the query does not yield; " +
           "primaryKey names column \"to\", which may be null by the query's schema; " +
           "indexes names column \"missing\", which the query does not yield"
       )

@@ -292,7 +292,7 @@ describe("preparing a table", () => {
       )
       for (const bad of ["n".repeat(64), "é".repeat(32), "", "xmin", "_row_index", "_range_end", "nul\u0000"]) {
         const error = yield* Effect.flip(prepareTable(sink, request("bad", [BLOCK, column(bad)])))
-        assert.strictEqual(error._tag, "TableRefused")
+        assert.strictEqual(error._tag, "TableRejected")
       }
       assert.lengthOf(yield* database.query("SELECT 1 FROM pg_class WHERE relname = 'bad'"), 0)
       assert.deepStrictEqual(yield* neverFilled(database), ["bad"])
@@ -330,7 +330,7 @@ describe("preparing a table", () => {
         column("e")
       ]
       const error = yield* Effect.flip(prepareTable(sink, request("t", changed)))
-      assert.strictEqual(error._tag, "TableRefused")
+      assert.strictEqual(error._tag, "TableRejected")
       assert.include(error.message, `column "a" is text, the query yields numeric(20,0)`)
       assert.include(error.message, `column "b" is text, the query yields boolean`)
       assert.include(error.message, `column "d" is not among those the query yields`)

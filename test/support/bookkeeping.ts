@@ -104,7 +104,7 @@ export const silence = (database: TestDatabase, { leases }: Writer) =>
     leases.heartbeat
   )
 
-export const saying = (table: string, state: TableState["state"], reason?: string, ageMillis = 0): TableState => ({
+export const tableState = (table: string, state: TableState["state"], reason?: string, ageMillis = 0): TableState => ({
   table,
   state,
   reason,
@@ -112,7 +112,7 @@ export const saying = (table: string, state: TableState["state"], reason?: strin
 })
 
 /** What the view says of a table's state. */
-export const told = (database: TestDatabase, table: string) =>
+export const progressOf = (database: TestDatabase, table: string) =>
   Effect.map(
     database.query<{ state: string; reason: string | null; state_since: Date | null; rows: string | null }>(
       "SELECT state, reason, state_since, rows FROM _ampsync_progress WHERE table_name = $1",

@@ -13,7 +13,7 @@ import type { DatasetInfo } from "../../src/services/AdminApi.ts"
 import type { FlightError, StreamRequest } from "../../src/services/FlightClient.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../src/services/TableIndexes.ts"
-import type { Fenced, TableHeld, TableRefused } from "../../src/services/TableLeases.ts"
+import type { Fenced, TableHeld, TableRejected } from "../../src/services/TableLeases.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
 import { activeConfigOf } from "../doubles/activeConfig.ts"
 import { leaseOf, tableLeases } from "../doubles/bookkeeping.ts"
@@ -39,8 +39,8 @@ const manifest = exampleManifest({
 const info: DatasetInfo = { dialect: "amp", namespace: "_", name: "example", version: "0.1.0", tables: [] }
 
 export interface Script extends Pick<TableWriterOptions, "answer"> {
-  readonly acquire?: Effect.Effect<void, SqlError.SqlError | TableHeld | TableRefused>
-  readonly prepare?: Effect.Effect<void, SqlError.SqlError | Fenced | TableRefused>
+  readonly acquire?: Effect.Effect<void, SqlError.SqlError | TableHeld | TableRejected>
+  readonly prepare?: Effect.Effect<void, SqlError.SqlError | Fenced | TableRejected>
   readonly awaitUnlocked?: Effect.Effect<void, SqlError.SqlError>
   /** Names of the stored watermarks, oldest first: the table has rows already. */
   readonly stored?: ReadonlyArray<string>

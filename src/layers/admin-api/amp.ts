@@ -5,7 +5,7 @@
  */
 import { Effect, Result, Schema } from "effect"
 import { type DatasetReference, parseDatasetReference } from "../../domain/manifest/Dataset.ts"
-import { datasetNotFound, type Registered, schemaOf, versionNotFound } from "./Registered.ts"
+import { datasetNotFound, type RegisteredDataset, schemaOf, versionNotFound } from "./RegisteredDataset.ts"
 import { type Failure, type Get, getDecoded } from "./request.ts"
 
 const Versions = Schema.Struct({
@@ -52,7 +52,7 @@ export const readAmp = Effect.fnUntraced(function*(get: Get, reference: DatasetR
       const parsed = typeof dependency === "string" ? parseDatasetReference(dependency) : undefined
       return parsed !== undefined && Result.isSuccess(parsed) ? [parsed.success] : []
     })
-  } satisfies Registered
+  } satisfies RegisteredDataset
 })
 
 /** A name of a version is exact here; the newest version is the one the server tags `latest`. */

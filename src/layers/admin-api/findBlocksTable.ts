@@ -7,7 +7,7 @@ import {
   sqlTableReference
 } from "../../domain/manifest/Dataset.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
-import type { Registered } from "./Registered.ts"
+import type { RegisteredDataset } from "./RegisteredDataset.ts"
 import type { Failure } from "./request.ts"
 
 /** Dependencies are a few levels deep; a limit keeps a registry that is wrong from being walked for ever. */
@@ -15,7 +15,7 @@ const maxDatasets = 32
 
 /** Breadth first: what the config names, the dataset itself, then what those build on. */
 export const findBlocksTable = Effect.fnUntraced(function*(
-  load: (reference: DatasetReference) => Effect.Effect<Registered, Failure>,
+  load: (reference: DatasetReference) => Effect.Effect<RegisteredDataset, Failure>,
   manifest: Manifest,
   network: string
 ) {
@@ -39,7 +39,7 @@ export const findBlocksTable = Effect.fnUntraced(function*(
  * namespace, and a version that need not be published.
  */
 const loadLeniently = Effect.fnUntraced(function*(
-  load: (reference: DatasetReference) => Effect.Effect<Registered, Failure>,
+  load: (reference: DatasetReference) => Effect.Effect<RegisteredDataset, Failure>,
   reference: DatasetReference
 ) {
   const { name, namespace, revision } = reference
@@ -54,11 +54,11 @@ const loadLeniently = Effect.fnUntraced(function*(
     const { reason } = found.failure
     if (reason !== "DatasetNotFound" && reason !== "VersionNotFound") return yield* Effect.fail(found.failure)
   }
-  return Option.none<Registered>()
+  return Option.none<RegisteredDataset>()
 })
 
 /** A table called `blocks` may be anything in a derived dataset, so known columns must include the ones that are read. */
-const blocksIn = ({ info }: Registered, asked: DatasetReference, network: string): string | undefined => {
+const blocksIn = ({ info }: RegisteredDataset, asked: DatasetReference, network: string): string | undefined => {
   const table = info.tables.find((candidate) => candidate.name === "blocks" && candidate.network === network)
   const names = table?.schema?.fields.map((field) => field.name)
   if (table === undefined || (names !== undefined && !(names.includes("hash") && names.includes("block_num")))) {

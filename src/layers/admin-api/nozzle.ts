@@ -5,7 +5,7 @@
  */
 import { Effect, Result, Schema } from "effect"
 import type { DatasetReference } from "../../domain/manifest/Dataset.ts"
-import { datasetNotFound, type Registered, schemaOf, versionNotFound } from "./Registered.ts"
+import { datasetNotFound, type RegisteredDataset, schemaOf, versionNotFound } from "./RegisteredDataset.ts"
 import { type Failure, failure, type Get, getDecoded } from "./request.ts"
 
 const VersionsPage = Schema.Struct({
@@ -44,7 +44,7 @@ export const readNozzle = Effect.fnUntraced(function*(get: Get, reference: Datas
     schema: schemaOf(schema?.arrow.fields)
   }))
   const { name, namespace } = reference
-  return { info: { dialect: "nozzle", namespace, name, version, tables }, dependencies: [] } satisfies Registered
+  return { info: { dialect: "nozzle", namespace, name, version, tables }, dependencies: [] } satisfies RegisteredDataset
 })
 
 /** Newest first, as the server sorts them. */

@@ -14,7 +14,7 @@ const BREATH = "50 millis"
  */
 export const changeWatcher = (
   rest: Duration.Duration,
-  lookEvery: Duration.Duration = LOOK_EVERY
+  pollInterval: Duration.Duration = LOOK_EVERY
 ): Effect.Effect<(before: Digests) => Effect.Effect<Digests>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const events = yield* Queue.sliding<void>(1)
@@ -22,7 +22,7 @@ export const changeWatcher = (
       Effect.sync(() => new FileWatch(() => Queue.offerUnsafe(events, undefined))),
       (watch) => Effect.sync(() => watch.close())
     )
-    const eventOrTime = Effect.andThen(Effect.timeoutOption(Queue.take(events), lookEvery), Effect.sleep(BREATH))
+    const eventOrTime = Effect.andThen(Effect.timeoutOption(Queue.take(events), pollInterval), Effect.sleep(BREATH))
 
     return Effect.fnUntraced(function*(before: Digests) {
       const look = Effect.promise(() => digestsNow(before.keys()))

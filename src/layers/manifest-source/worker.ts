@@ -4,9 +4,9 @@
  * Imported elsewhere it does nothing, and says with `workerUrl` which file to start a thread with.
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads"
-import { boundChildren } from "./boundChildren.ts"
 import { evaluateConfig } from "./evaluateConfig.ts"
 import { failureFromThrown } from "./evaluationFailure.ts"
+import { limitChildProcesses } from "./limitChildProcesses.ts"
 import { plainValue } from "./plainValue.ts"
 import { SourceFiles } from "./SourceFiles.ts"
 
@@ -70,7 +70,7 @@ const handedOver = (output: NodeJS.WriteStream): Promise<void> =>
   })
 
 if (!isMainThread && isTask(workerData)) {
-  boundChildren(performance.now() + workerData.patienceMillis + AFTER_ALL_MILLIS)
+  limitChildProcesses(performance.now() + workerData.patienceMillis + AFTER_ALL_MILLIS)
   const say = (report: Report): void => parentPort?.postMessage(report)
   void evaluate(workerData.path, (file, digest) => say({ kind: "file", file, digest })).then(async (ended) => {
     // Whoever hears how it ended ends the thread, and what it has not handed over by then is lost.

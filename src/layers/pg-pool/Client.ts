@@ -6,7 +6,7 @@ import pg from "pg"
 import passwordFromFile from "pgpass"
 import type { DatabaseTarget } from "../../domain/settings/DatabaseTarget.ts"
 import type { ConnectionSettings } from "../../services/Config.ts"
-import { connectFailure, ConnectRefusal, type Seen } from "./connectFailure.ts"
+import { connectFailure, type Seen, UnsuitableSession } from "./connectFailure.ts"
 
 /** What `pg` keeps to itself. Source: pg, lib/client.js and lib/connection.js. */
 interface Internals {
@@ -38,7 +38,7 @@ export const clientFor = ({ database, databaseNow }: Settings): typeof pg.Client
         enableChannelBinding: channelBinding === "require",
         password: async () => {
           if (Result.isFailure(now)) throw now.failure
-          if (channelBinding === "require" && !this.offersBinding) throw new ConnectRefusal(NOT_BOUND)
+          if (channelBinding === "require" && !this.offersBinding) throw new UnsuitableSession(NOT_BOUND)
           return (password === undefined ? await fromFile({ ...database, user }) : Redacted.value(password)) as string
         }
       } as pg.ClientConfig)
@@ -79,14 +79,14 @@ export const clientFor = ({ database, databaseNow }: Settings): typeof pg.Client
 
     /** Rejects a session that is not what the settings ask for. */
     private async demand(): Promise<void> {
-      if (channelBinding === "require" && !this.provedBinding) throw new ConnectRefusal(NOT_BOUND)
+      if (channelBinding === "require" && !this.provedBinding) throw new UnsuitableSession(NOT_BOUND)
       if (targetSessionAttrs === undefined || targetSessionAttrs === "any") return
       const { rows: [session] } = await this.query(
         "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS \"readOnly\""
       )
       if (session.standby === true || (targetSessionAttrs === "read-write" && session.readOnly === true)) {
         const found = session.standby === true ? "a standby" : "read-only"
-        throw new ConnectRefusal(
+        throw new UnsuitableSession(
           `the session is ${found}, which target_session_attrs=${targetSessionAttrs} rules out`,
           true
         )

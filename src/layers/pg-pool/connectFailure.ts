@@ -4,7 +4,7 @@ import { type Secret, SecretError } from "../../services/Config.ts"
 import { classify } from "./classify.ts"
 
 /** A connection that works and is not what the settings ask for. */
-export class ConnectRefusal extends Error {
+export class UnsuitableSession extends Error {
   readonly retryable: boolean
 
   constructor(message: string, retryable = false) {
@@ -42,7 +42,7 @@ export const connectFailure = (
     new SqlError.SqlError({ reason: new SqlError.AuthenticationError({ ...fields, message, cause }) })
 
   if (cause instanceof SecretError) return passing(`PostgreSQL: the login cannot be read: ${cause.message}`)
-  if (cause instanceof ConnectRefusal) return cause.retryable ? passing(fields.message) : lasting(fields.message)
+  if (cause instanceof UnsuitableSession) return cause.retryable ? passing(fields.message) : lasting(fields.message)
   const { code = "", isServer, syscall } = codeOf(cause)
   if (isServer && code.startsWith("28")) {
     // As libpq: a rule of pg_hba.conf that does not take this transport refuses before it asks who we are.

@@ -5,7 +5,7 @@
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { qualifiedName, type TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
-import { TableRefused } from "../../services/TableLeases.ts"
+import { TableRejected } from "../../services/TableLeases.ts"
 
 export type PlacedTable = Pick<TableDefinition, "schema" | "table" | "positionColumn">
 
@@ -29,8 +29,8 @@ const where = ({ positionColumn }: PlacedTable, from: From): string =>
   from === "all" ? "" : ` WHERE ${quoteIdentifier(positionColumn)} >= ${from}`
 
 /** Rows are left. */
-export const undeletable = ({ table }: PlacedTable, from: From): TableRefused =>
-  new TableRefused({
+export const undeletable = ({ table }: PlacedTable, from: From): TableRejected =>
+  new TableRejected({
     table,
     reason:
       `rows ${

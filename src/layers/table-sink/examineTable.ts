@@ -5,7 +5,7 @@ import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { alterTable, commentOn, createTable, indexesOf } from "../../domain/postgres/table/tableDdl.ts"
 import type { StoredCheckpoint } from "../../services/Checkpoints.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
-import { TableRefused } from "../../services/TableLeases.ts"
+import { TableRejected } from "../../services/TableLeases.ts"
 import type { TablePlan } from "../../services/TableSink.ts"
 import { readTable } from "./readTable.ts"
 
@@ -24,9 +24,9 @@ export const examineTable = Effect.fnUntraced(function*(
   definition: TableDefinition,
   fingerprint: string,
   { recorded, watermark }: Pick<StoredCheckpoint, "recorded" | "watermark">
-): Effect.fn.Return<Examined, SqlError.SqlError | TableRefused> {
+): Effect.fn.Return<Examined, SqlError.SqlError | TableRejected> {
   const { columns, comment, positionColumn, table } = definition
-  const refuse = (reason: string) => new TableRefused({ table, reason })
+  const refuse = (reason: string) => new TableRejected({ table, reason })
   const hasLz4 = run<{ lz4: boolean }>(HAS_LZ4).pipe(Effect.map(([row]) => row?.lz4 === true))
   const found = yield* readTable(run, definition)
   if (found === undefined) {

@@ -3,7 +3,7 @@ import { SqlError } from "effect/sql"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { columnList, RANGE_END, type TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { indexRowTooLarge } from "../../services/PgPool.ts"
-import { TableRefused } from "../../services/TableLeases.ts"
+import { TableRejected } from "../../services/TableLeases.ts"
 import { RowTooLargeForIndex, TableChanged, type WriteError } from "../../services/TableSink.ts"
 
 export const explainFailure = (definition: TableDefinition) => (error: WriteError, chunk: Chunk): WriteError =>
@@ -25,10 +25,10 @@ const duplicateKey = (
   definition: TableDefinition,
   chunk: Chunk,
   error: SqlError.SqlError
-): TableRefused | undefined => {
+): TableRejected | undefined => {
   const { primaryKey, table } = definition
   if (primaryKey === undefined || error.reason._tag !== "UniqueViolation") return undefined
-  return new TableRefused({
+  return new TableRejected({
     table,
     reason:
       `in ${blocksOf(definition, chunk)} a row has a key that another row has already (${error.reason.constraint}); ` +

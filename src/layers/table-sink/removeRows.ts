@@ -6,7 +6,7 @@ import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
 import type { PgPool, RunStatement } from "../../services/PgPool.ts"
-import { type TableLeases, TableRefused } from "../../services/TableLeases.ts"
+import { type TableLeases, TableRejected } from "../../services/TableLeases.ts"
 import type { Emptying, TableSink } from "../../services/TableSink.ts"
 import { deletion, type PlacedTable, rowsLeft, undeletable, UNFILTERED } from "./deletion.ts"
 
@@ -29,7 +29,7 @@ export const makeRemoval = (
     Effect.gen(function*() {
       const { dataset, recorded } = Option.getOrUndefined(yield* checkpoints.load(table)) ?? {}
       if (dataset === undefined || recorded === undefined) {
-        return yield* new TableRefused({
+        return yield* new TableRejected({
           table,
           reason: `schema "${schema}" has no checkpoint of it, so nothing syncs it`
         })

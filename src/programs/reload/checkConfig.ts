@@ -51,6 +51,6 @@ export const checkConfig = Effect.fn("checkConfig")(function*(current: ActiveCon
 
 const checkTable = (next: ActiveConfig, table: TableSpec) =>
   Effect.mapError(tryTable(next, table), (error) => ({
-    problem: error._tag === "TableRefused" ? error.message : `table "${table.name}": ${error.message}`,
+    problem: error._tag === "TableRejected" ? error.message : `table "${table.name}": ${error.message}`,
     retryable: isRetryable(error)
   }))

@@ -2,7 +2,7 @@
 import { Duration, Effect, Result, Stream } from "effect"
 import * as log from "../../domain/logLines.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
-import { AdminApi, isSilent } from "../../services/AdminApi.ts"
+import { AdminApi, isUnreachable } from "../../services/AdminApi.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import type { FlightClient } from "../../services/FlightClient.ts"
 import { type LoadError, ManifestSource } from "../../services/ManifestSource.ts"
@@ -46,7 +46,7 @@ const adminApiAnswers = ({ config }: ActiveConfig) =>
       }
       const { message } = answer.failure
       // The active config keeps running, but one that the server contradicts would not start again.
-      const level = isSilent(answer.failure) || message === reported ? Effect.logDebug : Effect.logWarning
+      const level = isUnreachable(answer.failure) || message === reported ? Effect.logDebug : Effect.logWarning
       yield* level(message)
       reported = message
     }

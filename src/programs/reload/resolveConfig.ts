@@ -3,7 +3,7 @@ import { Clock, Effect, Result } from "effect"
 import * as log from "../../domain/logLines.ts"
 import { type DatasetReference, isExactRevision } from "../../domain/manifest/Dataset.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
-import { AdminApi, type DatasetInfo, isSilent, isUnpublished } from "../../services/AdminApi.ts"
+import { AdminApi, type DatasetInfo, isUnpublished, isUnreachable } from "../../services/AdminApi.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import { trackPending } from "../verbs/timeLimit.ts"
 import type { ActiveConfig } from "./ActiveConfig.ts"
@@ -15,7 +15,7 @@ const SILENT_FOR_MILLIS = 5_000
 
 /** Whether an Admin API that was asked first at `sinceMillis` has been silent for long enough. */
 export const isGivenUp = Effect.fnUntraced(function*(error: { readonly _tag: string }, sinceMillis: number) {
-  return isSilent(error) && (yield* Clock.currentTimeMillis) - sinceMillis >= SILENT_FOR_MILLIS
+  return isUnreachable(error) && (yield* Clock.currentTimeMillis) - sinceMillis >= SILENT_FOR_MILLIS
 })
 
 /**

@@ -7,7 +7,7 @@ import { isRetryable } from "../../domain/retryable.ts"
 import { MAX_FAILED_ATTEMPTS } from "../../domain/TablePhase.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { TableIndexes } from "../../services/TableIndexes.ts"
-import { TableLeases, TableRefused } from "../../services/TableLeases.ts"
+import { TableLeases, TableRejected } from "../../services/TableLeases.ts"
 import { type RowTooLargeForIndex, TableSink } from "../../services/TableSink.ts"
 import type { ReconnectFrom } from "./Outcome.ts"
 import type { TableSession } from "./syncTable.ts"
@@ -136,8 +136,10 @@ const dropFullIndex = Effect.fnUntraced(function*(
 ) {
   const indexes = yield* TableIndexes
   const found = Option.getOrUndefined(yield* indexes.dropFull(name, error.index))
-  if (found === undefined) return yield* new TableRefused({ table: name, reason: error.message })
-  if (!found.isDropped) return yield* new TableRefused({ table: name, reason: log.fullIndexStays(found, error.blocks) })
+  if (found === undefined) return yield* new TableRejected({ table: name, reason: error.message })
+  if (!found.isDropped) {
+    return yield* new TableRejected({ table: name, reason: log.fullIndexStays(found, error.blocks) })
+  }
   yield* Ref.update(leftOutIndexes, (names) => new Set([...names, found.name]))
   yield* Effect.logWarning(log.indexDropped(name, found, error.blocks, error.index !== undefined))
 })

@@ -125,7 +125,7 @@ export const syncTable = Effect.fn("syncTable")(
     const columns = yield* readSchema(schema)
     const writer = yield* sink.prepare(lease, requestOf(active, table, columns)).pipe(
       // What no stream can be made of may lack the columns of one: the server's own reason comes first.
-      Effect.tapErrorTag("TableRefused", () => awaitFirstMessage(Effect.succeed(opened)))
+      Effect.tapErrorTag("TableRejected", () => awaitFirstMessage(Effect.succeed(opened)))
     )
     if (cursor !== undefined && writer.checkpoint.history.length === 0) return yield* reconnectToFill(table, writer)
     const declaresEnds = active.dialect === "amp"

@@ -6,12 +6,12 @@ import { datasetId } from "../../domain/manifest/Dataset.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { sameColumns } from "../../domain/postgres/table/compareTable.ts"
 import { createIndex } from "../../domain/postgres/table/tableIndexes.ts"
-import { isSilent } from "../../services/AdminApi.ts"
+import { isUnreachable } from "../../services/AdminApi.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
 import { DatabaseConfig } from "../../services/Config.ts"
 import type { FlightError } from "../../services/FlightClient.ts"
 import { TableIndexes } from "../../services/TableIndexes.ts"
-import type { TableRefused } from "../../services/TableLeases.ts"
+import type { TableRejected } from "../../services/TableLeases.ts"
 import type { TablePlan } from "../../services/TableSink.ts"
 import type { ActiveConfig } from "../reload/ActiveConfig.ts"
 import { loadManifest } from "../reload/loadManifest.ts"
@@ -62,10 +62,10 @@ export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", {
 export const planDataset = Effect.gen(function*() {
   const { pending } = yield* Bookkeeping
   const { databaseSchema: schema } = yield* DatabaseConfig
-  const manifest = yield* loadManifest(isSilent)
+  const manifest = yield* loadManifest(isUnreachable)
   const sinceMillis = yield* Clock.currentTimeMillis
   const active = yield* resolveWithFallback(manifest, sinceMillis).pipe(
-    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isSilent(input))))
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isUnreachable(input))))
   )
   for (const warning of active.warnings) yield* Effect.logWarning(warning)
   const { info } = active
@@ -104,19 +104,19 @@ const planTable = (schema: string, active: ActiveConfig, table: TableSpec) =>
 
 /** The server's reply about the query counts, also where a sync would ask again. */
 const isRefusal = (
-  error: FlightError | SqlError.SqlError | TableRefused | UnreadableSchema
-): error is FlightError | TableRefused | UnreadableSchema =>
+  error: FlightError | SqlError.SqlError | TableRejected | UnreadableSchema
+): error is FlightError | TableRejected | UnreadableSchema =>
   error._tag === "FlightError"
     ? isAboutQuery(error)
     : error._tag !== "SqlError"
 
-const refused = ({ name }: TableSpec, error: FlightError | TableRefused | UnreadableSchema): PlannedTable => ({
+const refused = ({ name }: TableSpec, error: FlightError | TableRejected | UnreadableSchema): PlannedTable => ({
   table: name,
   kind: "refuse",
   statements: [],
   notes: [],
   indexes: [],
-  reason: error._tag === "TableRefused" ? error.reason : error.message
+  reason: error._tag === "TableRejected" ? error.reason : error.message
 })
 
 /** Prints the plan: for people, or as one JSON document. Fails with `PlanOutcome` where there is something to do. */

@@ -9,7 +9,7 @@ import { layer as tableLeases } from "../../layers/TableLeases.ts"
 import { layer as tableSink } from "../../layers/TableSink.ts"
 import { Checkpoints } from "../../services/Checkpoints.ts"
 import { ConnectionConfig, DatabaseConfig } from "../../services/Config.ts"
-import { type TableHeld, TableLeases, TableRefused } from "../../services/TableLeases.ts"
+import { type TableHeld, TableLeases, TableRejected } from "../../services/TableLeases.ts"
 import { type Emptying, TableSink } from "../../services/TableSink.ts"
 import { sendHeartbeats } from "../report/sendHeartbeats.ts"
 import { withCommitGrace } from "../table/withCommitGrace.ts"
@@ -124,7 +124,7 @@ const loadCheckpoint = Effect.fnUntraced(function*(table: string) {
   }
   const { dataset, recorded, tableExists } = stored
   if (dataset === undefined && tableExists) {
-    return yield* reject(2, new TableRefused({ table, reason: FILLED_BY_FIRST }).message)
+    return yield* reject(2, new TableRejected({ table, reason: FILLED_BY_FIRST }).message)
   }
   if (dataset === undefined || recorded === undefined) {
     return yield* reject(

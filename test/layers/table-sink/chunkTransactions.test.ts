@@ -502,7 +502,7 @@ describe("a deletion", () => {
           const error = yield* Effect.flip(writeChunk(writer, chunk))
           assert.include(error.message, words, title)
           if (error._tag === "SqlError") assert.isFalse(error.isRetryable)
-          else assert.strictEqual(error._tag, "TableRefused")
+          else assert.strictEqual(error._tag, "TableRejected")
           assert.deepStrictEqual(yield* everything(database), before, title)
         }
         yield* database.query(

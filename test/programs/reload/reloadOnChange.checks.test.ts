@@ -15,7 +15,7 @@ import { FlightError } from "../../../src/services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../../../src/services/ManifestSource.ts"
 import { SyncStatus } from "../../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../../src/services/TableIndexes.ts"
-import { TableRefused } from "../../../src/services/TableLeases.ts"
+import { TableRejected } from "../../../src/services/TableLeases.ts"
 import { TableSink } from "../../../src/services/TableSink.ts"
 import { activeConfigOf } from "../../doubles/activeConfig.ts"
 import { tableLeases } from "../../doubles/bookkeeping.ts"
@@ -59,7 +59,7 @@ const notStreamable = new FlightError({
 const noDatabase = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
 })
-const refused = (table: string) => new TableRefused({ table, reason: `no room for ${table}` })
+const refused = (table: string) => new TableRejected({ table, reason: `no room for ${table}` })
 
 interface Script {
   readonly settings?: SettingValues
@@ -68,7 +68,7 @@ interface Script {
   readonly describe?: (asked: number) => Effect.Effect<void, FlightError>
   /** What a stream begins with. */
   readonly stream?: Stream.Stream<FlightData, FlightError>
-  readonly plan?: (table: string, asked: number) => Effect.Effect<void, SqlError.SqlError | TableRefused>
+  readonly plan?: (table: string, asked: number) => Effect.Effect<void, SqlError.SqlError | TableRejected>
   /** How long it takes until what must end has ended. */
   readonly applying?: Effect.Effect<void>
   /** What the config comes to when it is loaded again. */

@@ -4,7 +4,7 @@ import { SqlError } from "effect/sql"
 import { TestClock } from "effect/testing"
 import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
 import type { FlightError } from "../../../src/services/FlightClient.ts"
-import { Fenced, TableHeld, TableRefused } from "../../../src/services/TableLeases.ts"
+import { Fenced, TableHeld, TableRejected } from "../../../src/services/TableLeases.ts"
 import { flightError, type Messages } from "../../doubles/FlightClient.ts"
 import { headAt } from "../../doubles/SourceHead.ts"
 import { frames, malformedFrame } from "../../support/frames.ts"
@@ -110,7 +110,7 @@ describe("a table under supervision", () => {
 
   it.effect.each(
     [
-      ["a refused table", new TableRefused({ table: "t", reason: "not ours" }), "parked"],
+      ["a refused table", new TableRejected({ table: "t", reason: "not ours" }), "parked"],
       ["an error of the database that may heal", unreachable, "stalled"],
       ["an error of the database that may not", constraint, "parked"]
     ] as const

@@ -8,7 +8,7 @@ import { makeTableFibers } from "../../../src/programs/table/tableFibers.ts"
 import { AdminApi } from "../../../src/services/AdminApi.ts"
 import { SyncStatus } from "../../../src/services/SyncStatus.ts"
 import { TableIndexes } from "../../../src/services/TableIndexes.ts"
-import { TableHeld, TableRefused } from "../../../src/services/TableLeases.ts"
+import { TableHeld, TableRejected } from "../../../src/services/TableLeases.ts"
 import { type TableRequest, TableSink } from "../../../src/services/TableSink.ts"
 import { activeConfigOf } from "../../doubles/activeConfig.ts"
 import { leaseOf, tableLeases } from "../../doubles/bookkeeping.ts"
@@ -42,9 +42,9 @@ const configOf = (tables: Readonly<Record<string, number>>, version = "0.1.0"): 
 })
 
 interface Script {
-  readonly prepare?: (request: TableRequest) => Effect.Effect<void, TableRefused>
+  readonly prepare?: (request: TableRequest) => Effect.Effect<void, TableRejected>
   readonly open?: Effect.Effect<Messages>
-  readonly trim?: (asked: number) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRefused>
+  readonly trim?: (asked: number) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRejected>
 }
 
 /** The fibers of tables among doubles: what each began and ended, in order. */
@@ -150,7 +150,7 @@ describe("the fibers of tables", () => {
 
   it.effect("of a table that goes wait for a database that is down, and say what they could not delete", () =>
     Effect.gen(function*() {
-      const refused = new TableRefused({ table: "b", reason: "nothing syncs it" })
+      const refused = new TableRejected({ table: "b", reason: "nothing syncs it" })
       const held = new TableHeld({ table: "b", writer: "other pid 1" })
       for (
         const [last, said] of [
@@ -203,7 +203,7 @@ describe("the fibers of tables", () => {
     Effect.gen(function*() {
       let refuses = true
       const it = yield* fibers({
-        prepare: ({ table }) => refuses ? Effect.fail(new TableRefused({ table, reason: "injected" })) : Effect.never
+        prepare: ({ table }) => refuses ? Effect.fail(new TableRejected({ table, reason: "injected" })) : Effect.never
       })
       yield* it.apply(configOf({ a: 1 }))
       // A stream that has nothing to report is not what refuses it.

@@ -11,7 +11,7 @@ let ahead: { readonly path: string; readonly evaluation: Evaluation } | undefine
  * Begins to evaluate the config file that the environment names, before the program itself is loaded. The compiler of
  * TypeScript takes as long to load as all the rest of a start, and does so on another core.
  */
-export const evaluateAhead = (): void => {
+export const prefetchConfig = (): void => {
   const name = process.env["DATASET_MANIFEST"]?.trim()
   // A verb, or a question for help, may need no config.
   if (name === undefined || name === "" || process.argv.length > 2 || extname(name) === ".json") return
@@ -20,7 +20,7 @@ export const evaluateAhead = (): void => {
 }
 
 /** The evaluation of `path` that was begun ahead; once. */
-export const takeAhead = (path: string): Evaluation | undefined => {
+export const takePrefetched = (path: string): Evaluation | undefined => {
   if (ahead?.path !== path) return undefined
   const { evaluation } = ahead
   ahead = undefined

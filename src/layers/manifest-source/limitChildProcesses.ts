@@ -11,7 +11,7 @@ type Run = (...args: ReadonlyArray<unknown>) => unknown
 const names = ["spawnSync", "execSync", "execFileSync"] as const
 
 /** `deadline` as of `performance.now()`. Only this thread's copy of `node:child_process` is changed. */
-export const boundChildren = (deadline: number): void => {
+export const limitChildProcesses = (deadline: number): void => {
   for (const name of names) {
     const run = childProcess[name] as Run
     const bounded: Run = (...args) => {

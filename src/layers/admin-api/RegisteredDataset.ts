@@ -6,7 +6,7 @@ import type { DatasetReference } from "../../domain/manifest/Dataset.ts"
 import type { DatasetInfo } from "../../services/AdminApi.ts"
 import { type Failure, failure } from "./request.ts"
 
-export interface Registered {
+export interface RegisteredDataset {
   readonly info: DatasetInfo
   /** What its registered manifest builds on; empty where the server does not tell. */
   readonly dependencies: ReadonlyArray<DatasetReference>
