@@ -1,4 +1,4 @@
-import { Effect, Function, Option, Ref, Result, Schedule, Stream, SubscriptionRef } from "effect"
+import { Effect, Option, Ref, Result, Schedule, Stream, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
@@ -33,10 +33,13 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   const manifests = yield* ManifestSource
   const { manifest: origin } = yield* SyncConfig
   if (origin._tag === "File") yield* Effect.logInfo(log.watching(origin.path))
-  /** The configs to activate, `known` before `pending`: neither is lost where a newer change interrupts. */
+  // What may yet become active, in the order in which it does: none of it is lost where a newer change interrupts.
+  /** The active config, with what the Admin API answered at last. */
   const known = yield* Ref.make(Option.none<ActiveConfig>())
+  /** The newest manifest of the config file. */
   const pending = yield* Ref.make(Option.some(initial))
-  const isDone = (manifest: Manifest) => Ref.update(pending, Option.filter((newest) => newest !== manifest))
+  /** The active config at other versions, or in the names of a server of the other generation. */
+  const published = yield* Ref.make(Option.none<Manifest>())
 
   const note = Effect.fnUntraced(function*(change: ConfigChange) {
     switch (change._tag) {
@@ -50,8 +53,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
       }
       case "VersionPublished":
         if (Result.isFailure(change.loaded)) return yield* reject(change.loaded.failure.message, log.keepingPrevious)
-        // The last change of the file may still be under check: it is the one wanted, at the versions that exist now.
-        return yield* Ref.update(pending, Option.orElseSome(Function.constant(change.loaded.success)))
+        return yield* Ref.set(published, Option.some(change.loaded.success))
       case "AdminApiAnswered":
         // The settings may name tables that the dataset lacks.
         if (origin._tag === "Dataset") yield* Effect.catch(manifests.load, ({ message }) => Effect.logWarning(message))
@@ -82,15 +84,21 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
 
   const reload = Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
     yield* activateKnown
-    const manifest = Option.getOrUndefined(yield* Ref.get(pending))
-    if (manifest === undefined) return
-    const before = yield* SubscriptionRef.get(tables.active)
-    const next = before === undefined
-      // The cause is logged already; only a change of the config helps.
-      ? yield* restore(Effect.catch(startFirst(manifest), () => Effect.never))
-      : yield* restore(Effect.orElseSucceed(checkWithRetry(before, manifest), () => undefined))
-    if (next !== undefined) yield* activate(next, before)
-    yield* isDone(manifest)
+    // An edit comes first: where it becomes active, it does so at the versions that there are now.
+    for (const wanted of [pending, published]) {
+      const manifest = Option.getOrUndefined(yield* Ref.get(wanted))
+      if (manifest === undefined) continue
+      const before = yield* SubscriptionRef.get(tables.active)
+      const next = before === undefined
+        // The cause is logged already; only a change of the config helps.
+        ? yield* restore(Effect.catch(startFirst(manifest), () => Effect.never))
+        : yield* restore(Effect.orElseSucceed(checkWithRetry(before, manifest), () => undefined))
+      if (next !== undefined) {
+        yield* activate(next, before)
+        yield* Ref.set(published, Option.none())
+      }
+      yield* Ref.update(wanted, Option.filter((newest) => newest !== manifest))
+    }
   }))
 
   const onServer = SubscriptionRef.changes(tables.active).pipe(

@@ -162,6 +162,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
     reload: status.reload,
     tables: Effect.map(SubscriptionRef.get(active), (config) => config?.manifest.tables.map(({ name }) => name).join()),
     dialect: Effect.map(SubscriptionRef.get(active), (config) => config?.dialect),
+    version: Effect.map(SubscriptionRef.get(active), (config) => config?.info?.version),
     change: (change: Manifest | ManifestError) =>
       Effect.andThen(
         Queue.offer(changes, change instanceof ManifestError ? Result.fail(change) : Result.succeed(change)),
@@ -316,5 +317,39 @@ describe("the poll for a new version", () => {
       yield* it.change(manifestOf("a", "b"))
       yield* TestClock.adjust("2 minutes")
       assert.strictEqual(yield* it.tables, "a,b")
+    }))
+
+  it.effect("takes nothing from an edit that is still being checked when a version is published", () =>
+    Effect.gen(function*() {
+      let isDown = true
+      const it = yield* reloading({
+        settings,
+        dataset: () => Effect.succeed({ ...info, version: "0.2.0" }),
+        describe: () => isDown ? Effect.fail(noFlight) : Effect.void
+      })
+      yield* it.change(manifestOf("a", "b"))
+      for (let minutes = 0; minutes < 3; minutes++) yield* Effect.andThen(TestClock.adjust("1 minute"), settled)
+      assert.include(it.lines, "Version 0.2.0 of dataset _/example is published, initiating hot-reload...")
+      assert.strictEqual(yield* it.tables, "a")
+      isDown = false
+      yield* Effect.andThen(TestClock.adjust("1 minute"), settled)
+      assert.strictEqual(yield* it.tables, "a,b")
+    }))
+
+  it.effect("takes a version that was published while an edit was checked, also where the edit is rejected", () =>
+    Effect.gen(function*() {
+      let isDown = true
+      const it = yield* reloading({
+        settings,
+        dataset: () => Effect.succeed({ ...info, version: "0.2.0" }),
+        plan: (table) => table === "a" ? Effect.void : isDown ? Effect.fail(noDatabase) : Effect.fail(refused(table))
+      })
+      yield* it.change(manifestOf("a", "b"))
+      for (let minutes = 0; minutes < 3; minutes++) yield* Effect.andThen(TestClock.adjust("1 minute"), settled)
+      assert.strictEqual(yield* it.version, info.version)
+      isDown = false
+      yield* Effect.andThen(TestClock.adjust("1 minute"), settled)
+      assert.deepStrictEqual([yield* it.tables, yield* it.version], ["a", "0.2.0"])
+      assert.include((yield* it.reload)?.reason ?? it.lines.join("\n"), "no room for b")
     }))
 })
