@@ -1,7 +1,7 @@
 /**
- * Asks the server's Admin API which tables a dataset has.
+ * Reads from the server's Admin API which tables a dataset has.
  *
- * Owns the difference between the two generations of that API; the columns of a query are the business of `FlightClient`.
+ * Owns the difference between the two generations of that API; the columns of a query come from `FlightClient`.
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
@@ -9,27 +9,29 @@ import { schemaNotFetched } from "../domain/logLines.ts"
 import type { DatasetReference, Dialect } from "../domain/manifest/Dataset.ts"
 import type { Manifest } from "../domain/manifest/Manifest.ts"
 
+/** One table of a dataset, as the Admin API reports it. */
 export interface DatasetTable {
   readonly name: string
-  /** Undefined where the server does not say it, as for derived datasets of the amp generation. */
+  /** Undefined where the server does not report it, as for derived datasets of the amp generation. */
   readonly network: string | undefined
   /**
-   * Undefined where the server says none, or one with a type we do not know. The schema of a raw dataset may lack
+   * Undefined where the server reports none, or one with an unknown type. The schema of a raw dataset may lack
    * `_block_num`, which the served table has.
    */
   readonly schema: ArrowSchema | undefined
 }
 
+/** A dataset at one version. */
 export interface DatasetInfo {
   readonly dialect: Dialect
   readonly namespace: string
   readonly name: string
-  /** What the revision that was asked for resolved to: a version, or a manifest hash. */
+  /** What the requested revision resolved to: a version, or a manifest hash. */
   readonly version: string
   readonly tables: ReadonlyArray<DatasetTable>
 }
 
-/** What went wrong with a question to the Admin API. */
+/** Why a request to the Admin API failed. */
 export const AdminApiReason = Schema.Literals([
   "Unreachable",
   "Timeout",
@@ -44,36 +46,36 @@ export const AdminApiReason = Schema.Literals([
 
 export type AdminApiReason = typeof AdminApiReason.Type
 
-/** The Admin API gave no usable answer to a question. */
+/** The Admin API gave no usable response to a request. */
 export class AdminApiError extends Schema.TaggedError<AdminApiError>()("AdminApiError", {
   operation: Schema.Literals(["dataset", "blocksTable"]),
-  /** The dataset that was asked for, as `namespace/name@revision`. */
+  /** The requested dataset, as `namespace/name@revision`. */
   dataset: Schema.String,
   reason: AdminApiReason,
-  /** HTTP status, where an answer came. */
+  /** HTTP status, where a response came. */
   status: Schema.UndefinedOr(Schema.Int),
   /** The server's own code, such as `DATASET_NOT_FOUND`. */
   code: Schema.UndefinedOr(Schema.String),
   /** A sentence of bounded length. */
   detail: Schema.String,
-  /** May the same question have another answer later? True as well of a dataset that may yet be published. */
+  /** Whether the same request may succeed later. True as well of a dataset that may yet be published. */
   retryable: Schema.Boolean
 }) {
   override get message() {
-    const answer = [this.status === undefined ? [] : `HTTP ${this.status}`, this.code ?? []].flat().join(" ")
-    if (this.operation === "dataset") return schemaNotFetched(this.dataset, answer, this.detail)
-    return `could not ask the Admin API for the table of blocks of dataset "${this.dataset}": ${this.detail}${
-      answer === "" ? "" : ` (${answer})`
+    const response = [this.status === undefined ? [] : `HTTP ${this.status}`, this.code ?? []].flat().join(" ")
+    if (this.operation === "dataset") return schemaNotFetched(this.dataset, response, this.detail)
+    return `cannot find the table of blocks of dataset "${this.dataset}" in the Admin API: ${this.detail}${
+      response === "" ? "" : ` (${response})`
     }`
   }
 }
 
-/** No Admin API answered, or only a gateway in front of it: whether a dataset is there is not known. */
+/** No Admin API responded, or only a gateway in front of it: whether a dataset exists is unknown. */
 export const isUnreachable = (error: { readonly _tag: string }): boolean =>
   error instanceof AdminApiError &&
   (error.reason === "Unreachable" || error.reason === "Timeout" || error.reason === "Unavailable")
 
-/** The Admin API answers, and has no such dataset or no such version of it. */
+/** The Admin API responds, and has no such dataset or no such version of it. */
 export const isUnpublished = ({ reason }: AdminApiError): boolean =>
   reason === "DatasetNotFound" || reason === "VersionNotFound"
 

@@ -16,24 +16,25 @@ export interface TableState {
   /** `removed`: the config no longer names it. `stopped`: the process ended in good order. */
   readonly state: Phase | "removed" | "stopped"
   readonly reason: string | undefined
-  /** The newest block of the source, where it is known. */
+  /** The newest block of the source, where known. */
   readonly sourceHead?: SourceHeadBlock | undefined
-  /** Since the state began; no point in time, because the clock of the database may be another one. */
+  /** Since the state began; a duration, because the clock of the database may differ. */
   readonly ageMillis: number
 }
 
-/** How the last change of the config was taken: applied, or refused for `reason`. */
+/** The outcome of the last change of the config: applied, or rejected for `reason`. */
 export type ReloadReport = Pick<TableState, "ageMillis" | "reason">
 
 export class Bookkeeping extends Context.Service<Bookkeeping, {
   /**
-   * Creates what is missing of the schema and its tables, extends those of earlier versions, and gives the first heartbeat.
-   * Fails without retry where this role lacks a right, with the GRANT to run.
+   * Creates what is missing of the schema and its tables, extends those of earlier versions, and records the first
+   * heartbeat. Fails without retry where this role lacks a right; the message has the GRANT to run.
    */
   readonly ensure: Effect.Effect<void, SqlError.SqlError>
-  /** The statements that `ensure` would run now; none where everything is as it should be. */
+  /** The statements that `ensure` would run now; none where everything is up to date. */
   readonly pending: Effect.Effect<ReadonlyArray<string>, SqlError.SqlError>
   /** Reports what this process does with these tables; its reports on others stay, and so do those of other processes. */
   readonly report: (states: ReadonlyArray<TableState>) => Effect.Effect<void, SqlError.SqlError>
+  /** Reports the outcome of a change of the config. */
   readonly reportReload: (reload: ReloadReport) => Effect.Effect<void, SqlError.SqlError>
 }>()("ampsync/services/Bookkeeping") {}

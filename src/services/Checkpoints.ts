@@ -14,14 +14,14 @@ import type { ReorgRecord } from "../domain/chain/Chunk.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
 import type { Fenced } from "./TableLeases.ts"
 
-/** What is stored of a table, whoever holds its lease. */
+/** What is stored of a table, independent of who holds its lease. */
 export interface StoredCheckpoint {
   /** `namespace/name`; undefined where the first ampsync wrote the checkpoint. */
   readonly dataset: string | undefined
   readonly watermark: Watermark | undefined
   /** Undefined where the table was never filled. */
   readonly recorded: RecordedTable | undefined
-  /** A table of this name exists, whoever made it. */
+  /** A table of this name exists; ampsync need not have created it. */
   readonly tableExists: boolean
 }
 
@@ -37,21 +37,21 @@ export interface Advance {
   readonly blockTimestamp: number | undefined
 }
 
-/** A statement that divides by zero where the lease is not held, or was not fenced before in the same transaction. */
+/** A statement that divides by zero unless the lease is held and was fenced earlier in the same transaction. */
 export interface AdvanceStatement {
   readonly statement: string
-  /** What is held once the transaction is committed. */
+  /** The lease once the transaction is committed. */
   readonly lease: WriterLease
 }
 
 export class Checkpoints extends Context.Service<Checkpoints, {
-  /** The checkpoint of a table; none where there is none, as before the first start. */
+  /** Loads the checkpoint of a table; none before its first start. */
   readonly load: (table: string) => Effect.Effect<Option.Option<StoredCheckpoint>, SqlError.SqlError>
   /** Records what the table is filled with from now on, in the current transaction. */
   readonly record: (lease: WriterLease, identity: TableIdentity) => Effect.Effect<void, SqlError.SqlError | Fenced>
-  /** Records one commit in the current transaction, which `TableLeases.fence` began; gives the lease held afterwards. */
+  /** Records one commit in the current transaction, which `TableLeases.fence` began; returns the lease held afterwards. */
   readonly advance: (lease: WriterLease, change: Advance) => Effect.Effect<WriterLease, SqlError.SqlError | Fenced>
-  /** What `advance` does, as the last statement before a COMMIT; `notify` is the payload of a NOTIFY in it. */
+  /** The statement of `advance`, to be sent right before a COMMIT; `notify` is the payload of a NOTIFY in it. */
   readonly advanceStatement: (lease: WriterLease, change: Advance, notify: string | undefined) => AdvanceStatement
   /**
    * Forgets what was durable, in the current transaction: the table starts again from the first block, and the `rows` that

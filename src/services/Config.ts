@@ -1,25 +1,25 @@
 /**
- * What the operator decided, checked as a whole before anything starts: `ConnectionConfig` is about the connections to the
- * target database, `DatabaseConfig` about what is written there, `SyncConfig` about the servers that it is filled from.
+ * The settings, checked as a whole before anything starts: `ConnectionConfig` is about the connections to the
+ * target database, `DatabaseConfig` about what is written there, `SyncConfig` about the servers it is filled from.
  *
- * Owns settings only: the dataset and its tables stand in the config file (`ManifestSource`). Invariant I7: a secret is
+ * Owns settings only: the config file defines the dataset and its tables (`ManifestSource`). Invariant I7: a secret is
  * `Redacted` here, and no problem that is reported repeats one.
  */
 import { Context, type Duration, type Effect, type Redacted, Schema } from "effect"
 import type { DatasetReference } from "../domain/manifest/Dataset.ts"
 import type { DatabaseTarget } from "../domain/settings/DatabaseTarget.ts"
 
-/** Where it is written which tables to fill. */
+/** What defines the tables to fill. */
 export type ManifestOrigin =
   /** A config file; the path is absolute, and the file existed when the settings were read. */
   | { readonly _tag: "File"; readonly path: string }
-  /** Nowhere but in the settings: tables of a dataset as they are; at least one. */
+  /** The settings alone: tables of a dataset as they are; at least one. */
   | { readonly _tag: "Dataset"; readonly reference: DatasetReference; readonly tables: ReadonlyArray<string> }
 
-/** A secret that cannot be read now; its message holds nothing of it. */
+/** A secret that cannot be read now; its message contains nothing of it. */
 export class SecretError extends Schema.TaggedError<SecretError>()("SecretError", {
   variable: Schema.String,
-  /** Reads on after the name of the variable: `names a file that cannot be read (ENOENT)`. */
+  /** Follows the name of the variable in a sentence: `names a file that cannot be read (ENOENT)`. */
   reason: Schema.String
 }) {
   override get message() {
@@ -27,11 +27,11 @@ export class SecretError extends Schema.TaggedError<SecretError>()("SecretError"
   }
 }
 
-/** A secret for one use. A file that holds one may be replaced while the process runs, so it is read for every connection. */
+/** A secret, read for every connection: a file that contains one may be replaced while the process runs. */
 export interface Secret<A> {
   /** The variable that holds the secret, or names its file. */
   readonly variable: string
-  /** Whether it is in a file: then a server that refuses it today may accept the next one. */
+  /** Whether it is in a file: a server that refuses the secret now may accept the next one. */
   readonly mayChange: boolean
   /** Reads it; never suspends. */
   readonly read: Effect.Effect<A, SecretError>
@@ -46,9 +46,9 @@ export interface ConnectionSettings {
   readonly maxDbConnections: number
 }
 
-/** How the target database is written to, whoever makes the connections. */
+/** How the target database is written to, also on connections of a host program. */
 export interface DatabaseSettings {
-  /** The schema all tables live in; created when it is missing. */
+  /** The schema of all tables; created when it is missing. */
   readonly databaseSchema: string
   readonly notifyOnCommit: boolean
   /** What to do with a NUL character, which PostgreSQL cannot store in a text. */
@@ -58,7 +58,7 @@ export interface DatabaseSettings {
 /** What is read from which server, and how much of it at a time. */
 export interface SyncSettings {
   readonly manifest: ManifestOrigin
-  /** How often to check for a newly published version of a dataset that is named without one; never where absent. */
+  /** How often to check for a newer version of a dataset that is named without one; never where undefined. */
   readonly versionPollInterval: Duration.Duration | undefined
   /** `http` is plaintext HTTP/2, `https` TLS; no path. */
   readonly flightAddr: URL
@@ -66,20 +66,20 @@ export interface SyncSettings {
   /** Sent as a bearer token to both addresses. */
   readonly authToken: Secret<Redacted.Redacted<string>> | undefined
   readonly grpcMaxDecodeBytes: number
-  /** How often a Flight connection with a call on it is pinged; never where absent. */
+  /** How often a Flight connection with a call on it is pinged; never where undefined. */
   readonly pingInterval: Duration.Duration | undefined
   /** Chunks in flight over all tables. */
   readonly maxConcurrentBatches: number
   /** Blocks of history in which every watermark is kept. */
   readonly retentionBlocks: number
-  /** What to do when the server turns out to serve another chain. */
+  /** What to do when the server serves another chain. */
   readonly onChainReset: "park" | "resync"
 }
 
 /** One setting that cannot be used. */
 export const ConfigProblem = Schema.Struct({
   variable: Schema.String,
-  /** Reads on after the name: `is not set`, `is "7x"`. Of a secret it contains nothing but what kind of mistake it is. */
+  /** Follows the name in a sentence: `is not set`, `is "7x"`. Of a secret it has only the kind of problem. */
   found: Schema.String,
   allowed: Schema.String
 })
@@ -96,12 +96,15 @@ export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError"
   }
 }
 
+/** How to connect to the target database. */
 export class ConnectionConfig extends Context.Service<ConnectionConfig, ConnectionSettings>()(
   "ampsync/services/Config/ConnectionConfig"
 ) {}
 
+/** What is written to the target database. */
 export class DatabaseConfig extends Context.Service<DatabaseConfig, DatabaseSettings>()(
   "ampsync/services/Config/DatabaseConfig"
 ) {}
 
+/** The servers that the target database is filled from. */
 export class SyncConfig extends Context.Service<SyncConfig, SyncSettings>()("ampsync/services/Config/SyncConfig") {}

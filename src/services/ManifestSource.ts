@@ -1,8 +1,8 @@
 /**
- * Gives the manifest that the config file, or the settings in its place, describe now.
+ * Loads the manifest that the config file, or the settings in its place, describe now.
  *
  * Owns reading, evaluating, validating and watching the file; it does not know who uses the result. Invariant I7: an error
- * says where and why, never what values the file holds.
+ * has a place and a reason, never a value of the file.
  */
 import { Context, type Effect, type Result, Schema, type Stream } from "effect"
 import type { Manifest } from "../domain/manifest/Manifest.ts"
@@ -38,19 +38,19 @@ export class ManifestError extends Schema.TaggedError<ManifestError>()("Manifest
   }
 }
 
-/** Settings that name a dataset in place of a file need the server's word on how its tables are called. */
+/** Settings that name a dataset in place of a file need the server's list of its tables. */
 export type LoadError = ManifestError | AdminApiError
 
 export class ManifestSource extends Context.Service<ManifestSource, {
   /**
-   * What the file comes to now, with every module it imports from beside it; it is not evaluated again while none of them has
-   * changed since the start. Code has ten seconds to come to an end.
+   * Loads the file as it is now, with every module of its own that it imports; it is not evaluated again while none of them
+   * has changed since the start. Code has ten seconds to finish.
    */
   readonly load: Effect.Effect<Manifest, LoadError>
   /**
-   * What the file comes to, each time that its content or that of a file it imports is not what was loaded last. A change is
-   * taken when it has rested for half a second, in whichever way the file was replaced; one that is taken back by then is
-   * none. A file that is gone is said once, and so is its return. Never ends; for one consumer.
+   * Loads the file each time that its content, or that of a file it imports, differs from what was loaded last. A change is
+   * debounced for half a second, however the file was replaced; one that is reverted by then is none. A file that is gone is
+   * reported once, and so is its return. Never ends; for one consumer.
    */
   readonly changes: Stream.Stream<Result.Result<Manifest, LoadError>>
 }>()("ampsync/services/ManifestSource") {}

@@ -1,26 +1,27 @@
 /**
  * The connections to the target database.
  *
- * Owns connecting, pooling, transactions and COPY, and decides which failures may heal (`SqlError.isRetryable`). It knows
- * no table. No error carries a row value or a password: server texts that may quote values are replaced by their SQLSTATE.
+ * Owns connecting, pooling, transactions and COPY, and decides which failures may be retried (`SqlError.isRetryable`). It
+ * knows no table. No error carries a row value or a password: server texts that may quote values are replaced by their SQLSTATE.
  */
 import type { Effect, Scope } from "effect"
 import { Context } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 
+/** Runs one statement and returns its rows. */
 export type RunStatement = <Row extends object>(
   statement: string,
   params?: ReadonlyArray<unknown>
 ) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
 
-/** What the server answers to one text of statements. */
+/** The server's response to one text of statements. */
 export interface PgAnswer {
   /**
-   * Waits, as long as the server reports that it is at work, until the text's COPY asks for data, or the whole text was
-   * carried out where it has none; gives the result of the statements before it.
+   * Waits, as long as the server reports that it is at work, until the text's COPY requests data, or until the whole text
+   * was executed where it has none; returns the result of the statements before it.
    */
   readonly copying: Effect.Effect<PgResult, SqlError.SqlError>
-  /** Waits until the whole text was carried out. */
+  /** Waits until the whole text was executed. */
   readonly done: Effect.Effect<PgResult, SqlError.SqlError>
 }
 
@@ -33,48 +34,49 @@ export interface PgResult {
 }
 
 export interface SendOptions {
-  /** The last statement is a COPY, whose data follow. */
+  /** The last statement is a COPY, whose data follows. */
   readonly endsInCopy?: boolean
   /** A statement, counted from 0, that divides by zero to stop those behind it. */
   readonly guard?: number
 }
 
 /**
- * One connection whose messages are written at once and answered in order. After the first failure every effect fails with
+ * One connection whose messages are written without delay and answered in order. After the first failure every effect fails with
  * it, and nothing more is sent.
  */
 export interface PgPipeline {
   /**
-   * Whether a transaction may be sent behind one whose COMMIT is not answered. Poolers that lend a server per transaction take
-   * the texts of one transaction together, but hang on the next one.
+   * Whether a transaction may be sent behind one whose COMMIT is not answered. Poolers in transaction mode accept the texts
+   * of one transaction together, but hang on the next one.
    */
   readonly isDirect: boolean
   /** Sends statements as one text. */
   readonly send: (text: string, options?: SendOptions) => PgAnswer
-  /** Sends data of the COPY that the last text ends in; `written` is called once `bytes` may be written over. */
+  /** Sends data of the COPY that the last text ends in; `written` is called once `bytes` may be overwritten. */
   readonly copyData: (bytes: Uint8Array, written: () => void) => void
+  /** Ends the COPY. */
   readonly copyDone: () => void
-  /** Waits until what was sent but not taken by the network is below the limit of a connection. */
+  /** Waits until the bytes that the network has not accepted yet are below the limit of a connection. */
   readonly drained: Effect.Effect<void, SqlError.SqlError>
   /** Whether what failed is the guard of a text. */
   readonly isGuardFailure: (error: SqlError.SqlError) => boolean
 }
 
-/** The cause of a `SqlError` where a b-tree index has no room for what a row brings. */
+/** The cause of a `SqlError` where a row is too large for a b-tree index. */
 export class IndexRowTooLarge {
   readonly sqlState = "54000"
-  /** The index, as far as PostgreSQL names it: it does not for more than 8 kB. */
+  /** The index; undefined where PostgreSQL does not name it, as above 8 kB. */
   readonly index: string | undefined
   constructor(index: string | undefined) {
     this.index = index
   }
 }
 
-/** What `error` says of an index without room for a row; undefined where it is about something else. */
+/** The cause of `error` where a row is too large for an index; undefined otherwise. */
 export const indexRowTooLarge = (error: SqlError.SqlError): IndexRowTooLarge | undefined =>
   error.reason.cause instanceof IndexRowTooLarge ? error.reason.cause : undefined
 
-/** Whether a statement divided by zero: how statements of the bookkeeping stop their transaction. */
+/** Whether a statement divided by zero, which is how statements of the bookkeeping stop their transaction. */
 export const isDivisionByZero = (error: SqlError.SqlError): boolean => error.reason.cause === "SQLSTATE 22012"
 
 export class PgPool extends Context.Service<PgPool, {
@@ -82,22 +84,22 @@ export class PgPool extends Context.Service<PgPool, {
   readonly sql: SqlClient.SqlClient
   /**
    * Runs `effect` in one transaction on one connection. `activity` becomes the connection's `application_name` for as long
-   * as it lasts, so that a session that hangs can be told from another.
+   * as it lasts, so that a session that hangs can be identified.
    */
   readonly transaction: <A, E, R>(
     activity: string,
     effect: Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | SqlError.SqlError, R>
   /**
-   * Lends a connection on which statements and COPY data are sent without awaiting their answers. Invariant I6: when the scope
-   * closes in the middle of a transaction, one whose end was sent has two seconds to be answered, and then the connection is
-   * closed, so that half a COPY never stays.
+   * Lends a connection on which statements and COPY data are sent without awaiting their responses. Invariant I6: when the
+   * scope closes in the middle of a transaction, a COMMIT that was sent has two seconds to be answered, and then the
+   * connection is closed, so that half a COPY never stays.
    */
   readonly pipeline: Effect.Effect<PgPipeline, SqlError.SqlError, Scope.Scope>
   /**
-   * Lends a connection that is opened for it and closed after, outside of the pool: what lasts for hours there keeps nobody
-   * waiting. No transaction surrounds its statements, and no timeout of the server ends them; what it is doing when it is
-   * closed, the server does to the end. `activity` is its `application_name`.
+   * Opens a connection outside of the pool for `use`, and closes it afterwards: work of hours there blocks nobody else. Its
+   * statements run outside of a transaction and without timeouts of the server; a statement that runs when the connection
+   * is closed is finished by the server. `activity` is its `application_name`.
    */
   readonly withDedicatedConnection: <A, E, R>(
     activity: string,

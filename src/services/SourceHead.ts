@@ -1,7 +1,7 @@
 /**
- * Asks the source about its chain beside the streams: is this block canonical, and where does the chain end?
+ * Queries the source's chain beside the streams: whether a block is canonical, and where the chain ends.
  *
- * Owns the question and its pace, one for all tables of a network; what follows from the answer is the caller's decision.
+ * Owns the query and its schedule, one for all tables of a network; the caller decides what follows from the result.
  */
 import { Context, type Effect, Schema } from "effect"
 import type { HeadReport } from "../domain/chain/sourceHead.ts"
@@ -10,10 +10,11 @@ import type { Manifest } from "../domain/manifest/Manifest.ts"
 
 export type { Head, HeadReport } from "../domain/chain/sourceHead.ts"
 
+/** Why a check failed. */
 export const SourceHeadReason = Schema.Literals([
   /** Nothing that the config depends on has a `blocks` table of the network. */
   "NoBlocksTable",
-  /** The Admin API did not say which table it is. */
+  /** The Admin API did not report which table it is. */
   "LookupFailed",
   "QueryFailed",
   "Timeout",
@@ -22,15 +23,16 @@ export const SourceHeadReason = Schema.Literals([
 
 export type SourceHeadReason = typeof SourceHeadReason.Type
 
+/** The chain of a network could not be read. */
 export class SourceHeadError extends Schema.TaggedError<SourceHeadError>()("SourceHeadError", {
   operation: Schema.Literal("check"),
   network: Schema.String,
-  /** As it stands behind FROM; undefined where it was not found. */
+  /** As written behind FROM; undefined where it was not found. */
   table: Schema.UndefinedOr(Schema.String),
   reason: SourceHeadReason,
   /** A sentence of bounded length. */
   detail: Schema.String,
-  /** Whether the same question may have an answer later with nothing changed on our side. */
+  /** Whether the same check may succeed later without a change on the client's side. */
   retryable: Schema.Boolean
 }) {
   override get message() {
@@ -41,16 +43,16 @@ export class SourceHeadError extends Schema.TaggedError<SourceHeadError>()("Sour
 
 export class SourceHead extends Context.Service<SourceHead, {
   /**
-   * Checks `block` against the chain of `network`, which the config's `blocks` table shows.
+   * Checks `block` against the chain of `network` in the config's `blocks` table.
    *
-   * Always ends: with an answer, or with an error when the deadline has passed. Calls for the same network that come within
-   * a tenth of a second are one query; interrupting one of them does not disturb the others.
+   * Always ends: with a report, or with an error when the deadline has passed. Calls for the same network within a tenth of
+   * a second share one query; interrupting one of them does not affect the others.
    */
   readonly check: (manifest: Manifest, network: string, block: Watermark) => Effect.Effect<HeadReport, SourceHeadError>
   /**
-   * Sleeps until the next moment at which this process asks about `network`.
+   * Sleeps until the next poll of `network` by this process.
    *
-   * It is the same moment for everyone who waits, so that what they then ask is one query, and another one in each process.
+   * All callers wake up at the same moment, so that their checks are one query. The phase differs between processes.
    */
   readonly nextTick: (network: string) => Effect.Effect<void>
 }>()("ampsync/services/SourceHead") {}

@@ -1,23 +1,24 @@
 /**
- * What every table is doing now, for people and probes to read.
+ * The state of every table, for people and probes to read.
  *
- * Owns nothing durable: events go in by `StatusRecorder`, `domain/TableStatus.ts` decides what becomes of them, and all of it is
- * forgotten at the end of the process.
+ * Owns nothing durable: `StatusRecorder` takes events, `domain/TableStatus.ts` reduces them to a state, and all of it is lost at
+ * the end of the process.
  */
 import type { Effect, Stream } from "effect"
 import { Context } from "effect"
 import type { StatusEvent, TableStatus } from "../domain/TableStatus.ts"
 
-/** How the last change of the config, or of the dataset's version, was taken. */
+/** The outcome of the last change of the config, or of the dataset's version. */
 export interface ReloadStatus {
-  /** `failed`: everything goes on as it was. */
+  /** `failed`: the active config stays in place. */
   readonly outcome: "applied" | "failed"
   /** Unix milliseconds. */
   readonly atMillis: number
   /** Why it failed. */
   readonly reason: string | undefined
-  /** Since the start of the process. */
+  /** Changes applied since the start of the process. */
   readonly applied: number
+  /** Changes that failed since the start of the process. */
   readonly failed: number
 }
 
@@ -30,15 +31,16 @@ export class SyncStatus extends Context.Service<SyncStatus, {
   readonly reload: Effect.Effect<ReloadStatus | undefined>
 }>()("ampsync/services/SyncStatus") {}
 
-/** Takes the events that `SyncStatus` shows. Those who sync have this one alone, so that no decision is read back. */
+/** Takes the events that `SyncStatus` shows. The sync has only this service, so that no decision depends on a display. */
 export class StatusRecorder extends Context.Service<StatusRecorder, {
-  /** From now on these tables are synced and no others; each of them is starting. */
+  /** Replaces the set of synced tables; each of them is starting. */
   readonly begin: (tables: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Applies one event to the status of a table. */
   readonly record: (table: string, event: StatusEvent) => Effect.Effect<void>
-  /** The table is not synced any more. */
+  /** Drops a table that is no longer synced. */
   readonly remove: (table: string) => Effect.Effect<void>
-  /** No table is synced any more, for `reason`. */
+  /** Parks every table for `reason`. */
   readonly parkAll: (reason: string) => Effect.Effect<void>
-  /** A change of the config was applied, or refused for `reason`. */
+  /** Records that a change of the config was applied, or rejected for `reason`. */
   readonly reloaded: (reason: string | undefined) => Effect.Effect<void>
 }>()("ampsync/services/StatusRecorder") {}

@@ -1,7 +1,7 @@
 /**
- * Gives tables the indexes that the config asks for, beside the sync.
+ * Builds the indexes that the config defines, while the sync runs.
  *
- * Owns those indexes only: never the keys of a table, nor an index somebody else made. Rows can be written all the while.
+ * Owns those indexes only: never the keys of a table, nor an index somebody else created. Rows can be written meanwhile.
  */
 import type { Effect, Option } from "effect"
 import { Context } from "effect"
@@ -11,38 +11,38 @@ import type { IndexPlan } from "../domain/postgres/table/tableIndexes.ts"
 /** The columns of each index that is wanted. */
 export type WantedIndexes = ReadonlyArray<ReadonlyArray<string>>
 
-/** What happened to one index. `left out`: rows that are there have no room in it, so nothing is left of it. */
+/** What happened to one index. `left out`: existing rows are too large for it, so it was dropped. */
 export interface IndexEvent {
   readonly kind: "building" | "built" | "dropped broken" | "left out"
   readonly name: string
   readonly columns: ReadonlyArray<string>
 }
 
-/** The advisory lock that whoever builds indexes of a table holds. */
+/** The advisory lock of a session that builds indexes of a table. */
 export interface IndexLock {
   /** The text whose `hashtextextended` is its key. */
   readonly name: string
-  /** The server process of the session that holds it; none where it was released meanwhile. */
+  /** The server process of the session that holds it; undefined where it was released meanwhile. */
   readonly processId: number | undefined
 }
 
-/** An index that has no room for a row. */
+/** An index that a row is too large for. */
 export interface FullIndex {
   readonly name: string
   readonly columns: ReadonlyArray<string>
   readonly isPrimaryKey: boolean
-  /** It was one of those this service builds, and is gone. */
+  /** It was one of those this service builds, and was dropped. */
   readonly isDropped: boolean
 }
 
 export class TableIndexes extends Context.Service<TableIndexes, {
-  /** What `build` would do now; it changes nothing, and a table that is missing needs all of them. */
+  /** Computes what `build` would do now; a table that is missing needs all of them. */
   readonly plan: (table: string, wanted: WantedIndexes) => Effect.Effect<IndexPlan, SqlError.SqlError>
   /**
-   * Drops what an interrupted build left behind and builds what is missing, one after the other, for as long as that takes.
-   * Those that rows have no room in are left out.
-   * Does nothing and gives the lock where another session holds it. Interruption leaves the statement that runs to
-   * PostgreSQL, which finishes it.
+   * Drops what an interrupted build left behind and builds what is missing, one after the other, without a time limit.
+   * Those that rows are too large for are left out.
+   * Does nothing and returns the lock where another session holds it. After an interruption PostgreSQL finishes the
+   * statement that runs.
    */
   readonly build: (
     table: string,
@@ -50,9 +50,9 @@ export class TableIndexes extends Context.Service<TableIndexes, {
     onEvent: (event: IndexEvent) => Effect.Effect<void>
   ) => Effect.Effect<Option.Option<IndexLock>, SqlError.SqlError>
   /**
-   * Drops the index that has no room for a row, where it is one of those this service builds, so that rows can be written
-   * again. `name` is undefined where PostgreSQL does not name it: then one that may be it is dropped. None is found where
-   * nobody has such an index any more.
+   * Drops the index that a row is too large for, where it is one of those this service builds, so that rows can be written
+   * again. `name` is undefined where PostgreSQL does not name it: then one that may be it is dropped. Returns none where
+   * the table has no such index any more.
    */
   readonly dropFull: (
     table: string,

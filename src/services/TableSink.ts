@@ -1,8 +1,8 @@
 /**
- * Puts the rows of one table into PostgreSQL.
+ * Writes the rows of one table to PostgreSQL.
  *
  * Owns the data table: its creation, its comparison with the query's columns, and the one transaction per chunk (I1).
- * It does not decide what to delete: the chunk says it.
+ * The chunk decides what is deleted.
  */
 import type { Effect, Scope } from "effect"
 import { Context, Schema } from "effect"
@@ -16,15 +16,16 @@ import type { TableSettings } from "../domain/manifest/TableSettings.ts"
 import type { RowEncoder } from "../domain/postgres/encode/RowEncoder.ts"
 import type { Fenced, TableHeld, TableRejected } from "./TableLeases.ts"
 
+/** A table to prepare: what fills it, and the columns of its query. */
 export interface TableRequest {
   readonly table: string
   readonly dataset: string
   readonly version: string | undefined
   readonly fingerprint: string
   readonly schema: ArrowSchema
-  /** What the config says of the table; nothing where absent. */
+  /** What the config defines for the table; defaults where absent. */
   readonly settings?: TableSettings
-  /** Columns of integers that become `numeric(78,0)` where they come as text or decimals, and the settings name no type. */
+  /** Integer columns that become `numeric(78,0)` where they come as text or decimals and the settings name no type. */
   readonly wideIntegers?: ReadonlyArray<string>
 }
 
@@ -32,34 +33,38 @@ export interface TableRequest {
 export interface TablePlan {
   readonly table: string
   readonly kind: "none" | "create" | "alter"
-  /** In the order in which they would run. */
+  /** In the order of execution. */
   readonly statements: ReadonlyArray<string>
-  /** The columns of every index that the statements bring. */
+  /** The columns of every index that the statements create. */
   readonly indexed: ReadonlyArray<ReadonlyArray<string>>
-  /** What operators should know before, one sentence each. */
+  /** Notes for the operator, one sentence each. */
   readonly notes: ReadonlyArray<string>
 }
 
-/** A table whose rows are all to be deleted: none of them was promised to anybody. */
+/** A table whose rows are all to be deleted: its checkpoint covers none of them any more. */
 export interface Emptying {
-  /** The last block that was promised before. */
+  /** The watermark before it was forgotten. */
   readonly watermark: bigint | undefined
-  /** Rows that are left to delete, as far as is known. */
+  /** Rows left to delete, by the checkpoint's count. */
   readonly rows: bigint
-  /** Deletes some rows in a transaction of its own and gives their number; zero when none is left. Fails where some are kept. */
+  /**
+   * Deletes some rows in a transaction of its own and returns their number; zero when none is left. Fails where a trigger,
+   * rule or policy keeps some.
+   */
   readonly deleteSome: Effect.Effect<number, SqlError.SqlError | Fenced | TableRejected>
 }
 
+/** The outcome of a committed chunk. */
 export interface Committed {
   readonly rowsRemoved: number
 }
 
-/** The table or a bookkeeping table is no longer what it was when the table was prepared: preparing it again tells why. */
+/** The table or a bookkeeping table was changed since the table was prepared; preparing it again finds the cause. */
 export class TableChanged extends Schema.TaggedError<TableChanged>()("TableChanged", {
   table: Schema.String,
   detail: Schema.String
 }) {
-  /** Preparing the table again finds it made again, or refuses it with the reason. */
+  /** Preparing the table again succeeds where it was recreated, or rejects it with the reason. */
   get retryable() {
     return true
   }
@@ -68,10 +73,10 @@ export class TableChanged extends Schema.TaggedError<TableChanged>()("TableChang
   }
 }
 
-/** A row has no room in an index of its table. */
+/** A row is too large for an index of its table. */
 export class RowTooLargeForIndex extends Schema.TaggedError<RowTooLargeForIndex>()("RowTooLargeForIndex", {
   table: Schema.String,
-  /** As far as PostgreSQL names it. */
+  /** Undefined where PostgreSQL does not name it. */
   index: Schema.UndefinedOr(Schema.String),
   /** Such as `blocks 5 to 6`. */
   blocks: Schema.String
@@ -82,37 +87,40 @@ export class RowTooLargeForIndex extends Schema.TaggedError<RowTooLargeForIndex>
   }
 }
 
+/** Why a chunk could not be written. */
 export type WriteError = SqlError.SqlError | Fenced | RowTooLargeForIndex | TableChanged | TableRejected
 
 /**
  * Transactions of one table on one connection, one after the other. Each begins with a fence and ends with the checkpoint, so
  * that rows, deletion and checkpoint commit together (I1), and only while the lease is held (I3).
  *
- * Nothing is awaited but where it says so: a transaction whose end was sent may be followed by the next one at once.
+ * Nothing is awaited except where documented: the next transaction may follow as soon as the COMMIT of one is sent.
  */
 export interface ChunkTransactions {
-  /** Whether one may be opened while the end of the one before it is not answered. */
+  /** Whether one may be opened before the COMMIT of the previous one is answered. */
   readonly mayOverlap: boolean
-  /** Opens a transaction and its COPY. Waits only where `deleteFrom` asks for a deletion, for as long as that takes. */
+  /** Opens a transaction and its COPY. Waits only where `deleteFrom` requires a deletion, without a time limit. */
   readonly open: (deleteFrom: Chunk["deleteFrom"]) => Effect.Effect<void, WriteError>
   /**
-   * Sends COPY BINARY tuples, and waits while the network takes no more; `written` is called once `tuples` may be written over.
+   * Sends COPY BINARY tuples, and waits while the network accepts no more; `written` is called once `tuples` may be
+   * overwritten.
    */
   readonly copy: (tuples: Uint8Array, written: () => void) => Effect.Effect<void, WriteError>
   /**
-   * Ends the transaction with the checkpoint of `chunk`; opens it before, without a COPY, where there was no row. The effect
-   * that comes out waits for the outcome.
+   * Commits the transaction with the checkpoint of `chunk`; where there was no row, opens it first, without a COPY. The
+   * returned effect waits for the outcome.
    */
   readonly close: (chunk: Chunk) => Effect.Effect<Effect.Effect<Committed, WriteError>, WriteError>
 }
 
-/** A table ready to be written, by this process alone. */
+/** A table that is prepared, and that only this process may write. */
 export interface TableWriter {
   readonly encoder: RowEncoder
+  /** Whether rows are positioned by `_range_end`, the last block of their range. */
   readonly rangeMode: boolean
-  /** What `prepare` did or found that operators should know. */
+  /** What `prepare` did or found that operators should know, one sentence each. */
   readonly notes: ReadonlyArray<string>
-  /** Empty where the table was gone: then a stream that was opened from the lease's checkpoint is of no use. */
+  /** Empty where the table was missing: then a stream opened from the lease's checkpoint is useless. */
   readonly checkpoint: Checkpoint
   readonly rows: bigint
   /**
@@ -121,34 +129,34 @@ export interface TableWriter {
    */
   readonly transactions: Effect.Effect<ChunkTransactions, SqlError.SqlError, Scope.Scope>
   /**
-   * Whether the database still has what was committed last, and nothing else since. To be asked while nothing is on its way;
-   * true where something was sent meanwhile.
+   * Whether the last commit is in the database and is the newest one. To be called while no transaction is in flight; true
+   * where one was sent meanwhile.
    */
   readonly isCurrent: Effect.Effect<boolean, SqlError.SqlError>
-  /** What a failure means once it is known which blocks the transaction was about. */
+  /** Turns a failure into one that names the cause and the blocks of the transaction. */
   readonly explain: (error: WriteError, chunk: Chunk) => WriteError
 }
 
 export class TableSink extends Context.Service<TableSink, {
-  /** Takes the right to write a table; the table itself is not looked at yet. */
+  /** Acquires the lease of a table; the table itself is not checked yet. */
   readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRejected>
-  /** Creates the table or checks that it fits; nothing is lost where it does not. */
+  /** Creates the table, or checks that it fits the query; changes nothing where it does not. */
   readonly prepare: (
     lease: WriterLease,
     request: TableRequest
   ) => Effect.Effect<TableWriter, SqlError.SqlError | Fenced | TableRejected>
   /**
-   * Waits, on a connection that nobody else wants, until no other session holds a lock that keeps rows from the table; fails
-   * after a minute.
+   * Waits, on a connection of its own, until no other session holds a lock that blocks writes to the table; fails after a
+   * minute.
    */
   readonly awaitUnlocked: (table: string) => Effect.Effect<void, SqlError.SqlError>
-  /** What `acquire` and `prepare` would do; fails with what they would fail with, except that a held table is no failure. */
+  /** Computes what `acquire` and `prepare` would do; fails as they would, except that a held table is no failure. */
   readonly plan: (request: TableRequest) => Effect.Effect<TablePlan, SqlError.SqlError | TableRejected>
-  /** Takes the right to write and deletes the provisional rows; what is complete stays. Gives the rows removed. */
+  /** Acquires the lease and deletes the provisional rows; complete ones stay. Returns the number of deleted rows. */
   readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRejected>
   /**
-   * Takes the right to write, and forgets in one transaction what was durable: every row is to be deleted from then on,
-   * by `deleteSome` or by the next start, and the table is filled from the first block.
+   * Acquires the lease and forgets the checkpoint in one transaction: from then on every row is to be deleted, by
+   * `deleteSome` or by the next start, and the table is filled from the first block.
    */
   readonly empty: (table: string) => Effect.Effect<Emptying, SqlError.SqlError | TableHeld | TableRejected>
 }>()("ampsync/services/TableSink") {}
