@@ -103,7 +103,7 @@ export const typesDoc = `# Types
 Made from the code by \`npm run docs\`; a test fails when it is not current.
 
 Every value is stored exactly or not at all: one that its column cannot hold parks the table, with the column and the block
-and never the value. A type without a faithful home is refused at the start, with the column's name.
+and never the value. A type without a lossless PostgreSQL type is rejected at the start, with the column's name.
 
 ${table.join("\n")}
 

@@ -115,9 +115,9 @@ const make = Effect.gen(function*() {
       Effect.gen(function*() {
         const found = findFullIndex(table, yield* existingOn(run, table), name)
         if (found === undefined) return Option.none<FullIndex>()
-        const { index, isOurs } = found
-        if (isOurs) yield* run(dropIndex({ schema, table }, index.name))
-        return Option.some<FullIndex>({ ...index, isDropped: isOurs })
+        const { index, isManaged } = found
+        if (isManaged) yield* run(dropIndex({ schema, table }, index.name))
+        return Option.some<FullIndex>({ ...index, isDropped: isManaged })
       }))
   )
 

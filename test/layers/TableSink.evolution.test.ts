@@ -125,11 +125,11 @@ describe("what a query no longer fits", () => {
       assert.strictEqual(
         yield* refusalOf(prepareTable(sink, next)),
         "table \"t\" is rejected: the query no longer fits it: column \"a\" is text, the query yields numeric(20,0); " +
-          "column \"b\" is text, the query yields bigint; column \"_row_index\" is gone, although ampsync made it; " +
+          "column \"b\" is text, the query yields bigint; column \"_row_index\", which ampsync created, is missing; " +
           "rename it back, or add it again if it was dropped; " +
           "column \"c\" is not among those the query yields; column \"Gone\" is not among those the query yields; " +
           "it has no primary key, without one in the config it must be (\"_block_num\", \"_row_index\"); " +
-          "a primary key cannot be changed here. Undo what was changed, or drop the table to have it made and filled anew from the first block"
+          "ampsync does not change a primary key. Undo what was changed, or drop the table to have it made and filled anew from the first block"
       )
       assert.deepStrictEqual([yield* columnsOf(database), yield* recorded(database)], [columns, note])
       yield* prepareTable(sink, requestOf("other", base))
@@ -144,12 +144,12 @@ describe("what a query no longer fits", () => {
     [
       "a column renamed by hand",
       "ALTER TABLE t RENAME note TO remark",
-      "column \"note\" is gone, although ampsync made it; rename it back"
+      "column \"note\", which ampsync created, is missing; rename it back"
     ],
     [
       "a column of the name in another case",
       "ALTER TABLE t RENAME note TO \"Note\"",
-      "column \"note\" is gone, although ampsync made it; rename it back"
+      "column \"note\", which ampsync created, is missing; rename it back"
     ],
     [
       "a domain in the place of its type",
@@ -175,12 +175,12 @@ describe("what a query no longer fits", () => {
     [
       "a column of somebody else that no row can do without",
       "ALTER TABLE t ADD mine integer; UPDATE t SET mine = 1; ALTER TABLE t ALTER mine SET NOT NULL",
-      "column \"mine\", which ampsync did not make, allows no null and has no default, so no row can be written"
+      "column \"mine\", which ampsync did not create, is NOT NULL without a default, so no row can be written"
     ],
     [
       "a column of a domain that no row can do without",
       "CREATE DOMAIN needed AS integer NOT NULL; ALTER TABLE t ADD mine needed DEFAULT 1; ALTER TABLE t ALTER mine DROP DEFAULT",
-      "column \"mine\", which ampsync did not make"
+      "column \"mine\", which ampsync did not create"
     ]
   ]
   it.live.each(changes)("is refused: %s", ([, statements, words]) =>

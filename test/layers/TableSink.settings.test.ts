@@ -182,14 +182,14 @@ describe("a table with a primary key of its own", () => {
         [
           "own",
           { primaryKey: ["tx_hash"] },
-          "its primary key is (\"block_num\", \"tx_index\"), the config asks for (\"tx_hash\")"
+          "its primary key is (\"block_num\", \"tx_index\"), the config names (\"tx_hash\")"
         ],
-        ["own", { primaryKey: ["tx_index", "block_num"] }, "the config asks for (\"tx_index\", \"block_num\")"],
+        ["own", { primaryKey: ["tx_index", "block_num"] }, "the config names (\"tx_index\", \"block_num\")"],
         ["own", {}, "without one in the config it must be (\"_block_num\", \"_row_index\")"],
         [
           "plain",
           key,
-          "its primary key is (\"_block_num\", \"_row_index\"), the config asks for (\"block_num\", \"tx_index\")"
+          "its primary key is (\"_block_num\", \"_row_index\"), the config names (\"block_num\", \"tx_index\")"
         ]
       ] as const
       for (const [table, settings, words] of cases) {
@@ -210,7 +210,7 @@ describe("a table with a primary key of its own", () => {
       yield* database.query("ALTER TABLE t DROP CONSTRAINT t__block_num__row_index_key")
       assert.include(
         yield* refusalOf(prepareTable(sink, requestOf("t", transactions, key))),
-        "its unique index on (\"_block_num\", \"_row_index\"), which rewinds need, is gone"
+        "its unique index on (\"_block_num\", \"_row_index\"), which rewinds need, is missing"
       )
       // An index on a part of the rows, or not in that order, is not that index.
       yield* database.query("CREATE UNIQUE INDEX ON t (_block_num, _row_index) WHERE _block_num > 5")

@@ -55,7 +55,7 @@ describe("planColumns", () => {
     )
   })
 
-  it("declares decimals so that every PostgreSQL can hold every digit", () => {
+  it("declares decimals so that every version of PostgreSQL can store every digit", () => {
     const decimal = (precision: number, scale: number) => typeOf({ kind: "decimal", bits: 128, precision, scale })
     assert.deepStrictEqual([decimal(38, 0), decimal(38, 38), decimal(5, 7), decimal(5, -2), decimal(38, -900)], [
       "numeric(38,0)",
@@ -84,7 +84,7 @@ describe("planColumns", () => {
     )
   })
 
-  it("looks through dictionaries and runs", () => {
+  it("resolves dictionaries and runs to their values", () => {
     const index = { kind: "int", bits: 32, signed: true } as const
     const runEnds = field("run_ends", index, false)
     assert.strictEqual(typeOf({ kind: "dictionary", id: 0n, index, value: list(utf8) }), "text[]")
@@ -101,7 +101,7 @@ describe("planColumns", () => {
     assert.strictEqual(Result.getOrThrow(plan(field("Block_Num", uint64)))[0]!.type, "numeric(20,0)")
   })
 
-  it("refuses all columns without a faithful home in one error, each with its reason", () => {
+  it("rejects all columns without a lossless PostgreSQL type in one error, each with its reason", () => {
     const key = field("key", struct(field("a", utf8)))
     const error = problems(
       field("fine", utf8),
@@ -126,7 +126,7 @@ describe("planColumns", () => {
     assert.include(error.message, "column \"xmin\" (Utf8): PostgreSQL has a system column")
   })
 
-  it("refuses more columns than a table can have", () => {
+  it("rejects more columns than a table can have", () => {
     const fields = Array.from({ length: 1599 }, (_, index) => field(`c${index}`, utf8))
     assert.isTrue(Result.isSuccess(plan(...fields.slice(0, 1598))))
     assert.include(problems(...fields).message, "1599 columns")

@@ -89,7 +89,7 @@ describe("rows written into a buffer of the caller", () => {
     assert.strictEqual(Result.getOrThrow(bound.write(fitting, 4, span)).rows, 0)
   })
 
-  it("cuts by what is written and not by what arrived: views that share one long value", () => {
+  it("cuts by the bytes written and not by those received: views that share one long value", () => {
     const rows = 4096
     const batch = batchOf([blocks(Array<bigint>(rows).fill(5n)), repeated(rows, 24_000)])
     const bound = bind(batch)
@@ -102,7 +102,7 @@ describe("rows written into a buffer of the caller", () => {
     }
   })
 
-  it("takes a batch that becomes more than 1 GiB row by row: rows that share one value count what they become", () => {
+  it("takes a batch that becomes more than 1 GiB row by row: rows that share one value count their written size", () => {
     const [rows, bytes] = [1_100, 1 << 20]
     const dictionary = {
       kind: "dictionary",
@@ -125,7 +125,7 @@ describe("rows written into a buffer of the caller", () => {
     }
   })
 
-  it("writes the rows before a refused one; the call that begins with it fails", () => {
+  it("writes the rows before a rejected one; the call that begins with it fails", () => {
     for (const type of [utf8, textView]) {
       const texts = rowsOf(300).map((text, row) => row === 217 ? "secret\u0000" : text)
       const bound = bind(textBatch(texts, type))
@@ -144,7 +144,7 @@ describe("rows written into a buffer of the caller", () => {
     }
   })
 
-  it("writes the rows before one whose position is refused", () => {
+  it("writes the rows before one whose position is rejected", () => {
     const bound = bind(batchOf([blocks([5n, 5n, 6n, 4n, 7n])]))
     const out = outputOf(new Uint8Array(1000))
     const first = Result.getOrThrow(bound.write(out, 0, { from: 0, to: 5, range, cursor: undefined }))

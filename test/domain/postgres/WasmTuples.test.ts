@@ -36,7 +36,7 @@ interface Written {
   readonly error: EncodeError | undefined
 }
 
-/** Everything that is written until all rows are, or until one is refused. */
+/** Everything that is written until all rows are, or until one is rejected. */
 const written = (
   encoder: RowEncoder,
   batch: ColumnBatch,
@@ -65,7 +65,7 @@ const written = (
   return { bytes: Buffer.concat(pieces), rows: from - span.from, cursor, error }
 }
 
-/** What differs between two encoders, as a sentence; none when nothing does. */
+/** The difference between two encoders, as a sentence; undefined when there is none. */
 const difference = (one: Written, other: Written): string | undefined => {
   const at = one.bytes.findIndex((byte, index) => byte !== other.bytes[index])
   if (at >= 0 || one.bytes.length !== other.bytes.length) {
@@ -80,7 +80,7 @@ const difference = (one: Written, other: Written): string | undefined => {
 
 const pick = <A>(random: Random, values: ReadonlyArray<A>): A => values[Math.floor(random() * values.length)]!
 
-/** The same values at an address that is aligned to nothing, between bytes that no reader may see. */
+/** The same values at an unaligned address, between bytes that must not be read. */
 const displaced = (random: Random, column: Column): Column => {
   const move = (bytes: Uint8Array) => {
     const before = Math.floor(random() * 17)
@@ -114,7 +114,7 @@ const timestampEdges = (unit: TimeUnit): ReadonlyArray<bigint> => {
   return [...near, least[unit], unit === "microsecond" ? 2n ** 63n - 1n : after[unit] - 1n]
 }
 
-/** Kinds of columns that the fast path knows, with values that its writers accept. */
+/** Kinds of columns that the fast path supports, with values that its writers accept. */
 const fastKinds: ReadonlyArray<Kind> = scalarKinds.concat(
   [0, 1, 3, 33].map((width): Kind => ({
     ...scalarKinds.find(({ type }) => type.kind === "fixedSizeBinary")!,
@@ -175,7 +175,7 @@ const compared = (random: Random, { batch, plan }: Sample, tuples = planTuples(p
 }
 
 describe("the fast path", () => {
-  it("writes every kind it knows as the writers do", () => {
+  it("writes every kind it supports as the writers do", () => {
     const random = randomFrom(1)
     const names = new Set(fastKinds.map(({ type }) => formatArrowType(type)))
     assert.isAtLeast(names.size, 35)
@@ -258,7 +258,7 @@ const among = (value: Value, others: Value, at: number) =>
 const timestamp = (unit: TimeUnit): ArrowType => ({ kind: "timestamp", unit, timezone: "+00:00" })
 
 describe("values that the fast path leaves to the writers", () => {
-  const refused: ReadonlyArray<readonly [ArrowType, Value, Value, string]> = [
+  const rejected: ReadonlyArray<readonly [ArrowType, Value, Value, string]> = [
     [timestamp("second"), after.second, 0n, "294276 AD"],
     [timestamp("second"), least.second - 1n, 0n, "294276 AD"],
     [timestamp("second"), 2n ** 63n - 1n, 0n, "294276 AD"],
@@ -273,8 +273,8 @@ describe("values that the fast path leaves to the writers", () => {
     [{ kind: "utf8", offsets: 32 }, "secret\u0000", "fine", "NUL character"]
   ]
 
-  it("are refused with the writers' reason, at the same row", () => {
-    for (const [type, value, others, reason] of refused) {
+  it("are rejected with the writers' reason, at the same row", () => {
+    for (const [type, value, others, reason] of rejected) {
       for (const at of [0, 1, 8, 63, 99]) {
         const { error, rows } = outcomes(type, among(value, others, at))
         assert.include(error?.reason, reason)
@@ -283,7 +283,7 @@ describe("values that the fast path leaves to the writers", () => {
     }
   })
 
-  it("refuses a position above 2^63-1, as any other uint64 that becomes a bigint", () => {
+  it("rejects a position above 2^63-1, as any other uint64 that becomes a bigint", () => {
     const blocks = Array.from({ length: 20 }, (_, row) => row < 15 ? 5n : 2n ** 63n)
     const batch = batchOf([
       columnOf(field("c", { kind: "bool" }), blocks.map(() => true)),
@@ -338,7 +338,7 @@ describe("values that the fast path leaves to the writers", () => {
     assert.strictEqual(outcomes({ kind: "utf8", offsets: 32 }, halves).error?.row, 0)
   })
 
-  it("refuses a NULL in a column that is declared without", () => {
+  it("rejects a NULL in a column that is declared without", () => {
     const values = among(null, 1n, 40)
     const columns = [
       columnOf(field("a", uint64, false), values),
@@ -350,7 +350,7 @@ describe("values that the fast path leaves to the writers", () => {
     assert.deepStrictEqual([error?.row, error?.column], [40, "a"])
   })
 
-  it("leaves tables with other kinds, and with types that the config asks for, to the writers", () => {
+  it("leaves tables with other kinds, and with types of the config, to the writers", () => {
     const index = { kind: "int", bits: 8, signed: true } as const
     const others: ReadonlyArray<readonly [ArrowType, string | undefined]> = [
       [{ kind: "utf8", offsets: "view" }, undefined],
@@ -376,7 +376,7 @@ describe("values that the fast path leaves to the writers", () => {
 })
 
 describe("the WebAssembly module", () => {
-  it("is what its text compiles to", () => {
+  it("is the compiled form of its text", () => {
     const script = fileURLToPath(new URL("../../../scripts/build-wasm.mjs", import.meta.url))
     const { status, stderr } = spawnSync(process.execPath, [script, "--check"], { encoding: "utf8" })
     assert.strictEqual(status, 0, stderr)

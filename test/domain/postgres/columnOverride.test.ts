@@ -59,7 +59,7 @@ describe("a column that the config gives another type", () => {
     accepts({ kind: "int", bits: 32, signed: false }, "bigint", [4_294_967_295n])
   })
 
-  it("is refused with name, type and what is allowed, all of them at once", () => {
+  it("is rejected with name, type and what is allowed, all of them at once", () => {
     const result = planColumns(
       {
         fields: [
@@ -77,9 +77,9 @@ describe("a column that the config gives another type", () => {
     )
     assert.strictEqual(
       Result.isFailure(result) ? result.failure.message : "accepted",
-      "the config asks for types that cannot be had: column \"flag\" (Boolean) as bigint: allowed for it: no other type; " +
+      "the config requests types that are not possible: column \"flag\" (Boolean) as bigint: allowed for it: no other type; " +
         "column \"raw\" (Binary) as numeric: allowed for it: text; " +
-        "column \"cents\" (Decimal128(10, 2)) as numeric(20,0): its values have 2 digits behind the point, which nothing here rounds away; " +
+        "column \"cents\" (Decimal128(10, 2)) as numeric(20,0): its values have 2 digits behind the point, and values are never rounded; " +
         "column \"nowhere\" as text: the query does not yield this column"
     )
   })
@@ -91,7 +91,7 @@ describe("a column that the config gives another type", () => {
 })
 
 describe("decimal text as a number", () => {
-  it("is refused where it is none, with column and row and without the value", () => {
+  it("is rejected where it is none, with column and row and without the value", () => {
     for (
       const text of [
         "",
@@ -120,7 +120,7 @@ describe("decimal text as a number", () => {
     }
   })
 
-  it("is refused where it has more digits than its type, before or behind the point; zeros do not count", () => {
+  it("is rejected where it has more digits than its type, before or behind the point; zeros do not count", () => {
     accepts(utf8, "numeric(4,2)", ["99.99", "-0099.990", "+.5", "5.", "0.000"])
     assert.match(refusal(utf8, "numeric(4,2)", ["100"]).reason, /more than the 2 digits before the point/)
     assert.match(refusal(utf8, "numeric(4,2)", ["0.001"]).reason, /more than the 2 digits behind the point/)
@@ -130,7 +130,7 @@ describe("decimal text as a number", () => {
     assert.match(refusal(utf8, "numeric", [`0.${"0".repeat(16_383)}1`]).reason, /16383 digits behind/)
   })
 
-  it("is refused as bigint where it is a fraction or more than 64 bits", () => {
+  it("is rejected as bigint where it is a fraction or more than 64 bits", () => {
     accepts(utf8, "bigint", ["9223372036854775807", "-9223372036854775808", "0012.00", "-0"])
     for (const text of ["9223372036854775808", "-9223372036854775809", "0.5", "1".repeat(40)]) {
       assert.match(refusal(utf8, "bigint", [text]).reason, /not a whole number from -2\^63 to 2\^63-1/)
@@ -139,7 +139,7 @@ describe("decimal text as a number", () => {
 })
 
 describe("a number as another number", () => {
-  it("is refused where it does not fit", () => {
+  it("is rejected where it does not fit", () => {
     accepts(uint64, "bigint", [2n ** 63n - 1n])
     assert.match(refusal(uint64, "bigint", [2n ** 63n]).reason, /larger than 2\^63-1/)
     accepts(decimal(38, 2), "bigint", [500n, -100n, (2n ** 63n - 1n) * 100n, -(2n ** 63n) * 100n])

@@ -115,7 +115,7 @@ describe("_row_index", () => {
     assert.strictEqual(second.bytes[second.bytes.length - 1], 77)
   })
 
-  it("tells blocks beyond 2^53 apart", () => {
+  it("distinguishes blocks beyond 2^53", () => {
     const batch = batchOf([blocks([2n ** 53n, 2n ** 53n + 1n, 2n ** 53n + 1n, 2n ** 53n + 2n])])
     const { bytes } = Result.getOrThrow(encode(batch, { end: 2n ** 60n }))
     assert.deepStrictEqual(rowIndices(bytes, 22), [0, 0, 1, 0])
@@ -131,7 +131,7 @@ describe("_row_index", () => {
     }
   })
 
-  it("refuses to count beyond an INTEGER", () => {
+  it("rejects to count beyond an INTEGER", () => {
     const cursor = { position: 5n, nextRowIndex: 0x7fffffff }
     assert.strictEqual(Result.getOrThrow(encode(batchOf([blocks([5n])]), { cursor })).cursor!.nextRowIndex, 0x80000000)
     assert.include(errorOf(encode(batchOf([blocks([5n, 5n])]), { cursor })).reason, "more rows than an INTEGER")
@@ -147,7 +147,7 @@ const misplaced = (numbers: ReadonlyArray<bigint | null>, options: Parameters<ty
 }
 
 describe("positions", () => {
-  it("I2 refuses a row below or above the range that delivered it", () => {
+  it("I2 rejects a row below or above the range that delivered it", () => {
     assert.deepStrictEqual(misplaced([10n, 9n], { start: 10n, end: 20n }), {
       column: "_block_num",
       message: "column \"_block_num\", block 9: a row lies outside the blocks 10 to 20 that delivered it",
@@ -158,7 +158,7 @@ describe("positions", () => {
     assert.strictEqual(misplaced([2n ** 64n - 1n], { start: 10n, end: 20n }).position, 2n ** 64n - 1n)
   })
 
-  it("refuses a position that is absent, also right after one that is there", () => {
+  it("rejects a null position, also right after one that is not null", () => {
     assert.deepStrictEqual(misplaced([10n, 10n, null], { start: 10n, end: 20n }), {
       column: "_block_num",
       message: "column \"_block_num\", blocks 10 to 20: a row has no block number, which is its position in the chain",
@@ -167,19 +167,19 @@ describe("positions", () => {
     })
   })
 
-  it("refuses a position that goes backwards, within a batch and across batches", () => {
+  it("rejects a position that goes backwards, within a batch and across batches", () => {
     assert.include(misplaced([11n, 12n, 11n]).message, "a row follows one of block 12 in the same range")
     const cursor = { position: 12n, nextRowIndex: 3 }
     assert.include(misplaced([11n], { cursor }).message, "a row follows one of block 12 in the same range")
   })
 
-  it("looks only at the rows of the slice", () => {
+  it("checks only the rows of the slice", () => {
     const batch = batchOf([blocks([1n, 10n, 11n, 99n, null])])
     assert.isTrue(Result.isSuccess(encode(batch, { from: 1, to: 3, start: 10n, end: 20n })))
   })
 })
 
-const refused = (value: Parameters<typeof columnOf>[1], type: Parameters<typeof field>[1], name = "c") => {
+const rejected = (value: Parameters<typeof columnOf>[1], type: Parameters<typeof field>[1], name = "c") => {
   const batch = batchOf([blocks(value.map(() => 5n)), columnOf(field(name, type, true), value)])
   const error = errorOf(encode(batch))
   assert.deepStrictEqual([error.kind, error.position], ["value", 5n])
@@ -188,16 +188,16 @@ const refused = (value: Parameters<typeof columnOf>[1], type: Parameters<typeof 
 
 const timestamp = (unit: "second" | "microsecond") => ({ kind: "timestamp", unit, timezone: undefined }) as const
 
-describe("values PostgreSQL cannot hold", () => {
-  it("refuses a block number above 2^63-1 that is not the position, and never wraps it", () => {
-    const { column, message, row } = refused([1n, 2n ** 63n], uint64, "block_num")
+describe("values PostgreSQL cannot store", () => {
+  it("rejects a block number above 2^63-1 that is not the position, and never wraps it", () => {
+    const { column, message, row } = rejected([1n, 2n ** 63n], uint64, "block_num")
     assert.deepStrictEqual([column, row], ["block_num", 1])
     assert.strictEqual(message, "column \"block_num\", block 5: it is larger than 2^63-1, the largest BIGINT")
     const batch = batchOf([blocks([5n]), columnOf(field("block_num", uint64), [2n ** 63n - 1n])])
     assert.isTrue(Result.isSuccess(encode(batch)))
   })
 
-  it("refuses timestamps and dates beyond PostgreSQL's, and accepts the last ones inside", () => {
+  it("rejects timestamps and dates beyond PostgreSQL's, and accepts the last ones inside", () => {
     const times: ReadonlyArray<readonly ["second" | "microsecond", bigint]> = [
       ["second", 9_224_318_016_000n],
       ["second", -210_866_803_201n],
@@ -206,40 +206,40 @@ describe("values PostgreSQL cannot hold", () => {
       ["microsecond", -210_866_803_200_000_001n],
       ["microsecond", -(2n ** 63n)]
     ]
-    for (const [unit, value] of times) assert.include(refused([value], timestamp(unit)).reason, "4713 BC to 294276 AD")
+    for (const [unit, value] of times) assert.include(rejected([value], timestamp(unit)).reason, "4713 BC to 294276 AD")
     const days = { kind: "date", unit: "day" } as const
     for (const day of [-2440589n, 2145042906n, 2n ** 31n - 1n, -(2n ** 31n)]) {
-      assert.include(refused([day], days).reason, "4713 BC to 5874897 AD")
+      assert.include(rejected([day], days).reason, "4713 BC to 5874897 AD")
     }
     const millis = { kind: "date", unit: "millisecond" } as const
     for (const value of [2n ** 63n - 1n, -(2n ** 63n), 2145042906n * 86_400_000n]) {
-      assert.include(refused([value], millis).reason, "4713 BC to 5874897 AD")
+      assert.include(rejected([value], millis).reason, "4713 BC to 5874897 AD")
     }
-    for (const value of [1n, 2n ** 53n + 1n]) assert.include(refused([value], millis).reason, "time of day")
+    for (const value of [1n, 2n ** 53n + 1n]) assert.include(rejected([value], millis).reason, "time of day")
   })
 
-  it("refuses times outside a day and durations beyond an INTERVAL", () => {
+  it("rejects times outside a day and durations beyond an INTERVAL", () => {
     for (const value of [-1n, 86_400_000_001n]) {
-      assert.include(refused([value], { kind: "time", bits: 64, unit: "microsecond" }).reason, "no time of day")
+      assert.include(rejected([value], { kind: "time", bits: 64, unit: "microsecond" }).reason, "no time of day")
     }
     for (const value of [9_223_372_036_855n, -9_223_372_036_855n]) {
-      assert.include(refused([value], { kind: "duration", unit: "second" }).reason, "longer than an INTERVAL")
+      assert.include(rejected([value], { kind: "duration", unit: "second" }).reason, "longer than an INTERVAL")
     }
   })
 
-  it("refuses a decimal with more digits than its type declares", () => {
+  it("rejects a decimal with more digits than its type declares", () => {
     for (const value of [10n ** 38n, -(10n ** 38n), -(2n ** 127n)]) {
       const decimal = { kind: "decimal", bits: 128, precision: 38, scale: 2 } as const
-      assert.include(refused([value], decimal).reason, "more than the 38 digits")
+      assert.include(rejected([value], decimal).reason, "more than the 38 digits")
     }
   })
 
-  it("refuses NUL in text without showing the text, unless it is to be replaced", () => {
+  it("rejects NUL in text without showing the text, unless it is to be replaced", () => {
     for (const offsets of [32, 64, "view"] as const) {
-      const { message } = refused(["fine", "secret\u0000"], { kind: "utf8", offsets })
+      const { message } = rejected(["fine", "secret\u0000"], { kind: "utf8", offsets })
       assert.strictEqual(
         message,
-        "column \"c\", block 5: it contains a NUL character, which PostgreSQL's text cannot hold"
+        "column \"c\", block 5: it contains a NUL character, which PostgreSQL cannot store in a text"
       )
     }
     const batch = batchOf([blocks([5n]), columnOf(field("c", utf8), ["\u0000a\u0000é"])])
@@ -247,7 +247,7 @@ describe("values PostgreSQL cannot hold", () => {
     assert.include(replaced, `00000009${Buffer.from("\ufffda\ufffdé").toString("hex")}00000004`)
   })
 
-  it("refuses bytes that are not UTF-8", () => {
+  it("rejects bytes that are not UTF-8", () => {
     const bad = [
       "80",
       "c0af",
@@ -264,7 +264,7 @@ describe("values PostgreSQL cannot hold", () => {
       "e28261"
     ]
     for (const digits of bad) {
-      assert.include(refused([Uint8Array.from(Buffer.from(digits, "hex"))], utf8).reason, "not valid UTF-8", digits)
+      assert.include(rejected([Uint8Array.from(Buffer.from(digits, "hex"))], utf8).reason, "not valid UTF-8", digits)
     }
     const good = ["c280", "dfbf", "e0a080", "ed9fbf", "ee8080", "efbfbf", "f0908080", "f48fbfbf"]
     for (const digits of good) {
@@ -273,12 +273,12 @@ describe("values PostgreSQL cannot hold", () => {
     }
   })
 
-  it("does not take a value apart at its neighbour: a character cut in two is refused", () => {
+  it("checks each value by itself: a character cut in two is rejected", () => {
     const halves = [Uint8Array.of(0xc3), Uint8Array.of(0xa9)]
-    assert.include(refused(halves, utf8).reason, "not valid UTF-8")
+    assert.include(rejected(halves, utf8).reason, "not valid UTF-8")
   })
 
-  it("refuses a NULL in a column that is declared without, whatever hides it", () => {
+  it("rejects a NULL in a column that is declared without, whatever hides it", () => {
     const dictionary = {
       kind: "dictionary",
       id: 0n,
@@ -293,7 +293,7 @@ describe("values PostgreSQL cannot hold", () => {
     }
   })
 
-  it("refuses a NULL that hides among the values of a dictionary or of runs", () => {
+  it("rejects a NULL that hides among the values of a dictionary or of runs", () => {
     const index = { kind: "int", bits: 8, signed: true } as const
     const dictionary = columnOf(field("c", { kind: "dictionary", id: 0n, index, value: utf8 }, false), ["a", "b"])
     const hidden = { ...dictionary, dictionary: [columnOf(field("values", utf8), ["a", null])] }
@@ -308,7 +308,7 @@ describe("values PostgreSQL cannot hold", () => {
     }
   })
 
-  it("refuses a batch whose columns are not those of the plan, and names what differs", () => {
+  it("rejects a batch whose columns are not those of the plan, and names what differs", () => {
     const planned = batchOf([blocks([5n]), columnOf(field("c", utf8), ["x"])])
     const input = { from: 0, to: 1, range: { start: 0n, end: 9n }, cursor: undefined }
     const binary = field("c", { kind: "binary", offsets: 32 })
@@ -328,7 +328,7 @@ describe("values PostgreSQL cannot hold", () => {
     }
   })
 
-  it("refuses to build more than 1 GiB at once instead of running out of memory", () => {
+  it("rejects to build more than 1 GiB at once instead of running out of memory", () => {
     const list = columnOf(field("c", { kind: "fixedSizeList", size: 0, item: field("item", { kind: "null" }) }), [[]])
     const huge = {
       ...list,

@@ -52,7 +52,7 @@ describe("values inside JSONB", () => {
     )
   })
 
-  it("writes floats shortest and what JSON has no number for as strings", () => {
+  it("writes floats with the fewest digits, and those that are no JSON number as strings", () => {
     const double = (value: number) => inside({ kind: "float", bits: 64 }, value)
     const single = (value: number) => inside({ kind: "float", bits: 32 }, value)
     assert.deepStrictEqual([0.1, 1e300, -0, NaN, Infinity, -Infinity].map(double), [
@@ -124,7 +124,7 @@ describe("values inside JSONB", () => {
     assert.strictEqual(textOf(map({ kind: "float", bits: 64 }), [[NaN, 1n], [1.5, 2n]]), "{\"NaN\":1,\"1.5\":2}")
   })
 
-  it("refuses a map in which a key comes twice or is null, of which JSONB would lose a value", () => {
+  it("rejects a map in which a key comes twice or is null, of which JSONB would lose a value", () => {
     assert.strictEqual(
       problemOf(map(utf8), [["a", 1n], ["b", 2n], ["a", 3n]]),
       "it is a map in which a key comes twice"
@@ -133,7 +133,7 @@ describe("values inside JSONB", () => {
     assert.strictEqual(textOf(map(utf8), [["null", 1n]]), "{\"null\":1}")
   })
 
-  it("refuses a map in which two keys are one once NUL is replaced", () => {
+  it("rejects a map in which two keys are one once NUL is replaced", () => {
     const keys = ["a\u0000", "a\ufffd"].map((key) => [key, 1n])
     for (const entries of [keys, keys.toReversed()]) {
       assert.strictEqual(problemOf(map(utf8), entries, "replace"), "it is a map in which a key comes twice")
@@ -144,13 +144,13 @@ describe("values inside JSONB", () => {
     })
   })
 
-  it("refuses NUL and broken UTF-8 inside, or replaces NUL when told to", () => {
+  it("rejects NUL and broken UTF-8 inside, or replaces NUL when configured", () => {
     assert.include(problemOf(struct(utf8), ["a\u0000"]), "NUL")
     assert.include(problemOf(struct(utf8), [Uint8Array.of(0xff)]), "UTF-8")
     assert.strictEqual(JSON.parse(textOf(struct(utf8), ["a\u0000"], "replace")).v, "a\ufffd")
   })
 
-  it("refuses times that are none and dates with a time of day", () => {
+  it("rejects times that are none and dates with a time of day", () => {
     assert.include(problemOf(struct({ kind: "time", bits: 32, unit: "second" }), [-1n]), "no time of day")
     assert.include(problemOf(struct({ kind: "time", bits: 32, unit: "second" }), [86_401n]), "no time of day")
     assert.include(problemOf(struct({ kind: "date", unit: "millisecond" }), [1n]), "time of day")

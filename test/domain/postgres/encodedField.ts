@@ -13,7 +13,7 @@ export const encodedRows = (batch: ColumnBatch, from: number, to: number, textNu
   return Result.map(encodeAll(plan, { batch, from, to, range: RANGE, cursor: undefined }), ({ bytes }) => bytes)
 }
 
-/** The field of the only column, in hex: without the field count before it, `_row_index` and `_range_end` behind it. */
+/** The field of the only column, in hex: without the field count before it, `_row_index` and `_range_end` after it. */
 export const encodedField = (batch: ColumnBatch, row: number, textNul: "refuse" | "replace" = "refuse"): string => {
   const bytes = Result.getOrThrow(encodedRows(batch, row, row + 1, textNul))
   return Buffer.from(bytes.subarray(2, bytes.length - 8 - 12)).toString("hex")

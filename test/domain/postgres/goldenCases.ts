@@ -1,7 +1,7 @@
 /**
- * Values of every type twice: as the Arrow value we encode, and as the SQL that makes PostgreSQL write the same value.
+ * Values of every type twice: as the Arrow value to encode, and as the SQL with which PostgreSQL writes the same value.
  *
- * `scripts/capture-goldens.ts` asks a server for the bytes of the SQL; the tests compare ours with them.
+ * `scripts/capture-goldens.ts` gets the bytes of the SQL from a server; the tests compare the encoders with them.
  */
 import type { ArrowField, ArrowType, TimeUnit } from "../../../src/domain/arrow/ArrowSchema.ts"
 import { field, type Value } from "../arrow/columns.ts"

@@ -22,13 +22,13 @@ describe("identifiers", () => {
     assert.include(problem("é".repeat(32)), "it has 64 bytes")
   })
 
-  it("refuses what PostgreSQL cannot hold in a name", () => {
+  it("rejects names that PostgreSQL cannot store", () => {
     assert.include(problem(""), "empty")
     assert.include(problem("a\u0000b"), "NUL")
     assert.include(problem("a\ud800b"), "not valid Unicode")
   })
 
-  it("refuses the names of PostgreSQL's own columns, but only for columns", () => {
+  it("rejects the names of PostgreSQL's own columns, but only for columns", () => {
     assert.isTrue(Result.isFailure(checkColumnName("xmin")))
     assert.isTrue(Result.isSuccess(checkIdentifier("xmin")))
     assert.isTrue(Result.isSuccess(checkColumnName("Xmin")))

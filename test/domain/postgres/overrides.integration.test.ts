@@ -17,11 +17,11 @@ interface Case {
   readonly type: ArrowType
   readonly wanted: string
   readonly values: ReadonlyArray<Value>
-  /** What PostgreSQL makes of the same value, as an expression. */
+  /** The same value as an SQL expression. */
   readonly sql: (value: Exclude<Value, null>) => string
 }
 
-/** The values of a column as PostgreSQL shows them, once copied by us and once told as text. */
+/** The values of a column as PostgreSQL prints them: once copied by the encoder, once inserted as text. */
 const both = ({ sql, type, values, wanted }: Case) =>
   Effect.gen(function*() {
     const { schema, url } = yield* testDatabase
@@ -38,13 +38,14 @@ const both = ({ sql, type, values, wanted }: Case) =>
         await client.query(`SET search_path TO ${schema}; CREATE TABLE t (value ${wanted}, i integer, e bigint)`)
         const copy = client.query(copyFrom("COPY t FROM STDIN (FORMAT BINARY)"))
         await pipeline(Readable.from([copyHeader, bytes, copyTrailer].map((piece) => Buffer.from(piece))), copy)
-        const told = values.map((value) => value === null ? "NULL" : `(${sql(value)})::${wanted}::text`)
+        const expected = values.map((value) => value === null ? "NULL" : `(${sql(value)})::${wanted}::text`)
         const copied = await client.query({ text: "SELECT value::text FROM t ORDER BY i", rowMode: "array" })
         const wantedRows = await client.query({
-          text: told.map((expression, index) => `SELECT ${expression}, ${index}`).join(" UNION ALL ") + " ORDER BY 2",
+          text: expected.map((expression, index) => `SELECT ${expression}, ${index}`).join(" UNION ALL ") +
+            " ORDER BY 2",
           rowMode: "array"
         })
-        return { copied: copied.rows.map(([value]) => value), told: wantedRows.rows.map(([value]) => value) }
+        return { copied: copied.rows.map(([value]) => value), expected: wantedRows.rows.map(([value]) => value) }
       } finally {
         await client.end()
       }
@@ -53,8 +54,8 @@ const both = ({ sql, type, values, wanted }: Case) =>
 
 const same = (one: Case) =>
   Effect.gen(function*() {
-    const { copied, told } = yield* both(one)
-    assert.deepStrictEqual(copied, told)
+    const { copied, expected } = yield* both(one)
+    assert.deepStrictEqual(copied, expected)
     assert.strictEqual(copied.length, one.values.length)
   })
 

@@ -37,12 +37,12 @@ describe("the position of a row", () => {
     assert.deepStrictEqual(none, Result.succeed({ position: { kind: "rangeEnd" }, column: "_range_end" }))
   })
 
-  it("is refused where _block_num is no integer", () => {
+  it("is rejected where _block_num is no integer", () => {
     const reason = Result.getOrThrow(Result.flip(choose(field("_block_num", { kind: "utf8", offsets: 32 }))))
     assert.include(reason, "its type is no integer")
   })
 
-  it("is refused, with the CAST that helps, where block numbers come as a dictionary or as runs", () => {
+  it("is rejected, with the CAST that helps, where block numbers come as a dictionary or as runs", () => {
     for (const name of ["_block_num", "block_num"]) {
       for (const integer of [int(64, true), int(64, false), int(32, false)]) {
         for (const type of [dictionary(integer), runs(integer), runs(dictionary(integer))]) {

@@ -1,4 +1,4 @@
-/** Random values of every type, with the text PostgreSQL reads for the same value: made here, not by what is tested. */
+/** Random values of every type, with the text PostgreSQL reads for the same value, made independently of the encoders. */
 import * as Apache from "apache-arrow"
 import type { ArrowType, TimeUnit } from "../../../src/domain/arrow/ArrowSchema.ts"
 import { field, type Value } from "../arrow/columns.ts"
@@ -19,7 +19,7 @@ export const randomFrom = (seed: number): Random => {
 export interface Kind {
   readonly type: ArrowType
   readonly value: (random: Random) => Value
-  /** What `'...'::<column type>` must say. */
+  /** The text of the value in `'...'::<column type>`. */
   readonly text: (value: Value) => string
   /** The same value inside JSON. */
   readonly json: (value: Value) => string
@@ -37,7 +37,7 @@ const below = (random: Random, limit: bigint): bigint => {
   return value % limit
 }
 
-/** Often an edge, else any number of digits. */
+/** Often a limit, else any number of digits. */
 const integer = (random: Random, least: bigint, most: bigint): bigint => {
   const edges = [least, most, 0n, 1n, -1n, 9999n, 10000n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n, 2n ** 64n - 1n]
   const fitting = edges.filter((edge) => edge >= least && edge <= most)

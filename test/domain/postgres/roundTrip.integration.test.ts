@@ -92,8 +92,10 @@ const differences = (url: string, schema: string, random: Random, sample: Sample
         `SET search_path TO ${schema}; SET timezone TO 'Asia/Tokyo'; SET standard_conforming_strings TO on`
       )
       const definitions = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(", ")
-      const ours = `_row_index integer, _range_end bigint`
-      await client.query(`CREATE TEMP TABLE copied (${definitions}, ${ours}); CREATE TEMP TABLE told (LIKE copied)`)
+      const systemColumns = `_row_index integer, _range_end bigint`
+      await client.query(
+        `CREATE TEMP TABLE copied (${definitions}, ${systemColumns}); CREATE TEMP TABLE expected (LIKE copied)`
+      )
       const { names, pieces } = encodeInSlices(random, batch, columns)
       const copy = client.query(copyFrom(`COPY copied (${names}) FROM STDIN (FORMAT BINARY)`))
       await pipeline(Readable.from([copyHeader, ...pieces, copyTrailer].map((piece) => Buffer.from(piece))), copy)
@@ -102,15 +104,15 @@ const differences = (url: string, schema: string, random: Random, sample: Sample
           const value = sample.columns[index]![row]!
           return value === null ? "NULL" : `${literal(kind.text(value))}::${columns[index]!.type}`
         })
-        await client.query(`INSERT INTO told VALUES (${values.join(", ")}, ${row}, 9)`)
+        await client.query(`INSERT INTO expected VALUES (${values.join(", ")}, ${row}, 9)`)
       }
       const found: Array<unknown> = []
       for (const [index, { name, type }] of columns.entries()) {
         const column = quoteIdentifier(name)
         const { rows } = await client.query(
-          `SELECT _row_index AS row, copied.${column}::text AS copied, told.${column}::text AS told
-           FROM copied FULL JOIN told USING (_row_index, _range_end)
-           WHERE copied.${column}::text IS DISTINCT FROM told.${column}::text ORDER BY 1 LIMIT 2`
+          `SELECT _row_index AS row, copied.${column}::text AS copied, expected.${column}::text AS expected
+           FROM copied FULL JOIN expected USING (_row_index, _range_end)
+           WHERE copied.${column}::text IS DISTINCT FROM expected.${column}::text ORDER BY 1 LIMIT 2`
         )
         for (const row of rows) found.push({ type: `${formatArrowType(sample.kinds[index]!.type)} as ${type}`, ...row })
       }

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { indexName, planIndexes } from "../../../src/domain/postgres/table/tableIndexes.ts"
 
 describe("the name of an index", () => {
-  it("is always the same, readable, and never longer than PostgreSQL keeps", () => {
+  it("is always the same, readable, and never longer than PostgreSQL allows", () => {
     assert.match(indexName("logs", ["address", "block_num"]), /^logs_address_block_num_idx_[0-9a-f]{8}$/)
     assert.strictEqual(indexName("logs", ["address"]), indexName("logs", ["address"]))
     for (const table of ["t", "é".repeat(31), "🦊".repeat(15), "x".repeat(63)]) {
@@ -12,7 +12,7 @@ describe("the name of an index", () => {
     }
   })
 
-  it("is another one for every table and every order of columns, however they read together", () => {
+  it("is another one for every table and every order of columns, also where the joined names are the same", () => {
     const names = [
       indexName("a_b", ["c"]),
       indexName("a", ["b", "c"]),
@@ -25,7 +25,7 @@ describe("the name of an index", () => {
   })
 })
 
-describe("what is to be done for indexes", () => {
+describe("the plan for indexes", () => {
   const existing = (columns: ReadonlyArray<string>, more = {}) => ({
     name: indexName("t", columns),
     columns,
@@ -34,12 +34,12 @@ describe("what is to be done for indexes", () => {
     ...more
   })
 
-  it("is nothing where an equal one is there, whoever made it", () => {
+  it("is empty where an equal one exists, whatever created it", () => {
     const plan = planIndexes("t", [["a"], ["b", "a"]], [existing(["a"], { name: "by_hand" }), existing(["b", "a"])])
     assert.deepStrictEqual(plan, { broken: [], missing: [], superfluous: [] })
   })
 
-  it("is a new one where the other is in another order, of another kind or not valid", () => {
+  it("has a new one where the other is in another order, of another kind or not valid", () => {
     const others = [
       existing(["b", "a"], { name: "x" }),
       existing(["a", "b"], { name: "y", isPlain: false }),
@@ -49,7 +49,7 @@ describe("what is to be done for indexes", () => {
     assert.deepStrictEqual([broken, missing], [[], [{ name: indexName("t", ["a", "b"]), columns: ["a", "b"] }]])
   })
 
-  it("drops what a build of ours left behind, wanted or not, and only tells of a whole one that is wanted no longer", () => {
+  it("drops what an interrupted build left behind, wanted or not, and only reports a complete one that is no longer wanted", () => {
     const plan = planIndexes("t", [["a"]], [
       existing(["a"], { isValid: false }),
       existing(["old"], { isValid: false }),

@@ -1,10 +1,10 @@
 import { Data } from "effect"
 
-/** Rows that cannot be written as they are. Holds block numbers, and no other value of a row (I7). */
+/** A row that cannot be written. It contains block numbers and no other value of a row (I7). */
 export class EncodeError extends Data.TaggedError("EncodeError")<{
   /**
-   * `schema`: the batch has other columns than the plan; `position`: a row does not stand where the range says;
-   * `value`: PostgreSQL cannot hold a value; `size`: a row is too large for PostgreSQL.
+   * `schema`: the batch has other columns than the plan; `position`: a row is not within its range, or not in order;
+   * `value`: PostgreSQL cannot store a value; `size`: a row is too large for PostgreSQL.
    */
   readonly kind: "schema" | "position" | "value" | "size"
   readonly column: string
@@ -16,7 +16,7 @@ export class EncodeError extends Data.TaggedError("EncodeError")<{
   readonly range: { readonly start: bigint; readonly end: bigint } | undefined
   readonly reason: string
 }> {
-  /** The server planned the query otherwise than a moment before: the next attempt asks it again. */
+  /** A batch of another schema: the server changed its plan of the query, and the next attempt describes it again. */
   get retryable(): boolean {
     return this.kind === "schema"
   }

@@ -1,6 +1,7 @@
+/** The contract of the writers of COPY BINARY fields, and what they share: nulls, bounds, rejected values. */
 import { type Column, isNull, viewOf } from "../../arrow/ColumnBatch.ts"
 
-/** The buffer that tuples are written into, seen in two ways. */
+/** The buffer that tuples are written into, as bytes and as a view of the same bytes. */
 export interface Output {
   readonly bytes: Uint8Array
   readonly view: DataView
@@ -11,7 +12,7 @@ export const outputOf = (bytes: Uint8Array): Output => ({ bytes, view: viewOf(by
 /**
  * Writes the values of one column, row by row, in a form that PostgreSQL reads.
  *
- * Trusts what `checkColumn` has checked; a value that PostgreSQL could not hold leaves through `refuseValue`.
+ * Trusts what `checkColumn` has checked. `write` throws `RejectedValue` for a value that its PostgreSQL type cannot hold.
  */
 export interface FieldWriter {
   /** At least as many bytes as `write` needs for the rows `from` to `to`, the latter excluded. */
@@ -21,14 +22,14 @@ export interface FieldWriter {
 }
 
 export interface WriteOptions {
-  /** What happens to a NUL character, which PostgreSQL's text cannot hold: an error, or U+FFFD in its place. */
+  /** Reaction to a NUL character, which PostgreSQL cannot store in a text: an error, or U+FFFD in its place. */
   readonly textNul: "refuse" | "replace"
 }
 
 export type MakeWriter = (column: Column, options: WriteOptions) => FieldWriter
 
 /** A value that its PostgreSQL type cannot hold. `reason` never holds the value. */
-export class RefusedValue extends Error {
+export class RejectedValue extends Error {
   readonly reason: string
   constructor(reason: string) {
     super(reason)
@@ -36,8 +37,8 @@ export class RefusedValue extends Error {
   }
 }
 
-export const refuseValue = (reason: string): never => {
-  throw new RefusedValue(reason)
+export const rejectValue = (reason: string): never => {
+  throw new RejectedValue(reason)
 }
 
 /** Shape: int32 -1 in the place of a length. Source: PostgreSQL, protocol docs, "Binary Format" of COPY. */
@@ -46,7 +47,7 @@ export const writeNull = (out: Output, at: number): number => {
   return at + 4
 }
 
-/** Puts NULL where the column's bitmap says so; `writer` sees present rows only. */
+/** Writes NULL where the column's bitmap has it; `writer` is called for present rows only. */
 export const withNulls = (column: Column, writer: FieldWriter): FieldWriter => {
   const { validity } = column
   if (validity === undefined) return writer
@@ -57,19 +58,19 @@ export const withNulls = (column: Column, writer: FieldWriter): FieldWriter => {
   }
 }
 
-/** Refuses the NULLs that a column promised not to have. */
+/** Rejects NULLs of a column that is declared without. */
 export const withoutNulls = (writer: FieldWriter): FieldWriter => ({
   bound: writer.bound,
   write: (out, at, row) => {
     const end = writer.write(out, at, row)
-    return out.view.getInt32(at) === -1 ? refuseValue("it is null in a column that is declared not to be") : end
+    return out.view.getInt32(at) === -1 ? rejectValue("it is null in a column that is declared not to be") : end
   }
 })
 
 /** The bound of values that all take the same room. */
 export const boundOf = (fieldBytes: number) => (from: number, to: number): number => (to - from) * fieldBytes
 
-/** The bound of values that must be looked at one by one. */
+/** The bound of values of different sizes: the sum over the present rows. */
 export const boundOfEach =
   (column: Column, boundOfRow: (row: number) => number) => (from: number, to: number): number => {
     let bytes = 4 * (to - from)

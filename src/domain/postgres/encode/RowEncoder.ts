@@ -21,12 +21,12 @@ export interface RowEncoder {
 export interface BoundBatch {
   readonly rows: number
   /**
-   * Writes rows from `span.from` on into `out` at `at`: as many as surely fit before the end of `out.bytes`, none at or after
-   * `span.to`. Zero rows when not even one fits.
+   * Writes rows from `span.from` on into `out` at `at`: as many as are sure to fit before the end of `out.bytes`, none at or
+   * after `span.to`. Zero rows when not even one fits.
    *
    * Shape: per row int16 number of fields, then per field int32 length (-1 for NULL) and the value; system columns come last.
-   * Fails: the row `span.from` is refused, because its position does not fit the range or PostgreSQL cannot hold a value.
-   * Rows before a refused one are written first; the call that begins with the refused row fails. Bytes of `out` behind
+   * Fails: the row `span.from` is rejected, because its position does not fit the range or PostgreSQL cannot hold a value.
+   * Rows before a rejected one are written first; the call that begins with the rejected row fails. Bytes of `out` behind
    * `end` may have changed.
    */
   readonly write: (out: Output, at: number, span: RowSpan) => Result.Result<WrittenRows, EncodeError>
@@ -40,13 +40,13 @@ export interface BoundBatch {
 
 export interface WrittenRows {
   readonly rows: number
-  /** The position behind the last tuple. */
+  /** The offset after the last tuple. */
   readonly end: number
-  /** Where the next rows of the same range go on. */
+  /** The cursor for the next rows of the same range. */
   readonly cursor: RowCursor | undefined
 }
 
-/** What one row may need, so that no field exceeds PostgreSQL's 1 GiB. Source: utils/memutils.h, `MaxAllocSize`. */
+/** The most bytes of one row, so that no field exceeds PostgreSQL's 1 GiB. Source: utils/memutils.h, `MaxAllocSize`. */
 const MAX_ROW_BYTES = 0x3fffffff
 
 /** `_row_index` of the rows of one step. Encoding never suspends, so that all tables share it. */
@@ -55,7 +55,7 @@ const indices = new Int32Array(PIECE_ROWS)
 /** Makes the encoder of a query, with the fast path where its columns allow it. */
 export const makeRowEncoder = (plan: CopyPlan): RowEncoder => makeRowEncoderWith(plan, planTuples(plan))
 
-/** Makes an encoder with this fast path, or without one: the writers alone are what tests compare the fast path with. */
+/** Makes an encoder with this fast path, or without one, so that tests can compare both. */
 export const makeRowEncoderWith = (plan: CopyPlan, tuplePlan: TuplePlan | undefined): RowEncoder => ({
   bind: (batch) => {
     const { columns } = plan
@@ -115,27 +115,27 @@ const bindBatch = (plan: CopyPlan, batch: ColumnBatch, tuplePlan: TuplePlan | un
         if (rows === 0) break
         const numbered = numbering.number({ from: row, to: row + rows, range, cursor }, indices)
         let written = 0
-        let behind = end
+        let after = end
         if (tried > 0) {
           written = fast!.write(out, end, row, row + numbered.rows, indices, range.end)
-          behind = fast!.end
+          after = fast!.end
         }
         if (written === 0) {
-          // A value that the fast path refuses is read again here, so that all reasons come from the writers.
+          // The writers read a value again that the fast path rejected, because only they give the reason.
           const fitting = tried > 0 ? tuples.rowsThatFit(row, row + numbered.rows, room) : numbered.rows
           written = tuples.write(out, end, row, row + fitting, indices, range.end)
-          behind = tuples.end
+          after = tuples.end
         }
         if (written === 0) {
-          // What this call has written counts first; the next call begins with the refused row.
+          // Rows that this call has written are returned first; the next call begins with the rejected row.
           if (row > from) break
-          if (numbered.rows === 0) return Result.fail(numbered.refused!)
-          if (tuples.refusedColumn < 0) break
-          return fail("value", tuples.refusedColumn, row, range, tuples.refusedReason)
+          if (numbered.rows === 0) return Result.fail(numbered.rejected!)
+          if (tuples.rejectedColumn < 0) break
+          return fail("value", tuples.rejectedColumn, row, range, tuples.rejectedReason)
         }
-        cursor = numbering.cursorBehind(row + written - 1, indices[written - 1]!, range)
+        cursor = numbering.cursorAfter(row + written - 1, indices[written - 1]!, range)
         row += written
-        end = behind
+        end = after
       }
       return Result.succeed({ rows: row - from, end, cursor })
     },
@@ -148,6 +148,6 @@ const bindBatch = (plan: CopyPlan, batch: ColumnBatch, tuplePlan: TuplePlan | un
   }
 }
 
-/** A bitmap is not the only place where a null can hide: dictionaries and runs have them among their values. */
+/** Nulls are not only in the bitmap: dictionaries and runs have them among their values. */
 const mayHoldNulls = ({ field, validity }: Column): boolean =>
   validity !== undefined || field.type.kind === "dictionary" || field.type.kind === "runEndEncoded"

@@ -1,8 +1,9 @@
+/** Numbers the rows of a range: the `_row_index` of each row, and the checks of its position. */
 import { type Column, isNull, viewOf } from "../../arrow/ColumnBatch.ts"
 import { readIndex } from "../../arrow/readIndex.ts"
 import { EncodeError } from "./EncodeError.ts"
 
-/** Where inside a range the rows stand: survives the messages and chunks of one range. */
+/** The position after the last row numbered; it is passed on over the messages and chunks of one range. */
 export interface RowCursor {
   readonly position: bigint
   readonly nextRowIndex: number
@@ -16,23 +17,23 @@ export interface RowSpan {
   readonly cursor: RowCursor | undefined
 }
 
-/** The rows of a span that have a number, and why the row behind them has none. */
+/** How many rows of a span got a number, and why the row after them got none. */
 export interface NumberedRows {
   readonly rows: number
-  readonly refused: EncodeError | undefined
+  readonly rejected: EncodeError | undefined
 }
 
 /**
  * Gives the rows of one batch their `_row_index`, the number of a row within its position.
  *
- * The primary key rests on it: two rows of one position never get the same number while the cursor is handed on.
+ * The primary key depends on it: two rows of one position never get the same number while the cursor is passed on.
  */
 export interface RowNumbering {
-  /** Writes the numbers of a span to the start of `indices`, up to the first row that is refused. */
+  /** Writes the numbers of a span to the start of `indices`, up to the first row that is rejected. */
   readonly number: (span: RowSpan, indices: Int32Array) => NumberedRows
-  /** Where the next rows go on behind `row`, whose number is `index`. */
-  readonly cursorBehind: (row: number, index: number, range: RowSpan["range"]) => RowCursor
-  /** The block of a row, for errors; none where it is not known. */
+  /** The cursor after `row`, whose number is `index`. */
+  readonly cursorAfter: (row: number, index: number, range: RowSpan["range"]) => RowCursor
+  /** The block of a row, for errors; undefined where it is not known. */
   readonly blockOf: (row: number) => bigint | undefined
 }
 
@@ -41,7 +42,7 @@ export const PIECE_ROWS = 8192
 
 const MAX_ROW_INDEX = 0x7fffffff
 
-/** Numbers rows within each block, and checks every block: present, inside the range, never going backwards. */
+/** Numbers rows within each block. Rejects a block number that is null, outside of the range, or below the one before. */
 export const numberByColumn = (column: Column, name: string): RowNumbering => {
   const { approximate, exact } = positionsOf(column)
   const { validity } = column
@@ -53,27 +54,27 @@ export const numberByColumn = (column: Column, name: string): RowNumbering => {
       for (let row = from; row < to; row++) {
         const present = !isNull(validity, row)
         const number = present ? approximate(row) : NaN
-        // The rows of one block cost one bigint together: below 2^53 equal numbers are equal positions.
+        // One bigint per block instead of one per row: below 2^53 equal numbers are equal positions.
         if (number !== currentNumber) {
           const position = present ? exact(row) : undefined
           const reason = positionProblem(position, current, range)
           if (reason !== undefined) {
             return {
               rows: row - from,
-              refused: new EncodeError({ kind: "position", column: name, row, position, range, reason })
+              rejected: new EncodeError({ kind: "position", column: name, row, position, range, reason })
             }
           }
           if (position !== current) next = 0
           current = position
           currentNumber = Number.isSafeInteger(number) ? number : NaN
         }
-        if (next > MAX_ROW_INDEX) return { rows: row - from, refused: tooManyRows(name, range, row, current) }
+        if (next > MAX_ROW_INDEX) return { rows: row - from, rejected: tooManyRows(name, range, row, current) }
         indices[row - from] = next
         next += 1
       }
-      return { rows: to - from, refused: undefined }
+      return { rows: to - from, rejected: undefined }
     },
-    cursorBehind: (row, index) => ({ position: exact(row), nextRowIndex: index + 1 }),
+    cursorAfter: (row, index) => ({ position: exact(row), nextRowIndex: index + 1 }),
     blockOf: (row) => isNull(validity, row) ? undefined : exact(row)
   }
 }
@@ -98,9 +99,9 @@ export const numberByRange = (name: string): RowNumbering => ({
     const first = cursor?.nextRowIndex ?? 0
     const rows = Math.min(to - from, MAX_ROW_INDEX - first + 1)
     for (let offset = 0; offset < rows; offset++) indices[offset] = first + offset
-    return { rows, refused: rows < to - from ? tooManyRows(name, range, from + rows, range.end) : undefined }
+    return { rows, rejected: rows < to - from ? tooManyRows(name, range, from + rows, range.end) : undefined }
   },
-  cursorBehind: (_, index, range) => ({ position: range.end, nextRowIndex: index + 1 }),
+  cursorAfter: (_, index, range) => ({ position: range.end, nextRowIndex: index + 1 }),
   blockOf: () => undefined
 })
 

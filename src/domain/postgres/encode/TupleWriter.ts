@@ -1,22 +1,22 @@
-import { type FieldWriter, type Output, RefusedValue } from "./FieldWriter.ts"
+import { type FieldWriter, type Output, RejectedValue } from "./FieldWriter.ts"
 import { PIECE_ROWS } from "./RowNumbering.ts"
 
-/** Bound calculations that one written row pays for. A bound may cost time for each of its rows (views, dictionaries). */
+/** Bound calculations allowed per row written. A bound may cost time for each of its rows (views, dictionaries). */
 const CREDIT_PER_ROW = 4
 const FIRST_CREDIT = 64
 const MAX_CREDIT = 4 * PIECE_ROWS
 
-/** Writes the tuples of one batch with the writers of its columns. Results stand in fields: a step allocates nothing. */
+/** Writes the tuples of one batch with the writers of its columns. Results are in fields, so that a step allocates nothing. */
 export class TupleWriter {
-  /** The position behind the tuples written last. */
+  /** The offset after the tuples written last. */
   end = 0
-  /** The column whose value stopped `write`, and why; -1 when all rows were written. */
-  refusedColumn = -1
-  refusedReason = ""
+  /** The column of the value that stopped `write`, and the reason; -1 when all rows were written. */
+  rejectedColumn = -1
+  rejectedReason = ""
   readonly #writers: ReadonlyArray<FieldWriter>
   readonly #inRangeMode: boolean
   readonly #ownBytes: number
-  // Not 0: a full buffer divided by it would be no number.
+  // Not 0: with a full buffer the division by it would be NaN.
   #boundPerRow = 1
   #credit = FIRST_CREDIT
 
@@ -40,8 +40,8 @@ export class TupleWriter {
   /**
    * A number of rows from `row` on whose bound is at most `room`, near the largest one; 0 where not even one fits.
    *
-   * Guesses by the bytes per row seen last and corrects downwards. Rows whose bound is calculated are paid from the credit of
-   * rows written before, so that all guesses together cost O(1) per row.
+   * Guesses from the bytes per row of the last step and corrects downwards. Rows whose bound is calculated are paid from the
+   * credit of rows written before, so that all guesses together cost O(1) per row.
    */
   rowsThatFit(row: number, to: number, room: number): number {
     const affordable = Math.max(1, this.#credit >> 1)
@@ -56,7 +56,7 @@ export class TupleWriter {
     return rows
   }
 
-  /** Writes the rows `from` to `to`, numbered by `indices`; returns how many, fewer when a value is refused. */
+  /** Writes the rows `from` to `to`, numbered by `indices`; returns how many, fewer when a value is rejected. */
   write(out: Output, at: number, from: number, to: number, indices: Int32Array, rangeEnd: bigint): number {
     const { view } = out
     const writers = this.#writers
@@ -65,7 +65,7 @@ export class TupleWriter {
     let start = at
     let row = from
     let column = 0
-    this.refusedColumn = -1
+    this.rejectedColumn = -1
     try {
       for (; row < to; row++) {
         let next = start
@@ -83,9 +83,9 @@ export class TupleWriter {
         start = next
       }
     } catch (cause) {
-      if (!(cause instanceof RefusedValue)) throw cause
-      this.refusedColumn = column
-      this.refusedReason = cause.reason
+      if (!(cause instanceof RejectedValue)) throw cause
+      this.rejectedColumn = column
+      this.rejectedReason = cause.reason
     }
     this.end = start
     this.#credit = Math.min(this.#credit + CREDIT_PER_ROW * (row - from), MAX_CREDIT)

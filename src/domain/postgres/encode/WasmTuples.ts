@@ -2,8 +2,8 @@
  * The fast path of `RowEncoder`: a WebAssembly module writes the tuples of tables whose columns are all of common kinds.
  *
  * The values of a few hundred rows are copied into the module's memory, encoded there, and copied into the caller's buffer.
- * One memory of fixed size serves all tables, because encoding never suspends. What the module does not know or would refuse
- * is left to the writers. Source: `tuples.wat`, which also defines the layout of the memory.
+ * One memory of fixed size serves all tables, because encoding never suspends. Kinds of columns that the module does not
+ * support and values that it rejects are left to the writers. Source: `tuples.wat`, which also defines the memory layout.
  */
 import { type Column, type ColumnBatch, viewOf } from "../../arrow/ColumnBatch.ts"
 import type { PgColumn } from "../types/PgType.ts"
@@ -35,7 +35,7 @@ interface Machine {
   readonly view: DataView
 }
 
-/** What is used of the global of this name; the types of ECMAScript do not have it. */
+/** The part of the global that is used; the types of ECMAScript do not declare it. */
 declare const WebAssembly: {
   readonly Module: new(bytes: Uint8Array) => object
   readonly Instance: new(module: object) => {
@@ -45,7 +45,7 @@ declare const WebAssembly: {
 
 let machine: Machine | undefined | "absent"
 
-/** The module, compiled at its first use; none on a platform that has no WebAssembly with SIMD. */
+/** The module, compiled at its first use; undefined on a platform without WebAssembly with SIMD. */
 const loadMachine = (): Machine | undefined => {
   if (machine === undefined) {
     try {
@@ -68,19 +68,19 @@ const loadMachine = (): Machine | undefined => {
 /** The words of a descriptor that are set for each step. */
 const [VALIDITY, BIT, VALUES, DATA] = [1, 2, 3, 5]
 
-/** Where the values of one column stand, ready to be copied. */
+/** The values of one column, located for the copy into the memory. */
 interface Source {
   readonly column: Column
   readonly shape: FieldShape
   readonly offsets: DataView | undefined
 }
 
-/** Writes the tuples of one batch. Results stand in fields: a step allocates little. */
+/** Writes the tuples of one batch. Results are in fields, so that a step allocates little. */
 export class WasmTuples {
-  /** The position behind the tuples written last. */
+  /** The offset after the tuples written last. */
   end = 0
   /** Whether `write` stopped early at a value that the writers must read. */
-  refused = false
+  rejected = false
   readonly #machine: Machine
   readonly #plan: TuplePlan
   readonly #sources: ReadonlyArray<Source>
@@ -144,23 +144,23 @@ export class WasmTuples {
   }
 
   /**
-   * Writes the rows `from` to `to` as far as they surely fit, and returns how many.
+   * Writes the rows `from` to `to` as far as they are sure to fit, and returns how many.
    *
-   * Fewer either because the next row might not fit, or because it holds a value that is `refused` here.
+   * Fewer either because the next row might not fit, or because it has a value that is `rejected` here.
    */
   write(out: Output, at: number, from: number, to: number, indices: Int32Array, rangeEnd: bigint): number {
     this.end = at
-    this.refused = false
+    this.rejected = false
     const { bytes, encode, words } = this.#machine
     const { descriptors, shapes } = this.#plan
     words.set(descriptors, DESCRIPTORS / 4)
     if (!this.#stage(from, to, indices, rangeEnd)) {
-      this.refused = true
+      this.rejected = true
       return 0
     }
     const limit = OUTPUT + Math.min(out.bytes.length - at, STEP_BYTES)
     const rows = encode(to - from, shapes.length, this.#rowBytes, OUTPUT, limit)
-    this.refused = words[1] === 1
+    this.rejected = words[1] === 1
     const length = words[0]! - OUTPUT
     out.bytes.set(bytes.subarray(OUTPUT, OUTPUT + length), at)
     this.end = at + length

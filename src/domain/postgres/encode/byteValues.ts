@@ -1,6 +1,6 @@
 import { type Column, isNull, viewOf } from "../../arrow/ColumnBatch.ts"
 
-/** Where the bytes of a row of a text or binary column stand, whatever its layout. */
+/** Locates the bytes of a row of a text or binary column, whatever its layout. */
 export interface ByteValues {
   readonly sourceOf: (row: number) => DataView
   readonly startOf: (row: number) => number

@@ -1,7 +1,7 @@
-import { refuseValue } from "./FieldWriter.ts"
+import { rejectValue } from "./FieldWriter.ts"
 
 /**
- * Refuses bytes that are not UTF-8 as PostgreSQL understands it, and NUL unless `allowNul`.
+ * Rejects bytes that are not valid UTF-8 for PostgreSQL, and NUL unless `allowNul`.
  *
  * Returns how many NUL characters there are. Source: PostgreSQL, common/wchar.c, `pg_utf8_islegal` (RFC 3629).
  */
@@ -14,7 +14,7 @@ export const checkText = (source: DataView, start: number, length: number, allow
     if (byte !== 0 && byte < 0x80) {
       at += 1
     } else if (byte === 0) {
-      if (!allowNul) refuseValue("it contains a NUL character, which PostgreSQL's text cannot hold")
+      if (!allowNul) rejectValue("it contains a NUL character, which PostgreSQL cannot store in a text")
       nuls += 1
       at += 1
     } else {
@@ -34,14 +34,14 @@ const sequenceLength = (source: DataView, at: number, end: number): number => {
     : lead >= 0xf0 && lead <= 0xf4
     ? 4
     : 0
-  if (length === 0 || at + length > end) return refuseValue("it is not valid UTF-8")
+  if (length === 0 || at + length > end) return rejectValue("it is not valid UTF-8")
   const second = source.getUint8(at + 1)
-  // Overlong forms, surrogates and what lies above U+10FFFF all show in the second byte.
+  // The second byte tells overlong forms, surrogates and characters above U+10FFFF apart from valid ones.
   const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
   const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
-  if (second < low || second > high) refuseValue("it is not valid UTF-8")
+  if (second < low || second > high) rejectValue("it is not valid UTF-8")
   for (let rest = at + 2; rest < at + length; rest++) {
-    if ((source.getUint8(rest) & 0xc0) !== 0x80) refuseValue("it is not valid UTF-8")
+    if ((source.getUint8(rest) & 0xc0) !== 0x80) rejectValue("it is not valid UTF-8")
   }
   return length
 }

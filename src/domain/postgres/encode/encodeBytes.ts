@@ -1,3 +1,4 @@
+/** Writers of text and binary columns. */
 import { viewOf } from "../../arrow/ColumnBatch.ts"
 import { byteValues } from "./byteValues.ts"
 import { checkText } from "./checkText.ts"

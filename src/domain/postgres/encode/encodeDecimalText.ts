@@ -1,13 +1,13 @@
 /**
- * Text that holds decimal numbers, written as numbers.
+ * Writers of text columns that contain decimal numbers, as numbers.
  *
- * Accepted: a sign, digits and one point, such as `-12.50`; no exponent, no spaces, no NaN. What is written is exactly the
- * number that the text says.
+ * Accepted: a sign, digits and one point, such as `-12.50`; no exponent, no spaces, no NaN. The number written is exactly that
+ * of the text.
  */
 import { byteValues } from "./byteValues.ts"
-import { boundOf, boundOfEach, type MakeWriter, refuseValue, withNulls } from "./FieldWriter.ts"
+import { boundOf, boundOfEach, type MakeWriter, rejectValue, withNulls } from "./FieldWriter.ts"
 
-/** Where the digits of one decimal text stand, zeros that add nothing left out. */
+/** The offsets of the digits of one decimal text, without leading and trailing zeros. */
 interface Scanned {
   negative: boolean
   /** Position of the first digit that counts, and of the point or where it would be. */
@@ -24,7 +24,7 @@ const [PLUS, MINUS, POINT, ZERO] = [0x2b, 0x2d, 0x2e, 0x30]
 
 const isDigit = (byte: number): boolean => byte >= ZERO && byte <= ZERO + 9
 
-/** Fills `into`, so that a row leaves nothing for the collector. */
+/** Scans one text into `into`, which is reused so that rows allocate nothing. */
 const scan = (source: DataView, start: number, length: number, into: Scanned): void => {
   const stop = start + length
   let at = start
@@ -38,7 +38,7 @@ const scan = (source: DataView, start: number, length: number, into: Scanned): v
   const fraction = at
   while (at < stop && isDigit(source.getUint8(at))) at += 1
   into.written = at - fraction
-  if (at !== stop || into.point - digits + into.written === 0) refuseValue(NOT_DECIMAL)
+  if (at !== stop || into.point - digits + into.written === 0) rejectValue(NOT_DECIMAL)
   into.first = digits
   while (into.first < into.point && source.getUint8(into.first) === ZERO) into.first += 1
   into.end = at
@@ -48,7 +48,7 @@ const scan = (source: DataView, start: number, length: number, into: Scanned): v
 
 const newScanned = (): Scanned => ({ negative: false, first: 0, point: 0, end: 0, written: 0 })
 
-/** Digits that `numeric` without limits holds. Source: PostgreSQL, doc "Numeric Types", and `NUMERIC_DSCALE_MASK`. */
+/** Digits that an unconstrained `numeric` holds. Source: PostgreSQL, doc "Numeric Types", and `NUMERIC_DSCALE_MASK`. */
 const MAX_BEFORE = 131_072
 const MAX_BEHIND = 16_383
 
@@ -73,9 +73,9 @@ export const decimalTextWriter =
         scan(source, startOf(row), lengthOf(row), scanned)
         const { end, first, negative, point, written } = scanned
         const [whole, fraction] = [point - first, end > point ? end - point - 1 : 0]
-        if (whole > before) refuseValue(`it has more than the ${before} digits before the point that its type allows`)
+        if (whole > before) rejectValue(`it has more than the ${before} digits before the point that its type allows`)
         if (fraction > behind) {
-          refuseValue(`it has more than the ${behind} digits behind the point that its type allows`)
+          rejectValue(`it has more than the ${behind} digits behind the point that its type allows`)
         }
         let next = at + 12
         let weight = 0
@@ -104,7 +104,7 @@ export const decimalTextWriter =
     })
   }
 
-/** Four digits from `start` on; those outside of `from` to `to` are zeros that nobody wrote. */
+/** Four digits from `start` on; those outside of `from` to `to` count as zeros. */
 const groupOf = (source: DataView, start: number, from: number, to: number): number => {
   let group = 0
   for (let at = start; at < start + 4; at++) {
@@ -125,13 +125,13 @@ export const integerTextWriter: MakeWriter = (column) => {
       const source = sourceOf(row)
       scan(source, startOf(row), lengthOf(row), scanned)
       const { end, first, negative, point } = scanned
-      if (end > point || point - first > 19) refuseValue(NOT_BIGINT)
+      if (end > point || point - first > 19) rejectValue(NOT_BIGINT)
       let magnitude = 0n
       for (let digit = first; digit < point; digit++) {
         magnitude = magnitude * 10n + BigInt(source.getUint8(digit) - ZERO)
       }
       const value = negative ? -magnitude : magnitude
-      if (BigInt.asIntN(64, value) !== value) refuseValue(NOT_BIGINT)
+      if (BigInt.asIntN(64, value) !== value) rejectValue(NOT_BIGINT)
       out.view.setInt32(at, 8)
       out.view.setBigInt64(at + 4, value)
       return at + 12

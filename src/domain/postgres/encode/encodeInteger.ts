@@ -1,7 +1,7 @@
 import type { ArrowType } from "../../arrow/ArrowSchema.ts"
 import { viewOf } from "../../arrow/ColumnBatch.ts"
 import { readIndex } from "../../arrow/readIndex.ts"
-import { boundOf, type MakeWriter, refuseValue, withNulls } from "./FieldWriter.ts"
+import { boundOf, type MakeWriter, rejectValue, withNulls } from "./FieldWriter.ts"
 
 type IntType = Extract<ArrowType, { kind: "int" }>
 
@@ -31,7 +31,7 @@ export const integerWriter = (type: IntType): MakeWriter => (column) => {
   })
 }
 
-/** Writes any integer as `int8`; refuses what lies above 2^63-1. Source: PostgreSQL, utils/adt/int8.c, `int8recv`. */
+/** Writes any integer as `int8`; rejects values above 2^63-1. Source: PostgreSQL, utils/adt/int8.c, `int8recv`. */
 export const bigintWriter = (type: IntType): MakeWriter => {
   if (type.bits === 64) return wideWriter(type.signed)
   return type.bits === 32 && !type.signed ? unsignedWriter : widenedWriter(type)
@@ -57,7 +57,7 @@ const wideWriter = (signed: boolean): MakeWriter => (column) => {
     bound: boundOf(12),
     write: (out, at, row) => {
       const high = source.getInt32(8 * row + 4, true)
-      if (high < 0 && !signed) refuseValue("it is larger than 2^63-1, the largest BIGINT")
+      if (high < 0 && !signed) rejectValue("it is larger than 2^63-1, the largest BIGINT")
       out.view.setInt32(at, 8)
       out.view.setInt32(at + 4, high)
       out.view.setInt32(at + 8, source.getInt32(8 * row, true))

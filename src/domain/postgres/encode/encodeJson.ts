@@ -23,7 +23,7 @@ import { withJsonNulls } from "./jsonText.ts"
 /**
  * Writes values as `jsonb`.
  *
- * Shape: int32 length, one byte version 1, JSON text. Fails (with the reason): a type inside that JSON cannot say.
+ * Shape: int32 length, one byte version 1, JSON text. Fails (with the reason): a type inside that JSON cannot represent.
  * Source: PostgreSQL, utils/adt/jsonb.c, `jsonb_recv`.
  */
 export const jsonbWriter = (type: ArrowType): Result.Result<MakeWriter, string> =>
@@ -41,7 +41,7 @@ export const jsonbWriter = (type: ArrowType): Result.Result<MakeWriter, string> 
     })
   })
 
-/** Arrow type -> how its values look in JSON. */
+/** Arrow type -> writer of its JSON form. */
 const jsonWriter = (type: ArrowType): Result.Result<MakeWriter, string> => {
   switch (type.kind) {
     case "null":

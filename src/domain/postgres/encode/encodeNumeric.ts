@@ -1,5 +1,5 @@
 import { viewOf } from "../../arrow/ColumnBatch.ts"
-import { boundOf, type MakeWriter, refuseValue, withNulls } from "./FieldWriter.ts"
+import { boundOf, type MakeWriter, rejectValue, withNulls } from "./FieldWriter.ts"
 
 /** An integer of `bits`, to be read as `value * 10^-scale` with at most `precision` decimal digits. */
 export interface Unscaled {
@@ -37,7 +37,7 @@ export const numericWriter = (unscaled: Unscaled): MakeWriter => {
         const negative = readMagnitude(source, row * words * 4, words, signed, limbs)
         const count = toDigits(limbs, words, factor, digits)
         if (count > 0 && decimalsOf(digits, count) - shift > precision) {
-          refuseValue(`it has more than the ${precision} digits its type allows`)
+          rejectValue(`it has more than the ${precision} digits its type allows`)
         }
         let lowest = 0
         while (lowest < count && digits[lowest] === 0) lowest += 1

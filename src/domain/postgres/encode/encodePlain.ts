@@ -1,3 +1,4 @@
+/** Writers of columns without a conversion: null, boolean and floating point. */
 import { viewOf } from "../../arrow/ColumnBatch.ts"
 import { boundOf, type MakeWriter, withNulls, writeNull } from "./FieldWriter.ts"
 import { halfToNumber } from "./halfToNumber.ts"

@@ -1,6 +1,6 @@
 import type { TimeUnit } from "../../arrow/ArrowSchema.ts"
 import { viewOf } from "../../arrow/ColumnBatch.ts"
-import { boundOf, type MakeWriter, refuseValue, withNulls } from "./FieldWriter.ts"
+import { boundOf, type MakeWriter, rejectValue, withNulls } from "./FieldWriter.ts"
 
 const WORD = 4294967296
 
@@ -46,17 +46,17 @@ const milliDay = (source: DataView, at: number): number => {
   if (high < -0x200000 || high >= 0x200000) {
     const millis = source.getBigInt64(at, true)
     const day = checkedDay(Number(millis / BigInt(DAY_MILLIS)) - EPOCH_DAYS)
-    return millis % BigInt(DAY_MILLIS) === 0n ? day : refuseValue(TIME_OF_DAY)
+    return millis % BigInt(DAY_MILLIS) === 0n ? day : rejectValue(TIME_OF_DAY)
   }
   const day = (high * WORD + source.getUint32(at, true)) / DAY_MILLIS
-  return Number.isInteger(day) ? checkedDay(day - EPOCH_DAYS) : refuseValue(TIME_OF_DAY)
+  return Number.isInteger(day) ? checkedDay(day - EPOCH_DAYS) : rejectValue(TIME_OF_DAY)
 }
 
 const TIME_OF_DAY = "it is a Date64 with a time of day, which Arrow does not allow"
 
 const OUT_OF_DATE_RANGE = "it lies outside the dates PostgreSQL can hold (4713 BC to 5874897 AD)"
 
-const checkedDay = (day: number): number => day >= FIRST_DAY && day < END_DAY ? day : refuseValue(OUT_OF_DATE_RANGE)
+const checkedDay = (day: number): number => day >= FIRST_DAY && day < END_DAY ? day : rejectValue(OUT_OF_DATE_RANGE)
 
 const DAY_MICROS = 86_400_000_000
 
@@ -70,9 +70,9 @@ export const timeWriter = (bits: 32 | 64, unit: TimeUnit): MakeWriter => (column
       const value = bits === 32
         ? source.getInt32(4 * row, true)
         : source.getInt32(8 * row + 4, true) * WORD + source.getUint32(8 * row, true)
-      // A day has fewer nanoseconds than 2^53, so what doubles round is refused as well.
+      // A day has fewer nanoseconds than 2^53, so values that a double would round are rejected as well.
       const time = unit === "nanosecond" ? Math.floor(value / 1000) : value * micros
-      if (value < 0 || time > DAY_MICROS) refuseValue("it is no time of day")
+      if (value < 0 || time > DAY_MICROS) rejectValue("it is no time of day")
       out.view.setInt32(at, 8)
       out.view.setInt32(at + 4, Math.floor(time / WORD))
       out.view.setInt32(at + 8, time % WORD)
@@ -81,7 +81,7 @@ export const timeWriter = (bits: 32 | 64, unit: TimeUnit): MakeWriter => (column
   })
 }
 
-/** Microseconds in one unit; nanoseconds are divided instead. */
+/** Microseconds in one unit; nanoseconds are divided by 1,000 instead. */
 const microsPer = { second: 1_000_000, millisecond: 1000, microsecond: 1, nanosecond: 1 } as const
 
 /**
@@ -143,7 +143,7 @@ export const timestampWriter = (unit: TimeUnit): MakeWriter => {
         }
         const early = high < FIRST_HIGH || (high === FIRST_HIGH && low < FIRST_LOW)
         const late = high > END_HIGH || (high === END_HIGH && low >= END_LOW)
-        if (early || late) refuseValue("it lies outside the times PostgreSQL can hold (4713 BC to 294276 AD)")
+        if (early || late) rejectValue("it lies outside the times PostgreSQL can hold (4713 BC to 294276 AD)")
         out.view.setInt32(at, 8)
         out.view.setInt32(at + 4, high)
         out.view.setInt32(at + 8, low)
@@ -168,7 +168,7 @@ export const durationWriter = (unit: TimeUnit): MakeWriter => {
       write: (out, at, row) => {
         toMicros(source.getInt32(8 * row + 4, true), source.getUint32(8 * row, true), words)
         const high = words[0]!
-        if (high < -0x80000000 || high > 0x7fffffff) refuseValue("it is longer than an INTERVAL can be")
+        if (high < -0x80000000 || high > 0x7fffffff) rejectValue("it is longer than an INTERVAL can be")
         return writeInterval(out.view, at, high, words[1]!, 0, 0)
       }
     })

@@ -1,8 +1,8 @@
 import type { ArrowType } from "../../arrow/ArrowSchema.ts"
 import { viewOf } from "../../arrow/ColumnBatch.ts"
-import { boundOf, type MakeWriter, refuseValue, withNulls } from "./FieldWriter.ts"
+import { boundOf, type MakeWriter, rejectValue, withNulls } from "./FieldWriter.ts"
 
-const REFUSED = "it is not a whole number from -2^63 to 2^63-1"
+const NOT_BIGINT = "it is not a whole number from -2^63 to 2^63-1"
 
 /** Writes a decimal as `int8`. Fails: a fraction, more than 64 bits. Source: PostgreSQL, utils/adt/int8.c, `int8recv`. */
 export const wholeDecimalWriter = (type: Extract<ArrowType, { kind: "decimal" }>): MakeWriter => {
@@ -14,9 +14,9 @@ export const wholeDecimalWriter = (type: Extract<ArrowType, { kind: "decimal" }>
       bound: boundOf(12),
       write: (out, at, row) => {
         const unscaled = readInteger(source, row * bytes, bytes)
-        if (type.scale > 0 && unscaled % factor !== 0n) refuseValue(REFUSED)
+        if (type.scale > 0 && unscaled % factor !== 0n) rejectValue(NOT_BIGINT)
         const value = type.scale > 0 ? unscaled / factor : unscaled * factor
-        if (BigInt.asIntN(64, value) !== value) refuseValue(REFUSED)
+        if (BigInt.asIntN(64, value) !== value) rejectValue(NOT_BIGINT)
         out.view.setInt32(at, 8)
         out.view.setBigInt64(at + 4, value)
         return at + 12

@@ -1,3 +1,4 @@
+/** Formats dates, times and durations as text for JSON. */
 import type { TimeUnit } from "../../arrow/ArrowSchema.ts"
 
 /** Ticks of a unit in one second, and the fraction digits that hold one tick. */

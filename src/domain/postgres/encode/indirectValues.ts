@@ -1,9 +1,10 @@
+/** Writers of columns whose values are stored elsewhere: dictionaries, runs, unions. */
 import type { ArrowType } from "../../arrow/ArrowSchema.ts"
 import { type Column, viewOf } from "../../arrow/ColumnBatch.ts"
 import { readIndex } from "../../arrow/readIndex.ts"
 import { boundOfEach, type FieldWriter, type MakeWriter, withNulls } from "./FieldWriter.ts"
 
-/** How a writer of some form says that a value is absent; COPY and JSON say it differently. */
+/** Adds the form of an absent value to a writer: NULL in COPY, `null` in JSON. */
 export type WithNulls = (column: Column, writer: FieldWriter) => FieldWriter
 
 /** Writes the values that dictionary indices stand for. */
@@ -63,7 +64,7 @@ const firstAbove = (count: number, endOf: (position: number) => number, index: n
   return low
 }
 
-/** Writes, for every row of a union, the value of the member that holds it. */
+/** Locates the value of a row of a union: the member, and the row within it. */
 export interface UnionValues {
   readonly memberOf: (row: number) => number
   readonly rowOf: (row: number) => number

@@ -1,6 +1,6 @@
 import type { ArrowField, ArrowType } from "../../arrow/ArrowSchema.ts"
 import type { FieldWriter, MakeWriter, Output } from "./FieldWriter.ts"
-import { refuseValue } from "./FieldWriter.ts"
+import { rejectValue } from "./FieldWriter.ts"
 import { unionValues } from "./indirectValues.ts"
 import { withJsonNulls } from "./jsonText.ts"
 import { listValues } from "./listValues.ts"
@@ -8,7 +8,7 @@ import { listValues } from "./listValues.ts"
 const [QUOTE, COMMA, COLON, N] = [0x22, 0x2c, 0x3a, 0x6e]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
-/** Lists of any layout as JSON arrays. */
+/** Writes lists of any layout as JSON arrays. */
 export const jsonListWriter = (makeItem: MakeWriter): MakeWriter => (column, options) => {
   const lists = listValues(column)
   const item = makeItem(column.children[0]!, options)
@@ -38,7 +38,7 @@ const writeBytes = (out: Output, at: number, bytes: Uint8Array): number => {
   return at + bytes.length
 }
 
-/** Structs as JSON objects. */
+/** Writes structs as JSON objects. */
 export const jsonStructWriter = (
   fields: ReadonlyArray<ArrowField>,
   makeFields: ReadonlyArray<MakeWriter>
@@ -64,7 +64,7 @@ export const jsonStructWriter = (
   }
 }
 
-/** Unions as an object of one key, the member's name, so that the member is not lost. */
+/** Writes unions as an object of one key, the member's name, so that the member is not lost. */
 export const jsonUnionWriter = (
   fields: ReadonlyArray<ArrowField>,
   makeMembers: ReadonlyArray<MakeWriter>
@@ -94,7 +94,7 @@ export const jsonUnionWriter = (
   }
 }
 
-/** Maps as JSON objects. Fails: an absent key, or one that comes twice, of which JSONB would keep only the last. */
+/** Writes maps as JSON objects. Fails: a null key, or a key that comes twice, of which JSONB would keep only the last. */
 export const jsonMapWriter = (makeKey: MakeWriter, makeValue: MakeWriter): MakeWriter => (column, options) => {
   const entries = listValues(column)
   const key = makeKey(column.children[0]!, options)
@@ -115,7 +115,7 @@ export const jsonMapWriter = (makeKey: MakeWriter, makeValue: MakeWriter): MakeW
         out.bytes[keyEnd] = COLON
         end = value.write(out, keyEnd + 1, entry)
       }
-      if (seen.size < stop - start) refuseValue("it is a map in which a key comes twice")
+      if (seen.size < stop - start) rejectValue("it is a map in which a key comes twice")
       out.bytes[end++] = CLOSE_OBJECT
       return end
     }
@@ -126,7 +126,7 @@ export const jsonMapWriter = (makeKey: MakeWriter, makeValue: MakeWriter): MakeW
 const writeKey = (out: Output, at: number, key: FieldWriter, row: number): number => {
   const end = key.write(out, at + 1, row)
   const first = out.bytes[at + 1]
-  if (first === N) refuseValue("it is a map with a key that is null")
+  if (first === N) rejectValue("it is a map with a key that is null")
   if (first === QUOTE) {
     out.bytes.copyWithin(at, at + 1, end)
     return end - 1
@@ -142,7 +142,7 @@ const asciiOf = (bytes: Uint8Array, from: number, to: number): string => {
   return text
 }
 
-/** The type of a map's key as it is once a dictionary is looked through. */
+/** Whether a map's key, after its dictionary is resolved, can become the key of a JSON object. */
 export const isScalarKey = (type: ArrowType): boolean =>
   type.kind === "dictionary" ? isScalarKey(type.value) : !nestedKinds.has(type.kind)
 

@@ -3,7 +3,7 @@ import { type Column, viewOf } from "../../arrow/ColumnBatch.ts"
 import { readIndex } from "../../arrow/readIndex.ts"
 import { byteValues } from "./byteValues.ts"
 import { checkText } from "./checkText.ts"
-import { boundOf, type FieldWriter, type MakeWriter, refuseValue } from "./FieldWriter.ts"
+import { boundOf, type FieldWriter, type MakeWriter, rejectValue } from "./FieldWriter.ts"
 import {
   DAY_SECONDS,
   formatDate,
@@ -45,7 +45,7 @@ export const jsonIntegerWriter = (type: Extract<ArrowType, { kind: "int" }>): Ma
       : (row) => source.getBigUint64(8 * row, true).toString()
   })
 
-/** Floats as the shortest digits that give them back; what JSON has no number for as `"NaN"`, `"Infinity"`, `"-Infinity"`. */
+/** Writes floats as the shortest digits that read back the same; values that are no JSON number as `"NaN"`, `"Infinity"`, `"-Infinity"`. */
 export const jsonFloatWriter = (bits: 16 | 32 | 64): MakeWriter =>
   asciiWriter(30, (column) => {
     const source = viewOf(column.buffers[0]!)
@@ -59,7 +59,7 @@ const formatFloat = (value: number, format: (value: number) => string): string =
   return Object.is(value, -0) ? "-0" : format(value)
 }
 
-/** Nine digits always give a 32-bit float back, mostly fewer do. */
+/** Nine digits always read back as the same 32-bit float, mostly fewer do. */
 const shortestSingle = (value: number): string => {
   for (let digits = 1; digits < 9; digits++) {
     const rounded = Number(value.toPrecision(digits))
@@ -130,7 +130,7 @@ export const jsonDateWriter = (unit: "day" | "millisecond"): MakeWriter =>
     const millis = int64Of(column)
     return (row) => {
       const value = millis(row)
-      if (value % 86_400_000n !== 0n) refuseValue("it is a Date64 with a time of day, which Arrow does not allow")
+      if (value % 86_400_000n !== 0n) rejectValue("it is a Date64 with a time of day, which Arrow does not allow")
       return `"${formatDate(value / 86_400_000n)}"`
     }
   })
@@ -141,7 +141,7 @@ export const jsonTimeWriter = (bits: 32 | 64, unit: TimeUnit): MakeWriter =>
     const ticks = bits === 32 ? int32Of(column) : int64Of(column)
     return (row) => {
       const value = BigInt(ticks(row))
-      if (value < 0n || value > DAY_SECONDS * ticksPerSecond(unit)) refuseValue("it is no time of day")
+      if (value < 0n || value > DAY_SECONDS * ticksPerSecond(unit)) rejectValue("it is no time of day")
       return `"${formatTime(value, unit)}"`
     }
   })

@@ -1,3 +1,4 @@
+/** Writes the parts of JSON text: null, strings, hexadecimal digits. */
 import { type Column, isNull } from "../../arrow/ColumnBatch.ts"
 import { REPLACEMENT } from "./encodeBytes.ts"
 import type { FieldWriter, Output } from "./FieldWriter.ts"
@@ -10,7 +11,7 @@ export const writeAscii = (out: Output, at: number, text: string): number => {
 
 export const writeJsonNull = (out: Output, at: number): number => writeAscii(out, at, "null")
 
-/** Puts `null` where the column's bitmap says so; `writer` sees present rows only. */
+/** Writes `null` where the column's bitmap has it; `writer` is called for present rows only. */
 export const withJsonNulls = (column: Column, writer: FieldWriter): FieldWriter => {
   const { validity } = column
   if (validity === undefined) return writer
@@ -24,7 +25,7 @@ const HEX = new TextEncoder().encode("0123456789abcdef")
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
-/** Bytes a character may become inside a string: `\u001f`. */
+/** The most bytes that one character takes in a JSON string: `\u001f`. */
 export const ESCAPED_BYTES = 6
 
 /** Writes `"0x..."`, lower case. */
@@ -41,7 +42,7 @@ export const writeHex = (out: Output, at: number, source: DataView, start: numbe
 }
 
 /**
- * Writes checked UTF-8 as a JSON string; NUL, where it was let through, as U+FFFD.
+ * Writes checked UTF-8 as a JSON string; NUL, where it is allowed, as U+FFFD.
  *
  * Equal strings become equal bytes: keys of a map are compared by them.
  */

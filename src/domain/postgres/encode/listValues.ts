@@ -1,7 +1,7 @@
 import { type Column, isNull, viewOf } from "../../arrow/ColumnBatch.ts"
 import { readIndex } from "../../arrow/readIndex.ts"
 
-/** Which rows of the child column a row of a list column holds, whatever its layout. */
+/** Locates the items of a row of a list column in its child column, whatever its layout. */
 export interface ListValues {
   readonly startOf: (row: number) => number
   readonly sizeOf: (row: number) => number

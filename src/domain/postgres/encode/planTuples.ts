@@ -41,7 +41,7 @@ const kinds = [
 
 type Kind = typeof kinds[number]
 
-/** How a field is read and written, apart from addresses. Words not given are 0. */
+/** The words of a descriptor other than addresses; words not given are 0. */
 export interface FieldShape {
   readonly kind: Kind
   readonly stride: number
@@ -70,7 +70,7 @@ const timestampShape = (unit: TimeUnit): FieldShape => {
 
 const outputBytes: Readonly<Record<string, number>> = { bigint: 8, integer: 4, smallint: 2 }
 
-/** The shape of a column, decided by its Arrow type and its PostgreSQL type; none where only the writers know it. */
+/** The shape of a column, by its Arrow type and its PostgreSQL type; undefined where only a writer can encode it. */
 const shapeOf = ({ arrow, type: name }: PgColumn): FieldShape | undefined => {
   const { type } = arrow
   switch (type.kind) {
@@ -101,7 +101,7 @@ const shapeOf = ({ arrow, type: name }: PgColumn): FieldShape | undefined => {
     case "timestamp":
       return name.startsWith("timestamp") ? timestampShape(type.unit) : undefined
     case "decimal": {
-      // An override with fewer digits has another limit, which only its writer knows.
+      // An override with fewer digits has another limit, which only its writer checks.
       const { precision, scale } = decimalDigits(type)
       if (type.bits !== 128 || name !== `numeric(${precision},${scale})`) return undefined
       const weight = Math.floor(-type.scale / 4)
@@ -130,7 +130,7 @@ const OWN_SHAPES: ReadonlyArray<FieldShape> = [
   { kind: "int64", stride: 0, width: 8 }
 ]
 
-/** Plans the fast path of a query; none where a column is of a kind that only the writers know. */
+/** Plans the fast path of a query; undefined where a column is of a kind that only the writers encode. */
 export const planTuples = (plan: CopyPlan): TuplePlan | undefined => {
   const shapes: Array<FieldShape> = []
   for (const column of plan.columns) {

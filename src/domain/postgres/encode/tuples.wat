@@ -2,12 +2,12 @@
 ;;
 ;; `scripts/build-wasm.mjs` compiles this text into `tuplesModule.ts`; `planTuples.ts` and `WasmTuples.ts` fill
 ;; the memory and call `encode`.
-;; The writers of `FieldWriter.ts` are the reference: for every value that is not refused the bytes are the same.
+;; The writers of `FieldWriter.ts` are the reference: for every value that is not rejected the bytes are the same.
 ;; A value that PostgreSQL cannot hold stops the run before its row; the writers then read the row again and name the reason.
 ;;
 ;; Memory, in bytes (the same numbers stand in those two files):
 ;;         0  i32 end: the position behind the last complete tuple
-;;         4  i32 refused: 1 when a value stopped the run, else 0
+;;         4  i32 rejected: 1 when a value stopped the run, else 0
 ;;        64  the digits of one numeric, least significant first, as u16
 ;;      1024  descriptors, 64 bytes per field of the tuple
 ;;    106496  staging area: the values of the rows to encode, 1 MiB
@@ -89,7 +89,7 @@
           (i32.add
             (i32.ge_u (local.get $lead) (i32.const 0xe0))
             (i32.ge_u (local.get $lead) (i32.const 0xf0)))))
-      ;; Overlong forms, surrogates and what lies above U+10FFFF all show in the second byte.
+      ;; The second byte tells overlong forms, surrogates and characters above U+10FFFF apart from valid ones.
       (if (i32.eq (local.get $lead) (i32.const 0xe0)) (then (local.set $low (i32.const 0xa0))))
       (if (i32.eq (local.get $lead) (i32.const 0xf0)) (then (local.set $low (i32.const 0x90))))
       (if (i32.eq (local.get $lead) (i32.const 0xed)) (then (local.set $high (i32.const 0x9f))))
@@ -227,7 +227,7 @@
   ;; Writes up to `rows` rows of `fields` fields at `at`; returns how many.
   ;;
   ;; Stops before a row that may not fit before `limit`: `rowBytes` is what a row needs at most beside the bytes of binary and
-  ;; text. Stops before a row with a value that is refused, and stores 1 at address 4.
+  ;; text. Stops before a row with a value that is rejected, and stores 1 at address 4.
   (func (export "encode")
     (param $rows i32) (param $fields i32) (param $rowBytes i32) (param $at i32) (param $limit i32) (result i32)
     (local $row i32) (local $start i32) (local $need i32) (local $count i32) (local $field i32) (local $lastField i32)
@@ -237,7 +237,7 @@
     (local.set $start (local.get $at))
     (i32.store (i32.const 4) (i32.const 0))
     (block $stop
-      (block $refuse
+      (block $reject
         (loop $nextRow
           (br_if $stop (i32.ge_u (local.get $row) (local.get $rows)))
           (local.set $need (i32.add (local.get $start) (local.get $rowBytes)))
@@ -330,7 +330,7 @@
                   (br_if $stop (i32.gt_u (local.get $need) (local.get $limit)))
                   (local.set $address
                     (i32.add (i32.load offset=20 (local.get $field)) (i32.load (local.get $address))))
-                  (br_if $refuse (i32.eqz (call $isText (local.get $address) (local.get $length))))
+                  (br_if $reject (i32.eqz (call $isText (local.get $address) (local.get $length))))
                   (i32.store (local.get $at) (call $swap32 (local.get $length)))
                   (call $copy
                     (i32.add (local.get $at) (i32.const 4))
@@ -372,7 +372,7 @@
                   (local.set $value (i64.load (local.get $address)))
                   (br $integer)
                 ) ;; $uint64
-                  (br_if $refuse (i64.lt_s (local.tee $value (i64.load (local.get $address))) (i64.const 0)))
+                  (br_if $reject (i64.lt_s (local.tee $value (i64.load (local.get $address))) (i64.const 0)))
                   (br $integer)
                 ) ;; $nanoseconds
                   ;; The quotient is rounded towards 0: one less where something negative was cut off.
@@ -385,8 +385,8 @@
                   (br $integer)
                 ) ;; $timestamp
                   (local.set $value (i64.load (local.get $address)))
-                  (br_if $refuse (i64.lt_s (local.get $value) (i64.load offset=32 (local.get $field))))
-                  (br_if $refuse (i64.gt_s (local.get $value) (i64.load offset=40 (local.get $field))))
+                  (br_if $reject (i64.lt_s (local.get $value) (i64.load offset=32 (local.get $field))))
+                  (br_if $reject (i64.gt_s (local.get $value) (i64.load offset=40 (local.get $field))))
                   (local.set $value
                     (i64.sub
                       (i64.mul (local.get $value) (i64.load offset=48 (local.get $field)))
@@ -399,7 +399,7 @@
                       (i64.load (local.get $address))
                       (i64.load offset=8 (local.get $address))
                       (local.get $field)))
-                  (br_if $refuse (i32.eqz (local.get $at)))
+                  (br_if $reject (i32.eqz (local.get $at)))
                   (br $written)
                 ) ;; $uint64Numeric
                   (local.set $at

@@ -1,49 +1,51 @@
-/** What a query needs of a table that is there already, and what speaks against it. */
+/** Compares an existing table with what a query needs: columns to add, columns to relax, and conflicts. */
 import type { PgColumn } from "../types/PgType.ts"
 import { columnList, rowKey, systemColumns, type TableColumn, type TableDefinition } from "./tableDdl.ts"
 
-/** A column as the catalog has it. */
+/** A column according to the catalog. */
 export interface ExistingColumn extends TableColumn {
-  /** It has a value although nobody gives one: a default, an identity, or one of its domain. */
+  /** It gets a value without being named in an INSERT: by a default, an identity, or its domain. */
   readonly hasDefault: boolean
   /** PostgreSQL computes it and takes no value. */
   readonly generated: boolean
 }
 
-/** A table as the catalog has it. */
+/** A table according to the catalog. */
 export interface ExistingTable {
   readonly columns: ReadonlyArray<ExistingColumn>
   readonly primaryKey: ReadonlyArray<string> | undefined
-  /** The columns of every index that makes all rows differ in them, the primary key included. */
+  /** The columns of every unique index, the primary key included. */
   readonly uniqueKeys: ReadonlyArray<ReadonlyArray<string>>
 }
 
 export interface TableDifference {
   readonly added: ReadonlyArray<TableColumn>
-  /** Columns that allow no null although the query may yield one; never the position, which is checked row by row. */
+  /** NOT NULL columns for which the query may yield null; never the position, which is checked row by row. */
   readonly relaxed: ReadonlyArray<TableColumn>
-  /** One sentence for each difference that cannot be bridged. */
+  /** One sentence for each difference that ampsync does not resolve. */
   readonly conflicts: ReadonlyArray<string>
 }
 
 /**
- * Compares what a query yields with the table that is there.
+ * Compares the columns of a query with those of the existing table.
  *
- * `ours` are the columns we made, where that was recorded. Every other column is its owner's business, as long as rows can
- * be written without it.
+ * `managedColumns` are the columns that ampsync created, where that was recorded. Any other column is no conflict as long as
+ * rows can be written without it.
  */
 export const compareTable = (
   definition: TableDefinition,
   existing: ExistingTable,
-  ours: ReadonlyArray<string> | undefined
+  managedColumns: ReadonlyArray<string> | undefined
 ): TableDifference => {
   const system = systemColumns(definition.positionColumn)
   const wanted = new Map([...definition.columns, ...system].map((column) => [column.name, column]))
   const have = new Map(existing.columns.map((column) => [column.name, column]))
-  const isOurs = (column: ExistingColumn) => ours?.includes(column.name) ?? !(column.hasDefault || column.generated)
+  const isManaged = (column: ExistingColumn) =>
+    managedColumns?.includes(column.name) ?? !(column.hasDefault || column.generated)
   const needed = new Set([definition.positionColumn, ...system.map(({ name }) => name)])
-  // An empty column in the place of one that is gone, or has another name now, would pass for what was stored.
-  const isGone = ({ name }: TableColumn) => !have.has(name) && (needed.has(name) || ours?.includes(name) === true)
+  // A new, empty column in the place of one that was dropped or renamed would hide that its values are lost.
+  const isMissing = ({ name }: TableColumn) =>
+    !have.has(name) && (needed.has(name) || managedColumns?.includes(name) === true)
   return {
     added: [...wanted.values()].filter((column) => !have.has(column.name)),
     relaxed: definition.columns.filter((column) =>
@@ -51,11 +53,11 @@ export const compareTable = (
     ),
     conflicts: [
       ...existing.columns.flatMap((column) => typeConflict(column, wanted.get(column.name))),
-      ...[...wanted.values()].filter(isGone).map(({ name }) =>
-        `column "${name}" is gone, although ampsync made it; rename it back, or add it again if it was dropped`
+      ...[...wanted.values()].filter(isMissing).map(({ name }) =>
+        `column "${name}", which ampsync created, is missing; rename it back, or add it again if it was dropped`
       ),
       ...existing.columns.filter((column) => !wanted.has(column.name)).flatMap((column) =>
-        strangerConflict(column, isOurs(column))
+        foreignColumnConflict(column, isManaged(column))
       ),
       ...keyConflicts(definition, existing)
     ]
@@ -70,12 +72,12 @@ const typeConflict = (found: ExistingColumn, wanted: TableColumn | undefined): R
     : [`column "${found.name}" is ${found.type}, the query yields ${wanted.type}`]
 }
 
-const strangerConflict = (column: ExistingColumn, isOurs: boolean): ReadonlyArray<string> => {
-  if (isOurs) return [`column "${column.name}" is not among those the query yields`]
+const foreignColumnConflict = (column: ExistingColumn, isManaged: boolean): ReadonlyArray<string> => {
+  if (isManaged) return [`column "${column.name}" is not among those the query yields`]
   return column.nullable || column.hasDefault || column.generated
     ? []
     : [
-      `column "${column.name}", which ampsync did not make, allows no null and has no default, so no row can be written`
+      `column "${column.name}", which ampsync did not create, is NOT NULL without a default, so no row can be written`
     ]
 }
 
@@ -88,19 +90,19 @@ const keyConflicts = (
   const found = existing.primaryKey
   if (!sameColumns(wanted, found ?? [])) {
     const has = found === undefined ? "it has no primary key" : `its primary key is ${columnList(found)}`
-    const wants = primaryKey === undefined ? "without one in the config it must be" : "the config asks for"
-    return [`${has}, ${wants} ${columnList(wanted)}; a primary key cannot be changed here`]
+    const wants = primaryKey === undefined ? "without one in the config it must be" : "the config names"
+    return [`${has}, ${wants} ${columnList(wanted)}; ampsync does not change a primary key`]
   }
   return primaryKey === undefined || existing.uniqueKeys.some((key) => sameColumns(key, own))
     ? []
-    : [`its unique index on ${columnList(own)}, which rewinds need, is gone`]
+    : [`its unique index on ${columnList(own)}, which rewinds need, is missing`]
 }
 
-/** In the same order: an index on the same columns in another one is another index. */
+/** Whether both name the same columns in the same order: another order is another index. */
 export const sameColumns = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean =>
   a.length === b.length && a.every((name, index) => name === b[index])
 
-/** What is wrong with the keys and indexes that the config asks for, one sentence each. */
+/** The problems of the keys and indexes that the config names, one sentence each. */
 export const keyProblems = (
   columns: ReadonlyArray<PgColumn>,
   positionColumn: string,

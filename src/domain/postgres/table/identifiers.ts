@@ -1,10 +1,11 @@
+/** Names of tables and columns: quoting them, and checking that PostgreSQL keeps them unchanged. */
 import { Data } from "effect"
 import * as Result from "effect/Result"
 
 /** PostgreSQL cuts longer names without an error (NAMEDATALEN 64 less its zero byte), so two columns could become one. */
 export const MAX_IDENTIFIER_BYTES = 63
 
-/** Columns every table has already; PostgreSQL refuses another one of the same name. Source: catalog/heap.c, `SysAtt`. */
+/** System columns of every table; PostgreSQL refuses another column of the same name. Source: catalog/heap.c, `SysAtt`. */
 const systemColumns: ReadonlySet<string> = new Set(["tableoid", "cmax", "xmax", "cmin", "xmin", "ctid"])
 
 export class BadIdentifier extends Data.TaggedError("BadIdentifier")<{
@@ -16,10 +17,10 @@ export class BadIdentifier extends Data.TaggedError("BadIdentifier")<{
   }
 }
 
-/** Quotes a name so that PostgreSQL takes it exactly as it is: case, spaces and reserved words included. */
+/** Quotes a name so that PostgreSQL keeps it unchanged, whatever its case, spaces or reserved words. */
 export const quoteIdentifier = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`
 
-/** Quotes a text as a value. The E form means the same under every `standard_conforming_strings`. */
+/** Quotes a text as a string literal. The E form means the same under every `standard_conforming_strings`. */
 export const quoteLiteral = (text: string): string => `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`
 
 /** Accepts `name` when PostgreSQL can hold it unchanged. Fails: empty, more than 63 bytes of UTF-8, a NUL or half a surrogate pair inside. */
@@ -28,7 +29,7 @@ export const checkIdentifier = (name: string): Result.Result<string, BadIdentifi
   return reason === undefined ? Result.succeed(name) : Result.fail(new BadIdentifier({ name, reason }))
 }
 
-/** As `checkIdentifier`, and refuses the names of PostgreSQL's own columns (`xmin`, `ctid`...). */
+/** As `checkIdentifier`, and rejects the names of PostgreSQL's system columns (`xmin`, `ctid`...). */
 export const checkColumnName = (name: string): Result.Result<string, BadIdentifier> =>
   systemColumns.has(name)
     ? Result.fail(
@@ -36,7 +37,7 @@ export const checkColumnName = (name: string): Result.Result<string, BadIdentifi
     )
     : checkIdentifier(name)
 
-/** Why PostgreSQL cannot hold `name` unchanged; none where it can. */
+/** Why PostgreSQL would not keep `name` unchanged; undefined where it would. */
 export const identifierProblem = (name: string): string | undefined => {
   if (name.length === 0) return "it is empty"
   if (name.includes("\u0000")) return "it contains a NUL character"

@@ -4,14 +4,15 @@ import type { Position } from "../encode/encodeCopy.ts"
 import { type PgColumn, positionNames } from "../types/PgType.ts"
 import { RANGE_END } from "./tableDdl.ts"
 
+/** Where the position of a row comes from, and the column that stores it. */
 export interface ChosenPosition {
   readonly position: Position
   readonly column: string
 }
 
 /**
- * Chooses the column that gives the position of a row in the chain: `_block_num`, else `block_num`, else one of our own that
- * holds the end of the range (range mode).
+ * Chooses the column that gives the position of a row in the chain: `_block_num`, else `block_num`, else a column of Ampsync
+ * for the end of the range (range mode).
  *
  * Fails with a sentence: `_block_num` is no integer, or either column comes as a dictionary or as runs of integers.
  */
@@ -33,7 +34,7 @@ export const choosePosition = (columns: ReadonlyArray<PgColumn>): Result.Result<
   return Result.succeed({ position: { kind: "rangeEnd" }, column: RANGE_END })
 }
 
-/** How integers come that are not stored row by row; undefined for every other type. */
+/** The encoding of integers that are not stored row by row; undefined for every other type. */
 const indirectIntegers = (type: ArrowType): string | undefined => {
   if (type.kind === "dictionary") return type.value.kind === "int" ? "a dictionary" : indirectIntegers(type.value)
   if (type.kind !== "runEndEncoded") return undefined

@@ -1,6 +1,7 @@
+/** The DDL of data tables. */
 import { quoteIdentifier, quoteLiteral } from "./identifiers.ts"
 
-/** A column as PostgreSQL has it; `type` as `format_type` prints it. */
+/** A column of a table; `type` as `format_type` prints it. */
 export interface TableColumn {
   readonly name: string
   readonly type: string
@@ -11,20 +12,20 @@ export interface TableDefinition {
   readonly schema: string
   readonly table: string
   readonly columns: ReadonlyArray<TableColumn>
-  /** The column that says where in the chain a row stands. */
+  /** The column that gives the position of a row in the chain. */
   readonly positionColumn: string
-  /** The primary key, where the config gives the table one of its own. */
+  /** The primary key of the config; undefined for the default, `rowKey`. */
   readonly primaryKey: ReadonlyArray<string> | undefined
-  /** The comment of the table; undefined leaves it to others. */
+  /** The comment of the table; undefined leaves the present one. */
   readonly comment: string | undefined
 }
 
-/** Counts the rows of one position: makes the primary key of a table with many rows per block. */
+/** Numbers the rows of one position, so that the primary key is unique in a table with many rows per block. */
 export const ROW_INDEX = "_row_index"
 /** Position column of a query that yields no block number: the last block of the range that delivered the row. */
 export const RANGE_END = "_range_end"
 
-/** The columns we add to those of the query. */
+/** The columns that Ampsync adds to those of the query. */
 export const systemColumns = (positionColumn: string): ReadonlyArray<TableColumn> => [
   { name: ROW_INDEX, type: "integer", nullable: false },
   ...(positionColumn === RANGE_END ? [{ name: RANGE_END, type: "bigint", nullable: false }] : [])
@@ -33,17 +34,17 @@ export const systemColumns = (positionColumn: string): ReadonlyArray<TableColumn
 export const qualifiedName = (table: { readonly schema: string; readonly table: string }): string =>
   `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.table)}`
 
-/** Where in the chain a row stands, and which of the rows that stand there it is: unique in every table. */
+/** The position of a row in the chain, and its number among the rows of that position: unique in every table. */
 export const rowKey = (positionColumn: string): ReadonlyArray<string> => [positionColumn, ROW_INDEX]
 
-/** As it stands in DDL: `("_block_num", "_row_index")`. */
+/** A list of columns for DDL: `("_block_num", "_row_index")`. */
 export const columnList = (columns: ReadonlyArray<string>): string => `(${columns.map(quoteIdentifier).join(", ")})`
 
 /**
- * Statements that create the table and what its readers and our rewinds need.
+ * Statements that create the table with the indexes and the comment it needs from the start.
  *
  * `rowKey` always is an index: it makes a rewind O(depth). It is the primary key unless the config names another one, which
- * then is what readers know a row by and what a published table tells subscribers of a DELETE (REPLICA IDENTITY).
+ * then identifies rows for readers, and for the subscribers of a published table on DELETE (REPLICA IDENTITY).
  */
 export const createTable = (definition: TableDefinition, lz4: boolean): ReadonlyArray<string> => {
   const { comment, positionColumn, primaryKey } = definition
@@ -70,13 +71,13 @@ export const indexesOf = (definition: TableDefinition): ReadonlyArray<ReadonlyAr
   ...(needsBlockIndex(definition) ? [["block_num"]] : [])
 ]
 
-/** Gives the table its comment; an empty one takes the comment away. */
+/** The statement that sets the comment of the table; an empty one removes it. */
 export const commentOn = (table: { readonly schema: string; readonly table: string }, comment: string): string =>
   `COMMENT ON TABLE ${qualifiedName(table)} IS ${comment === "" ? "NULL" : quoteLiteral(comment)}`
 
 /**
- * One statement that brings a table to what the query yields: new columns, nullable because rows of earlier blocks have no
- * value for them, and columns that may be null from now on. None where nothing is to be done.
+ * One statement that adapts a table to the query: new columns, nullable because rows of earlier blocks have no value for them,
+ * and columns that may be null from now on. Undefined where nothing is to be done.
  */
 export const alterTable = (
   definition: TableDefinition,

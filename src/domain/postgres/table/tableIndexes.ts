@@ -1,13 +1,13 @@
-/** The indexes that a config asks for: their names, and what has to be done to have them. */
+/** The indexes that a config names: their names in PostgreSQL, and the plan to build them. */
 import { fingerprint } from "../../fingerprint.ts"
 import { sameColumns } from "./compareTable.ts"
 import { MAX_IDENTIFIER_BYTES, quoteIdentifier } from "./identifiers.ts"
 import { columnList, qualifiedName } from "./tableDdl.ts"
 
-/** An index as the catalog has it. */
+/** An index according to the catalog. */
 export interface ExistingIndex {
   readonly name: string
-  /** Its columns in order; those it only includes are left out. */
+  /** Its key columns in order, without those of INCLUDE. */
   readonly columns: ReadonlyArray<string>
   /** Ready to be used by queries: false for what an interrupted build leaves behind. */
   readonly isValid: boolean
@@ -15,7 +15,7 @@ export interface ExistingIndex {
   readonly isPlain: boolean
 }
 
-/** What else the catalog has of an index. */
+/** An index with the details that `findFullIndex` needs. */
 export interface IndexDetails extends ExistingIndex {
   readonly isPrimaryKey: boolean
   /** One of its columns may hold values of any length. */
@@ -23,15 +23,15 @@ export interface IndexDetails extends ExistingIndex {
 }
 
 export interface IndexPlan {
-  /** Indexes of ours that an interrupted build left behind: they cost as much as others and serve nobody. */
+  /** Managed indexes that an interrupted build left behind: they cost as much as others and no query uses them. */
   readonly broken: ReadonlyArray<string>
   readonly missing: ReadonlyArray<{ readonly name: string; readonly columns: ReadonlyArray<string> }>
-  /** Indexes we made that the config no longer names. */
+  /** Managed indexes that the config no longer names. */
   readonly superfluous: ReadonlyArray<ExistingIndex>
 }
 
 /**
- * The name of an index we make: always the same for a table and columns, and unlike that of any other index of ours.
+ * The name of the index on these columns of a table: always the same, and unlike that of any other managed index.
  *
  * Shape: `<table>_<columns>_idx_<8 hexadecimal digits>`, the readable part cut so that it fits 63 bytes.
  */
@@ -51,23 +51,25 @@ const cut = (text: string, bytes: number): string => {
   return kept
 }
 
-const isOurs = (table: string, { columns, name }: ExistingIndex): boolean => name === indexName(table, columns)
+/** Whether ampsync made the index, by its name. */
+const isManagedIndex = (table: string, { columns, name }: ExistingIndex): boolean => name === indexName(table, columns)
 
 /**
- * The index that has no room for a row, and whether it is one of ours, by its name and its definition. Where PostgreSQL names
- * none, one that may be it, ours before others.
+ * Finds the index that has no room for a row, and whether ampsync made it, by its name and its definition. Where PostgreSQL
+ * does not report a name, it returns one that may be it, a managed one before others.
  */
 export const findFullIndex = (
   table: string,
   existing: ReadonlyArray<IndexDetails>,
   name: string | undefined
-): { readonly index: IndexDetails; readonly isOurs: boolean } | undefined => {
+): { readonly index: IndexDetails; readonly isManaged: boolean } | undefined => {
   const found = existing
     .filter((index) => name === undefined ? index.isPlain && index.isUnbounded : index.name === name)
-    .map((index) => ({ index, isOurs: index.isPlain && !index.isPrimaryKey && isOurs(table, index) }))
-  return found.find(({ isOurs }) => isOurs) ?? found[0]
+    .map((index) => ({ index, isManaged: index.isPlain && !index.isPrimaryKey && isManagedIndex(table, index) }))
+  return found.find(({ isManaged }) => isManaged) ?? found[0]
 }
 
+/** Compares the indexes of a table with the `wanted` ones of the config. */
 export const planIndexes = (
   table: string,
   wanted: ReadonlyArray<ReadonlyArray<string>>,
@@ -78,15 +80,15 @@ export const planIndexes = (
     existing.some((index) => index.isValid && index.isPlain && sameColumns(index.columns, columns))
   const names = new Map(wanted.map((columns) => [indexName(table, columns), columns]))
   return {
-    broken: existing.filter((index) => !index.isValid && isOurs(table, index)).map(({ name }) => name),
+    broken: existing.filter((index) => !index.isValid && isManagedIndex(table, index)).map(({ name }) => name),
     missing: [...names].filter(([, columns]) => !isThere(columns)).map(([name, columns]) => ({ name, columns })),
-    superfluous: existing.filter((index) => index.isValid && isOurs(table, index) && !isWanted(index))
+    superfluous: existing.filter((index) => index.isValid && isManagedIndex(table, index) && !isWanted(index))
   }
 }
 
 type Table = { readonly schema: string; readonly table: string }
 
-/** Rows are written while it is built; it cannot run in a transaction. */
+/** Builds the index while rows are written; it cannot run in a transaction. */
 export const createIndex = (table: Table, name: string, columns: ReadonlyArray<string>): string =>
   `CREATE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${columnList(columns)}`
 

@@ -1,3 +1,4 @@
+/** The one table of Arrow type -> PostgreSQL type -> encoder, and the plan of a query's columns. */
 import { Data } from "effect"
 import * as Result from "effect/Result"
 import type { ArrowField, ArrowSchema, ArrowType } from "../../arrow/ArrowSchema.ts"
@@ -22,19 +23,19 @@ import { checkColumnName } from "../table/identifiers.ts"
 import { RANGE_END, ROW_INDEX } from "../table/tableDdl.ts"
 import { type ColumnOverride, formatOverrideType, type OverrideType, overrideWriter } from "./columnOverride.ts"
 
-/** A PostgreSQL column type and the way into it. */
+/** A PostgreSQL column type and the writer of its values. */
 interface PgType {
   /** As `format_type` prints it, such as `numeric(20,0)` or `timestamp with time zone`. */
   readonly name: string
-  /** What an array of it says its elements are; absent where arrays of it are stored as JSONB instead. */
+  /** The OID that an array of it declares for its elements; absent where arrays of it are stored as JSONB instead. */
   readonly elementOid: number | undefined
   readonly writer: MakeWriter
 }
 
-/** A type with a faithful home in PostgreSQL, or the reason why it has none. */
-type Home = Result.Result<PgType, string>
+/** The lossless PostgreSQL type of an Arrow type, or the reason why there is none. */
+type PgMapping = Result.Result<PgType, string>
 
-type Table = { readonly [K in ArrowType["kind"]]: (type: Extract<ArrowType, { kind: K }>) => Home }
+type Table = { readonly [K in ArrowType["kind"]]: (type: Extract<ArrowType, { kind: K }>) => PgMapping }
 
 /** Arrow type -> PostgreSQL column type -> encoder. */
 const table: Table = {
@@ -68,26 +69,26 @@ const table: Table = {
   map: (type) => jsonb(type),
   union: (type) => jsonb(type),
   dictionary: (type) =>
-    Result.map(pgType(type.value), (value) => ({ ...value, writer: dictionaryWriter(value.writer) })),
+    Result.map(mapType(type.value), (value) => ({ ...value, writer: dictionaryWriter(value.writer) })),
   runEndEncoded: (type) =>
-    Result.map(pgType(type.values.type), (value) => ({ ...value, writer: runEndEncodedWriter(value.writer) }))
+    Result.map(mapType(type.values.type), (value) => ({ ...value, writer: runEndEncodedWriter(value.writer) }))
 }
 
-/** The home of a type. Fails with the reason why there is none. */
-const pgType = (type: ArrowType): Home => (table[type.kind] as (type: ArrowType) => Home)(type)
+/** Maps an Arrow type to its lossless PostgreSQL type. Fails with the reason why there is none. */
+const mapType = (type: ArrowType): PgMapping => (table[type.kind] as (type: ArrowType) => PgMapping)(type)
 
-/** The home of block numbers, whatever integer they come as: checked, never wrapped. */
-const bigint = (type: Extract<ArrowType, { kind: "int" }>): Home => scalar("bigint", 20, bigintWriter(type))
+/** The type of block numbers, whatever integer they come as: checked, never wrapped. */
+const bigint = (type: Extract<ArrowType, { kind: "int" }>): PgMapping => scalar("bigint", 20, bigintWriter(type))
 
-const scalar = (name: string, elementOid: number, writer: MakeWriter): Home =>
+const scalar = (name: string, elementOid: number, writer: MakeWriter): PgMapping =>
   Result.succeed({ name, elementOid, writer })
 
-const jsonb = (type: ArrowType): Home =>
+const jsonb = (type: ArrowType): PgMapping =>
   Result.map(jsonbWriter(type), (writer) => ({ name: "jsonb", elementOid: undefined, writer }))
 
-/** Lists of what is a scalar in PostgreSQL become arrays, lists of anything deeper JSONB. */
-const listOf = (type: ArrowType, item: ArrowType): Home =>
-  Result.flatMap(pgType(item), (element): Home =>
+/** Lists whose items are scalars in PostgreSQL become arrays, all others JSONB. */
+const listOf = (type: ArrowType, item: ArrowType): PgMapping =>
+  Result.flatMap(mapType(item), (element): PgMapping =>
     element.elementOid === undefined
       ? jsonb(type)
       : Result.succeed({
@@ -96,7 +97,7 @@ const listOf = (type: ArrowType, item: ArrowType): Home =>
         writer: arrayWriter(element.elementOid, element.writer)
       }))
 
-/** What PostgreSQL's `numeric` can declare. Source: PostgreSQL, utils/numeric.h, `NUMERIC_MAX_PRECISION`. */
+/** The largest precision that PostgreSQL's `numeric` can declare. Source: PostgreSQL, utils/numeric.h, `NUMERIC_MAX_PRECISION`. */
 const MAX_PRECISION = 1000
 
 type Decimal = Extract<ArrowType, { kind: "decimal" }>
@@ -105,14 +106,14 @@ type Decimal = Extract<ArrowType, { kind: "decimal" }>
  * The digits that a `numeric` declares to hold every value of a decimal.
  *
  * Exact for every scale: zeros that a negative scale leaves out are digits in PostgreSQL, and a scale above the precision
- * needs a precision as large, because versions before 15 know neither.
+ * needs a precision as large, because versions before 15 support neither.
  */
 export const decimalDigits = (type: Decimal): { readonly precision: number; readonly scale: number } => {
   const scale = Math.max(type.scale, 0)
   return { precision: Math.max(type.precision - Math.min(type.scale, 0), scale), scale }
 }
 
-const decimal = (type: Decimal): Home => {
+const decimal = (type: Decimal): PgMapping => {
   const { precision, scale } = decimalDigits(type)
   if (precision > MAX_PRECISION) {
     return Result.fail(`${formatArrowType(type)} has more than the ${MAX_PRECISION} digits PostgreSQL allows`)
@@ -124,7 +125,7 @@ const decimal = (type: Decimal): Home => {
   )
 }
 
-/** A column of the query and its home in PostgreSQL. */
+/** A column of the query and its PostgreSQL type. */
 export interface PgColumn {
   readonly name: string
   /** As `format_type` prints it, such as `numeric(20,0)` or `timestamp with time zone`. */
@@ -140,8 +141,8 @@ export interface UnsupportedColumn {
   readonly reason: string
 }
 
-/** A column whose type the config asks for, and why it cannot be had. */
-export interface RefusedOverride {
+/** A column whose type in the config is not possible, with the reason. */
+export interface RejectedOverride {
   readonly column: string
   /** Absent where the query does not yield the column. */
   readonly arrowType: string | undefined
@@ -149,10 +150,10 @@ export interface RefusedOverride {
   readonly reason: string
 }
 
-/** Columns of a query that have no faithful home, or not the one the config asks for, all of them at once. */
+/** Columns of a query without a lossless PostgreSQL type, or whose type in the config is not possible, all of them at once. */
 export class UnsupportedColumns extends Data.TaggedError("UnsupportedColumns")<{
   readonly columns: ReadonlyArray<UnsupportedColumn>
-  readonly overrides: ReadonlyArray<RefusedOverride>
+  readonly overrides: ReadonlyArray<RejectedOverride>
 }> {
   override get message() {
     const columns = this.columns.map(({ arrowType, column, reason }) =>
@@ -164,71 +165,72 @@ export class UnsupportedColumns extends Data.TaggedError("UnsupportedColumns")<{
     return [
       ...(columns.length === 0
         ? []
-        : [`the query has columns that PostgreSQL cannot hold as they are: ${columns.join("; ")}`]),
-      ...(overrides.length === 0 ? [] : [`the config asks for types that cannot be had: ${overrides.join("; ")}`])
+        : [`the query has columns that PostgreSQL cannot store without loss: ${columns.join("; ")}`]),
+      ...(overrides.length === 0 ? [] : [`the config requests types that are not possible: ${overrides.join("; ")}`])
     ].join(". Also ")
   }
 }
 
 /**
- * Gives every column of a query its home, or the one that `overrides` asks for. Fails with every column that has none, by
- * type or by name, and every override that cannot be followed.
+ * Gives every column of a query its PostgreSQL type, or the one of `overrides`. Fails with every column that has none, because
+ * of its type or its name, and with every override that is not possible.
  */
 export const planColumns = (
   schema: ArrowSchema,
   overrides: ReadonlyArray<ColumnOverride> = []
 ): Result.Result<ReadonlyArray<PgColumn>, UnsupportedColumns> => {
   const planned: Array<PgColumn> = []
-  const refused: Array<UnsupportedColumn> = []
-  const refusedOverrides: Array<RefusedOverride> = []
+  const rejected: Array<UnsupportedColumn> = []
+  const rejectedOverrides: Array<RejectedOverride> = []
   const names = new Set<string>()
   const wanted = new Map(overrides.map(({ column, type }) => [column, type]))
   for (const field of schema.fields) {
     const override = wanted.get(field.name)
-    const home = Result.flatMap(
+    const mapping = Result.flatMap(
       checkName(field.name, names),
-      () => override === undefined ? homeOf(field) : overriddenHome(field, override)
+      () => override === undefined ? mapField(field) : mapOverridden(field, override)
     )
     names.add(field.name)
-    if (Result.isFailure(home)) {
-      const problem = { column: field.name, arrowType: formatArrowType(field.type), reason: home.failure }
-      if (override === undefined) refused.push(problem)
-      else refusedOverrides.push({ ...problem, wanted: formatOverrideType(override) })
+    if (Result.isFailure(mapping)) {
+      const problem = { column: field.name, arrowType: formatArrowType(field.type), reason: mapping.failure }
+      if (override === undefined) rejected.push(problem)
+      else rejectedOverrides.push({ ...problem, wanted: formatOverrideType(override) })
     } else {
-      const { name: type, writer } = home.success
+      const { name: type, writer } = mapping.success
       planned.push({ name: field.name, type, nullable: isNullable(field), arrow: field, writer })
     }
   }
   if (schema.fields.length > MAX_COLUMNS) {
-    const reason = `the query has ${schema.fields.length} columns, and ${MAX_COLUMNS} fit beside ours`
+    const reason =
+      `the query has ${schema.fields.length} columns, and a table has room for ${MAX_COLUMNS} besides those of Ampsync`
     const last = schema.fields[MAX_COLUMNS]!
-    refused.push({ column: last.name, arrowType: formatArrowType(last.type), reason })
+    rejected.push({ column: last.name, arrowType: formatArrowType(last.type), reason })
   }
   for (const { column, type } of overrides) {
     if (names.has(column)) continue
     const reason = "the query does not yield this column"
-    refusedOverrides.push({ column, arrowType: undefined, wanted: formatOverrideType(type), reason })
+    rejectedOverrides.push({ column, arrowType: undefined, wanted: formatOverrideType(type), reason })
   }
-  return refused.length === 0 && refusedOverrides.length === 0
+  return rejected.length === 0 && rejectedOverrides.length === 0
     ? Result.succeed(planned)
-    : Result.fail(new UnsupportedColumns({ columns: refused, overrides: refusedOverrides }))
+    : Result.fail(new UnsupportedColumns({ columns: rejected, overrides: rejectedOverrides }))
 }
 
-/** PostgreSQL allows 1600 columns in a table; two are ours. Source: PostgreSQL, access/htup_details.h, `MaxHeapAttributeNumber`. */
+/** PostgreSQL allows 1600 columns in a table, and Ampsync adds two. Source: PostgreSQL, access/htup_details.h, `MaxHeapAttributeNumber`. */
 const MAX_COLUMNS = 1598
 
-/** Columns that say where in the chain a row stands, best first. */
+/** Names of columns that give the position of a row in the chain, in order of preference. */
 export const positionNames: ReadonlyArray<string> = ["_block_num", "block_num"]
 
-const homeOf = (field: ArrowField): Home =>
-  positionNames.includes(field.name) && field.type.kind === "int" ? bigint(field.type) : pgType(field.type)
+const mapField = (field: ArrowField): PgMapping =>
+  positionNames.includes(field.name) && field.type.kind === "int" ? bigint(field.type) : mapType(field.type)
 
-/** A column that is of the wanted type anyway keeps its own encoder. */
-const overriddenHome = (field: ArrowField, wanted: OverrideType): Home => {
+/** A column that has the wanted type anyway keeps its own encoder. */
+const mapOverridden = (field: ArrowField, wanted: OverrideType): PgMapping => {
   if (positionNames.includes(field.name)) return Result.fail("block numbers are always bigint")
-  const [home, name] = [pgType(field.type), formatOverrideType(wanted)]
-  return Result.isSuccess(home) && home.success.name === name
-    ? home
+  const [mapping, name] = [mapType(field.type), formatOverrideType(wanted)]
+  return Result.isSuccess(mapping) && mapping.success.name === name
+    ? mapping
     : Result.map(overrideWriter(field.type, wanted), (writer) => ({ name, elementOid: undefined, writer }))
 }
 

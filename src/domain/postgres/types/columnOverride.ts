@@ -1,7 +1,7 @@
 /**
- * What a config may make of a column instead of the type that `PgType.ts` gives it.
+ * The types that a config may give a column instead of the one of `PgType.ts`.
  *
- * The one table of what is allowed: Arrow kind -> PostgreSQL type -> encoder. Each encoder is exact, and refuses the values
+ * The one table of what is allowed: Arrow kind -> PostgreSQL type -> encoder. Each encoder is exact, and rejects the values
  * that the type cannot hold.
  */
 import * as Result from "effect/Result"
@@ -14,7 +14,7 @@ import { wholeDecimalWriter } from "../encode/encodeWholeDecimal.ts"
 import type { MakeWriter } from "../encode/FieldWriter.ts"
 import { dictionaryWriter, runEndEncodedWriter } from "../encode/indirectValues.ts"
 
-/** A type that a column may be given. `digits` absent: any number of them. */
+/** A type that a column may be given; without `digits`, `numeric` takes any number of them. */
 export type OverrideType =
   | { readonly kind: "bigint" }
   | { readonly kind: "text" }
@@ -32,9 +32,10 @@ export interface ColumnOverride {
   readonly type: OverrideType
 }
 
+/** What `parseOverrideType` accepts, for messages. */
 export const overrideSyntax = "bigint, text, numeric or numeric(precision, scale) with at most 1000 digits"
 
-/** Reads `numeric(78,0)`; layout and case make no difference. None where it is no type that a column may be given. */
+/** Parses a type such as `numeric(78,0)`, whatever its case and spacing; undefined where a column may not be given that type. */
 export const parseOverrideType = (text: string): OverrideType | undefined => {
   const words = text.trim().toLowerCase()
   if (words === "bigint" || words === "text") return { kind: words }
@@ -54,18 +55,18 @@ export const formatOverrideType = (type: OverrideType): string =>
     ? `numeric(${type.digits.precision},${type.digits.scale})`
     : type.kind
 
-/** A way into an overridden column, or the reason why there is none. */
-type Way = Result.Result<MakeWriter, string>
+/** The writer of an overridden column, or the reason why there is none. */
+type Conversion = Result.Result<MakeWriter, string>
 
 type Numeric = Extract<OverrideType, { kind: "numeric" }>
 
-interface Ways<T extends ArrowType> {
-  readonly bigint?: (type: T) => Way
-  readonly text?: (type: T) => Way
-  readonly numeric?: (type: T, target: Numeric) => Way
+interface Conversions<T extends ArrowType> {
+  readonly bigint?: (type: T) => Conversion
+  readonly text?: (type: T) => Conversion
+  readonly numeric?: (type: T, target: Numeric) => Conversion
 }
 
-const ways: { readonly [K in ArrowType["kind"]]?: Ways<Extract<ArrowType, { kind: K }>> } = {
+const conversions: { readonly [K in ArrowType["kind"]]?: Conversions<Extract<ArrowType, { kind: K }>> } = {
   utf8: {
     bigint: () => Result.succeed(integerTextWriter),
     numeric: (_, { digits }) => Result.succeed(decimalTextWriter(digits))
@@ -85,25 +86,25 @@ const ways: { readonly [K in ArrowType["kind"]]?: Ways<Extract<ArrowType, { kind
   }
 }
 
-/** Fewer digits behind the point would round, so they are refused; fewer before it are checked on every value. */
-const rescaled = (unscaled: Parameters<typeof numericWriter>[0], digits: NumericDigits | undefined): Way => {
+/** Fewer digits behind the point would round, so they are rejected; fewer before it are checked on every value. */
+const rescaled = (unscaled: Parameters<typeof numericWriter>[0], digits: NumericDigits | undefined): Conversion => {
   if (digits === undefined) return Result.succeed(numericWriter(unscaled))
   if (digits.scale < unscaled.scale) {
-    return Result.fail(`its values have ${unscaled.scale} digits behind the point, which nothing here rounds away`)
+    return Result.fail(`its values have ${unscaled.scale} digits behind the point, and values are never rounded`)
   }
   const precision = Math.min(unscaled.precision, Math.max(digits.precision - digits.scale + unscaled.scale, 0))
   return Result.succeed(numericWriter({ ...unscaled, precision }))
 }
 
-/** The way of a type into an overridden column; through dictionaries and runs, whose values are stored in their place. */
-export const overrideWriter = (type: ArrowType, target: OverrideType): Way => {
+/** The writer of values of `type` into a column of type `target`; dictionaries and runs are resolved to their values. */
+export const overrideWriter = (type: ArrowType, target: OverrideType): Conversion => {
   if (type.kind === "dictionary") {
     return Result.map(overrideWriter(type.value, target), (writer) => dictionaryWriter(writer))
   }
   if (type.kind === "runEndEncoded") return Result.map(overrideWriter(type.values.type, target), runEndEncodedWriter)
-  const known = ways[type.kind] as Ways<ArrowType> | undefined
-  const way = known?.[target.kind] as ((type: ArrowType, target: OverrideType) => Way) | undefined
-  return way === undefined ? Result.fail(`allowed for it: ${allowedFor(type)}`) : way(type, target)
+  const allowed = conversions[type.kind] as Conversions<ArrowType> | undefined
+  const convert = allowed?.[target.kind] as ((type: ArrowType, target: OverrideType) => Conversion) | undefined
+  return convert === undefined ? Result.fail(`allowed for it: ${allowedFor(type)}`) : convert(type, target)
 }
 
 const allowedFor = (type: ArrowType): string => {
@@ -111,17 +112,17 @@ const allowedFor = (type: ArrowType): string => {
   return kinds.length === 0 ? "no other type" : kinds.join(", ")
 }
 
-/** The types a column may be given instead of its own. */
+/** The kinds of type that a column of this Arrow type may be given instead of its own. */
 export const overrideKinds = (type: ArrowType): ReadonlyArray<OverrideType["kind"]> => {
   if (type.kind === "dictionary") return overrideKinds(type.value)
   if (type.kind === "runEndEncoded") return overrideKinds(type.values.type)
-  return Object.keys(ways[type.kind] ?? {}) as ReadonlyArray<OverrideType["kind"]>
+  return Object.keys(conversions[type.kind] ?? {}) as ReadonlyArray<OverrideType["kind"]>
 }
 
 /** Source: 2^256 has 78 digits. */
 const WIDE_INTEGER: OverrideType = { kind: "numeric", digits: { precision: 78, scale: 0 } }
 
-/** For the columns of `names` that come as text or decimals without a fraction, unless `given` names their type. */
+/** Overrides for the columns of `names` that come as text or as decimals without a fraction, unless `given` has their type. */
 export const wideIntegerOverrides = (
   { fields }: ArrowSchema,
   names: ReadonlyArray<string>,
