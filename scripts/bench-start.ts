@@ -20,7 +20,7 @@ const most = Number(process.argv[3] ?? 1.5)
 
 const main = fileURLToPath(new URL("../dist/main.js", import.meta.url))
 const lines = ["Loaded manifest", "Started reorg stream"]
-const patienceMillis = 30_000
+const timeoutMillis = 30_000
 
 const manifest = {
   name: "example",
@@ -49,7 +49,7 @@ const coldStart = (environment: Record<string, string>): Promise<ReadonlyArray<n
     const started = performance.now()
     const at: Array<number> = []
     const child = spawn(process.execPath, [main], { env: environment, stdio: ["ignore", "pipe", "inherit"] })
-    const timer = setTimeout(() => child.kill("SIGKILL"), patienceMillis)
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMillis)
     let output = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       output += text

@@ -12,7 +12,7 @@ const BOUND = 90_000
 
 interface Demo {
   readonly output: () => string
-  readonly says: (pattern: RegExp) => Effect.Effect<RegExpExecArray>
+  readonly prints: (pattern: RegExp) => Effect.Effect<RegExpExecArray>
   readonly interrupt: Effect.Effect<void>
   /** The exit code, and the milliseconds from the last interrupt to the exit. */
   readonly ended: Effect.Effect<{ readonly code: number | null; readonly stoppedWithin: number }>
@@ -47,7 +47,7 @@ const startDemo = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   }
   const demo: Demo = {
     output: () => output,
-    says: (pattern) =>
+    prints: (pattern) =>
       Effect.callback((resume) => {
         const look = () => {
           const found = pattern.exec(output)
@@ -125,8 +125,8 @@ describe("demo", () => {
     () =>
       Effect.gen(function*() {
         const demo = yield* startDemo("--until-synced", ...QUICK)
-        const [, url] = yield* demo.says(connectionString)
-        yield* demo.says(/^Live tip/m)
+        const [, url] = yield* demo.prints(connectionString)
+        yield* demo.prints(/^Live tip/m)
         yield* execute(url!, `UPDATE logs SET log_index = log_index + 1 WHERE _block_num < 10 AND _row_index = 0`)
         const { code } = yield* demo.ended
         assert.strictEqual(code, 1, demo.output())
@@ -147,9 +147,9 @@ describe("demo", () => {
     () =>
       Effect.gen(function*() {
         const demo = yield* startDemo(...QUICK)
-        const [, url] = yield* demo.says(connectionString)
-        yield* demo.says(/^Live tip/m)
-        const [, query] = yield* demo.says(/consistent:\n((?: {2}.*\n)+?.*;)\n/)
+        const [, url] = yield* demo.prints(connectionString)
+        yield* demo.prints(/^Live tip/m)
+        const [, query] = yield* demo.prints(/consistent:\n((?: {2}.*\n)+?.*;)\n/)
         const { rows } = yield* execute(url!, query!)
         assert.lengthOf(rows, 5)
         yield* demo.interrupt
@@ -165,7 +165,7 @@ describe("demo", () => {
   it.live("leaves nothing behind when Ctrl-C comes while PostgreSQL is starting", () =>
     Effect.gen(function*() {
       const demo = yield* startDemo(...QUICK)
-      yield* demo.says(/Ampsync demo/)
+      yield* demo.prints(/Ampsync demo/)
       yield* demo.interrupt
       const { code, stoppedWithin } = yield* demo.ended
       assert.strictEqual(code, 0, demo.output())

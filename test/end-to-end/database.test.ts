@@ -100,14 +100,14 @@ describe("a database that goes away", () => {
         return { environment, port: proxy.port }
       }))
       const process = yield* startAmpsync(environment.environment)
-      yield* process.says("Database connection failed: ")
+      yield* process.prints("Database connection failed: ")
       yield* Effect.scoped(Effect.gen(function*() {
         yield* startProxy(target, environment.port)
         yield* awaitCanonicalChain(world)
       }))
       world.simulator.reorg(4)
-      yield* process.says("ECONNREFUSED")
-      yield* process.says(/attempt 2\/5/)
+      yield* process.prints("ECONNREFUSED")
+      yield* process.prints(/attempt 2\/5/)
       yield* startProxy(target, environment.port)
       yield* awaitCanonicalChain(world)
       assert.deepStrictEqual(yield* allDifferences(world), [])
@@ -144,7 +144,7 @@ describe("two processes on the same tables", () => {
         const first = yield* startAmpsync(world.environment)
         yield* awaitCanonicalChain(world)
         const second = yield* startAmpsync(world.environment)
-        for (const table of ["blocks", "transactions", "logs"]) yield* second.says(`Standing by for table '${table}'`)
+        for (const table of ["blocks", "transactions", "logs"]) yield* second.prints(`Standing by for table '${table}'`)
         // However long it lasts, nobody takes anything from a living writer.
         for (let i = 0; i < 8; i += 1) {
           world.simulator.mine(1)
@@ -191,7 +191,7 @@ describe("two processes on the same tables", () => {
         )
         const before = yield* epochs
         yield* first.kill("SIGCONT")
-        for (const table of ["blocks", "transactions", "logs"]) yield* first.says(`Standing by for table '${table}'`)
+        for (const table of ["blocks", "transactions", "logs"]) yield* first.prints(`Standing by for table '${table}'`)
         yield* Effect.sleep(2_500)
         assert.deepStrictEqual(yield* epochs, before, "the first process changed nothing")
         world.simulator.reorg(5)

@@ -55,7 +55,7 @@ describe.each(dialects)("with a server of the %s dialect", (dialect) => {
         const first = yield* startAmpsync(environment)
         yield* awaitCanonicalChain(on(world, primary))
         const second = yield* startAmpsync(environment)
-        yield* second.says("Standing by for table 'logs'")
+        yield* second.prints("Standing by for table 'logs'")
         yield* awaitCanonicalChain(on(world, replica))
 
         yield* replica.database.query("ALTER SYSTEM RESET primary_conninfo")

@@ -46,7 +46,7 @@ describe("a stop", () => {
         assert.isNull(row?.["writer"], "the right to write was given back")
         faults.clear()
         const second = yield* startAmpsync(world.environment)
-        yield* second.says("Started reorg stream for table: logs")
+        yield* second.prints("Started reorg stream for table: logs")
         assert.notInclude(second.output(), "Standing by")
         yield* awaitCanonicalChain(world)
         assert.deepStrictEqual(yield* allDifferences(world), [])
@@ -79,7 +79,7 @@ describe("a stop", () => {
         ...world.environment,
         DATABASE_URL: `postgresql://u:p@127.0.0.1:${port}/db`
       })
-      yield* process.says("Database connection failed: ")
+      yield* process.prints("Database connection failed: ")
       yield* stopped(process, "SIGINT")
     }), 180_000)
 })
@@ -247,7 +247,7 @@ describe("secrets", () => {
         assert.include(missing.output(), "the server asks for a password and none is set; set DATABASE_PASSWORD")
 
         const unwelcome = yield* startAmpsync({ ...parts, DATABASE_PASSWORD: password, AMP_AUTH_TOKEN: "t0ken-wr0ng" })
-        yield* unwelcome.says(/parked.*UNAUTHENTICATED/)
+        yield* unwelcome.prints(/parked.*UNAUTHENTICATED/)
         for (const { output } of [first, second, wrong, unwelcome]) {
           for (
             const secret of [
@@ -279,8 +279,8 @@ describe("what was there before", () => {
         yield* database.query("CREATE VIEW transactions AS SELECT 1 AS one")
         const process = yield* startAmpsync(world.environment)
         yield* awaitCanonicalChain(world, ["blocks"])
-        yield* process.says(/Table 'logs' is parked.*did not create/)
-        yield* process.says(/Table 'transactions' is parked.*did not create/)
+        yield* process.prints(/Table 'logs' is parked.*did not create/)
+        yield* process.prints(/Table 'transactions' is parked.*did not create/)
         assert.deepStrictEqual(yield* database.query("SELECT * FROM logs"), [{
           _block_num: "1",
           block_num: "1",
@@ -308,7 +308,7 @@ describe("what was there before", () => {
         yield* Effect.scoped(Effect.gen(function*() {
           const process = yield* startAmpsync(world.environment)
           yield* awaitCanonicalChain(world, ["blocks", "transactions"])
-          yield* process.says(/Table 'logs' is parked.*earlier ampsync.*DATABASE_SCHEMA/)
+          yield* process.prints(/Table 'logs' is parked.*earlier ampsync.*DATABASE_SCHEMA/)
           yield* stopped(process, "SIGTERM")
         }))
         const kept = yield* database.query(

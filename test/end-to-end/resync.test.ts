@@ -19,7 +19,7 @@ const syncOnce = Effect.fnUntraced(function*(world: World) {
     () => `the table holds the chain; it said:\n${sync.output()}`,
     holdsCanonicalChain(world, ["blocks"])
   )
-  yield* sync.says("Started reorg stream")
+  yield* sync.prints("Started reorg stream")
   yield* sync.kill("SIGTERM")
   assert.strictEqual((yield* sync.exited).code, 0)
 }, Effect.scoped)

@@ -37,7 +37,7 @@ describe("settings of tables in the config file", () => {
         }
         yield* Effect.promise(() => writeFile(world.manifestPath, JSON.stringify(manifest)))
         const process = yield* startAmpsync(world.environment)
-        yield* process.says("Table 'once' is parked until the config changes or ampsync is started again: ")
+        yield* process.prints("Table 'once' is parked until the config changes or ampsync is started again: ")
         assert.match(process.output(), /a row has a key that another row has already \(.*constraint once_pkey\)/)
         yield* awaitCanonicalChain(world)
         for (const table of ["blocks", "transactions", "logs"] as const) {
@@ -53,7 +53,7 @@ describe("settings of tables in the config file", () => {
             (rows) => rows.length === 2
           )
         )
-        yield* process.says(/Table 'transactions' has index transactions_to_idx_[0-9a-f]{8}/)
+        yield* process.prints(/Table 'transactions' has index transactions_to_idx_[0-9a-f]{8}/)
         assert.deepStrictEqual(
           yield* query(
             `SELECT format_type(atttypid, atttypmod) AS type, obj_description('blocks'::regclass) AS comment

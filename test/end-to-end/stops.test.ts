@@ -48,7 +48,7 @@ describe("a signal during the start", () => {
   ]) =>
     Effect.gen(function*() {
       const process = yield* startAmpsync(held, args)
-      yield* process.says(STARTING)
+      yield* process.prints(STARTING)
       yield* process.kill(signal)
       const { code, signal: killedBy } = yield* process.exited
       assert.deepStrictEqual([code, killedBy], [expected, null], process.output())

@@ -73,7 +73,7 @@ describe("a time limit", () => {
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
       const sync = yield* startAmpsync(world.environment)
-      yield* sync.says("Table 'logs' has caught up")
+      yield* sync.prints("Table 'logs' has caught up")
       yield* sync.kill("SIGTERM")
       yield* sync.exited
       yield* holdLock(world.database, "LOCK TABLE _ampsync_checkpoints")

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { leased, newWriter, preparedWriter, progressOf, silence, tableState } from "../support/bookkeeping.ts"
+import { expireHeartbeats, leased, newWriter, preparedWriter, progressOf, tableState } from "../support/bookkeeping.ts"
 import { testDatabase } from "../support/postgres.ts"
 
 describe("the bookkeeping tables", () => {
@@ -220,7 +220,7 @@ describe("the state of a table", () => {
         tableState("blocks", "stopped"),
         tableState("transactions", "removed", "not in the config")
       ])
-      yield* silence(database, second)
+      yield* expireHeartbeats(database, second)
       const row = yield* progressOf(database, "logs")
       assert.deepInclude(row, { state: "offline", reason: "last reported: stalled: no server" })
       assert.approximately(Date.now() - row!.state_since!.getTime(), 10_000, 5_000)

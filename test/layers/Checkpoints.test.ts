@@ -4,10 +4,10 @@ import {
   advanced,
   at,
   change,
+  expireHeartbeats,
   fenceAndAdvance,
   leased,
   preparedWriter,
-  silence,
   stored
 } from "../support/bookkeeping.ts"
 import { hashOf } from "../support/chunks.ts"
@@ -19,7 +19,7 @@ describe("an advance", () => {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
       const old = yield* leased(first, "logs")
-      yield* silence(database, second)
+      yield* expireHeartbeats(database, second)
       const current = yield* leased(second, "logs")
       // Nothing was committed yet: only the epoch tells the two apart.
       assert.strictEqual((yield* Effect.flip(advanced(first, old, change([at(4n)]))))._tag, "Fenced")

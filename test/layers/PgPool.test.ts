@@ -155,7 +155,7 @@ describe("a lost connection", () => {
         const exit = yield* Effect.exit(it.pool.transaction("test", body)).pipe(Effect.timeout("15 seconds"))
         const error = failureOf(exit)
         if (word !== "ROLLBACK") assert.isTrue(isSqlError(error) && error.isRetryable, String(error))
-        proxy.behave()
+        proxy.restore()
         yield* assertHealthy(it)
       })
   )

@@ -11,8 +11,8 @@ import { FlightClient, FlightError } from "../../src/services/FlightClient.ts"
 import { SourceHead } from "../../src/services/SourceHead.ts"
 import { type SimulatorOptions, startSimulator } from "../../src/simulator/Simulator.ts"
 import type { Dialect } from "../../src/simulator/tables.ts"
-import { nowhere } from "../support/nowhere.ts"
 import { testSettings } from "../support/testSettings.ts"
+import { unreachableDatabase } from "../support/unreachableDatabase.ts"
 import { manifestOf } from "../support/world.ts"
 import { apiAt } from "./admin-api/server.ts"
 
@@ -25,7 +25,9 @@ const desk = Effect.fnUntraced(function*(
   head: SourceHeadOptions = {}
 ) {
   const simulator = yield* Effect.orDie(startSimulator({ seed: 5, ...options }))
-  const flight = flightLayer.pipe(Layer.provide(testSettings(nowhere, { AMP_FLIGHT_ADDR: simulator.flightUrl })))
+  const flight = flightLayer.pipe(
+    Layer.provide(testSettings(unreachableDatabase, { AMP_FLIGHT_ADDR: simulator.flightUrl }))
+  )
   const services = yield* Layer.build(
     layerWith({ window: "20 millis", ...head }).pipe(
       Layer.provide(apiAt(options.adminUrl ?? simulator.adminUrl)),

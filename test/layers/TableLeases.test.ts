@@ -6,13 +6,13 @@ import {
   advanced,
   at,
   change,
+  expireHeartbeats,
   fenceAndAdvance,
   identity,
   isInTransaction,
   leased,
   preparedWriter,
   sessionOf,
-  silence,
   stored,
   tableState
 } from "../support/bookkeeping.ts"
@@ -57,7 +57,7 @@ describe("a lease", () => {
       const taken = yield* leased(second, "logs")
       assert.strictEqual(taken.epoch, lease.epoch + 1n)
       assert.strictEqual((yield* Effect.flip(leased(first, "logs")))._tag, "TableHeld")
-      yield* silence(database, first)
+      yield* expireHeartbeats(database, first)
       assert.strictEqual((yield* leased(first, "logs")).epoch, lease.epoch + 2n)
       // Who is not the holder cannot release it.
       yield* second.leases.release("logs")
@@ -134,7 +134,7 @@ describe("a lease", () => {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
       const old = yield* leased(first, "logs")
-      yield* silence(database, second)
+      yield* expireHeartbeats(database, second)
       yield* leased(second, "logs")
       const before = yield* database.query("SELECT * FROM _ampsync_checkpoints")
       const record = first.checkpoints.record(old, { ...identity("logs"), fingerprint: "f2" })
@@ -167,7 +167,7 @@ describe("a session that hangs in a transaction", () => {
           }))
         assert.strictEqual(yield* second.leases.evictStale("logs"), 0, "its writer is alive")
         assert.isTrue(yield* isInTransaction(database, sessionOf(first.leases, "logs")))
-        yield* silence(database, second)
+        yield* expireHeartbeats(database, second)
         assert.strictEqual(yield* second.leases.evictStale("logs"), 1)
         yield* eventually(
           "the session is gone",
@@ -191,7 +191,7 @@ describe("a session that hangs in a transaction", () => {
         leases.transaction("logs", Effect.andThen(leases.acquire(identity("logs")), Effect.never))
       ))
       yield* eventually("the lease hangs", isInTransaction(database, sessionOf(leases, "logs")))
-      yield* silence(database, second)
+      yield* expireHeartbeats(database, second)
       assert.strictEqual(yield* second.leases.evictStale("logs"), 1)
       assert.strictEqual((yield* leased(second, "logs")).epoch, 2n)
     }))

@@ -11,7 +11,7 @@ import { batchMessages } from "../../src/simulator/microbatch.ts"
 import { Random, seedOf } from "../../src/simulator/random.ts"
 import { type Simulator, startSimulator } from "../../src/simulator/Simulator.ts"
 import type { Dialect, TableName } from "../../src/simulator/tables.ts"
-import { isSignOfLife, linesOf, openCall, rangesOf, recorded, type WireCall, type WireStream } from "../support/wire.ts"
+import { isKeepAlive, linesOf, openCall, rangesOf, recorded, type WireCall, type WireStream } from "../support/wire.ts"
 
 const server = (dialect: Dialect, options: { readonly blocks: number; readonly startBlock?: number }) =>
   startSimulator({ dialect, version: "0.0.1", seed: 3, ...options })
@@ -71,7 +71,7 @@ const replay = Effect.fnUntraced(
 )
 
 const withoutSignsOfLife = (call: WireCall): ReadonlyArray<string> =>
-  linesOf({ ...call, messages: call.messages.filter((message) => !isSignOfLife(message)) })
+  linesOf({ ...call, messages: call.messages.filter((message) => !isKeepAlive(message)) })
 
 /** Fixture, name of the recorded stream, blocks there are when it begins, first block of the dataset. */
 const STREAMS: ReadonlyArray<

@@ -76,7 +76,7 @@ export const finish = (pipeline: PgPipeline, before = ""): Effect.Effect<PgResul
 /** Sends the end of the COPY and of the transaction, and waits for it. */
 export const sendEnd = (pipeline: PgPipeline, before?: string) => Effect.suspend(() => finish(pipeline, before))
 
-/** One transaction: what `before` says, COPY, COMMIT. */
+/** One transaction: the statements `before`, COPY, COMMIT. */
 export const copyInto = (
   bench: Bench,
   pieces: ReadonlyArray<Uint8Array>,

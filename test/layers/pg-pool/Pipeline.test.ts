@@ -253,7 +253,7 @@ describe("a connection that ends", () => {
         const exit = yield* Effect.exit(Effect.timeout(copyInto(it, [tuple(2n, "swallow me")]), "15 seconds"))
         assert.isBelow(Date.now() - began, 5_000)
         assert.isTrue(sqlErrorOf(exit).isRetryable, String(exit))
-        proxy.behave()
+        proxy.restore()
         assert.deepStrictEqual(yield* numbers(it), [1])
         yield* assertRecovered(it)
       })

@@ -35,7 +35,7 @@ describe("a session that falls silent", () => {
           new RegExp(`PostgreSQL: ${word} was not answered for [\\d.]+ seconds; `)
         )
         assert.notInclude(String((error as Error).message), "outcome")
-        proxy.behave()
+        proxy.restore()
         yield* assertHealthy(it)
       })
   )

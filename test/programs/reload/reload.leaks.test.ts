@@ -8,7 +8,7 @@ import { runInNewContext } from "node:vm"
 import { ManifestSource } from "../../../src/services/ManifestSource.ts"
 import { directoryOf, sourceOf } from "../../layers/manifest-source/files.ts"
 import { eventually } from "../../support/eventually.ts"
-import { edit, epochs, goesOn, holdsAll, startSync } from "../../support/runningSync.ts"
+import { awaitAllRows, mineAndAwait, replaceConfig, startSync, writerEpochs } from "../../support/runningSync.ts"
 import { allTables, makeWorld } from "../../support/world.ts"
 
 /** `npm run test:reloads` is the long form. */
@@ -60,12 +60,12 @@ describe.skipIf(process.platform !== "linux")("many reloads", () => {
           "SELECT state, count(*) AS n FROM pg_stat_activity WHERE application_name = $1 GROUP BY state",
           [world.database.schema]
         )
-        yield* holdsAll(world, "blocks")
-        const { blocks: epoch } = yield* epochs(world)
+        yield* awaitAllRows(world, "blocks")
+        const { blocks: epoch } = yield* writerEpochs(world)
         const { transactions: _, ...fewer } = allTables
         const configs = [{ ...fewer, logs: "SELECT * FROM anvil.logs WHERE block_num >= 0" }, allTables]
         const reload = Effect.fnUntraced(function*(n: number) {
-          yield* edit(world, configs[n % 2]!)
+          yield* replaceConfig(world, configs[n % 2]!)
           yield* eventually(
             () => `reload ${n} is applied; it said:\n${sync.lines.slice(-30).join("\n")}`,
             Effect.map(sync.status.reload, (status) => (status?.applied ?? 0) === n + 1)
@@ -85,8 +85,12 @@ describe.skipIf(process.platform !== "linux")("many reloads", () => {
         console.log("sessions", yield* sessions)
         assertNoMore(before, held(), RELOADS - WARM_UP)
         assert.isAtMost(world.simulator.faults.openStreams, 3)
-        yield* goesOn(world, ["blocks", "logs", "transactions"].slice(0, RELOADS % 2 === 0 ? 3 : 2) as ["blocks"])
-        assert.strictEqual((yield* epochs(world))["blocks"], epoch, "the table that never changed was never touched")
+        yield* mineAndAwait(world, ["blocks", "logs", "transactions"].slice(0, RELOADS % 2 === 0 ? 3 : 2) as ["blocks"])
+        assert.strictEqual(
+          (yield* writerEpochs(world))["blocks"],
+          epoch,
+          "the table that never changed was never touched"
+        )
       }),
     60_000 + RELOADS * 500
   )

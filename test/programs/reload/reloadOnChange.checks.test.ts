@@ -24,8 +24,8 @@ import { recordedLog } from "../../doubles/Log.ts"
 import { recordedHead } from "../../doubles/SourceHead.ts"
 import { exampleManifest } from "../../support/exampleManifest.ts"
 import { schemaFrame } from "../../support/frames.ts"
-import { nowhere } from "../../support/nowhere.ts"
 import { testSettings } from "../../support/testSettings.ts"
+import { unreachableDatabase } from "../../support/unreachableDatabase.ts"
 
 const manifestOf = (...tables: ReadonlyArray<string>) =>
   exampleManifest({
@@ -130,7 +130,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
       changes: Stream.fromQueue(changes)
     }),
     statusLayer,
-    testSettings(nowhere, script.settings)
+    testSettings(unreachableDatabase, script.settings)
   ))
   const tables = {
     active,

@@ -11,7 +11,7 @@ import { startAmpsync } from "../../support/ampsyncProcess.ts"
 import { eventually } from "../../support/eventually.ts"
 import { holdLock } from "../../support/holdLock.ts"
 import { startProxy, throughProxy } from "../../support/proxy.ts"
-import { edit, goesOn, startSync } from "../../support/runningSync.ts"
+import { mineAndAwait, replaceConfig, startSync } from "../../support/runningSync.ts"
 import { makeWorld, type World } from "../../support/world.ts"
 
 interface Shown {
@@ -72,7 +72,7 @@ describe("_ampsync_progress", () => {
       )
       yield* shows(world, "logs", "caught up")
       yield* world.database.query("DROP TABLE blocks")
-      yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
+      yield* replaceConfig(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
       assert.isNull((yield* shows(world, "blocks", "caught up")).reason)
     }))
 
@@ -84,7 +84,7 @@ describe("_ampsync_progress", () => {
       yield* world.database.query("ALTER TABLE blocks DROP COLUMN hash")
       world.simulator.mine(1)
       yield* shows(world, "blocks", "parked", "hash")
-      yield* goesOn(world, ["logs"])
+      yield* mineAndAwait(world, ["logs"])
       assert.strictEqual((yield* shown(world, "logs"))?.state, "caught up", "a block is a moment, not a change")
     }))
 
@@ -144,7 +144,7 @@ describe("_ampsync_progress", () => {
       const world = yield* makeWorld({ dialect: "amp", blocks: 10, queries: two })
       const sync = yield* startSync(world.environment)
       yield* shows(world, "logs", "caught up")
-      yield* edit(world, { logs: two.logs })
+      yield* replaceConfig(world, { logs: two.logs })
       yield* shows(world, "blocks", "removed", "no longer in the config")
       yield* sync.stop
       yield* shows(world, "logs", "stopped")
@@ -182,12 +182,12 @@ describe("_ampsync_progress", () => {
       const sync = yield* startSync({ ...world.environment, DATABASE_URL: throughProxy(world.database.url, proxy) })
       yield* shows(world, "logs", "caught up")
       yield* Scope.close(up, Exit.void)
-      yield* edit(world, { logs: two.logs })
-      yield* sync.says("Table 'blocks' is no longer in the config")
+      yield* replaceConfig(world, { logs: two.logs })
+      yield* sync.logs("Table 'blocks' is no longer in the config")
       const removed = Date.now()
-      yield* sync.says("_ampsync_progress does not show the present states")
-      yield* edit(world, "{")
-      yield* sync.says("Failed to reload manifest")
+      yield* sync.logs("_ampsync_progress does not show the present states")
+      yield* replaceConfig(world, "{")
+      yield* sync.logs("Failed to reload manifest")
       yield* shows(world, "blocks", "offline", "last reported: caught up")
       assert.isAtMost(sync.lines.filter((line) => line.startsWith("_ampsync_progress")).length, 2, "it is said once")
       yield* startProxy(real, proxy.port)
@@ -209,10 +209,10 @@ describe("a lock that somebody holds on _ampsync_states", () => {
       const sync = yield* startSync({ ...world.environment, MAX_DB_CONNECTIONS: 2 })
       yield* shows(world, "logs", "caught up")
       const lock = yield* holdLock(world.database, "LOCK TABLE _ampsync_states")
-      yield* edit(world, { logs: two.logs })
-      yield* sync.says("_ampsync_progress does not show the present states")
+      yield* replaceConfig(world, { logs: two.logs })
+      yield* sync.logs("_ampsync_progress does not show the present states")
       for (let second = 0; second < 15; second += 1) {
-        yield* goesOn(world, ["logs"])
+        yield* mineAndAwait(world, ["logs"])
         const [alive] = yield* world.database.query<{ age: number }>(
           "SELECT extract(epoch FROM clock_timestamp() - max(heartbeat_at))::float8 AS age FROM _ampsync_writers"
         )
@@ -247,7 +247,7 @@ describe("_ampsync_writers", () => {
       assert.notInclude(refused!.reason, "s3cret")
       assert.include(sync.lines, `Failed to reload manifest: ${refused!.reason}`)
       assert.strictEqual((yield* shown(world, "logs"))?.state, "caught up")
-      yield* edit(world, two)
+      yield* replaceConfig(world, two)
       yield* eventually("it is healed", Effect.map(reloads(world), ([row]) => row?.reason === null))
       const [healed] = yield* reloads(world)
       assert.isNull(healed!.failed)

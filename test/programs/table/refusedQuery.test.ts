@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Dialect } from "../../../src/simulator/tables.ts"
-import { edit, holdsAll, startSync } from "../../support/runningSync.ts"
+import { awaitAllRows, replaceConfig, startSync } from "../../support/runningSync.ts"
 import { makeWorld } from "../../support/world.ts"
 
 /** What only follows from a query that no stream can be made of. */
@@ -12,15 +12,15 @@ describe.each<Dialect>(["amp", "nozzle"])("a query that a server of the %s diale
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect, blocks: 20, queries: { blocks: "SELECT * FROM anvil.blocks" } })
       const sync = yield* startSync(world.environment)
-      yield* holdsAll(world, "blocks")
-      yield* edit(world, { blocks: "SELECT count(*) AS n FROM anvil.blocks" })
-      yield* sync.says("Failed to reload manifest")
+      yield* awaitAllRows(world, "blocks")
+      yield* replaceConfig(world, { blocks: "SELECT count(*) AS n FROM anvil.blocks" })
+      yield* sync.logs("Failed to reload manifest")
       const refusal = sync.lines.find((line) => line.startsWith("Failed to reload manifest"))!
       assert.include(refusal, "non-incremental")
       assert.notMatch(refusal, CONSEQUENCE)
       yield* sync.stop
       const again = yield* startSync(world.environment)
-      yield* again.says("non-incremental")
+      yield* again.logs("non-incremental")
       assert.notMatch(again.lines.join("\n"), CONSEQUENCE)
     }))
 })
@@ -33,18 +33,18 @@ describe("a query that a server finds out to be none for a stream only where it 
       const blocks = "SELECT * FROM anvil.blocks"
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: { blocks } })
       const sync = yield* startSync(world.environment)
-      yield* holdsAll(world, "blocks")
-      yield* edit(world, { blocks, logs: `SELECT * FROM (${SORTED}) AS sorted` })
-      yield* sync.says("Failed to reload manifest")
+      yield* awaitAllRows(world, "blocks")
+      yield* replaceConfig(world, { blocks, logs: `SELECT * FROM (${SORTED}) AS sorted` })
+      yield* sync.logs("Failed to reload manifest")
       const refusal = sync.lines.find((line) => line.startsWith("Failed to reload manifest"))!
       assert.match(refusal, /table "logs": DoGet failed with INTERNAL: .*non-incremental operation: Sort/)
       yield* sync.stop
       const again = yield* startSync(world.environment)
-      yield* again.says("Table 'logs' is parked")
+      yield* again.logs("Table 'logs' is parked")
       const parked = again.lines.find((line) => line.startsWith("Table 'logs' is parked"))!
       assert.include(parked, "non-incremental operation: Sort")
       assert.lengthOf(again.lines.filter((line) => line.includes("Table 'logs' failed")), 0)
-      yield* holdsAll(world, "blocks")
+      yield* awaitAllRows(world, "blocks")
     }))
 
   it.live("is refused with the cure where it yields a dictionary, which no server can send", () =>
@@ -52,10 +52,10 @@ describe("a query that a server finds out to be none for a stream only where it 
       const queries = { blocks: "SELECT * FROM anvil.blocks" }
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
       const sync = yield* startSync(world.environment)
-      yield* holdsAll(world, "blocks")
+      yield* awaitAllRows(world, "blocks")
       world.simulator.faults.failAfter(1, 13, "Ipc error: no dict id for field kind")
-      yield* edit(world, { ...queries, logs: "SELECT * FROM anvil.logs" })
-      yield* sync.says("Failed to reload manifest")
+      yield* replaceConfig(world, { ...queries, logs: "SELECT * FROM anvil.logs" })
+      yield* sync.logs("Failed to reload manifest")
       const refusal = sync.lines.find((line) => line.startsWith("Failed to reload manifest"))!
       assert.match(refusal, /table "logs": .*no dict id for field kind; .*CAST\("kind" AS VARCHAR\)/)
     }))

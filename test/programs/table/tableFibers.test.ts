@@ -17,8 +17,8 @@ import { recordedLog } from "../../doubles/Log.ts"
 import { recordedHead } from "../../doubles/SourceHead.ts"
 import { recordedWriter } from "../../doubles/TableWriter.ts"
 import { exampleManifest } from "../../support/exampleManifest.ts"
-import { nowhere } from "../../support/nowhere.ts"
 import { testSettings } from "../../support/testSettings.ts"
+import { unreachableDatabase } from "../../support/unreachableDatabase.ts"
 
 const noDatabase = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
@@ -73,7 +73,7 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
     }),
     tableLeases(),
     statusLayer,
-    testSettings(nowhere)
+    testSettings(unreachableDatabase)
   ))
   const within = <A, E, R>(work: Effect.Effect<A, E, R>) =>
     work.pipe(Effect.provideContext(services), Effect.provide(logging))

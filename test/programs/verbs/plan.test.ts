@@ -119,8 +119,8 @@ describe("ampsync plan", () => {
           queries: { logs: "SELECT block_num, tx_hash FROM anvil.logs", blocks: "SELECT * FROM anvil.blocks" }
         })
         const process = yield* startAmpsync(world.environment)
-        yield* process.says("Table 'logs'")
-        yield* process.says("Table 'blocks'")
+        yield* process.prints("Table 'logs'")
+        yield* process.prints("Table 'blocks'")
         yield* process.kill("SIGTERM")
         yield* process.exited
         const before = yield* inventory(world)

@@ -56,17 +56,21 @@ const resyncBehindProxy = Effect.fnUntraced(function*() {
 /** A whole resync, on connections of which one falls silent before the answer to its `n`-th request. */
 const walk = Effect.fnUntraced(function*(n: number) {
   const { proxy, run, said } = yield* resyncBehindProxy()
-  proxy.goDeafAt(n, "answer")
+  proxy.goSilentAt(n, "answer")
   const outcome = yield* Effect.timeoutOption(Effect.result(run), BOUND)
-  const deafTo = proxy.deafTo()
-  assert.strictEqual(outcome._tag, "Some", `it hung for ${Duration.format(BOUND)} at ${deafTo.at(-1)}`)
+  const silencedStatements = proxy.silencedStatements()
+  assert.strictEqual(outcome._tag, "Some", `it hung for ${Duration.format(BOUND)} at ${silencedStatements.at(-1)}`)
   const ended = outcome._tag === "Some" ? outcome.value : undefined
   if (ended !== undefined && Result.isFailure(ended)) {
     const { message } = ended.failure as Error
-    assert.match(message, NAMED, `at ${deafTo.at(-1)}`)
-    assert.match(message, STEP, `at ${deafTo.at(-1)}`)
+    assert.match(message, NAMED, `at ${silencedStatements.at(-1)}`)
+    assert.match(message, STEP, `at ${silencedStatements.at(-1)}`)
   } else assert.include(said.at(-1), "3 rows deleted")
-  return { requests: proxy.requests(), failed: ended !== undefined && Result.isFailure(ended), at: deafTo.at(-1) }
+  return {
+    requests: proxy.requests(),
+    failed: ended !== undefined && Result.isFailure(ended),
+    at: silencedStatements.at(-1)
+  }
 }, Effect.scoped)
 
 describe("a resync whose database falls silent", () => {
