@@ -1,7 +1,7 @@
 /**
  * `SourceHead` over the `blocks` table of a network: the Admin API finds it, a batch query over Flight reads it. While that
- * API does not answer, a table `blocks` beside those that the config's queries read takes its place, once it is proved to be
- * one of the network.
+ * API does not respond, a table `blocks` beside those that the config's queries read takes its place, once it is proved to
+ * belong to the network.
  */
 import {
   Clock,
@@ -37,27 +37,27 @@ import { FlightClient } from "../services/FlightClient.ts"
 import { SourceHead, SourceHeadError } from "../services/SourceHead.ts"
 
 export interface SourceHeadOptions {
-  /** From the question to the whole answer, the look-up of the table included. */
+  /** From the call to its result, including the lookup of the table. */
   readonly deadline?: Duration.Input
-  /** Calls that come within this time share a query. */
+  /** Calls within this time share a query. */
   readonly window?: Duration.Input
-  /** Between two ticks of a network. */
+  /** Between two polls of a network. */
   readonly interval?: Duration.Input
 }
 
-/** Finding the table walks through datasets of the Admin API, which change only when somebody publishes one. */
+/** The lookup reads many datasets of the Admin API, which change only when somebody publishes one. */
 const TABLE_LIFETIME_MILLIS = Duration.toMillis("10 minutes")
 
-/** An Admin API that did not answer is asked again after so long. */
-const SILENCE_LIFETIME_MILLIS = Duration.toMillis("1 minute")
-/** Schemas that are tried without the Admin API. */
+/** After this long the lookup is tried again with an Admin API that did not respond. */
+const GUESS_LIFETIME_MILLIS = Duration.toMillis("1 minute")
+/** Schemas that are tried while the Admin API does not respond. */
 const MAX_GUESSES = 8
 
 class Question
   extends Request.Class<{ readonly subject: Subject; readonly block: Watermark }, HeadReport, SourceHeadError>
 {}
 
-/** What a query is about: calls with the same key share it, whichever reload of the config they come from. */
+/** What a query is about: calls with the same key share it, also across reloads of the config. */
 interface Subject {
   readonly key: string
   readonly manifest: Manifest
@@ -74,7 +74,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
   const { deadline = "20 seconds", interval = "15 seconds", window = "100 millis" } = options
   const [admin, flight, scope] = [yield* AdminApi, yield* FlightClient, yield* Effect.scope]
   const tables = new Map<string, { readonly table: Option.Option<string>; readonly until: number }>()
-  /** Tables of blocks that nobody named, by the subject they were shown to belong to. */
+  /** Tables of blocks found without the Admin API, by the subject they were proved to belong to. */
   const proved = new Map<string, string>()
 
   const tableOf = Effect.fnUntraced(function*({ key, manifest, network }: Subject) {
@@ -104,7 +104,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
     return { rows: answer.rows, head, networks: answer.ranges.map((range) => range.network) }
   })
 
-  /** Asks the tables that stand beside those of the config's queries; fails with `reason` until one is proved to be right. */
+  /** Queries the tables beside those of the config's queries; fails with `reason` until one is proved to be right. */
   const askWithoutAdminApi = Effect.fnUntraced(function*(
     { key, manifest, network }: Subject,
     blocks: ReadonlyArray<Watermark>,
@@ -121,7 +121,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
         : blocks.some((block) => reportOn(block, rows, head).verdict === "canonical")
       if (!isRight && known === undefined) continue
       proved.set(key, table)
-      tables.set(key, { table: Option.some(table), until: (yield* Clock.currentTimeMillis) + SILENCE_LIFETIME_MILLIS })
+      tables.set(key, { table: Option.some(table), until: (yield* Clock.currentTimeMillis) + GUESS_LIFETIME_MILLIS })
       return asked.success
     }
     return yield* Effect.fail(reason)
@@ -147,7 +147,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
           return Effect.fail(failure(network, table, "Timeout", detail, true))
         }
       }),
-      // The table may be gone with the version of a dataset: the next question looks for it again.
+      // The table may be gone with the version of a dataset: the next call searches for it again.
       Effect.tapError(({ reason }) => Effect.sync(() => reason === "NoBlocksTable" || tables.delete(key)))
     ))
 
@@ -172,7 +172,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
   })
 })
 
-/** Ticks at a random phase of each network: many processes that start together do not ask together. */
+/** Polls at a random phase per network, so that processes that start together do not query together. */
 const makeTicks = Effect.fnUntraced(function*(intervalMillis: number) {
   const random = yield* Random.Random
   const phases = new Map<string, number>()
@@ -184,7 +184,7 @@ const makeTicks = Effect.fnUntraced(function*(intervalMillis: number) {
   })
 })
 
-/** Each schema that a query reads may have the blocks of its network. */
+/** Each schema that a query reads may have a table of the network's blocks. */
 const blocksTablesBeside = ({ tables }: Manifest): ReadonlyArray<string> => {
   const schemas = new Set(tables.flatMap(tableSchemas))
   return [...schemas].slice(0, MAX_GUESSES).map((schema) => `${schema}.blocks`)

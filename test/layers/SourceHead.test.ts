@@ -1,4 +1,4 @@
-/** The source's chain read over real gRPC from the simulator, and the pace of the questions among doubles. */
+/** The source's chain read over real gRPC from the simulator; the schedule of the queries with doubles. */
 import { assert, describe, it } from "@effect/vitest"
 import { status } from "@grpc/grpc-js"
 import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, Option, Result, Scope, Stream } from "effect"
@@ -19,7 +19,7 @@ import { apiAt } from "./admin-api/server.ts"
 const manifestFor = (dialect: Dialect) =>
   Result.getOrThrow(decodeManifest(manifestOf(dialect, { blocks: "SELECT * FROM anvil.blocks" })))
 
-/** A simulated source and the service in front of it. */
+/** A simulated source and the service that reads it. */
 const desk = Effect.fnUntraced(function*(
   options: SimulatorOptions & { readonly adminUrl?: string },
   head: SourceHeadOptions = {}
@@ -44,7 +44,7 @@ const desk = Effect.fnUntraced(function*(
     hashAt,
     /** Checks a block by its number and the hash it has now, or the one that is given. */
     check: (block: bigint, hash = hashAt(block), network = "anvil") => source.check(manifest, network, { block, hash }),
-    /** The queries that have been run. */
+    /** The queries that were run. */
     queries: () => simulator.faults.calls.filter(({ call }) => call === "DoGet").map(({ sql }) => sql)
   }
 })
@@ -53,7 +53,7 @@ describe("SourceHead", () => {
   for (const dialect of ["nozzle", "amp"] as const) {
     const atSeconds = (block: number) => dialect === "amp" ? 1_710_000_000 + 12 * block : undefined
 
-    it.live(`${dialect}: one query tells that a block is canonical, and where the chain ends`, () =>
+    it.live(`${dialect}: one query shows that a block is canonical, and where the chain ends`, () =>
       Effect.gen(function*() {
         const { check, hashAt, queries, simulator } = yield* desk({ dialect, blocks: 30 })
         const head = { block: 29n, hash: hashAt(29n), atSeconds: atSeconds(29), isExact: true }
@@ -64,7 +64,7 @@ describe("SourceHead", () => {
         assert.deepStrictEqual((yield* check(29n)).head?.block, 30n)
       }))
 
-    it.live(`${dialect}: without the Admin API a table beside the queried one answers once it proved to be the network's`, () =>
+    it.live(`${dialect}: without the Admin API a table beside the queried one is read once it is proved to be the network's`, () =>
       Effect.gen(function*() {
         const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30, adminUrl: "http://127.0.0.1:9" })
         const old = hashAt(29n)
@@ -96,11 +96,11 @@ describe("SourceHead", () => {
           verdict: "orphaned",
           head: { block: 4n, hash: hashAt(4n), atSeconds: atSeconds(4), isExact: true }
         })
-        // Only a nozzle server has to be asked for its last block.
+        // Only on a nozzle server the last block needs a query of its own.
         assert.lengthOf(queries(), dialect === "nozzle" ? 2 : 1)
       }))
 
-    it.live(`${dialect}: a shorter chain that the server has not noticed shows as a head that stands still`, () =>
+    it.live(`${dialect}: a shorter chain that the server has not noticed shows as a head that does not move`, () =>
       Effect.gen(function*() {
         const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30 })
         const watermark = hashAt(29n)
@@ -110,7 +110,7 @@ describe("SourceHead", () => {
         assert.deepStrictEqual([verdict, head?.block], ["canonical", 29n])
       }))
 
-    it.live(`${dialect}: a block that the source does not hold is unknown, and so is everything in an empty source`, () =>
+    it.live(`${dialect}: a block that the source does not have is unknown, and so is every block in an empty source`, () =>
       Effect.gen(function*() {
         const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30, startBlock: 20 })
         const { head, verdict } = yield* check(5n)
@@ -140,7 +140,7 @@ describe("SourceHead", () => {
         assert.lengthOf(queries(), 1)
       }))
 
-    it.live(`${dialect}: a caller that goes away disturbs nobody, whether the query runs already or not`, () =>
+    it.live(`${dialect}: an interrupted caller does not affect the others, whether the query runs already or not`, () =>
       Effect.gen(function*() {
         const { check, queries, simulator } = yield* desk({ dialect, blocks: 30 }, { window: "100 millis" })
         yield* check(1n)
@@ -155,7 +155,7 @@ describe("SourceHead", () => {
         assert.lengthOf(queries(), 3)
       }))
 
-    it.live(`${dialect}: answers while a stream hangs`, () =>
+    it.live(`${dialect}: reads the chain while a stream hangs`, () =>
       Effect.gen(function*() {
         const { check, flight, simulator } = yield* desk({ dialect, blocks: 30 })
         const { messages } = yield* flight.open({
@@ -181,13 +181,13 @@ describe("SourceHead", () => {
           error.message,
           `cannot read the chain of network "anvil" from table ${table}: no answer within 300ms`
         )
-        // The look-up of the table has to end as well.
+        // The lookup of the table has to end as well.
         assert.deepInclude(yield* Effect.flip(check(29n)), { reason: "Timeout", table: undefined })
         simulator.faults.resume()
         assert.strictEqual((yield* check(29n)).verdict, "canonical")
       }))
 
-    it.live(`${dialect}: without a table of blocks of that network the error says so, and that asking again is no use`, () =>
+    it.live(`${dialect}: without a table of blocks of that network the error has the reason and is not retryable`, () =>
       Effect.gen(function*() {
         const { check, queries } = yield* desk({ dialect, blocks: 30 })
         const error = yield* Effect.flip(check(29n, undefined, "mainnet"))
@@ -199,7 +199,7 @@ describe("SourceHead", () => {
         assert.lengthOf(queries(), 0)
       }))
 
-    it.live(`${dialect}: an error of the server keeps its words, and says whether asking again may help`, () =>
+    it.live(`${dialect}: an error of the server keeps its message and whether a retry may help`, () =>
       Effect.gen(function*() {
         const { check, simulator } = yield* desk({ dialect, blocks: 30 })
         for (const [code, retryable] of [[status.INVALID_ARGUMENT, false], [status.UNAVAILABLE, true]] as const) {
@@ -213,7 +213,7 @@ describe("SourceHead", () => {
       }))
   }
 
-  it.live("nozzle: the head is exact within a hundred blocks, and beyond them at least the last one shown", () =>
+  it.live("nozzle: the head is exact within a hundred blocks, and beyond them at least the last one returned", () =>
     Effect.gen(function*() {
       const { check } = yield* desk({ dialect: "nozzle", blocks: 150 })
       const headSeenFrom = (block: bigint) => Effect.map(check(block), ({ head }) => [head?.block, head?.isExact])
@@ -222,7 +222,7 @@ describe("SourceHead", () => {
       assert.deepStrictEqual(yield* headSeenFrom(51n), [149n, true])
     }))
 
-  it.live("a config that was reloaded with the same dependencies asks in the same query", () =>
+  it.live("a config that was reloaded with the same dependencies shares the query", () =>
     Effect.gen(function*() {
       const { hashAt, queries, source } = yield* desk({ dialect: "amp", blocks: 30 })
       const check = (block: bigint) => source.check(manifestFor("amp"), "anvil", { block, hash: hashAt(block) })
@@ -231,7 +231,7 @@ describe("SourceHead", () => {
     }))
 })
 
-/** The service among doubles, which count; every query is answered by `answer`. */
+/** The service with doubles that count calls; `answer` is the result of every query. */
 const counting = Effect.fnUntraced(function*(answer: Effect.Effect<void, FlightError> = Effect.void) {
   const asked = { admin: 0, flight: 0 }
   let table: Option.Option<string> = Option.some("anvil.blocks")
@@ -252,7 +252,7 @@ const counting = Effect.fnUntraced(function*(answer: Effect.Effect<void, FlightE
   return {
     asked,
     source,
-    /** Asks, and lets the window and a deadline pass. */
+    /** Checks a block, and lets the window and a deadline pass. */
     ask: Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(ask, { startImmediately: true })
       yield* TestClock.adjust("21 seconds")
@@ -267,7 +267,7 @@ const counting = Effect.fnUntraced(function*(answer: Effect.Effect<void, FlightE
 const unavailable = new FlightError({ operation: "DoGet", status: "UNAVAILABLE", detail: "gone", retryable: true })
 
 describe("the pace of SourceHead", () => {
-  it.effect("looks the table up once in ten minutes", () =>
+  it.effect("caches the table for ten minutes", () =>
     Effect.gen(function*() {
       const { ask, asked } = yield* counting()
       for (let i = 0; i < 20; i += 1) yield* ask
@@ -277,7 +277,7 @@ describe("the pace of SourceHead", () => {
       assert.strictEqual(asked.admin, 2)
     }))
 
-  it.effect("looks the table up again after an error, but not because there is none", () =>
+  it.effect("searches for the table again after an error, but not where there is none", () =>
     Effect.gen(function*() {
       const failing = yield* counting(Effect.fail(unavailable))
       for (let i = 0; i < 3; i += 1) assert.isTrue(Exit.isFailure(yield* failing.ask))
@@ -291,7 +291,7 @@ describe("the pace of SourceHead", () => {
       assert.isTrue(Exit.isSuccess(yield* missing.ask))
     }))
 
-  it.effect("waits twenty seconds for an answer", () =>
+  it.effect("has a deadline of twenty seconds", () =>
     Effect.gen(function*() {
       const { ask } = yield* counting(Effect.never)
       const exit = yield* ask
@@ -299,7 +299,7 @@ describe("the pace of SourceHead", () => {
       assert.deepInclude(error, { reason: "Timeout", retryable: true })
     }))
 
-  it.effect("ends with its layer, whatever is asked at that moment", () =>
+  it.effect("ends with its layer, also during a query", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       let cancelled = 0
@@ -317,7 +317,7 @@ describe("the pace of SourceHead", () => {
       assert.strictEqual(cancelled, 1)
     }))
 
-  it.effect("ticks every fifteen seconds, at the same moment for everyone who waits for a network", () =>
+  it.effect("ticks every fifteen seconds, at the same moment for all callers of a network", () =>
     Effect.gen(function*() {
       const { source } = yield* counting()
       const ticks: Array<number> = []

@@ -193,7 +193,9 @@ describe("the dependencies of a config decide what is read", () => {
     Effect.gen(function*() {
       const world = yield* worldOf("amp", { rpc: "edgeandnode/anvil@0.1.0" })
       const sync = yield* startSync(world.environment)
-      yield* sync.logs("dependency \"rpc\" is \"edgeandnode/anvil@0.1.0\": no dataset \"anvil\" is published there")
+      yield* sync.logs(
+        "dependency \"rpc\" is \"edgeandnode/anvil@0.1.0\": no dataset \"anvil\" is published at this server"
+      )
       assert.deepStrictEqual(world.simulator.faults.calls, [])
     }))
 
