@@ -1,6 +1,6 @@
 /** Where the texts of settings come from: the ConfigProvider in force or the values of a host program, and secret files. */
 import { Config, Effect, Option, Redacted } from "effect"
-import { resembling } from "../../domain/resemblance.ts"
+import { didYouMean } from "../../domain/didYouMean.ts"
 import type { Problems, SettingProblem, SettingTexts } from "../../domain/settings/decode.ts"
 import {
   type SecretName,
@@ -74,8 +74,8 @@ export const fromProvider: Effect.Effect<Gathered> = Effect.gen(function*() {
 /** Names in the environment of the process that would be ignored but are hardly meant to be; values are not read. */
 const typosInEnvironment = (): ReadonlyArray<Typo> =>
   Object.keys(process.env).flatMap((name) => {
-    const didYouMean = resembling(name, ownVariables)
-    return didYouMean === undefined ? [] : [{ name, didYouMean }]
+    const suggestion = didYouMean(name, ownVariables)
+    return suggestion === undefined ? [] : [{ name, didYouMean: suggestion }]
   })
 
 export const fromValues = (values: SettingValues): Gathered => ({
