@@ -92,18 +92,14 @@ export const isPinLeftOut = (source: Source): boolean => {
 }
 
 /**
- * The references to send where the Admin API could not resolve them: those of the config, without a version where it names
- * none. `isOwnerKnown` is false where the `owner` of a nozzle config is no namespace of the server.
+ * The references to send where the Admin API could not resolve them: those of the config, so that the server reads its
+ * newest version where the config names none. `isOwnerKnown` is false where the `owner` of a nozzle config is no namespace of the server.
  */
 export const sentUnresolved = (dialect: Dialect, isOwnerKnown: boolean): SentAs => ({ reference }) => {
   const { isOwned, name, namespace, revision } = reference
   return {
     dialect,
-    reference: {
-      namespace: isOwned === true && !isOwnerKnown ? defaultNamespace : namespace,
-      name,
-      revision: isExactRevision(revision) ? revision : undefined
-    }
+    reference: { namespace: isOwned === true && !isOwnerKnown ? defaultNamespace : namespace, name, revision }
   }
 }
 
