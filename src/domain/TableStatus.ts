@@ -1,4 +1,4 @@
-/** What is known of one table at a moment: its phase and its figures, as a pure function of what happened to it. */
+/** The status of one table: its phase and its figures, as a pure function of its events. */
 import { nextPhase, type PhaseEvent, type TablePhase } from "./TablePhase.ts"
 
 /** The newest block of a network that its source has. */
@@ -8,7 +8,7 @@ export interface SourceHeadBlock {
   readonly atSeconds: number | undefined
 }
 
-/** What one table is doing and how far it is, as far as this process knows. */
+/** The phase and the progress of one table, as this process sees them. */
 export interface TableStatus extends TablePhase {
   readonly table: string
   /** Rows in the table, provisional ones included. */
@@ -19,7 +19,7 @@ export interface TableStatus extends TablePhase {
   readonly watermark: bigint | undefined
   /** Last block of the newest range of which rows are committed. */
   readonly lastBlock: bigint | undefined
-  /** Undefined until it was read, and where it cannot be read. */
+  /** Undefined until it is read, and where it cannot be read. */
   readonly sourceHead: SourceHeadBlock | undefined
   readonly reorgs: number
   readonly unverified: boolean
@@ -46,6 +46,7 @@ export type StatusEvent =
   }
   | { readonly _tag: "HeadRead"; readonly head: SourceHeadBlock }
 
+/** The status of a table before its first event. */
 export const initialStatus = (table: string): TableStatus => ({
   table,
   phase: "starting",
@@ -60,6 +61,7 @@ export const initialStatus = (table: string): TableStatus => ({
   unverified: false
 })
 
+/** The status after `event`. */
 export const nextStatus = (status: TableStatus, event: StatusEvent): TableStatus => {
   switch (event._tag) {
     case "HeadRead":

@@ -73,8 +73,8 @@ describe("ConfigError", () => {
       const basics = { DATASET_MANIFEST: "package.json", DATABASE_USER: "me", DATABASE_NAME: "db" }
       for (
         const [host, why] of [
-          ["hunter2:5432", "has a port behind the host"],
-          ["[::1]:5432", "has a port behind the host"],
+          ["hunter2:5432", "has a port after the host"],
+          ["[::1]:5432", "has a port after the host"],
           ["postgresql://me:hunter2@h", "is a URL instead of a host"],
           ["me:hunter2@h", "is a URL instead of a host"],
           ["hunter2,h", "names several hosts"],
@@ -155,8 +155,8 @@ describe("ConfigError", () => {
           "  - DATABASE_SCHEMA is \"pg_catalog\"; allowed: a name of at most 63 bytes that is not one of PostgreSQL's own schemas",
           "  - MAX_DB_CONNECTIONS is \"1e2\"; allowed: a whole number from 2 to 1000",
           "  - AMP_FLIGHT_ADDR is \"localhost:1602\"; allowed: http://host:port or https://host:port, without a path",
-          "  - AMP_ADMIN_API_ADDR has something behind \"http://h\"; allowed: http://host:port or https://host:port, without a path",
-          "  - AMP_AUTH_TOKEN holds a blank or a character outside of ASCII; allowed: a token without the word Bearer, in visible " +
+          "  - AMP_ADMIN_API_ADDR has a path, a query or a fragment after \"http://h\"; allowed: http://host:port or https://host:port, without a path",
+          "  - AMP_AUTH_TOKEN contains a blank or a character outside of ASCII; allowed: a token without the word Bearer, in visible " +
           "ASCII characters",
           "  - GRPC_MAX_DECODE_MB is \"513\"; allowed: a whole number from 1 to 512",
           "  - MAX_CONCURRENT_BATCHES is \"0\"; allowed: a whole number from 1 to 1000",
@@ -164,7 +164,7 @@ describe("ConfigError", () => {
           "  - ON_CHAIN_RESET is \"delete\"; allowed: park or resync",
           "  - NOTIFY_ON_COMMIT is \"maybe\"; allowed: true or false",
           "  - TEXT_NUL is \"drop\"; allowed: refuse or replace",
-          "  - RUST_LOG is \"ampsync=loud\" and holds the unknown level \"loud\"; allowed: off, error, warn, info, debug, trace, or a " +
+          "  - RUST_LOG is \"ampsync=loud\" and contains the unknown level \"loud\"; allowed: off, error, warn, info, debug, trace, or a " +
           "list such as info,ampsync=debug"
         ].join("\n")
       )

@@ -253,7 +253,7 @@ describe("DatabaseConfig and SyncConfig", () => {
       yield* write("hunter 2")
       assert.strictEqual(
         (yield* Effect.flip(authToken.read)).message,
-        "AMP_AUTH_TOKEN_FILE holds a blank or a character outside of ASCII"
+        "AMP_AUTH_TOKEN_FILE contains a blank or a character outside of ASCII"
       )
       yield* Effect.promise(() => rm(join(path, "token")))
       assert.strictEqual(

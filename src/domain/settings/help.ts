@@ -1,4 +1,4 @@
-/** The settings of a verb as its `--help` shows them. */
+/** The settings of a verb, for its `--help`. */
 import type { Verb } from "./Setting.ts"
 import { type SettingName, settingNames, settingOf } from "./settings.ts"
 

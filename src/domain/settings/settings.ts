@@ -1,7 +1,7 @@
 /**
- * The list of all settings, in the order of the documentation: names, defaults, meanings and what each accepts.
+ * The list of all settings, in the order of the documentation: names, defaults, meanings and accepted values.
  *
- * Decoding, messages, the command line and docs/configuration.md read it here, and nowhere else.
+ * Decoding, messages, the command line and docs/configuration.md are all derived from it.
  */
 import { urlForm } from "./database/databaseUrl.ts"
 import {
@@ -314,7 +314,7 @@ type Settings = typeof settings
 
 export type SettingName = keyof Settings
 
-/** The settings whose value may stand in a file. */
+/** The settings whose value may be in a file. */
 export type SecretName = { [N in SettingName]: Settings[N] extends { fromFile: true } ? N : never }[SettingName]
 
 type Alias = { [N in SettingName]: Settings[N] extends { alias: infer A extends string } ? A : never }[SettingName]
@@ -324,7 +324,7 @@ export type Variable = SettingName | `${SecretName}_FILE` | Alias
 
 export const settingNames = Object.keys(settings) as ReadonlyArray<SettingName>
 
-/** The list as a whole; what is typed by its name is `settings`. */
+/** One setting without the type of its value; `settings` has the types. */
 export const settingOf = (name: SettingName): Setting => settings[name]
 
 export const secretNames = settingNames.filter((name): name is SecretName => settingOf(name).fromFile === true)
