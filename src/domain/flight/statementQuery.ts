@@ -43,7 +43,7 @@ export const encodeStatementQuery = (sql: string): Uint8Array =>
 /**
  * The SQL text of a descriptor's `cmd`.
  *
- * Fails: `MalformedFlightMessage`, also for an envelope of another command (look at it with `decodeAny`).
+ * Fails: `MalformedFlightMessage`, also for an envelope of another command (read that with `decodeAny`).
  * Source: format/FlightSql.proto, `CommandStatementQuery`.
  */
 export const decodeStatementQuery = (bytes: Uint8Array): Result.Result<string, MalformedFlightMessage> =>

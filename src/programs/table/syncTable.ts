@@ -5,7 +5,7 @@ import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import type { DecoderState } from "../../domain/arrow/decodeFrame.ts"
 import { decodeFrame, noSchema } from "../../domain/arrow/decodeFrame.ts"
-import { differences } from "../../domain/arrow/differences.ts"
+import { schemaDifferences } from "../../domain/arrow/schemaDifferences.ts"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import type { Followed, FollowState, Frame, Rejection } from "../../domain/chain/followFrame.ts"
 import { followFrame, startFollowing } from "../../domain/chain/followFrame.ts"
@@ -232,7 +232,7 @@ const endOf = ({ achieved }: TableSession, { isAtTip }: StreamActivity): Effect.
 /** What the Admin API reports of this table's columns otherwise than the query does. */
 const contradictions = (active: ActiveConfig, table: TableSpec, schema: ArrowSchema): ReadonlyArray<string> => {
   const published = publishedTable(active, table)?.schema
-  return published === undefined ? [] : differences(published, schema)
+  return published === undefined ? [] : schemaDifferences(published, schema)
 }
 
 /** The table was gone, and with it what the stream was opened from. */
