@@ -115,7 +115,7 @@ const planCommand = Command.make(
     )
 ).pipe(withHelp(
   "plan",
-  "Print what a start would do to the database, without doing it; exit code 0 nothing, 3 changes, 4 a table is refused, "
+  "Print what a start would do to the database, without doing it; exit code 0 nothing, 3 changes, 4 a table is rejected, "
     + "1 no plan could be made, 2 a setting or the config file is wrong"
 ))
 

@@ -122,7 +122,7 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])(
         const plan = yield* planDataset.pipe(Effect.provide(Layer.provideMerge(services, layerFrom(world.environment))))
         assert.deepStrictEqual(plan.tables.map(({ kind, table }) => [table, kind]), [["blocks", "create"], [
           "bad",
-          "refuse"
+          "reject"
         ]])
         const sync = yield* startSync(world.environment)
         yield* sync.logs(UNPUBLISHED)

@@ -163,17 +163,17 @@ describe("ampsync plan", () => {
         assert.strictEqual(told.code, 4, told.stderr)
         assert.deepStrictEqual(kindsOf(told), {
           blocks: "create",
-          transactions: "refuse",
+          transactions: "reject",
           logs: "create",
-          strange: "refuse",
-          wrong: "refuse"
+          strange: "reject",
+          wrong: "reject"
         })
         const found = JSON.parse(told.stdout)
-        assert.deepInclude(found, { dataset: "_/example", schema: world.database.schema, outcome: "refused" })
+        assert.deepInclude(found, { dataset: "_/example", schema: world.database.schema, outcome: "rejected" })
         assert.include(found.tables[1].reason, "primaryKey names column \"to\", which may be null")
         assert.include(found.tables[3].reason, "ampsync did not create")
         assert.isString(found.tables[4].reason)
-        assert.include((yield* plan(world.environment)).stdout, "strange: refused: something of this name exists")
+        assert.include((yield* plan(world.environment)).stdout, "strange: rejected: something of this name exists")
       }),
     60_000
   )
