@@ -42,21 +42,21 @@ const startDemo = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
       output += text
-      for (const look of waiting) look()
+      for (const check of waiting) check()
     })
   }
   const demo: Demo = {
     output: () => output,
     prints: (pattern) =>
       Effect.callback((resume) => {
-        const look = () => {
+        const check = () => {
           const found = pattern.exec(output)
           if (found !== null) resume(Effect.succeed(found))
         }
-        waiting.add(look)
-        look()
-        child.once("close", () => resume(Effect.die(new Error(`it ended before it said ${pattern}:\n${output}`))))
-        return Effect.sync(() => void waiting.delete(look))
+        waiting.add(check)
+        check()
+        child.once("close", () => resume(Effect.die(new Error(`it ended before it printed ${pattern}:\n${output}`))))
+        return Effect.sync(() => void waiting.delete(check))
       }),
     interrupt: Effect.sync(() => {
       interruptedAt = performance.now()

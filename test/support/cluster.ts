@@ -3,7 +3,7 @@ import { Effect, Redacted, type Scope } from "effect"
 import { appendFile, cp, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Pool, type QueryResultRow } from "pg"
-import { giveTree } from "../../src/demo/embedded-postgres/account.ts"
+import { chownTree } from "../../src/demo/embedded-postgres/account.ts"
 import { startIn } from "../../src/demo/embedded-postgres/layer.ts"
 import { eventually } from "./eventually.ts"
 import type { TestDatabase } from "./postgres.ts"
@@ -75,7 +75,7 @@ export const copyCluster = (from: string, to: string): Effect.Effect<void> =>
   Effect.promise(async () => {
     await cp(from, to, { recursive: true, preserveTimestamps: true })
     const { gid, uid } = await stat(join(from, "data"))
-    if (process.geteuid?.() === 0) await giveTree(to, { name: "the server's", uid, gid })
+    if (process.geteuid?.() === 0) await chownTree(to, { name: "the server's", uid, gid })
   })
 
 /** Starts the copy in `home` as an asynchronous replica of `primary`. */
