@@ -11,7 +11,8 @@ import {
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import type { Source } from "../../domain/manifest/references.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
-import type { DatasetInfo } from "../../services/AdminApi.ts"
+import type { StreamingQuery } from "../../domain/sql/streamingQuery.ts"
+import type { DatasetInfo, DatasetTable } from "../../services/AdminApi.ts"
 import type { TableRequest } from "../../services/TableSink.ts"
 
 /** A valid config and what its names mean on the server. */
@@ -110,3 +111,15 @@ export const requestOf = (active: ActiveConfig, table: TableSpec, schema: ArrowS
   settings: table.settings,
   wideIntegers: table.wideIntegers
 })
+
+/** The table's query as the active config resolves it: the same data may have been named otherwise before. */
+export const sentQuery = ({ manifest }: ActiveConfig, { name, query }: TableSpec): StreamingQuery =>
+  manifest.tables.find((table) => table.name === name)?.query ?? query
+
+/** What the Admin API reports of the table. */
+export const publishedTable = ({ info }: ActiveConfig, table: TableSpec): DatasetTable | undefined =>
+  info?.tables.find(({ name }) => name === table.name)
+
+/** The network of a table before its stream names one. */
+export const expectedNetwork = (active: ActiveConfig, table: TableSpec): string | undefined =>
+  publishedTable(active, table)?.network ?? active.manifest.network

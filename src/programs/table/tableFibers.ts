@@ -11,7 +11,7 @@ import { type ActiveConfig, compareConfigs } from "../reload/ActiveConfig.ts"
 import { buildIndexes } from "./buildIndexes.ts"
 import { makeCopyBuffers } from "./CopyBuffers.ts"
 import { superviseTable } from "./superviseTable.ts"
-import { makeTableSession, type SharedByTables } from "./syncTable.ts"
+import { makeTableSession, type SharedByTables } from "./TableSession.ts"
 
 /** For a database that is down. */
 const retrySchedule = backoff("1 second", "30 seconds")
