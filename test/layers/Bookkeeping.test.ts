@@ -20,6 +20,7 @@ describe("the bookkeeping tables", () => {
       )
       assert.deepStrictEqual(tables.map(({ name }) => name), [
         "_ampsync_checkpoints",
+        "_ampsync_latest",
         "_ampsync_progress",
         "_ampsync_reorgs",
         "_ampsync_states",
@@ -55,7 +56,7 @@ describe("the bookkeeping tables", () => {
       const writer = yield* preparedWriter(database)
       yield* leased(writer, "logs")
       yield* database.query(
-        `DROP VIEW _ampsync_progress; DROP TABLE _ampsync_states;
+        `DROP VIEW _ampsync_progress, _ampsync_latest; DROP TABLE _ampsync_states;
          ALTER TABLE _ampsync_writers DROP config_loaded_at, DROP reload_failed_at, DROP reload_reason;
          CREATE VIEW _ampsync_progress AS
          SELECT c.table_name, c.dataset, c.dataset_version, c.network, c.max_block_num AS watermark, c.watermark_hash,
@@ -76,7 +77,10 @@ describe("the bookkeeping tables", () => {
         "ALTER TABLE",
         "CREATE OR",
         "COMMENT ON",
+        "CREATE OR",
+        "COMMENT ON",
         // One text per table or view.
+        "COMMENT ON",
         "COMMENT ON",
         "COMMENT ON",
         "COMMENT ON"
@@ -155,7 +159,7 @@ describe("the bookkeeping tables", () => {
       const restarted = yield* as(database.schema)
       yield* restarted.bookkeeping.ensure
       assert.deepStrictEqual(yield* restarted.bookkeeping.pending, [])
-      yield* database.query(`DROP VIEW _ampsync_progress`)
+      yield* database.query(`DROP VIEW _ampsync_latest`)
       assert.include((yield* Effect.flip(restarted.bookkeeping.ensure)).message, `GRANT USAGE, CREATE ON SCHEMA`)
     }))
 })

@@ -7,7 +7,7 @@ import type { RunStatement } from "../../services/PgPool.ts"
 
 /** The comments of one table or view. */
 interface Described {
-  /** Absent for the view, whose comment contains the fingerprint of its definition. */
+  /** Absent for a view, whose comment contains the fingerprint of its definition. */
   readonly purpose?: string
   readonly columns: { readonly [column: string]: string }
 }
@@ -109,6 +109,16 @@ const described: { readonly [relation: string]: Described } = {
       source_head: "Newest block of the source",
       source_head_at: "Time of that block, where the server reports it (amp)",
       lag_blocks: "Blocks from the watermark to the newest block of the source"
+    }
+  },
+  _ampsync_latest: {
+    columns: {
+      dataset: "Dataset that fills the tables, namespace/name",
+      network: "Network of the blocks",
+      block_num:
+        "Newest block up to which all of the tables are complete and show the same chain; a reorg may lower it",
+      hash: "Hash of the block",
+      tables: "The tables: all that the dataset fills, without those that the config no longer has"
     }
   }
 }

@@ -8,6 +8,7 @@ import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { textLiteral } from "../../domain/sql/literal.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { commentStatements } from "./comments.ts"
+import { latestView } from "./latestView.ts"
 
 /**
  * Returns a failure with the GRANT to run where this role lacks a required right: to use the schema, and to create in it
@@ -93,13 +94,13 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: RunStatement, sch
       `ALTER TABLE ${quoted}._ampsync_reorgs DROP CONSTRAINT _ampsync_reorgs_pkey, ADD PRIMARY KEY (table_name, id)`
     )
   }
-  const view = progressView(quoted)
-  const comment = `State of each table (definition ${fingerprint(view)})`
-  const [found] = yield* run<Row>("SELECT obj_description(to_regclass($1), 'pg_class') AS comment", [
-    `${quoted}._ampsync_progress`
-  ])
-  if (found?.["comment"] !== comment) {
-    statements.push(view, `COMMENT ON VIEW ${quoted}._ampsync_progress IS ${textLiteral(comment)}`)
+  for (const [name, definition, purpose] of views) {
+    const view = `${quoted}.${name}`
+    const comment = `${purpose} (definition ${fingerprint(definition(quoted))})`
+    const [found] = yield* run<Row>("SELECT obj_description(to_regclass($1), 'pg_class') AS comment", [view])
+    if (found?.["comment"] !== comment) {
+      statements.push(definition(quoted), `COMMENT ON VIEW ${view} IS ${textLiteral(comment)}`)
+    }
   }
   const ddl: BookkeepingDdl = { definitions: statements, comments: yield* commentStatements(run, schema) }
   return ddl
@@ -192,3 +193,9 @@ const progressView = (schema: string): string =>
        state_since DESC
      LIMIT 1
    ) s ON true`
+
+/** In the order in which they are made: the second reads the first. */
+const views: ReadonlyArray<readonly [name: string, definition: (schema: string) => string, purpose: string]> = [
+  ["_ampsync_progress", progressView, "State of each table"],
+  ["_ampsync_latest", latestView, "The newest block at which all tables of a dataset show the same chain"]
+]
