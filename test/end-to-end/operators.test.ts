@@ -11,7 +11,8 @@ import { awaitCanonicalChain, awaitWatermark } from "../support/snapshots.ts"
 import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { makeWorld, type World } from "../support/world.ts"
 
-const STOP_WITHIN_MILLIS = 5_000
+/** Locks, and a database that does not answer, last longer than this. */
+const STOP_WITHIN_MILLIS = 20_000
 
 const stopped = (process: Effect.Success<ReturnType<typeof startAmpsync>>, signal: NodeJS.Signals) =>
   Effect.gen(function*() {

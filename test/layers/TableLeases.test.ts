@@ -89,9 +89,8 @@ describe("a lease", () => {
         first.leases.transaction("logs", Effect.andThen(fenceAndAdvance(first, lease, change([at(1n)])), Effect.never))
       )
       yield* eventually("the transaction runs", isInTransaction(database, sessionOf(first.leases, "logs")))
-      const began = Date.now()
+      // The lock stays: whoever waits for it never comes to an end.
       assert.strictEqual((yield* Effect.flip(leased(second, "logs")))._tag, "TableHeld")
-      assert.isBelow(Date.now() - began, 3_000, "it did not wait for the lock")
       yield* Fiber.interrupt(long)
     }))
 
