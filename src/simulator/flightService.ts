@@ -42,7 +42,7 @@ interface Call {
   readonly emit: (event: "error", error: { code: status; details: string }) => void
 }
 
-/** All ten methods: two work, the others answer UNIMPLEMENTED with their name. */
+/** All ten methods: two work, the others fail with UNIMPLEMENTED and their name. */
 export const flightService = (handlers: FlightHandlers): UntypedServiceImplementation => {
   const unary = (name: string) => (_: unknown, callback: (error: { code: status; details: string }) => void) =>
     callback({ code: status.UNIMPLEMENTED, details: name })

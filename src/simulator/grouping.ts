@@ -5,7 +5,7 @@ import type { TableColumn } from "./tables.ts"
 
 /** Rows of one block in groups: `GROUP BY block_num(), ...` and `DISTINCT ON (block_num(), ...)`. */
 
-/** What has rows in each block: a table, or a query of it. */
+/** A source of rows in each block: a table, or a query of it. */
 export interface RowSource {
   readonly rowsOf: (block: BlockSource) => number
 }

@@ -18,7 +18,7 @@ export interface StreamSettings {
   readonly maxRangeBlocks: number
   /** Most rows of one record batch. */
   readonly maxBatchRows: number
-  /** amp: pause after which an empty batch says that the server is still at work. */
+  /** amp: pause after which an empty batch shows that the server is still working. */
   readonly keepAliveMillis: number
 }
 
@@ -129,7 +129,7 @@ async function* rangeMessages(
   yield emptyBatch(plan, rangeMetadata(dialect, plan.dataset.network, range, true))
 }
 
-/** Waits as long as the delay demands; meanwhile an amp server shows that it is alive. */
+/** Waits for the configured delay; meanwhile an amp server sends keep-alive batches. */
 async function* pause(
   settings: StreamSettings,
   plan: Plan,
@@ -146,7 +146,7 @@ async function* pause(
   }
 }
 
-/** Executes a query once over what there is. */
+/** Executes a query once over the present blocks. */
 export function* batchQuery(settings: StreamSettings, plan: Plan): Generator<FlightData> {
   const { chain, faults } = settings
   const dialect = chain.dialect

@@ -8,7 +8,7 @@ import type { TableColumn } from "../tables.ts"
 import { decodeLog, structOf } from "./decodeLog.ts"
 import { type EventSignature, InvalidSignature, parseSignature } from "./signature.ts"
 
-/** The functions that decode events, as columns of a query. They fail with what is wrong with a call, as text. */
+/** The functions that decode events, as columns of a query. They fail with the problem of the call, as text. */
 
 type RowsOf = (block: BlockSource) => number
 
@@ -96,7 +96,7 @@ const materialized = ({ append, field }: TableColumn, block: BlockSource): Colum
   return column
 }
 
-/** The same column for all that read it of one block: it is computed once. */
+/** Computes the column of a block once for all of its readers. */
 export const computedOnce = (of: TableColumn, rowsOf: RowsOf): TableColumn => {
   let last: { readonly block: BlockSource; readonly column: Column } | undefined
   const { field } = of
