@@ -110,7 +110,7 @@ class PipelinedTransactions implements ChunkTransactions {
         provisionalRows: provisionalAfter(before, chunk),
         blockTimestamp: chunk.completed?.timestamp
       },
-      notifies ? notification(definition.table, chunk, rowsRemoved) : undefined
+      notifies ? notification(definition, chunk, rowsRemoved) : undefined
     )
     const answer = this.#pipeline.send(`${statement}; COMMIT`, { guard: 0 })
     this.#lease.current = lease
@@ -135,10 +135,18 @@ const provisionalAfter = (before: WriterLease, chunk: Chunk): bigint => {
 const removedBy = (tags: ReadonlyArray<string>): number =>
   Number(tags.find((tag) => tag.startsWith("DELETE "))?.slice("DELETE ".length) ?? 0)
 
-/** Shape: `{"table","kind":"rows"|"watermark"|"reorg","from","to","rows","removed"}`; blocks as decimal numbers. */
-const notification = (table: string, chunk: Chunk, removed: number): string => {
+/** Shape: `{"schema","table","kind":"rows"|"watermark"|"reorg","from","to","rows","removed"}`; blocks as decimal numbers. */
+const notification = ({ schema, table }: TableDefinition, chunk: Chunk, removed: number): string => {
   const kind = chunk.reorgs.length > 0 ? "reorg" : chunk.rows > 0 ? "rows" : "watermark"
   const from = chunk.reorgs[0]?.firstBlock ?? chunk.firstBlock
   const number = (block: bigint | undefined) => (block === undefined ? null : Number(block))
-  return JSON.stringify({ table, kind, from: number(from), to: number(chunk.lastBlock), rows: chunk.rows, removed })
+  return JSON.stringify({
+    schema,
+    table,
+    kind,
+    from: number(from),
+    to: number(chunk.lastBlock),
+    rows: chunk.rows,
+    removed
+  })
 }
