@@ -71,11 +71,11 @@ describe("a sync on the pg.Pool of an app", () => {
     60_000
   )
 
-  it.live("is refused where it could not work, with what the pool may be", () =>
+  it.live("is rejected where it could not work, with the requirements of a pool", () =>
     Effect.gen(function*() {
       const { url } = yield* testDatabase
       for (
-        const [config, options, words] of [
+        const [config, options, part] of [
           [{ max: 1 }, {}, "is 1; allowed: 2 or more"],
           [{}, { maxConnections: 1 }, "is 1; allowed: 2 or more"],
           [{ query_timeout: 5_000 }, {}, "query_timeout of the app's pool is 5000; allowed: none"]
@@ -84,7 +84,7 @@ describe("a sync on the pg.Pool of an app", () => {
         const pool = yield* hostPool({ connectionString: url, ...config })
         const error = yield* Effect.flip(Layer.build(poolLayerFrom(pool, options)))
         assert.strictEqual(error._tag, "ConfigError")
-        assert.include(error.message, words)
+        assert.include(error.message, part)
       }
     }))
 

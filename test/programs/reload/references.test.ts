@@ -171,7 +171,7 @@ describe("the dependencies of a config decide what is read", () => {
     }))
 
   for (const dialect of ["amp", "nozzle"] satisfies ReadonlyArray<Dialect>) {
-    it.live(`${dialect}: a version that does not exist is an error before anything starts, and a reload to one is refused`, () =>
+    it.live(`${dialect}: a version that does not exist is an error before anything starts, and a reload to one is rejected`, () =>
       Effect.gen(function*() {
         const missing = { rpc: dialect === "amp" ? "_/anvil@9.9.9" : { owner: "_", name: "anvil", version: "9.9.9" } }
         const world = yield* worldOf(dialect, missing)
@@ -189,7 +189,7 @@ describe("the dependencies of a config decide what is read", () => {
       }))
   }
 
-  it.live("amp: a dataset that does not exist under the namespace of a reference is not looked for elsewhere", () =>
+  it.live("amp: a dataset that does not exist under the namespace of a reference is not searched in others", () =>
     Effect.gen(function*() {
       const world = yield* worldOf("amp", { rpc: "edgeandnode/anvil@0.1.0" })
       const sync = yield* startSync(world.environment)

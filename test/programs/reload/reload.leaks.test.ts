@@ -67,7 +67,7 @@ describe.skipIf(process.platform !== "linux")("many reloads", () => {
         const reload = Effect.fnUntraced(function*(n: number) {
           yield* replaceConfig(world, configs[n % 2]!)
           yield* eventually(
-            () => `reload ${n} is applied; it said:\n${sync.lines.slice(-30).join("\n")}`,
+            () => `reload ${n} is applied; its log:\n${sync.lines.slice(-30).join("\n")}`,
             Effect.map(sync.status.reload, (status) => (status?.applied ?? 0) === n + 1)
           )
         })

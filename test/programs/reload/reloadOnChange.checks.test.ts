@@ -1,4 +1,4 @@
-/** When a change is looked at again, and when it is given up: hours of it, by a clock that a test turns. */
+/** When the check of a change is repeated, and when it is given up, over hours of the test clock. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Queue, Result, Stream, SubscriptionRef } from "effect"
 import { SqlError } from "effect/sql"
@@ -59,7 +59,7 @@ const notStreamable = new FlightError({
 const noDatabase = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
 })
-const refused = (table: string) => new TableRejected({ table, reason: `no room for ${table}` })
+const rejected = (table: string) => new TableRejected({ table, reason: `no room for ${table}` })
 
 interface Script {
   readonly settings?: SettingValues
@@ -87,7 +87,7 @@ const resolved = (manifest: Manifest) =>
 /** Lets the fibers of the reload come to where they wait. */
 const settled = Effect.repeat(Effect.yieldNow, { times: 100 })
 
-/** Reloads among doubles: what is in force, how often everybody was asked, and what was said. */
+/** Reloads with doubles of every service: the active config, the number of calls, and the log. */
 const reloading = Effect.fnUntraced(function*(script: Script) {
   const { layer: logging, lines } = recordedLog()
   const asked = { admin: 0, flight: 0, database: 0 }
@@ -174,10 +174,10 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
 })
 
 describe("the check of a changed config", () => {
-  it.effect("is made once where nothing but another config can help, and says every problem", () =>
+  it.effect("is made once where only another config can help, and reports every problem", () =>
     Effect.gen(function*() {
       const it = yield* reloading({
-        plan: (table) => table === "b" ? Effect.fail(noDatabase) : Effect.fail(refused(table))
+        plan: (table) => table === "b" ? Effect.fail(noDatabase) : Effect.fail(rejected(table))
       })
       yield* it.change(manifestOf("a", "b", "c", "d"))
       yield* TestClock.adjust("3 hours")
@@ -196,7 +196,7 @@ describe("the check of a changed config", () => {
       ["a database", { plan: (_, asked) => asked < 6 ? Effect.fail(noDatabase) : Effect.void }]
     ] satisfies ReadonlyArray<readonly [string, Script]>
   ) {
-    it.effect(`is made again until it succeeds where ${who} is down, which is said once`, () =>
+    it.effect(`is made again until it succeeds where ${who} is down, which is logged once`, () =>
       Effect.gen(function*() {
         const it = yield* reloading(script)
         yield* it.change(manifestOf("a", "b"))
@@ -208,7 +208,7 @@ describe("the check of a changed config", () => {
       }))
   }
 
-  it.effect("refuses a query that cannot be streamed, and takes one whose stream has nothing to say yet", () =>
+  it.effect("rejects a query that cannot be streamed, and accepts one whose stream has sent nothing yet", () =>
     Effect.gen(function*() {
       const bad = yield* reloading({ stream: Stream.fail(notStreamable) })
       yield* bad.change(manifestOf("a", "b"))
@@ -221,7 +221,7 @@ describe("the check of a changed config", () => {
       assert.strictEqual(yield* silent.tables, "a,b")
     }))
 
-  it.effect("comes to an end where nobody answers, and is made again", () =>
+  it.effect("times out where no answer comes, and is made again", () =>
     Effect.gen(function*() {
       const it = yield* reloading({ describe: (asked) => asked === 0 ? Effect.never : Effect.void })
       yield* it.change(manifestOf("a", "b"))
@@ -267,7 +267,7 @@ describe("the first config", () => {
       assert.strictEqual(yield* it.tables, "b")
     }))
 
-  it.effect("that is refused is waited for to change, like any other", () =>
+  it.effect("that is rejected is waited for to change, like any other", () =>
     Effect.gen(function*() {
       const it = yield* reloading({
         begin: (manifest) =>
@@ -342,7 +342,7 @@ describe("the poll for a new version", () => {
       const it = yield* reloading({
         settings,
         dataset: () => Effect.succeed({ ...info, version: "0.2.0" }),
-        plan: (table) => table === "a" ? Effect.void : isDown ? Effect.fail(noDatabase) : Effect.fail(refused(table))
+        plan: (table) => table === "a" ? Effect.void : isDown ? Effect.fail(noDatabase) : Effect.fail(rejected(table))
       })
       yield* it.change(manifestOf("a", "b"))
       for (let minutes = 0; minutes < 3; minutes++) yield* Effect.andThen(TestClock.adjust("1 minute"), settled)

@@ -50,7 +50,7 @@ const two = { blocks, logs: "SELECT * FROM anvil.logs" }
 
 describe("hot reload", () => {
   it.live(
-    "I5 an edit that is refused leaves every stream as it was and says why; healing it is enough",
+    "I5 a rejected edit leaves every stream as it was and its reason is logged; correcting it is enough",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 40, queries: two })
@@ -78,15 +78,15 @@ describe("hot reload", () => {
           const from = sync.lines.length
           yield* replaceConfig(world, config)
           yield* sync.logs(KEEPING, from)
-          const said = sync.lines.slice(from)
-          assert.include(said, CHANGED, name)
+          const logged = sync.lines.slice(from)
+          assert.include(logged, CHANGED, name)
           assert.isTrue(
-            said.some((line) => line.startsWith("Failed to reload manifest: ") && line.includes(reason)),
-            `${name}: ${said.join("\n")}`
+            logged.some((line) => line.startsWith("Failed to reload manifest: ") && line.includes(reason)),
+            `${name}: ${logged.join("\n")}`
           )
-          const { outcome, reason: told } = (yield* sync.status.reload)!
+          const { outcome, reason: recorded } = (yield* sync.status.reload)!
           assert.strictEqual(outcome, "failed", name)
-          assert.include(told, reason)
+          assert.include(recorded, reason)
           yield* mineAndAwait(world, ["logs", "blocks"])
           yield* assertSameStreams(world, before, ["blocks", "logs"])
           // The check of a changed query opens a stream of its own for a moment.
@@ -127,7 +127,7 @@ describe("hot reload", () => {
     }))
 
   it.live(
-    "lets a table that is the same go on, rebuilds a changed one from its checkpoint, starts new ones and stops others",
+    "does not interrupt an unchanged table, resumes a changed one from its checkpoint, starts new ones and stops others",
     () =>
       Effect.gen(function*() {
         // One endless range: rows above the watermark are there when their table is taken out.
@@ -193,13 +193,13 @@ describe("hot reload", () => {
     60_000
   )
 
-  it.live("I5 a change that meets a server that is down waits for it, and everything goes on meanwhile", () =>
+  it.live("I5 a change that meets a server that is down waits for it, and every table stays synced meanwhile", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       const sync = yield* startSync(world.environment)
       yield* awaitAllRows(world, "logs")
       const before = yield* writerEpochs(world)
-      // Its words differ from time to time.
+      // Its messages differ from time to time.
       for (const status of [503, 502, 500]) world.simulator.faults.failAdmin(status)
       yield* replaceConfig(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
       yield* sync.logs(`${KEEPING}; trying the new one again`)
@@ -207,7 +207,7 @@ describe("hot reload", () => {
       yield* sync.logs(LOADED)
       yield* awaitAllRows(world, "transactions")
       yield* assertSameStreams(world, before, ["blocks", "logs"])
-      assert.lengthOf(sync.lines.filter((line) => line.startsWith("Failed to reload")), 1, "it is said once")
+      assert.lengthOf(sync.lines.filter((line) => line.startsWith("Failed to reload")), 1, "it is logged once")
     }))
 
   it.live("I5 a config that is no good does not take the place of the first one, which still waits for its server", () =>
@@ -339,7 +339,7 @@ describe("hot reload", () => {
       assert.deepStrictEqual([...(yield* sync.status.get).keys()], ["blocks", "logs"])
     }))
 
-  it.live("waits with its first config for a server that is down; one that refuses us parks every table", () =>
+  it.live("waits with its first config for a server that is down; one that refuses access parks every table", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       const { faults } = world.simulator
@@ -431,7 +431,7 @@ describe("hot reload", () => {
         yield* replaceConfig(world, allTables)
         world.simulator.mine(2)
         yield* eventually(
-          "the last config is in force",
+          "the last config is active",
           Effect.map(
             sync.status.get,
             (tables) => tables.size === 3 && [...tables.values()].every(({ phase }) => phase === "caught up")

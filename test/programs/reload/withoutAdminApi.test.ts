@@ -1,4 +1,4 @@
-/** A sync that reaches nothing but Flight, and a config whose own dataset nobody published. */
+/** A sync that reaches only Flight, and a config whose own dataset is not published. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { createServer } from "node:http"
@@ -66,7 +66,7 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])(
           yield* admin.open
           yield* sync.logs("The Admin API answers for dataset _/anvil: version 0.1.0")
           yield* mineAndAwait(world, ["blocks"])
-          assert.strictEqual(warnings(sync.lines, STARTED), before, "the stream that was there goes on")
+          assert.strictEqual(warnings(sync.lines, STARTED), before, "the stream was not reopened")
         }),
       90_000
     )

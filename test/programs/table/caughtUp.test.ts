@@ -39,7 +39,7 @@ const phasesOf = Effect.fnUntraced(function*(sync: RunningSync, table: Table) {
 
 const rowsReach = (sync: RunningSync, table: Table, rows: number) =>
   eventually(
-    () => `${table} has ${rows} rows; it said:\n${sync.lines.slice(-20).join("\n")}`,
+    () => `${table} has ${rows} rows; its log:\n${sync.lines.slice(-20).join("\n")}`,
     Effect.map(sync.status.get, (tables) => (tables.get(table)?.rows ?? 0n) >= rows),
     30_000
   )

@@ -1,4 +1,4 @@
-/** What servers of Flight and the gateways in front of them do, as a running sync sees it. */
+/** How a running sync reacts to Flight servers and the gateways in front of them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFile } from "node:fs/promises"
@@ -50,7 +50,7 @@ describe("a sync", () => {
       assert.notInclude(sync.lines.join("\n"), "is parked")
     }))
 
-  it.live("waits while a maintenance page is shown in the place of the server", () =>
+  it.live("waits while a maintenance page answers in the place of the server", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 30, queries })
       const { faults } = world.simulator

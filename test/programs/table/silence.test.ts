@@ -1,4 +1,4 @@
-/** Streams that say nothing, each for another reason: the source is asked which one it is. */
+/** Streams that are silent, each for another reason: the source shows which one it is. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Dialect } from "../../../src/simulator/tables.ts"
@@ -7,7 +7,7 @@ import { eventually } from "../../support/eventually.ts"
 import { awaitAllRows, type RunningSync, startSync } from "../../support/runningSync.ts"
 import { makeWorld, type World } from "../../support/world.ts"
 
-/** The source is asked more often than every 15 s, so that nobody waits for minutes. */
+/** The source is asked more often than every 15 s, so that the tests are short. */
 const quickly = { sourceHead: { interval: "300 millis" } } as const
 
 const queries = { blocks: "SELECT * FROM anvil.blocks" }

@@ -110,7 +110,7 @@ describe("a table under supervision", () => {
 
   it.effect.each(
     [
-      ["a refused table", new TableRejected({ table: "t", reason: "not ours" }), "parked"],
+      ["a rejected table", new TableRejected({ table: "t", reason: "not ours" }), "parked"],
       ["an error of the database that may heal", unreachable, "stalled"],
       ["an error of the database that may not", constraint, "parked"]
     ] as const
@@ -122,7 +122,7 @@ describe("a table under supervision", () => {
       assert.strictEqual(it.counts.prepared > 1, phase === "stalled")
     }))
 
-  it.effect("gives the lease back when its generation ends", () =>
+  it.effect("releases the lease when its config is replaced", () =>
     Effect.gen(function*() {
       const it = yield* supervised({ open: () => never })
       yield* TestClock.adjust("5 seconds")
@@ -268,7 +268,7 @@ describe("a silent stream", () => {
       )
     }))
 
-  it.effect("of an amp server goes on where the next connection brings what was missing", () =>
+  it.effect("of an amp server ends where the next connection brings what was missing", () =>
     Effect.gen(function*() {
       const it = yield* supervised({
         stored: ["9a"],

@@ -161,7 +161,7 @@ describe("a table has caught up", () => {
       assert.isAbove(phases[1]![0], 81_000)
     }))
 
-  it.effect("not in the pauses of a long range whose end nobody declares, but when one lasts for three seconds", () =>
+  it.effect("not in the pauses of a long range whose end is not declared, but when one lasts for three seconds", () =>
     Effect.gen(function*() {
       const pieces = Array.from({ length: 10 }, (): Arrival => [2_500, whole("nozzle", 10, 100_000)])
       const phases = yield* phasesOf("nozzle", pieces, { afterwardsMillis: 4_000 })

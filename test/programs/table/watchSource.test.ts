@@ -176,7 +176,7 @@ describe("a head that cannot be read", () => {
       assert.deepInclude((yield* it.status())?.sourceHead, { block: 9n })
     }))
 
-  it.effect("is not asked for where nobody knows the network", () =>
+  it.effect("is not asked for where the network is not known", () =>
     Effect.gen(function*() {
       const activity = new StreamActivity({ ...checkpoint(), network: undefined }, true, 0)
       const it = yield* watching({ answer: () => Effect.succeed(headAt(9)), network: undefined, activity })
@@ -189,7 +189,7 @@ describe("a head that cannot be read", () => {
 })
 
 describe("a stream whose events wait to be written", () => {
-  it.effect("is not judged: what is about to be written may be all that is missing, and may replace our block", () =>
+  it.effect("is not compared: what is about to be written may be all that is missing, and may replace the stored block", () =>
     Effect.gen(function*() {
       const it = yield* watching({ answer: () => Effect.succeed(headAt(12, "orphaned")), onChainReset: "resync" })
       it.activity.onSettled()

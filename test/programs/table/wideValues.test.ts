@@ -75,7 +75,7 @@ describe("a value that is too large for an index", () => {
       for (const part of ["primary key (\"tx_hash\", \"input\", \"again\")", "2704 bytes"]) assert.include(parked, part)
       yield* first.stop
 
-      // The config is the same: the next start tries once to build it, and goes on.
+      // The config is the same: the next start tries once to build it, and continues without it.
       const second = yield* startSync(world.environment)
       yield* second.logs(`index ${wide} is left out`)
       simulator.mine(10)

@@ -343,7 +343,7 @@ describe("the rows of a chunk", () => {
       assert.deepStrictEqual(it.failed, [], "the database refused nothing")
     }))
 
-  it.effect("of another schema than the table was prepared for are refused, after those before them", () =>
+  it.effect("of another schema than the table was prepared for are rejected, after those before them", () =>
     Effect.gen(function*() {
       const other = { ...rows(range(10, 12), 3), batch: { ...batch([10]), columns: [] } }
       const it = yield* bench({ events: framesOf([started(10, 12, upTo(9)), rows(range(10, 12), 3), other]) })

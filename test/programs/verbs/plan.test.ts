@@ -77,17 +77,17 @@ describe("ampsync plan", () => {
           blocks: { indexes: [["block_num"]] },
           transactions: { primaryKey: ["tx_hash"], indexes: [["tx_hash"], ["_block_num", "_row_index"]] }
         })
-        const told = yield* plan(world.environment)
-        assert.strictEqual(told.code, 3, told.stderr)
-        assert.include(told.stdout, `CREATE SCHEMA "${world.database.schema}"`)
+        const result = yield* plan(world.environment)
+        assert.strictEqual(result.code, 3, result.stderr)
+        assert.include(result.stdout, `CREATE SCHEMA "${world.database.schema}"`)
         for (const table of Object.keys(allTables)) {
           assert.include(
-            told.stdout,
+            result.stdout,
             `${table}: CREATE\n  CREATE TABLE "${world.database.schema}"."${table}" ("_block_num" bigint NOT NULL`
           )
         }
         assert.deepStrictEqual((yield* inventory(world))[1], [])
-        assert.notInclude(told.stdout, "CONCURRENTLY")
+        assert.notInclude(result.stdout, "CONCURRENTLY")
         yield* world.database.query(`CREATE SCHEMA ${world.database.schema}`)
       }),
     60_000
@@ -100,9 +100,9 @@ describe("ampsync plan", () => {
         const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
         const process = yield* synced(world)
         const before = yield* Effect.all([inventory(world), checkpoints(world)])
-        const told = yield* plan(world.environment)
-        assert.strictEqual(told.code, 0, told.stdout + told.stderr)
-        for (const table of Object.keys(allTables)) assert.include(told.stdout, `${table}: nothing to do`)
+        const result = yield* plan(world.environment)
+        assert.strictEqual(result.code, 0, result.stdout + result.stderr)
+        for (const table of Object.keys(allTables)) assert.include(result.stdout, `${table}: nothing to do`)
         assert.deepStrictEqual(yield* Effect.all([inventory(world), checkpoints(world)]), before)
         assert.notInclude(process.output(), "Standing by")
       }),
@@ -129,13 +129,13 @@ describe("ampsync plan", () => {
           { logs: "SELECT block_num, tx_hash, address FROM anvil.logs", blocks: "SELECT * FROM anvil.blocks" },
           { logs: { comment: "all logs" }, blocks: { indexes: [["hash"]] } }
         )
-        const told = yield* plan(world.environment)
-        assert.strictEqual(told.code, 3, told.stderr)
+        const result = yield* plan(world.environment)
+        assert.strictEqual(result.code, 3, result.stderr)
         const { schema } = world.database
-        assert.include(told.stdout, `logs: ALTER\n  ALTER TABLE "${schema}"."logs" ADD COLUMN "address" bytea`)
-        assert.include(told.stdout, `\n  COMMENT ON TABLE "${schema}"."logs" IS E'all logs'\n`)
+        assert.include(result.stdout, `logs: ALTER\n  ALTER TABLE "${schema}"."logs" ADD COLUMN "address" bytea`)
+        assert.include(result.stdout, `\n  COMMENT ON TABLE "${schema}"."logs" IS E'all logs'\n`)
         assert.match(
-          told.stdout,
+          result.stdout,
           /blocks: nothing to do\n {2}-- once it has caught up:\n {2}CREATE INDEX CONCURRENTLY "blocks_hash_idx_/
         )
         assert.deepStrictEqual(yield* inventory(world), before)
@@ -149,7 +149,7 @@ describe("ampsync plan", () => {
   )
 
   it.live(
-    "exits 4 when a table is refused, says why, and tells of the others as well; as JSON for machines",
+    "exits 4 when a table is rejected, prints the reason, and reports the others as well; as JSON for machines",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
@@ -159,16 +159,16 @@ describe("ampsync plan", () => {
           strange: "SELECT * FROM anvil.logs",
           wrong: "SELECT no_such_column FROM anvil.logs"
         }, { transactions: { primaryKey: ["to"] } })
-        const told = yield* plan(world.environment, "--json")
-        assert.strictEqual(told.code, 4, told.stderr)
-        assert.deepStrictEqual(kindsOf(told), {
+        const result = yield* plan(world.environment, "--json")
+        assert.strictEqual(result.code, 4, result.stderr)
+        assert.deepStrictEqual(kindsOf(result), {
           blocks: "create",
           transactions: "reject",
           logs: "create",
           strange: "reject",
           wrong: "reject"
         })
-        const found = JSON.parse(told.stdout)
+        const found = JSON.parse(result.stdout)
         assert.deepInclude(found, { dataset: "_/example", schema: world.database.schema, outcome: "rejected" })
         assert.include(found.tables[1].reason, "primaryKey names column \"to\", which may be null")
         assert.include(found.tables[3].reason, "ampsync did not create")
@@ -191,16 +191,18 @@ describe("ampsync plan", () => {
             ),
             plan({ ...world.environment, DATASET_MANIFEST: path }, "--json")
           )
-        const told = yield* withCode("console.log('a note'); process.stdout.write('another'); console.error('a third')")
-        assert.strictEqual(told.code, 3, told.stderr)
-        assert.deepInclude(JSON.parse(told.stdout), { outcome: "changes" })
-        for (const note of ["a note", "another", "a third"]) assert.include(told.stderr, note)
+        const result = yield* withCode(
+          "console.log('a note'); process.stdout.write('another'); console.error('a third')"
+        )
+        assert.strictEqual(result.code, 3, result.stderr)
+        assert.deepInclude(JSON.parse(result.stdout), { outcome: "changes" })
+        for (const note of ["a note", "another", "a third"]) assert.include(result.stderr, note)
         const loud = yield* withCode("for (let i = 0; i < 20_000; i += 1) console.log('0123456789'.repeat(10))")
         assert.strictEqual(loud.code, 3, loud.stderr.slice(-1000))
         assert.deepInclude(JSON.parse(loud.stdout), { outcome: "changes" })
         assert.include(loud.stderr, "The config file printed more than 64 KiB; the rest is left out.")
         assert.isBelow(loud.stderr.length, 70_000)
-        // Ended in the middle of a word, as it were.
+        // Killed in the middle of its output.
         const endless = yield* withCode("console.log('the last words'); for (;;);")
         assert.deepStrictEqual([endless.code, endless.stdout], [2, ""], endless.stderr)
         assert.include(endless.stderr, "did not come to an end within 10 seconds")
@@ -220,14 +222,14 @@ describe("ampsync plan", () => {
         const planning = yield* Effect.forkScoped(plan(environment, "--json"))
         yield* Effect.sleep("2 seconds")
         yield* startProxy(target, reserved.port)
-        const told = yield* Fiber.join(planning)
-        // In this order: a slip may be the reason of what comes after it.
+        const result = yield* Fiber.join(planning)
+        // In this order: a typo may be the cause of what follows it.
         assert.match(
-          told.stderr,
+          result.stderr,
           /AMP_FLIGHT_ADRR is ignored; did you mean AMP_FLIGHT_ADDR\?[^]*Database connection failed: /
         )
-        assert.notInclude(told.stderr, "hunter2")
-        assert.deepInclude(JSON.parse(told.stdout), { outcome: "changes" })
+        assert.notInclude(result.stderr, "hunter2")
+        assert.deepInclude(JSON.parse(result.stdout), { outcome: "changes" })
       }),
     60_000
   )

@@ -34,10 +34,10 @@ const resyncBehindProxy = Effect.fnUntraced(function*() {
   yield* commitRows(writer, columns, [[0n, "a"], [1n, "b"], [2n, "c"]])
   yield* leases.release("t")
   const proxy = yield* startProxy(Number(new URL(database.url).port))
-  const said: Array<string> = []
+  const printed: Array<string> = []
   const listening = {
     ...globalThis.console,
-    log: (...words: ReadonlyArray<unknown>) => void said.push(words.join(" "))
+    log: (...parts: ReadonlyArray<unknown>) => void printed.push(parts.join(" "))
   }
   const url = `${throughProxy(database.url, proxy)}?connect_timeout=1`
   const services = sinkLayer.pipe(
@@ -50,12 +50,12 @@ const resyncBehindProxy = Effect.fnUntraced(function*() {
     Effect.provide(NodeServices.layer),
     Effect.provideService(Console.Console, listening)
   )
-  return { database, proxy, run, said }
+  return { database, proxy, run, printed }
 })
 
 /** A whole resync, on connections of which one falls silent before the answer to its `n`-th request. */
 const walk = Effect.fnUntraced(function*(n: number) {
-  const { proxy, run, said } = yield* resyncBehindProxy()
+  const { proxy, run, printed } = yield* resyncBehindProxy()
   proxy.goSilentAt(n, "answer")
   const outcome = yield* Effect.timeoutOption(Effect.result(run), BOUND)
   const silencedStatements = proxy.silencedStatements()
@@ -65,7 +65,7 @@ const walk = Effect.fnUntraced(function*(n: number) {
     const { message } = ended.failure as Error
     assert.match(message, NAMED, `at ${silencedStatements.at(-1)}`)
     assert.match(message, STEP, `at ${silencedStatements.at(-1)}`)
-  } else assert.include(said.at(-1), "3 rows deleted")
+  } else assert.include(printed.at(-1), "3 rows deleted")
   return {
     requests: proxy.requests(),
     failed: ended !== undefined && Result.isFailure(ended),
@@ -75,7 +75,7 @@ const walk = Effect.fnUntraced(function*(n: number) {
 
 describe("a resync whose database falls silent", () => {
   it.live(
-    "ends at whatever step that is, with an error that names the statement, or goes on without its answer",
+    "ends at whatever step that is, with an error that names the statement, or continues without its answer",
     () =>
       Effect.gen(function*() {
         const { failed: fails, requests } = yield* walk(Number.POSITIVE_INFINITY)

@@ -77,7 +77,7 @@ describe("DATASET and TABLES in the place of a config file", () => {
     }
   }
 
-  it.live("says which tables there are where one is asked for that is not, and waits for a server that is down", () =>
+  it.live("lists the tables of the dataset where a requested one does not exist, and waits for a server that is down", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
       world.simulator.faults.failAdmin(503, 1)
@@ -92,7 +92,7 @@ describe("DATASET and TABLES in the place of a config file", () => {
     }))
 })
 
-/** A sync that looks every second for another version than the one it has. */
+/** A sync that polls every second for a new version. */
 const startPolling = Effect.fnUntraced(function*(world: World) {
   const { state, url } = yield* counted(world)
   const sync = yield* startSync({
@@ -130,7 +130,7 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
     60_000
   )
 
-  it.live("tries a version that is refused once, and the next one again", () =>
+  it.live("tries a rejected version only once, and the next one again", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
       const { state, sync } = yield* startPolling(world)
@@ -159,9 +159,9 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
         const { state, url } = yield* counted(world)
         const sync = yield* startSync({ ...world.environment, AMP_ADMIN_API_ADDR: url, VERSION_POLL_INTERVAL_SECS: 1 })
         yield* awaitAllRows(world, "blocks")
-        const told = sync.lines.filter((line) => line.includes("VERSION_POLL_INTERVAL_SECS has no effect"))
-        assert.lengthOf(told, 1)
-        assert.include(told[0], "named with its version, 0.1.0")
+        const warnings = sync.lines.filter((line) => line.includes("VERSION_POLL_INTERVAL_SECS has no effect"))
+        assert.lengthOf(warnings, 1)
+        assert.include(warnings[0], "named with its version, 0.1.0")
         yield* awaitHead(sync, "blocks")
         const before = state.requests
         yield* Effect.sleep(2500)
