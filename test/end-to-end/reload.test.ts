@@ -56,7 +56,7 @@ describe("hot reload of the program", () => {
         yield* put(world, { "queries.ts": `${queries}\nfor (;;) {}` })
         world.simulator.mine(1)
         yield* holds(world, "logs", "blocks")
-        yield* sync.prints("did not come to an end within 10 seconds")
+        yield* sync.prints("did not finish within 10 seconds")
         yield* sync.prints("Keeping previous configuration active")
         world.simulator.mine(1)
         yield* holds(world, "logs", "blocks")

@@ -55,7 +55,9 @@ describe.skipIf(process.platform !== "linux")("many reloads", () => {
         // A name of its own: other tests have sessions on the same server.
         const url = new URL(world.database.url)
         url.searchParams.set("application_name", world.database.schema)
-        const sync = yield* startSync({ ...world.environment, DATABASE_URL: url.href }, { rest: Duration.millis(5) })
+        const sync = yield* startSync({ ...world.environment, DATABASE_URL: url.href }, {
+          debounce: Duration.millis(5)
+        })
         const sessions = world.database.query<{ state: string; n: string }>(
           "SELECT state, count(*) AS n FROM pg_stat_activity WHERE application_name = $1 GROUP BY state",
           [world.database.schema]
@@ -79,8 +81,10 @@ describe.skipIf(process.platform !== "linux")("many reloads", () => {
         }
         yield* eventually(
           () => `the sessions of one pool are left, none of them in a transaction`,
-          Effect.map(sessions, ([idle, ...others]) =>
-            idle?.state === "idle" && Number(idle.n) <= POOL_SIZE && others.length === 0)
+          Effect.map(
+            sessions,
+            ([idle, ...others]) => idle?.state === "idle" && Number(idle.n) <= POOL_SIZE && others.length === 0
+          )
         )
         console.log("sessions", yield* sessions)
         assertNoMore(before, held(), RELOADS - WARM_UP)

@@ -205,7 +205,7 @@ describe("ampsync plan", () => {
         // Killed in the middle of its output.
         const endless = yield* withCode("console.log('the last words'); for (;;);")
         assert.deepStrictEqual([endless.code, endless.stdout], [2, ""], endless.stderr)
-        assert.include(endless.stderr, "did not come to an end within 10 seconds")
+        assert.include(endless.stderr, "did not finish within 10 seconds")
       }),
     90_000
   )
