@@ -66,6 +66,8 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
     const before = yield* SubscriptionRef.get(tables.active)
     const next = Option.getOrUndefined(yield* Ref.getAndSet(known, Option.none()))
     if (next === undefined || before === undefined || before.sources !== undefined) return
+    // An edit that was activated meanwhile is resolved anew.
+    if (next.config !== before.config) return
     yield* Effect.logInfo(log.adminApiAnswers(datasetId(next.config.dataset), next.info?.version))
     yield* logVersions(before, next)
     yield* logUnlisted(next)

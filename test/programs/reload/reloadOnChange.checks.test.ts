@@ -353,3 +353,27 @@ describe("the poll for a new version", () => {
       assert.include((yield* it.reload)?.reason ?? it.lines.join("\n"), "no room for b")
     }))
 })
+
+describe("an Admin API that answers again", () => {
+  it.effect("does not undo an edit that is being activated meanwhile", () =>
+    Effect.gen(function*() {
+      let isDown = true
+      const it = yield* reloading({
+        applying: Effect.sleep("20 seconds"),
+        dataset: () => isDown ? Effect.fail(down) : Effect.succeed(info),
+        begin: (manifest) =>
+          Effect.succeed({ ...activeConfigOf(manifest, info), config: manifest, info: undefined, sources: undefined })
+      })
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(yield* it.tables, "a")
+      yield* it.change(manifestOf("a", "b"))
+      // The check is complete, and what must end ends slowly.
+      yield* TestClock.adjust("4 seconds")
+      isDown = false
+      for (let seconds = 0; seconds < 60; seconds++) {
+        yield* Effect.andThen(TestClock.adjust("1 second"), settled)
+        if (seconds > 30) assert.strictEqual(yield* it.tables, "a,b", it.lines.join("\n"))
+      }
+      assert.strictEqual(yield* it.version, info.version)
+    }))
+})
