@@ -24,6 +24,7 @@ export interface TablePhase {
   readonly reason: string | undefined
 }
 
+/** An event that may change the phase. */
 export type PhaseEvent =
   | { readonly _tag: "Started" }
   /** The start waits for something; `reason` names it. */

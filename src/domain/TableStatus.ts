@@ -25,6 +25,7 @@ export interface TableStatus extends TablePhase {
   readonly unverified: boolean
 }
 
+/** An event of a table; phase events carry figures where they change them. */
 export type StatusEvent =
   | Exclude<PhaseEvent, { readonly _tag: "Connected" | "Committed" }>
   | {

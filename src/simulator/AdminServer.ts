@@ -1,3 +1,4 @@
+/** The read side of the Admin API: JSON over HTTP, with the routes of the dialect. */
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { ampRoutes } from "./adminAmp.ts"
@@ -8,8 +9,6 @@ import type { Faults } from "./faults.ts"
 import { type Address, listen } from "./listen.ts"
 import type { SimulatorError } from "./SimulatorError.ts"
 import type { Dialect } from "./tables.ts"
-
-/** The read side of the Admin API: JSON over HTTP, with the routes of the dialect. */
 
 export interface AdminServerOptions extends Address {
   readonly dialect: Dialect

@@ -1,3 +1,4 @@
+/** The content of one block, drawn from seed, fork and number. */
 import { type ChainEvent, drawEvent, type EventLog } from "./evm/events.ts"
 import { Random, type Seed, seedOf, wordOf } from "./random.ts"
 

@@ -1,14 +1,13 @@
-import { blockHash, type BlockId, BlockSource, blockTimestamp } from "./BlockSource.ts"
-import { newColumn, type PlainValue, valueAt } from "./columns.ts"
-import { blockAt, type ChainView, contains, divergence, replaceFrom } from "./forks.ts"
-import { type Dialect, type TableName, TABLES } from "./tables.ts"
-
 /**
  * A deterministic EVM-like chain and the part of it that a server has indexed.
  *
  * Owns which blocks are canonical and which orphaned ones are remembered; a block's content is a pure function of
  * seed, fork and number, generated on demand and not stored.
  */
+import { blockHash, type BlockId, BlockSource, blockTimestamp } from "./BlockSource.ts"
+import { newColumn, type PlainValue, valueAt } from "./columns.ts"
+import { blockAt, type ChainView, contains, divergence, replaceFrom } from "./forks.ts"
+import { type Dialect, type TableName, TABLES } from "./tables.ts"
 
 export interface ChainOptions {
   readonly seed: number

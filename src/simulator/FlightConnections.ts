@@ -1,3 +1,4 @@
+/** Connection faults of the simulator: resets, GOAWAY, frozen sockets, maintenance pages. */
 import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2"
 import type { Socket } from "node:net"
 

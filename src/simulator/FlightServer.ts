@@ -1,3 +1,4 @@
+/** A Flight SQL server of either dialect over the simulated chain. */
 import { type Metadata, Server, ServerCredentials, type ServerWritableStream, status } from "@grpc/grpc-js"
 import { Effect, Result, type Scope } from "effect"
 import type { Http2Server } from "node:http2"
@@ -17,8 +18,6 @@ import type { StreamPosition } from "./resume.ts"
 import type { SimulatorError } from "./SimulatorError.ts"
 import { decodeTicketContent, encodeTicketContent, parseResumeHeader } from "./ticket.ts"
 import { parseStreamHeader, resumeHeaderOf, type TicketContent } from "./ticket.ts"
-
-/** A Flight SQL server of either dialect over the simulated chain. */
 
 export interface FlightServerOptions extends StreamSettings, Address {
   readonly datasets: ReadonlyArray<Dataset>

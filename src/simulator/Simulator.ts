@@ -1,3 +1,4 @@
+/** A simulated Nozzle / Amp server: seeded chain, Flight, Admin API, and a handle for chain events and faults. */
 import { Duration, Effect, type Scope } from "effect"
 import { serveAdmin } from "./AdminServer.ts"
 import { Chain } from "./Chain.ts"
@@ -6,8 +7,6 @@ import { Faults } from "./faults.ts"
 import { serveFlight } from "./FlightServer.ts"
 import type { SimulatorError } from "./SimulatorError.ts"
 import type { Dialect } from "./tables.ts"
-
-/** A simulated Nozzle / Amp server: seeded chain, Flight, Admin API, and a handle for chain events and faults. */
 
 export interface SimulatorOptions {
   readonly dialect: Dialect

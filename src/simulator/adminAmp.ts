@@ -1,3 +1,4 @@
+/** The namespaced routes of March 2026: revisions and manifests. The former schema route does not exist. */
 import { Result } from "effect"
 import { adminError, type AdminRequest, type AdminResponse } from "./adminResponse.ts"
 import { arrowSchemaJson } from "./arrowJson.ts"
@@ -5,11 +6,10 @@ import type { Dataset } from "./datasets.ts"
 import { type Aliases, findDataset, planQuery, SYNTAX } from "./plan.ts"
 import { fieldsOf } from "./tables.ts"
 
-/** The namespaced routes of March 2026: revisions and manifests. The former schema route does not exist. */
-
 const NOT_FOUND: AdminResponse = { status: 404 }
 const REGISTERED_AT = "2026-03-13T00:00:00Z"
 
+/** Responds to a request by the routes of an amp server. */
 export const ampRoutes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest): AdminResponse => {
   const [root, namespace, name, versions, revision, leaf, ...rest] = request.path
   if (root === "healthz" && namespace === undefined) return { status: 200, body: "OK" }

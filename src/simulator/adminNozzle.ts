@@ -1,3 +1,4 @@
+/** The flat routes of October 2025: datasets by name, schemas by version. */
 import { Result } from "effect"
 import { adminError, type AdminRequest, type AdminResponse } from "./adminResponse.ts"
 import { arrowSchemaJson } from "./arrowJson.ts"
@@ -5,14 +6,13 @@ import type { Dataset } from "./datasets.ts"
 import { planQuery, SYNTAX } from "./plan.ts"
 import { fieldsOf } from "./tables.ts"
 
-/** The flat routes of October 2025: datasets by name, schemas by version. */
-
 const NAME = /^[a-z_][a-z0-9_]*$/
 const VERSION = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/
 const NOT_FOUND: AdminResponse = { status: 404 }
 const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 1000
 
+/** Responds to a request by the routes of a nozzle server. */
 export const nozzleRoutes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest): AdminResponse => {
   const [root, name, versions, version, leaf, ...rest] = request.path
   if (root === "schema" && name === undefined) {

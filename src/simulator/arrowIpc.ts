@@ -1,15 +1,14 @@
-import { Binary, Bool, type DataType, Decimal, Field, FixedSizeBinary, Int, List, Message } from "apache-arrow"
-import { MessageHeader, MetadataVersion, Schema, Struct, Timestamp, TimeUnit, Utf8 } from "apache-arrow"
-import { BufferRegion, FieldNode, RecordBatch } from "apache-arrow/ipc/metadata/message"
-import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
-import type { Column } from "./columns.ts"
-
 /**
  * Arrow IPC as the real servers write it: metadata through apache-arrow, bodies laid out like arrow-rs does (every buffer
  * begins at a multiple of 64 bytes, every column has a validity bitmap, an array of no rows has no offsets).
  *
  * It does not use the decoder of ampsync, so that the decoder is tested with an independent encoder.
  */
+import { Binary, Bool, type DataType, Decimal, Field, FixedSizeBinary, Int, List, Message } from "apache-arrow"
+import { MessageHeader, MetadataVersion, Schema, Struct, Timestamp, TimeUnit, Utf8 } from "apache-arrow"
+import { BufferRegion, FieldNode, RecordBatch } from "apache-arrow/ipc/metadata/message"
+import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
+import type { Column } from "./columns.ts"
 
 const ALIGNMENT = 64
 const align = (bytes: number): number => (bytes + ALIGNMENT - 1) & ~(ALIGNMENT - 1)

@@ -1,3 +1,4 @@
+/** Growing columns of the simulator, from which record batches and expected values are read. */
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
 
 /**

@@ -1,8 +1,3 @@
-import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
-import type { Chain, PlainRow } from "./Chain.ts"
-import type { PlainValue } from "./columns.ts"
-import { fieldsOf, type TableName, TABLES } from "./tables.ts"
-
 /**
  * The expected content of PostgreSQL when a row was stored without loss: the text of `column::text`, under UTC.
  *
@@ -10,6 +5,10 @@ import { fieldsOf, type TableName, TABLES } from "./tables.ts"
  * One exception: JSONB is rendered as canonical JSON (keys sorted, no spaces); bring PostgreSQL's text into the same form with
  * `canonicalJson` before comparing.
  */
+import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
+import type { Chain, PlainRow } from "./Chain.ts"
+import type { PlainValue } from "./columns.ts"
+import { fieldsOf, type TableName, TABLES } from "./tables.ts"
 
 /** Column name -> text, null as null. */
 export type ExpectedRow = Readonly<Record<string, string | null>>

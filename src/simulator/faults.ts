@@ -1,15 +1,15 @@
+/**
+ * The control handle for faults: tests and demonstrations plan them, the servers carry them out.
+ *
+ * Every method acts at once; its effect lasts until it is used up, revoked, or `clear` is called.
+ */
 import type { status } from "@grpc/grpc-js"
 import type { Http2Server } from "node:http2"
 import type { Socket } from "node:net"
 import { FlightConnections, type PingPolicy } from "./FlightConnections.ts"
 import { FlightFailure } from "./plan.ts"
 
-/**
- * The control handle for faults: tests and demonstrations plan them, the servers carry them out.
- *
- * Every method acts at once; its effect lasts until it is used up, revoked, or `clear` is called.
- */
-
+/** The calls that can be planned to fail. */
 export type CallName = "GetFlightInfo" | "DoGet"
 
 /** One call as it arrived, for tests that check what a client sends. */

@@ -1,3 +1,4 @@
+/** Fills the columns of the simulated tables with drawn values. */
 import type { BlockSource } from "./BlockSource.ts"
 import type { Column, GrowingBytes } from "./columns.ts"
 import type { Random } from "./random.ts"

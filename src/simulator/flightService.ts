@@ -1,7 +1,6 @@
+/** `arrow.flight.protocol.FlightService` for grpc-js. Messages stay bytes here: the codecs are those of `domain/flight`. */
 import type { ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js"
 import { type handleServerStreamingCall, type handleUnaryCall, status } from "@grpc/grpc-js"
-
-/** `arrow.flight.protocol.FlightService` for grpc-js. Messages stay bytes here: the codecs are those of `domain/flight`. */
 
 const SERVICE = "arrow.flight.protocol.FlightService"
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

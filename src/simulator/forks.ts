@@ -1,8 +1,7 @@
-import type { BlockId } from "./BlockSource.ts"
-
 /**
  * Chains as lists of segments: which fork holds which numbers. A million blocks are one segment, a reorg adds one.
  */
+import type { BlockId } from "./BlockSource.ts"
 
 /** From block `start` on, until the next segment begins, the blocks are those of `fork`. */
 export interface Segment {

@@ -1,3 +1,4 @@
+/** Lets a server listen for the time of a scope. */
 import { Effect, type Scope } from "effect"
 import type { AddressInfo, Server } from "node:net"
 import { SimulatorError } from "./SimulatorError.ts"

@@ -1,3 +1,4 @@
+/** Cuts the rows of a range into record batches. */
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import { bodySize, encodeBatch, type RowWindow } from "./arrowIpc.ts"

@@ -1,3 +1,4 @@
+/** Resolves a parsed query against datasets, tables and columns. */
 import { status } from "@grpc/grpc-js"
 import { Data, Result } from "effect"
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"

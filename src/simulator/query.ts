@@ -1,6 +1,5 @@
-import { Data } from "effect"
-
 /** The parsed form of a query. */
+import { Data } from "effect"
 
 /**
  * `syntax`: no server reads this. `statements`: there are several. `unsupported`: a real server would evaluate it, the

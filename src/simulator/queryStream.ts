@@ -1,3 +1,4 @@
+/** The messages of a DoGet, in the order in which the dialect's server sends them. */
 import { status } from "@grpc/grpc-js"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import { encodeBatch, encodeSchema } from "./arrowIpc.ts"
@@ -9,8 +10,7 @@ import { FlightFailure, type Plan } from "./plan.ts"
 import { type NextRange, nextRange, type StreamPosition } from "./resume.ts"
 import { noRangesMetadata, rangeMetadata } from "./streamMetadata.ts"
 
-/** The messages of a DoGet, in the order in which the dialect's server sends them. */
-
+/** Limits and pauses of a stream. */
 export interface StreamSettings {
   readonly chain: Chain
   readonly faults: Faults

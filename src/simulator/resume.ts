@@ -1,3 +1,4 @@
+/** The ranges of a stream: where it resumes, and its next range. */
 import type { BlockId } from "./BlockSource.ts"
 import type { Chain } from "./Chain.ts"
 import { blockAt } from "./forks.ts"

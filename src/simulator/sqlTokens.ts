@@ -1,3 +1,4 @@
+/** Splits SQL into tokens. */
 import { Result } from "effect"
 
 /** One word of a query. `text` of an unquoted identifier is folded to lower case, that of a quoted one is kept. */

@@ -1,7 +1,6 @@
+/** The JSON beside every record batch, as each dialect writes it. */
 import type { NextRange } from "./resume.ts"
 import type { Dialect } from "./tables.ts"
-
-/** The JSON beside every record batch, as each dialect writes it. */
 
 const ENCODER = new TextEncoder()
 /** The parent of a range that is planned to have a wrong one. */

@@ -1,14 +1,13 @@
-import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
-import type { BlockSource } from "./BlockSource.ts"
-import type { Column } from "./columns.ts"
-import * as Fill from "./fill.ts"
-import { type Random, wordOf } from "./random.ts"
-
 /**
  * The tables of an evm-rpc dataset on nozzle and amp servers: names, order, types, nullability.
  *
  * Source: amp, docs/schemas/evm-rpc.md (nozzle) and docs/schemas/tables/evm-rpc.md (amp).
  */
+import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
+import type { BlockSource } from "./BlockSource.ts"
+import type { Column } from "./columns.ts"
+import * as Fill from "./fill.ts"
+import { type Random, wordOf } from "./random.ts"
 
 /** `nozzle`: the server of October 2025; `amp`: that of March 2026. */
 export type Dialect = "nozzle" | "amp"
@@ -22,6 +21,7 @@ export interface TableColumn {
   readonly append: (column: Column, block: BlockSource) => void
 }
 
+/** One table: its columns in order. */
 export interface Table {
   readonly name: TableName
   readonly columns: ReadonlyArray<TableColumn>

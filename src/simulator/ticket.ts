@@ -1,3 +1,4 @@
+/** The ticket of a query, and the headers that it is made from. */
 import type { StreamPosition } from "./resume.ts"
 import type { Dialect } from "./tables.ts"
 

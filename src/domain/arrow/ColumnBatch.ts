@@ -1,3 +1,4 @@
+/** Decoded columns and record batches: views of message bodies. */
 import type { ArrowField, ArrowSchema } from "./ArrowSchema.ts"
 
 /**
@@ -32,4 +33,5 @@ export interface ColumnBatch {
 export const isNull = (validity: Uint8Array | undefined, row: number): boolean =>
   validity !== undefined && ((validity[row >> 3]! >> (row & 7)) & 1) === 0
 
+/** A DataView of the same bytes. */
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

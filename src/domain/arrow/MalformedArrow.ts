@@ -1,3 +1,4 @@
+/** The error of unreadable Arrow data, and how readers raise it. */
 import { Data } from "effect"
 import * as Result from "effect/Result"
 

@@ -3,6 +3,7 @@ import type * as Result from "effect/Result"
 import { type Column, type ColumnBatch, isNull, viewOf } from "./ColumnBatch.ts"
 import { attempt, type MalformedArrow, reject } from "./MalformedArrow.ts"
 
+/** One row of a `blocks` table. */
 export interface BlockRow {
   readonly block: bigint
   /** `0x` and 64 lower-case hex digits. */

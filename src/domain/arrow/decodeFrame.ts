@@ -1,3 +1,4 @@
+/** Decodes the Arrow IPC messages of one DoGet stream: schema, dictionaries, record batches. */
 import type * as Result from "effect/Result"
 import type { FlightData } from "../flight/FlightData.ts"
 import type { ArrowField, ArrowSchema } from "./ArrowSchema.ts"
@@ -19,6 +20,7 @@ export interface DecoderState {
 /** The state before the first message. */
 export const noSchema: DecoderState = { schema: undefined, dictionaryFields: new Map(), dictionaries: new Map() }
 
+/** The result of one message. */
 export interface Decoded {
   readonly state: DecoderState
   /** The rows of a record batch; undefined for a schema, a dictionary, and a message of metadata alone. */

@@ -1,3 +1,4 @@
+/** Finds the dictionaries of a schema, and compares schemas as text. */
 import type { ArrowField, ArrowSchema, ArrowType } from "./ArrowSchema.ts"
 import { reject } from "./MalformedArrow.ts"
 

@@ -1,3 +1,4 @@
+/** Reads flatbuffers in place, with every offset checked. */
 import { reject } from "./MalformedArrow.ts"
 
 /**

@@ -1,3 +1,4 @@
+/** Reads Arrow schemas from the JSON of the Admin API. */
 import { Data } from "effect"
 import * as Result from "effect/Result"
 import type { ArrowField, ArrowSchema, ArrowType, TimeUnit } from "./ArrowSchema.ts"

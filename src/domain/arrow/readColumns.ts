@@ -1,3 +1,4 @@
+/** Reads the columns of a record batch out of the body of its message. */
 import type { ArrowField, ArrowType } from "./ArrowSchema.ts"
 import { checkColumn } from "./checkColumn.ts"
 import type { Column } from "./ColumnBatch.ts"

@@ -1,3 +1,4 @@
+/** Reads the header of one Arrow IPC message. */
 import { type FlatTable, rootTable } from "./flatbuffer.ts"
 import { reject } from "./MalformedArrow.ts"
 

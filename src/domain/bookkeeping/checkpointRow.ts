@@ -19,6 +19,7 @@ export const datasetOf = (row: Row): string | undefined => {
   return typeof dataset === "string" ? dataset : undefined
 }
 
+/** The watermark of a row; undefined where the table has none. */
 export const watermarkOf = ({ max_block_num: block, watermark_hash: hash }: Row): Watermark | undefined =>
   block === null ? undefined : { block: BigInt(block as string), hash: String(hash) }
 

@@ -1,3 +1,4 @@
+/** Decides whether a dataset may fill a table that exists. */
 import type { TableOwner } from "./TableIdentity.ts"
 
 /** The owner that the checkpoint of a table records. */

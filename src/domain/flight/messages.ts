@@ -1,3 +1,4 @@
+/** Encodes and decodes the messages of Arrow Flight. */
 import { Result } from "effect"
 import type { FlightData } from "./FlightData.ts"
 import {

@@ -1,3 +1,4 @@
+/** Encodes and decodes the Flight SQL command of a query. */
 import { Result } from "effect"
 import { expectWireType, LENGTH_DELIMITED, MalformedFlightMessage, readFields, textOf } from "./wire.ts"
 import { assemble, bytesField, stringField } from "./wireWriter.ts"

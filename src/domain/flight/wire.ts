@@ -1,10 +1,9 @@
-import { Data, Result } from "effect"
-
 /**
  * Reads the protobuf wire format, as far as Flight needs it: varints, length-delimited fields, unknown fields skipped.
  *
  * Source: protobuf.dev/programming-guides/encoding.
  */
+import { Data, Result } from "effect"
 
 /** Bytes that are not the protobuf `message` they were taken for. `offset` counts from the start of the given bytes. */
 export class MalformedFlightMessage extends Data.TaggedError("MalformedFlightMessage")<{

@@ -1,6 +1,5 @@
-import { LENGTH_DELIMITED, VARINT } from "./wire.ts"
-
 /** Builds protobuf messages as a list of parts that are copied once, into memory of exactly the right size. */
+import { LENGTH_DELIMITED, VARINT } from "./wire.ts"
 
 export type Part = Uint8Array
 

@@ -11,6 +11,7 @@ export type Dialect = "nozzle" | "amp"
 /** The namespace of datasets that name none. */
 export const defaultNamespace = "_"
 
+/** A dataset as `[namespace/]name[@revision]`. */
 export interface DatasetReference {
   readonly namespace: string
   readonly name: string
@@ -20,6 +21,7 @@ export interface DatasetReference {
   readonly isOwned?: true
 }
 
+/** A text that is no dataset reference. */
 export interface InvalidDatasetReference {
   readonly _tag: "InvalidDatasetReference"
   /** What is expected; it does not contain the text that was given. */

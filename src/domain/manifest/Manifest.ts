@@ -18,6 +18,7 @@ import {
 import { settingsFields, settingsOf } from "./TableSettings.ts"
 import { makeTableSpec, type TableSpec } from "./TableSpec.ts"
 
+/** A decoded config. */
 export interface Manifest {
   /** The revision is the version of the config, where it has one. */
   readonly dataset: DatasetReference

@@ -8,6 +8,7 @@ import { identifierProblem } from "../postgres/table/identifiers.ts"
 import { type ColumnOverride, overrideSyntax, parseOverrideType } from "../postgres/types/columnOverride.ts"
 import { positionNames } from "../postgres/types/PgType.ts"
 
+/** The optional settings of one table. */
 export interface TableSettings {
   /** Sorted by column. */
   readonly columns: ReadonlyArray<ColumnOverride>

@@ -7,6 +7,7 @@ import { type StreamingQuery, streamingQuery } from "../sql/streamingQuery.ts"
 import { noSettings, type TableSettings } from "./TableSettings.ts"
 import { wideIntegers } from "./wideIntegers.ts"
 
+/** A table of the config. */
 export interface TableSpec {
   /** The name of the table in PostgreSQL, exactly as the config writes it. */
   readonly name: string
@@ -21,6 +22,7 @@ export interface TableSpec {
   readonly fingerprint: string
 }
 
+/** Why an entry of `tables` cannot be synced. */
 export interface InvalidTable {
   readonly _tag: "InvalidTable"
   /** The key of the config with the problem. */

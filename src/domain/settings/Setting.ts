@@ -7,6 +7,7 @@ export type Verb = "sync" | "plan" | "resync"
 /** The chapter of the documentation that a setting belongs to. */
 export type SettingSection = "dataset" | "database" | "server" | "writing" | "limits" | "logging" | "libpq"
 
+/** One setting; `A` is the type of its decoded value. */
 export interface Setting<A = unknown> {
   /** From the text of the variable, trimmed and not empty. */
   readonly schema: Schema.Codec<A, string>

@@ -15,6 +15,7 @@ export interface InvalidSetting {
   readonly allowed: string
 }
 
+/** A problem, with the variable it belongs to. */
 export interface SettingProblem extends InvalidSetting {
   readonly variable: string
 }

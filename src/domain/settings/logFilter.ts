@@ -5,6 +5,7 @@ export const logLevels = ["off", "error", "warn", "info", "debug", "trace"] as c
 
 export type LogFilterLevel = typeof logLevels[number]
 
+/** A parsed `RUST_LOG`. */
 export interface LogFilter {
   readonly level: LogFilterLevel
   /** The longest prefix applies; in the order of the text otherwise. */

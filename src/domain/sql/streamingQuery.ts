@@ -7,6 +7,7 @@ import { Result } from "effect"
 import { endsOperand, orderByIndex, rowLimit, settingsIndex } from "./clauses.ts"
 import { isSymbol, isWord, type Token, tokenize } from "./tokenize.ts"
 
+/** A checked query in the forms that are sent. */
 export interface StreamingQuery {
   /** As the user wrote it, trimmed, without a semicolon at its end. */
   readonly sql: string
@@ -20,6 +21,7 @@ export interface StreamingQuery {
   readonly normalized: string
 }
 
+/** A query that cannot be synced. */
 export interface InvalidQuery {
   readonly _tag: "InvalidQuery"
   /** A sentence: the problem, and what to do. */

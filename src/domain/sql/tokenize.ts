@@ -7,6 +7,7 @@ import { Result } from "effect"
 
 export type TokenKind = "word" | "quoted" | "string" | "number" | "symbol"
 
+/** A token of a query, with its place. */
 export interface Token {
   readonly kind: TokenKind
   /** As written; of a word the lower case form, because unquoted names fold on the server. */

@@ -1,13 +1,12 @@
-import type { PlainValue } from "../columns.ts"
-import { headBytes, isDynamic, WORD_BYTES } from "./layout.ts"
-import type { AbiType } from "./signature.ts"
-
 /**
  * Reads ABI-encoded values.
  *
  * Integers: numbers up to 32 bits, text above 248 bits, bigints between. Tuples: `{ c0, c1, ... }`.
  * Source: Solidity, Contract ABI Specification.
  */
+import type { PlainValue } from "../columns.ts"
+import { headBytes, isDynamic, WORD_BYTES } from "./layout.ts"
+import type { AbiType } from "./signature.ts"
 
 /** The bytes are not those of the type. */
 export class AbiMismatch extends Error {}

@@ -1,6 +1,5 @@
-import type { AbiType } from "./signature.ts"
-
 /** The layout of values of a type. Source: Solidity, Contract ABI Specification, "Formal Specification of the Encoding". */
+import type { AbiType } from "./signature.ts"
 
 export const WORD_BYTES = 32
 

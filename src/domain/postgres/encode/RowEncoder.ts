@@ -1,3 +1,4 @@
+/** Encodes record batches as COPY BINARY tuples. */
 import * as Result from "effect/Result"
 import type { Column, ColumnBatch } from "../../arrow/ColumnBatch.ts"
 import { describeSchemaChange } from "../../arrow/describeSchemaChange.ts"
@@ -38,6 +39,7 @@ export interface BoundBatch {
   readonly bound: (row: number, range: RowSpan["range"]) => Result.Result<number, EncodeError>
 }
 
+/** The result of one `write`. */
 export interface WrittenRows {
   readonly rows: number
   /** The offset after the last tuple. */

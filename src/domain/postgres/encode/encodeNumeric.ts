@@ -1,3 +1,4 @@
+/** Writer of integers and decimals as `numeric`. */
 import { viewOf } from "../../arrow/ColumnBatch.ts"
 import { boundOf, type MakeWriter, rejectValue, withNulls } from "./FieldWriter.ts"
 

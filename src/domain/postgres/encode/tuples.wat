@@ -89,7 +89,7 @@
           (i32.add
             (i32.ge_u (local.get $lead) (i32.const 0xe0))
             (i32.ge_u (local.get $lead) (i32.const 0xf0)))))
-      ;; The second byte tells overlong forms, surrogates and characters above U+10FFFF apart from valid ones.
+      ;; The second byte distinguishes overlong forms, surrogates and characters above U+10FFFF from valid ones.
       (if (i32.eq (local.get $lead) (i32.const 0xe0)) (then (local.set $low (i32.const 0xa0))))
       (if (i32.eq (local.get $lead) (i32.const 0xf0)) (then (local.set $low (i32.const 0x90))))
       (if (i32.eq (local.get $lead) (i32.const 0xed)) (then (local.set $high (i32.const 0x9f))))

@@ -2,6 +2,7 @@
 import { Result } from "effect"
 import type { InvalidDatabaseTarget } from "./target.ts"
 
+/** The parts of a connection URL. */
 export interface ParsedDatabaseUrl {
   readonly user: string | undefined
   readonly password: string | undefined
@@ -84,6 +85,7 @@ const splitPort = (
     : Result.succeed([`[${match[1]}]`, match[2]])
 }
 
+/** Parses a port from 1 to 65535; undefined where there is none. */
 export const parsePort = (text: string | undefined): Result.Result<number | undefined, InvalidDatabaseTarget> => {
   if (text === undefined || text === "") return Result.succeed(undefined)
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0

@@ -5,6 +5,7 @@ export const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "
 
 export type SslMode = typeof sslModes[number]
 
+/** The TLS parameters. */
 export interface DatabaseSsl {
   readonly mode: SslMode
   /** A PEM file, or the word `system` for the operating system's certificates. */
@@ -34,6 +35,7 @@ export interface DatabaseOptions {
   readonly channelBinding?: "disable" | "prefer" | "require"
 }
 
+/** A database and the parameters of connections to it. */
 export interface DatabaseTarget {
   /** A host name, an address (IPv6 without brackets), or the absolute directory of a Unix socket. */
   readonly host: string
