@@ -199,7 +199,7 @@ const isRequest = (message: Buffer): boolean => !"PBDEHX".includes(String.fromCh
 const isStatement = (message: Buffer): boolean => "QP".includes(String.fromCharCode(message[0]!))
 
 /** `url` with the port of a proxy. */
-export const throughProxy = (url: string, proxy: Proxy): string => {
+export const throughProxy = (url: string, proxy: Pick<Proxy, "port">): string => {
   const parsed = new URL(url)
   parsed.port = String(proxy.port)
   return parsed.href

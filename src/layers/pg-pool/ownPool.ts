@@ -59,12 +59,12 @@ export const waitFor = <A, R>(
   attempt: Effect.Effect<A, SqlError.SqlError, R>
 ): Effect.Effect<A, SqlError.SqlError, R> =>
   attempt.pipe(
-    Effect.tapError((error) =>
-      isRetryable(error)
-        ? Effect.logWarning(log.databaseUnreachable(error.message))
-        : Effect.void
-    ),
-    Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => isRetryable(input))))
+    Effect.retry(($) =>
+      $(reconnectDelays).pipe(
+        Schedule.while(({ input }) => isRetryable(input)),
+        Schedule.tap(({ duration, input }) => Effect.logWarning(log.databaseUnreachable(input.message, duration)))
+      )
+    )
   )
 
 const poolConfig = (settings: ConnectionSettings, max: number, ssl: Ssl): pg.PoolConfig => {

@@ -62,4 +62,5 @@ const rejectedRow = (definition: TableDefinition, chunk: Chunk, error: SqlError.
 }
 
 const blocksOf = ({ positionColumn }: TableDefinition, { firstBlock, lastBlock }: Chunk): string =>
-  `${positionColumn === RANGE_END ? "the range of " : ""}blocks ${firstBlock} to ${lastBlock}`
+  (positionColumn === RANGE_END ? "the range of " : "") +
+  (firstBlock === lastBlock ? `block ${firstBlock}` : `blocks ${firstBlock} to ${lastBlock}`)

@@ -22,11 +22,15 @@ export const prepare = Effect.gen(function*() {
   const manifest = yield* loadManifest(isRetryable)
   yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
   if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
-    yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))
+    yield* Effect.logWarning(log.pollsInVain)
   }
   yield* bookkeeping.ensure.pipe(
-    Effect.tapError((error) => Effect.logWarning(log.bookkeepingFailed(error.message))),
-    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input))))
+    Effect.retry(($) =>
+      $(retrySchedule).pipe(
+        Schedule.while(({ input }) => isRetryable(input)),
+        Schedule.tap(({ duration, input }) => Effect.logWarning(log.bookkeepingFailed(input.message, duration)))
+      )
+    )
   )
   yield* Effect.logInfo(log.checkpointsReady)
   return manifest

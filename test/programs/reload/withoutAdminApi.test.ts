@@ -108,7 +108,9 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])(
         yield* sync.logs("Failed to fetch schema from admin-api: ")
         yield* sync.logs("AMP_FLIGHT_ADDR names plans no query of the config: table \"blocks\": ")
         assert.isTrue(
-          sync.lines.some((line) => /AMP_ADMIN_API_ADDR.*AMP_FLIGHT_ADDR.*UNAVAILABLE.*; trying again$/.test(line))
+          sync.lines.some((line) =>
+            /AMP_ADMIN_API_ADDR.*AMP_FLIGHT_ADDR.*UNAVAILABLE.*; trying again in \d+(\.\d+)? s$/.test(line)
+          )
         )
         assert.strictEqual(warnings(sync.lines, WITHOUT), 0)
         assert.include((yield* sync.status.get).get("blocks")?.reason, "AMP_ADMIN_API_ADDR")

@@ -41,7 +41,8 @@ describe("verifyBlock", () => {
       const { asked, lines, verdict } = yield* verifying(() => failing("Timeout", true))
       assert.deepStrictEqual([verdict, asked], ["unknown", 9])
       assert.deepStrictEqual(lines, [
-        "Block 7 could not be checked against the server's chain: cannot read the chain of network \"anvil\": injected"
+        "Block 7 could not be checked against the server's chain: cannot read the chain of network \"anvil\": injected. " +
+        "The table is unverified until it can be checked"
       ])
     }))
 
