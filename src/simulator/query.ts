@@ -72,6 +72,6 @@ export interface Query {
 
 export interface Statement {
   readonly query: Query
-  /** `SETTINGS stream = true` stands at the end. */
+  /** The statement ends with `SETTINGS stream = true`. */
   readonly streaming: boolean
 }

@@ -62,7 +62,7 @@ const chainChanged = (chain: Chain, seen: ChainView, signal: AbortSignal): Promi
     signal.addEventListener("abort", done)
   })
 
-/** Streams ranges for ever; ends only when aborted, or at once when the tables have no data yet. */
+/** Streams ranges without end; stops only when aborted, or at once when the tables have no data yet. */
 export async function* streamingQuery(
   settings: StreamSettings,
   plan: Plan,

@@ -82,7 +82,7 @@ export class Random {
   }
 }
 
-/** A word that stands for `text`, so that every column draws from a stream of its own. Source: FNV-1a. */
+/** A word that represents `text`, so that every column draws from a stream of its own. Source: FNV-1a. */
 export const wordOf = (text: string): number => {
   let hash = 0x811c9dc5
   for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)

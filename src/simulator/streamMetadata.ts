@@ -1,4 +1,4 @@
-/** The JSON beside every record batch, as each dialect writes it. */
+/** The JSON metadata of every record batch, in the form of each dialect. */
 import type { NextRange } from "./resume.ts"
 import type { Dialect } from "./tables.ts"
 

@@ -8,7 +8,7 @@ const ask = (url: string, body?: unknown) =>
   Effect.promise(async () => {
     const response = await fetch(url, body === undefined ? {} : { method: "POST", body: JSON.stringify(body) })
     const text = await response.text()
-    // oxlint-disable-next-line typescript/no-explicit-any -- what a JSON API answers is looked into, not typed
+    // oxlint-disable-next-line typescript/no-explicit-any -- the JSON of an API has no type
     return { status: response.status, json: text === "" ? undefined : JSON.parse(text) as any }
   })
 

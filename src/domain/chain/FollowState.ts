@@ -16,7 +16,7 @@ export interface FollowOptions {
   readonly onChainReset: "park" | "resync"
 }
 
-/** The checkpoint as it will be once every event so far is committed, and where this connection stands. */
+/** The checkpoint as it will be once every event so far is committed, and the position of this connection. */
 export interface FollowState extends Checkpoint {
   readonly options: FollowOptions
   readonly strategy: ResumeStrategy

@@ -45,7 +45,7 @@ export const streamingQuery = (sql: string): Result.Result<StreamingQuery, Inval
     const ordered = orderByIndex(inner, depth)
     if (ordered >= 0) yield* checkUnsorted(inner, depth)
     const kept = ordered < 0 ? body : body.slice(0, depth + ordered)
-    // The text ends with a token, so that no comment behind it can swallow what is appended.
+    // The text ends with a token, so that no comment after it can swallow the appended setting.
     const batch = sql.slice(body[0]?.start, kept.at(-1)?.end) + (ordered < 0 ? "" : ")".repeat(depth))
     return {
       sql: sql.slice(0, statement.at(-1)?.end).trim(),

@@ -23,10 +23,10 @@ const made = (abi: Abi) => {
 
 describe("eventTables", () => {
   it("gives the tables and queries of the published package, name for name", () => {
-    const ours = eventTables(abiFile.abi as Abi, published.source)
-    assert.deepStrictEqual(Object.keys(ours), Object.keys(published.tables))
+    const generated = eventTables(abiFile.abi as Abi, published.source)
+    assert.deepStrictEqual(Object.keys(generated), Object.keys(published.tables))
     for (const [name, { sql }] of Object.entries(published.tables)) {
-      assert.strictEqual(normalized(ours[name]!.sql), normalized(sql), name)
+      assert.strictEqual(normalized(generated[name]!.sql), normalized(sql), name)
     }
   })
 

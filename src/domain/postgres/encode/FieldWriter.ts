@@ -17,7 +17,7 @@ export const outputOf = (bytes: Uint8Array): Output => ({ bytes, view: viewOf(by
 export interface FieldWriter {
   /** At least as many bytes as `write` needs for the rows `from` to `to`, the latter excluded. */
   readonly bound: (from: number, to: number) => number
-  /** Writes the value of `row` at `at` and returns the position behind it. */
+  /** Writes the value of `row` at `at` and returns the offset after it. */
   readonly write: (out: Output, at: number, row: number) => number
 }
 

@@ -27,7 +27,7 @@ export interface BoundBatch {
    *
    * Shape: per row int16 number of fields, then per field int32 length (-1 for NULL) and the value; system columns come last.
    * Fails: the row `span.from` is rejected, because its position does not fit the range or PostgreSQL cannot hold a value.
-   * Rows before a rejected one are written first; the call that begins with the rejected row fails. Bytes of `out` behind
+   * Rows before a rejected one are written first; the call that begins with the rejected row fails. Bytes of `out` after
    * `end` may have changed.
    */
   readonly write: (out: Output, at: number, span: RowSpan) => Result.Result<WrittenRows, EncodeError>
