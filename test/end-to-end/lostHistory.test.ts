@@ -1,4 +1,4 @@
-/** A PostgreSQL that loses transactions it had confirmed: the sync goes on from what is left, and no row is wrong at any time. */
+/** A PostgreSQL that loses transactions it had confirmed: the sync continues from what is left, and no row is ever wrong. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { chmod } from "node:fs/promises"
@@ -37,7 +37,7 @@ const environmentThrough = (world: World, { database }: Cluster, proxy: Proxy) =
 
 describe.each(dialects)("with a server of the %s dialect", (dialect) => {
   it.live(
-    "I3 a replica that is promoted without the last transactions is filled on from what it has",
+    "I3 a replica that is promoted without the last transactions is synced from what it has",
     () =>
       Effect.gen(function*() {
         const directory = yield* reachableDirectory
@@ -89,7 +89,7 @@ describe.each(dialects)("with a server of the %s dialect", (dialect) => {
   )
 
   it.live(
-    "I1 what synchronous_commit=off lost in an immediate stop is filled again, and nothing twice",
+    "I1 rows that synchronous_commit=off lost in an immediate stop are synced again, and none twice",
     () =>
       Effect.gen(function*() {
         const home = join(yield* reachableDirectory, "cluster")

@@ -53,7 +53,7 @@ describe.skipIf(!existsSync("/proc/self/status"))("while PostgreSQL takes nothin
         )
         proxy.restore()
         yield* eventually(
-          "every table goes on",
+          "every table is written again",
           Effect.map(
             world.database.query<{ n: string }>(
               "SELECT count(*) AS n FROM _ampsync_checkpoints WHERE max_block_num >= 3999"

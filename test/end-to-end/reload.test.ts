@@ -39,7 +39,7 @@ const holds = (world: World, ...tables: ReadonlyArray<"blocks" | "transactions" 
 
 describe("hot reload of the program", () => {
   it.live(
-    "I5 a TypeScript config with a helper: edits are taken, an endless loop is ended and changes nothing",
+    "I5 a TypeScript config with a helper: edits are activated, an endless loop is stopped and changes nothing",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 40 })
@@ -79,7 +79,7 @@ describe("hot reload of the program", () => {
   )
 
   it.live(
-    "finds a bare file name in the working directory, however much happens there, and takes its edits",
+    "finds a bare file name in the working directory, however many files change there, and activates its edits",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "nozzle", blocks: 30 })

@@ -28,7 +28,7 @@ const rowsOf = ({ database }: World) =>
 
 describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) => {
   it.live(
-    "every row arrives although the server starts late, cuts, fails, falls silent and ends streams without a word",
+    "every row arrives although the server starts late, resets, fails, falls silent and ends streams without an error",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 80, maxRangeBlocks: 25, maxBatchRows: 60 })
@@ -64,7 +64,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
   )
 
   it.live(
-    "I2 a server that forgot what it replaced is asked from older blocks, and what is wrong is replaced",
+    "I2 a server that lost the blocks it replaced is asked from older ones, and orphaned rows are replaced",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 60, maxRangeBlocks: 4 })
@@ -87,7 +87,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
   )
 
   it.live(
-    "I2 a server that ignores where we stand costs no row: a long table is parked with a sentence, and heals after it",
+    "I2 a server that ignores the cursor costs no row: a long table is parked with the reason, and synced once it is fixed",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 300, maxRangeBlocks: 50 })
@@ -167,7 +167,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
   )
 
   it.live(
-    "queries without a block number, of chosen columns, and tables with the strangest names follow the chain too",
+    "queries without a block number, with chosen columns, and tables with names that need quoting follow the chain too",
     () =>
       Effect.gen(function*() {
         const strange = "Übungs\"Tabelle; DROP TABLE x"

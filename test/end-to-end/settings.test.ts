@@ -9,7 +9,7 @@ import { allTables, makeWorld, manifestOf } from "../support/world.ts"
 
 describe("settings of tables in the config file", () => {
   it.live(
-    "I4 give types, keys, comments and indexes, and a duplicate under a key parks that table alone, for good",
+    "I4 set types, keys, comments and indexes, and a duplicate under a key parks that table alone, without retries",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 30 })

@@ -21,7 +21,10 @@ const start = (world: World, proxy: Proxy, parameters = "") =>
 
 /** Stops it while a statement is not answered. */
 const stops = Effect.fnUntraced(function*(process: AmpsyncProcess, proxy: Proxy) {
-  yield* eventually(() => `a session is silent; it said:\n${process.output()}`, Effect.sync(() => proxy.isSilent()))
+  yield* eventually(
+    () => `a session is silent; the process printed:\n${process.output()}`,
+    Effect.sync(() => proxy.isSilent())
+  )
   yield* Effect.sleep(200)
   const began = Date.now()
   yield* process.kill("SIGTERM")

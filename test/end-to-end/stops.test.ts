@@ -41,7 +41,7 @@ describe("a signal during the start", () => {
       ["SIGTERM", ["plan"], 1],
       ["SIGTERM", ["resync", "--table", "logs", "--yes"], 1]
     ] as const
-  )("%s while the program is still being loaded ends %j at once, with the usual words and exit code %i", ([
+  )("%s while the program is still being loaded ends %j at once, with the usual log lines and exit code %i", ([
     signal,
     args,
     expected
@@ -57,7 +57,7 @@ describe("a signal during the start", () => {
     }), 60_000)
 
   it.live.each([[[], 0], [["simulate", "--flight-port", "0", "--admin-port", "0"], 0], [["demo"], 0]] as const)(
-    "SIGTERM while the program goes on being loaded ends %j, with the usual exit code %i",
+    "SIGTERM while the rest of the program is being loaded ends %j, with the usual exit code %i",
     ([args, expected]) =>
       Effect.gen(function*() {
         const { environment } = yield* makeWorld({ dialect: "amp", blocks: 5 })
@@ -105,7 +105,7 @@ const firstLine = Effect.fnUntraced(
   }
 )
 
-describe("a standard output whose reader has gone", () => {
+describe("a standard output whose pipe is closed", () => {
   it.live.each(
     [
       ["simulate", ["simulate", "--flight-port", "0", "--admin-port", "0", "--reorg-every", "0"]],

@@ -72,7 +72,7 @@ describe("the example of an Effect app", () => {
         app.child.kill("SIGTERM")
         yield* Effect.promise(() => app.exited)
         assert.isBelow(performance.now() - stopping, 20_000)
-        // Nobody has to wait for the heartbeat of a writer that ended in good order.
+        // The lease of a writer that ended in good order is free at once.
         const writers = yield* database.query("SELECT writer FROM _ampsync_checkpoints WHERE writer IS NOT NULL")
         assert.lengthOf(writers, 0)
       }),

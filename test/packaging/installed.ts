@@ -88,7 +88,7 @@ const install = async (folder: string): Promise<Installed> => {
   for (const name of Object.keys({ ...dependencies, ...peerDependencies, ...optionalDependencies })) {
     await link(modules, name)
   }
-  await writeFile(join(folder, "package.json"), `{ "name": "somebody", "private": true, "type": "module" }`)
+  await writeFile(join(folder, "package.json"), `{ "name": "app", "private": true, "type": "module" }`)
   // As npm does: a link of the command's name to the file, which it makes executable.
   const bin = join(modules, ".bin", "ampsync")
   await mkdir(dirname(bin))

@@ -88,7 +88,7 @@ describe("a sync on the pg.Pool of an app", () => {
       }
     }))
 
-  it.effect("waits half a minute for a connection that the app keeps to itself, and then names the reason", () =>
+  it.effect("waits half a minute for a connection that the app does not release, and then reports the reason", () =>
     Effect.gen(function*() {
       const { url } = yield* testDatabase
       const pool = yield* hostPool({ connectionString: url })

@@ -96,7 +96,7 @@ describe("build", () => {
       assert.isFalse(existsSync(join(root, "dist", "lib", "old.js")))
     }))
 
-  it.live("gives one whole dist when two builds run at once", () =>
+  it.live("makes one complete dist when two builds run at once", () =>
     Effect.gen(function*() {
       const root = yield* project()
       const results = yield* Effect.all([build(root), build(root)], { concurrency: 2 })

@@ -11,7 +11,7 @@ interface EncodeInput extends RowSpan {
 interface EncodedRows {
   /** Tuples without header and trailer. */
   readonly bytes: Uint8Array
-  /** Where the next rows of the same range go on. */
+  /** Where the next rows of the same range continue. */
   readonly cursor: RowCursor | undefined
 }
 

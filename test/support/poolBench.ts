@@ -20,7 +20,7 @@ export interface Bench {
   readonly table: string
 }
 
-/** Its connections are told from those of other tests on the same server by their `application_name`. */
+/** The `application_name` of its connections distinguishes them from those of other tests on the same server. */
 export const named = ({ schema, url }: TestDatabase): string => {
   const named = new URL(url)
   named.searchParams.set("application_name", schema)
@@ -102,7 +102,7 @@ export const inTransaction = ({ database }: Bench) =>
     [database.schema]
   )
 
-/** The pool closes a connection that nobody used for ten seconds: that must not hide one that was left in a transaction. */
+/** The pool closes a connection that was idle for ten seconds: that must not hide one that was left in a transaction. */
 export const BEFORE_IDLE_TIMEOUT = 7_000
 
 /** No session of the pool stays in a transaction, and the pool works. */

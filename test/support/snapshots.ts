@@ -128,7 +128,7 @@ export const watchSnapshots = Effect.fnUntraced(function*(
   }
 })
 
-/** Whether every table holds exactly the canonical chain as it is now, judged by the hashes of its blocks. */
+/** Whether every table holds exactly the canonical chain as it is now, by the hashes of its blocks. */
 export const holdsCanonicalChain = Effect.fnUntraced(function*(
   world: World,
   tables: ReadonlyArray<TableName> = TABLE_NAMES

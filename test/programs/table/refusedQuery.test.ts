@@ -25,7 +25,7 @@ describe.each<Dialect>(["amp", "nozzle"])("a query that a server of the %s diale
     }))
 })
 
-describe("a query that a server finds out to be none for a stream only where it runs", () => {
+describe("a query that a server plans, and refuses to stream only when it runs", () => {
   const SORTED = "SELECT DISTINCT ON (block_num()) hash FROM anvil.blocks ORDER BY block_num()"
 
   it.live("is rejected at a reload, and at a start parks its table alone, with the server's reason", () =>

@@ -149,7 +149,7 @@ describe("the head of the source", () => {
 })
 
 describe("a head that cannot be read", () => {
-  it.effect("is reported once for all tables, and silence is all there is", () =>
+  it.effect("is reported once for all tables, which then count as caught up once they are silent", () =>
     Effect.gen(function*() {
       const it = yield* watching({
         answer: () => Effect.fail(sourceHeadError()),
@@ -214,7 +214,7 @@ describe("a silent stream", () => {
       assert.deepInclude(yield* inRange.outcome, { _tag: "ReconnectFrom", isFailure: true })
     }))
 
-  it.effect("is not caught up because one question had no answer", () =>
+  it.effect("is not caught up because one read of the head failed", () =>
     Effect.gen(function*() {
       const it = yield* watching({
         answer: (_, asked) =>

@@ -34,7 +34,7 @@ const catchesUp = (sync: RunningSync) =>
   )
 
 describe("a value that is too large for an index", () => {
-  it.live("I4 costs its table the index of the config, not a row, and parks only the one whose primary key it is", () =>
+  it.live("I4 loses no row: its index of the config is dropped, and only a table whose primary key it is is parked", () =>
     Effect.gen(function*() {
       const world = yield* configured
       const { database, simulator } = world

@@ -443,7 +443,7 @@ describe("a failure", () => {
 })
 
 describe("the permits of all tables", () => {
-  it.effect("I8 bound how many write at once, and a failure gives its permit back", () =>
+  it.effect("I8 bound how many write at once, and a failure releases its permit", () =>
     Effect.gen(function*() {
       const permits = yield* Semaphore.make(2)
       let [running, peak] = [0, 0]
@@ -495,7 +495,7 @@ describe("the permits of all tables", () => {
       assert.isAbove(first.committed().length, before, "and come back")
     }))
 
-  it.effect("I8 are waited for with one frame in hand and nothing encoded", () =>
+  it.effect("I8 are waited for with one frame read and nothing encoded", () =>
     Effect.gen(function*() {
       const permits = yield* Semaphore.make(1)
       yield* permits.take(1)
@@ -557,7 +557,7 @@ describe("whileIdle", () => {
 })
 
 describe("a stop", () => {
-  it.effect("I6 in the middle of a COMMIT gives the connection back, whose owner grants it its time", () =>
+  it.effect("I6 in the middle of a COMMIT returns the connection to the pool, which lets the COMMIT finish", () =>
     Effect.gen(function*() {
       const { events, send } = yield* fed
       const it = yield* bench({ events, answer: () => Effect.never })

@@ -235,7 +235,7 @@ describe("ampsync plan", () => {
   )
 
   it.live(
-    "exits 1 where it cannot be found out, and 2 where the config is wrong, and prints no plan",
+    "exits 1 where no plan can be made, and 2 where the config is wrong, and prints no plan",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 5 })

@@ -104,7 +104,7 @@ describe("a resync", () => {
       }
     }))
 
-  it.live("I3 keeps its table from everybody else for as long as it deletes", () =>
+  it.live("I3 holds the lease of its table for as long as it deletes", () =>
     Effect.gen(function*() {
       const database = yield* filledTable()
       yield* held(database)
