@@ -1,4 +1,4 @@
-/** The text of docs/configuration.md, made from the list that settings are decoded by. */
+/** The text of docs/configuration.md, made from the definitions that decode the settings. */
 import type { SettingSection } from "../src/domain/settings/Setting.ts"
 import { settingNames, settingOf, variablesOf } from "../src/domain/settings/settings.ts"
 import { ignoredNames } from "../src/layers/config/libpq.ts"

@@ -1,4 +1,4 @@
-/** Starts processes, each in a group of its own, and sees to it that none outlives the benchmark. */
+/** Starts processes, each in a group of its own, and ensures that none outlives the benchmark. */
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"

@@ -20,7 +20,7 @@ const linger = ({ database }: World, table: string) =>
     return { release: database.query(`DROP TRIGGER linger ON ${table}`) }
   })
 
-/** Ends the sessions that `linger` holds; answers how many there were. */
+/** Ends the sessions that `linger` holds; returns how many there were. */
 const killSessions = ({ database }: World) =>
   Effect.map(
     database.query(

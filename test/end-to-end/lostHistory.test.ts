@@ -15,7 +15,7 @@ import { makeWorld, type World } from "../support/world.ts"
 
 const dialects: ReadonlyArray<Dialect> = ["amp", "nozzle"]
 
-/** How many commits the bookkeeping knows of. */
+/** Number of commits that the bookkeeping has recorded. */
 const commits = ({ database }: Cluster) =>
   Effect.map(
     database.query<{ seq: string | null }>("SELECT sum(commit_seq) AS seq FROM _ampsync_checkpoints"),

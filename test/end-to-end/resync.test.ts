@@ -12,7 +12,7 @@ const queries = { blocks: `SELECT ${columns.join(", ")} FROM anvil.blocks` }
 /** More than are deleted in two steps. */
 const FILLER = 120_000
 
-/** Syncs what there is and stops. */
+/** Syncs the whole chain and stops. */
 const syncOnce = Effect.fnUntraced(function*(world: World) {
   const sync = yield* startAmpsync(world.environment)
   yield* eventually(
@@ -24,7 +24,7 @@ const syncOnce = Effect.fnUntraced(function*(world: World) {
   assert.strictEqual((yield* sync.exited).code, 0)
 }, Effect.scoped)
 
-/** Rows of a long history, cheaply made: whatever they hold, a resync deletes them. */
+/** Makes rows of a long history quickly: a resync deletes them whatever their values are. */
 const addFiller = ({ database }: World) =>
   database.query(
     `INSERT INTO blocks (_block_num, block_num, hash, _row_index)
@@ -193,7 +193,7 @@ describe("resync", () => {
               yield* eventually("it waits for the lock", isBlocked(world))
               yield* run.kill(signal)
               const { code } = yield* run.exited
-              // A script must not take it for done.
+              // A script must not count it as done.
               assert.strictEqual(code, signal === "SIGTERM" ? 1 : null)
             }))
             const stopped = yield* state(world)

@@ -1,4 +1,4 @@
-/** What ends the program from outside: signals at any moment, and readers of its output that go away. */
+/** What stops the program from outside: signals at any moment, and a closed output. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { spawn } from "node:child_process"
@@ -9,7 +9,7 @@ import { makeWorld } from "../support/world.ts"
 
 const asModule = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`
 
-/** Runs `code` in the moment in which `dist/main.js` begins to load the rest of the program, and in another thread than that. The process does not end by itself. */
+/** Runs `code` in another thread when `dist/main.js` begins to load the rest of the program. The process does not end by itself. */
 const whileLoading = (code: string) => {
   const hooks = asModule(`
     import { writeSync } from "node:fs"
@@ -37,7 +37,7 @@ describe("a signal during the start", () => {
       ["SIGTERM", [], 0],
       ["SIGINT", ["simulate"], 0],
       ["SIGHUP", ["demo"], 0],
-      // For these an exit code of 0 is an answer, and there is none.
+      // For these verbs an exit code of 0 means a result, and there is none.
       ["SIGTERM", ["plan"], 1],
       ["SIGTERM", ["resync", "--table", "logs", "--yes"], 1]
     ] as const
@@ -72,7 +72,7 @@ describe("a signal during the start", () => {
   )
 })
 
-/** Runs `ampsync ... | head -1` in a shell; gives what was printed and the exit code of ampsync. */
+/** Runs `ampsync ... | head -1` in a shell; returns the output and the exit code of ampsync. */
 const firstLine = Effect.fnUntraced(
   function*(environment: Readonly<Record<string, string>>, args: ReadonlyArray<string>) {
     const ended = yield* Deferred.make<void>()

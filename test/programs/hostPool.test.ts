@@ -19,7 +19,7 @@ const hostPool = (config: pg.PoolConfig) =>
     (pool) => Effect.promise(() => pool.end())
   )
 
-/** An app that reads every value otherwise than `pg` does. */
+/** An app with type parsers of its own for every type. */
 const strangeTypes = { getTypeParser: () => () => "not what it was" } as unknown as NonNullable<pg.PoolConfig["types"]>
 
 const valuesOf = ({ environment: { DATABASE_URL: _, ...values } }: World) => values

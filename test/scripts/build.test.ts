@@ -10,7 +10,7 @@ import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 
 const repository = join(import.meta.dirname, "..", "..")
 
-/** A small package with our compiler settings; `files` are added or changed. */
+/** A small package with the compiler settings of this one; `files` are added or changed. */
 const project = (files: Readonly<Record<string, string>> = {}) =>
   Effect.tap(temporaryDirectory, (root) =>
     Effect.promise(async () => {

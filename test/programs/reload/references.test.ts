@@ -37,7 +37,7 @@ const worldOf = Effect.fnUntraced(
   }
 )
 
-/** Every statement the server was asked for since call `from`. */
+/** The statements of all requests to the server since call `from`. */
 const statements = (world: World, from = 0): ReadonlyArray<string> => [
   ...new Set(world.simulator.faults.calls.slice(from).map(({ sql }) => sql))
 ]

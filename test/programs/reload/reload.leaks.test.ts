@@ -13,7 +13,7 @@ import { allTables, makeWorld } from "../../support/world.ts"
 
 /** `npm run test:reloads` is the long form. */
 const RELOADS = Number(process.env["RELOADS"] ?? 60)
-/** The first ones fill what is kept on purpose: pools, compiled code, what a simulator remembers. */
+/** The first reloads fill what is kept on purpose: pools, compiled code, the history of the simulator. */
 const WARM_UP = Math.min(200, RELOADS / 2)
 const MOST_BYTES_PER_RELOAD = 40_000
 /** The default of MAX_DB_CONNECTIONS. */
@@ -25,7 +25,7 @@ const collectGarbage = runInNewContext("gc") as () => void
 
 const count = (directory: string): number => readdirSync(directory).length
 
-/** What this process holds. */
+/** The resources of this process. */
 const held = () => {
   collectGarbage()
   return {

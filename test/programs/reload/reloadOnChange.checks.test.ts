@@ -66,14 +66,14 @@ interface Script {
   /** What the Admin API answers for the dataset of the config, by how often it was asked before. */
   readonly dataset?: (asked: number) => Effect.Effect<DatasetInfo, AdminApiError>
   readonly describe?: (asked: number) => Effect.Effect<void, FlightError>
-  /** What a stream begins with. */
+  /** The first messages of a stream. */
   readonly stream?: Stream.Stream<FlightData, FlightError>
   readonly plan?: (table: string, asked: number) => Effect.Effect<void, SqlError.SqlError | TableRejected>
-  /** How long it takes until what must end has ended. */
+  /** Time until the fibers that must end have ended. */
   readonly applying?: Effect.Effect<void>
-  /** What the config comes to when it is loaded again. */
+  /** The result of loading the config again. */
   readonly load?: Effect.Effect<Manifest, LoadError>
-  /** Puts the first manifest into force. */
+  /** Activates the first manifest. */
   readonly begin?: (manifest: Manifest) => Effect.Effect<ActiveConfig, AdminApiError>
 }
 
@@ -84,7 +84,7 @@ const resolved = (manifest: Manifest) =>
     Layer.mock(AdminApi, { dataset: ({ name }) => Effect.succeed({ ...info, name }) })
   ))
 
-/** Lets the fibers of the reload come to where they wait. */
+/** Lets the fibers of the reload run until they wait. */
 const settled = Effect.repeat(Effect.yieldNow, { times: 100 })
 
 /** Reloads with doubles of every service: the active config, the number of calls, and the log. */

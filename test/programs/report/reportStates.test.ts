@@ -127,7 +127,7 @@ describe("_ampsync_progress", () => {
         )
       )
       assert.strictEqual((yield* progressRow(world, "logs"))?.state, "caught up")
-      // One that ends in good order is replaced by the one that stood by.
+      // The process that stood by takes over from one that ended in good order.
       yield* first.stop
       yield* eventually(
         "the second one writes",
@@ -215,7 +215,7 @@ describe("a lock that another session holds on _ampsync_states", () => {
         const [alive] = yield* world.database.query<{ age: number }>(
           "SELECT extract(epoch FROM clock_timestamp() - max(heartbeat_at))::float8 AS age FROM _ampsync_writers"
         )
-        // As long as another process takes it for alive.
+        // As long as other processes count it as alive.
         assert.isBelow(alive!.age, 6)
         const waiting = yield* world.database.query(
           "SELECT FROM pg_locks WHERE NOT granted AND relation = to_regclass($1)",
@@ -279,7 +279,7 @@ describe("a stop", () => {
 })
 
 describe("what is written", () => {
-  /** A report among doubles: what was written, and the status that it is about. */
+  /** Reports with doubles: the rows that were written, and the status they come from. */
   const reporting = Effect.gen(function*() {
     const written: Array<TableState> = []
     let down = false

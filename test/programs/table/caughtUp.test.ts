@@ -11,7 +11,7 @@ const QUERIES = { blocks: "SELECT * FROM anvil.blocks", few: "SELECT * FROM anvi
 type Table = keyof typeof INDEXED
 const TABLES: ReadonlyArray<Table> = ["blocks", "few"]
 
-/** A world whose config names an index of each table, and what its sync went through. */
+/** A world whose config names an index of each table, and its running sync. */
 const started = Effect.fnUntraced(function*(options: WorldOptions) {
   const world = yield* makeWorld({ ...options, queries: QUERIES })
   const { tables, ...rest } = manifestOf(options.dialect, QUERIES) as { tables: Record<Table, object> }
@@ -46,7 +46,7 @@ const rowsReach = (sync: RunningSync, table: Table, rows: number) =>
 
 describe("a table whose chain has ten blocks a second", () => {
   for (const dialect of ["amp", "nozzle"] satisfies ReadonlyArray<Dialect>) {
-    // That it takes seconds, and stays so, is held by tests of the detector, whose clock does not depend on the machine.
+    // How long it takes is tested with the detector, whose clock does not depend on the machine.
     it.live(`catches up while blocks keep coming, and gets its indexes (${dialect})`, () =>
       Effect.gen(function*() {
         const world = yield* started({ dialect, blocks: 3_000, blockTime: "100 millis", reorgEvery: 20, reorgDepth: 3 })

@@ -4,7 +4,7 @@ import type { Dialect } from "../../../src/simulator/tables.ts"
 import { awaitAllRows, replaceConfig, startSync } from "../../support/runningSync.ts"
 import { makeWorld } from "../../support/world.ts"
 
-/** What only follows from a query that no stream can be made of. */
+/** Messages that are only consequences of a query that cannot be streamed. */
 const CONSEQUENCE = /_block_num|_range_end|placed by column|primaryKey/
 
 describe.each<Dialect>(["amp", "nozzle"])("a query that a server of the %s dialect refuses to stream", (dialect) => {

@@ -21,7 +21,7 @@ const stored = Array.from({ length: 15 }, (_, index) => `${300 + 10 * index}a`)
 interface Source {
   /** The newest stored block that it still has. */
   readonly fork: number
-  /** Its first block: what is below is not answered, nor shown. */
+  /** Its first block: requests from below are not answered, and its table of blocks begins here. */
   readonly first: number
   /** The highest block from which it answers a stream; it hangs above. */
   readonly answersUpTo?: number

@@ -24,7 +24,7 @@ const noDatabase = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
 })
 
-/** Tables by name; a number makes the query of one another one. What they read is not known, so a version changes none. */
+/** Tables by name; another number means another query. What they read is not known, so a version changes none. */
 const configOf = (tables: Readonly<Record<string, number>>, version = "0.1.0"): ActiveConfig => ({
   ...activeConfigOf(
     exampleManifest({
@@ -47,7 +47,7 @@ interface Script {
   readonly trim?: (asked: number) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRejected>
 }
 
-/** The fibers of tables among doubles: what each began and ended, in order. */
+/** The fibers of tables with doubles: the steps that each began and ended, in order. */
 const fibers = Effect.fnUntraced(function*(script: Script) {
   const events: Array<string> = []
   const { layer: logging, lines } = recordedLog()
@@ -92,7 +92,7 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
   }
 })
 
-/** What cannot be interrupted, as a transaction that is granted its end. */
+/** Work that cannot be interrupted, such as a transaction within its grace time. */
 const twoSeconds = Effect.uninterruptible(Effect.sleep("2 seconds"))
 
 describe("the fibers of tables", () => {

@@ -35,7 +35,7 @@ const fed = Effect.gen(function*() {
   }
 })
 
-/** Time passes in steps: what sleeps again within one is woken again. */
+/** Time passes in steps, so that a fiber that sleeps again within the time is woken again. */
 const elapse = (millis: number, stepMillis = 5) =>
   Effect.repeat(TestClock.adjust(stepMillis), { times: Math.ceil(millis / stepMillis) - 1 })
 

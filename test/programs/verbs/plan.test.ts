@@ -28,7 +28,7 @@ const plan = (environment: Readonly<Record<string, string>>, ...args: ReadonlyAr
 
 type Settings = Readonly<Record<string, unknown>>
 
-/** Puts another config in the place of the one there is; the settings are those of single tables. */
+/** Replaces the config; `settings` are those of single tables. */
 const configure = (
   world: World,
   queries: Readonly<Record<string, string>>,
@@ -40,7 +40,7 @@ const configure = (
     return writeFile(world.manifestPath, JSON.stringify({ ...manifest, tables: Object.fromEntries(tables) }))
   })
 
-/** Everything there is in a schema, and how often each checkpoint changed hands. */
+/** All relations of a schema, and the writer epoch of each checkpoint. */
 const inventory = ({ database: { query, schema } }: World) =>
   Effect.all([
     query(

@@ -15,13 +15,13 @@ import { testSettings } from "../../support/testSettings.ts"
 
 const columns = [BLOCK, field("note")]
 
-/** Of one resync; with nothing lost it takes less than a second. */
+/** Time limit of one resync; without a loss it takes less than a second. */
 const BOUND = Duration.seconds(20)
 
-/** What names the step that was not answered. */
+/** Messages that name the statement that was not answered. */
 const NAMED = /PostgreSQL: (?:(?:[A-Z]+|a deletion) was not answered for [\d.]+ seconds|.*connection timeout)/
 
-/** How far it came. */
+/** Messages that report how far it got. */
 const STEP =
   /^(?:nothing was changed|it is not known whether the watermark is forgotten|.* not all rows are deleted \([03] of 3 so far\)): /
 

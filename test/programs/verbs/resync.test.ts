@@ -112,7 +112,7 @@ describe("a resync", () => {
       yield* Effect.forkScoped(run)
       yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))
       const other = yield* processOn(database)
-      // Longer than it takes to be taken for dead.
+      // Longer than the time after which a writer counts as dead.
       for (let second = 0; second < 7; second += 1) {
         yield* Effect.sleep("1 second")
         const error = yield* Effect.flip(prepareTable(other.sink, requestOf("t", columns)))

@@ -21,7 +21,7 @@ const withDataset = (world: World, dataset: string, tables: string) => {
   return { ...environment, DATASET: dataset, TABLES: tables }
 }
 
-/** The Admin API of a world behind a count of what it is asked. */
+/** The Admin API of a world behind a counter of its requests. */
 const counted = Effect.fnUntraced(function*(world: World) {
   const state = { requests: 0 }
   const server = yield* Effect.acquireRelease(
