@@ -23,7 +23,7 @@
 ;;   +20  i32 address that offsets count from (binary, text)
 ;;   +24  i32 bytes of the value in PostgreSQL (fixed: also in Arrow); numeric: 10^(digits to shift), 1 to 1000
 ;;   +28  i32 numeric: weight of the lowest base-10000 digit
-;;   +32  i32 numeric: digits after the point             | i64 timestamp: the least value PostgreSQL holds
+;;   +32  i32 numeric: digits after the point              | i64 timestamp: the least value PostgreSQL holds
 ;;   +36  i32 numeric: most decimal digits, after the shift |
 ;;   +40  i64 timestamp: the largest value PostgreSQL holds
 ;;   +48  i64 timestamp: microseconds in one unit
