@@ -1,8 +1,9 @@
+/** The terminal output of the demo. */
 import { Config, Effect, Layer, Logger, Option, References, Semaphore, Stdio, Terminal } from "effect"
 import type { Line } from "./display/Line.ts"
 import { fit, paint, plain } from "./display/Line.ts"
 
-/** The output of the demo: a terminal whose bottom is redrawn in place, or lines one after the other. */
+/** A terminal whose bottom is redrawn in place, or lines one after the other. */
 export interface Screen {
   readonly interactive: boolean
   /** Adds lines that stay. */

@@ -1,3 +1,4 @@
+/** Encodes whole batches, as tests of the encoder compare them. */
 import { Result } from "effect"
 import type { ColumnBatch } from "../../src/domain/arrow/ColumnBatch.ts"
 import type { CopyPlan, EncodeError, RowCursor, RowSpan } from "../../src/domain/postgres/encode/encodeCopy.ts"

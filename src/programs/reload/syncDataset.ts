@@ -1,3 +1,4 @@
+/** Syncs the tables of a config for as long as the program runs. */
 import { Clock, type Duration, Effect, Schedule, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"

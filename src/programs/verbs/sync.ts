@@ -1,3 +1,4 @@
+/** The verb without a name: syncs until it is stopped. */
 import { Effect, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
@@ -44,5 +45,5 @@ export const run = Effect.fn("run")(function*(manifest: Manifest) {
   return yield* syncDataset(manifest)
 }, Effect.scoped)
 
-/** The verb without a name: `prepare`, then `run`. */
+/** Runs `prepare`, then `run`. */
 export const sync = Effect.flatMap(prepare, run)
