@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { status } from "@grpc/grpc-js"
 import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, Option, Result, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import type { FlightData } from "../../src/domain/flight/FlightData.ts"
 import { decodeManifest } from "../../src/domain/manifest/Manifest.ts"
 import { layer as flightLayer } from "../../src/layers/FlightClient.ts"
 import { layerWith, type SourceHeadOptions } from "../../src/layers/SourceHead.ts"
@@ -228,6 +229,70 @@ describe("SourceHead", () => {
       const check = (block: bigint) => source.check(manifestFor("amp"), "anvil", { block, hash: hashAt(block) })
       yield* Effect.all([check(3n), check(29n)], { concurrency: 2 })
       assert.lengthOf(queries(), 1)
+    }))
+})
+
+/**
+ * `SourceHead` without an Admin API, over two sources of the same chain: the dataset `late` ends ten blocks before `anvil`;
+ * `also` names a second network in the metadata of `anvil`.
+ */
+const twoDatasets = Effect.fnUntraced(function*(dialect: Dialect, also?: string) {
+  const [late, full] = [yield* desk({ dialect, blocks: 20 }), yield* desk({ dialect, blocks: 30 })]
+  const query = (sql: string) => {
+    const messages = (sql.includes("late") ? late : full).flight.query(sql.replace(/late/, "anvil"))
+    return also === undefined ? messages : Stream.map(messages, (message) => withNetwork(message, also))
+  }
+  const services = yield* Layer.build(
+    layerWith({ window: "20 millis" }).pipe(
+      Layer.provide(apiAt("http://127.0.0.1:9")),
+      Layer.provide(Layer.mock(FlightClient, { query }))
+    )
+  )
+  const source = Context.get(services, SourceHead)
+  return (block: bigint, reads: ReadonlyArray<string>, hash = full.hashAt(block)) => {
+    const queries = Object.fromEntries(reads.map((schema) => [`${schema}_rows`, `SELECT * FROM ${schema}.blocks`]))
+    const manifest = Result.getOrThrow(decodeManifest(manifestOf(dialect, queries)))
+    return source.check(manifest, "anvil", { block, hash })
+  }
+})
+
+/** The message with each range of its metadata once more, as one of `network`. */
+const withNetwork = (message: FlightData, network: string): FlightData => {
+  if (message.appMetadata.length === 0) return message
+  const metadata = JSON.parse(new TextDecoder().decode(message.appMetadata)) as {
+    readonly ranges: ReadonlyArray<object>
+  }
+  const ranges = [...metadata.ranges, ...metadata.ranges.map((range) => ({ ...range, network }))]
+  return { ...message, appMetadata: new TextEncoder().encode(JSON.stringify({ ...metadata, ranges })) }
+}
+
+describe("SourceHead without an Admin API", () => {
+  for (const dialect of ["nozzle", "amp"] as const) {
+    it.live(`${dialect}: a dataset that lags behind another one that is read is no proof that a block is orphaned`, () =>
+      Effect.gen(function*() {
+        const check = yield* twoDatasets(dialect)
+        for (const reads of [["late", "anvil"], ["anvil", "late"]]) {
+          for (const block of [12n, 29n]) {
+            const { head, verdict } = yield* check(block, reads)
+            assert.deepStrictEqual([verdict, head?.block], ["canonical", 29n])
+          }
+        }
+      }))
+
+    it.live(`${dialect}: a dataset that a changed config no longer reads is not asked any more`, () =>
+      Effect.gen(function*() {
+        const check = yield* twoDatasets(dialect)
+        assert.strictEqual((yield* check(12n, ["late"])).verdict, "canonical")
+        assert.strictEqual((yield* check(12n, ["anvil"])).head?.block, 29n)
+        assert.strictEqual((yield* check(29n, ["anvil"])).verdict, "canonical")
+      }))
+  }
+
+  it.live("amp: a table with blocks of several networks is no proof that a block is orphaned", () =>
+    Effect.gen(function*() {
+      const check = yield* twoDatasets("amp", "other")
+      const error = yield* Effect.flip(check(29n, ["anvil"], `0x${"ab".repeat(32)}`))
+      assert.strictEqual(error.reason, "LookupFailed")
     }))
 })
 
