@@ -184,6 +184,24 @@ describe("ConfigError", () => {
       assert.notInclude(error.message, "hunter2")
     }))
 
+  it.effect("I7 omits what stands after the host of an address that is no URL or has another scheme", () =>
+    Effect.gen(function*() {
+      for (const text of ["host:443/hunter2", "grpc://h:1602/?key=hunter2", "host/hunter2", "me:hunter2@host:443"]) {
+        const error = yield* errorOf({ AMP_FLIGHT_ADDR: text, AMP_ADMIN_API_ADDR: text })
+        assert.include(error.message, `AMP_FLIGHT_ADDR is ${text.includes("@") ? "not a URL" : `"${text.slice(0, 4)}`}`)
+        assert.notInclude(error.message, "hunter2")
+      }
+    }))
+
+  it.effect("I7 rejects a URL in the place of a database or user, which the server's messages would repeat", () =>
+    Effect.gen(function*() {
+      const url = "postgres://me:hunter2@h/app"
+      const error = yield* errorOf({ DATABASE_USER: url, DATABASE_NAME: url })
+      assert.include(error.message, "DATABASE_USER has a user that is a URL; allowed: ")
+      assert.include(error.message, "DATABASE_NAME has a dbname that is a URL; allowed: ")
+      assert.notInclude(error.message, "hunter2")
+    }))
+
   it.effect("warns of a part of RUST_LOG that has a wrong separator", () =>
     Effect.gen(function*() {
       const env = { RUST_LOG: "warn,info;ampsync=debug" }

@@ -62,6 +62,13 @@ export const trueOrFalse: Value<boolean> = {
   accepts: "true or false"
 }
 
+/** Quotes an address up to its host: the text after it may be a secret, such as a key, and so may that before an @. */
+const quotedHost = (text: string): string => {
+  if (text.includes("@")) return "not a URL"
+  const host = /^(?:[^/?#]*:\/\/)?[^/?#]*/.exec(text)?.[0] ?? ""
+  return quoted(host === text ? text : `${host}...`)
+}
+
 /** `http://host:port` or `https://host:port`, with or without a slash at the end, and no other part of a URL. */
 export const httpAddress: Value<URL> = {
   schema: parsedBy((text) => {
@@ -69,13 +76,12 @@ export const httpAddress: Value<URL> = {
     try {
       url = new URL(text)
     } catch {
-      return Result.fail(`is ${text.includes("@") ? "not a URL" : quoted(text)}`)
+      return Result.fail(`is ${quotedHost(text)}`)
     }
     if (url.username !== "" || url.password !== "") {
       return Result.fail("contains credentials (a token belongs in AMP_AUTH_TOKEN)")
     }
-    if (url.protocol !== "http:" && url.protocol !== "https:") return Result.fail(`is ${quoted(text)}`)
-    // The text after the host may be a secret, such as a key.
+    if (url.protocol !== "http:" && url.protocol !== "https:") return Result.fail(`is ${quotedHost(text)}`)
     return url.pathname !== "/" || url.search !== "" || url.hash !== ""
       ? Result.fail(`has a path, a query or a fragment after ${quoted(url.origin)}`)
       : Result.succeed(new URL(url.origin))

@@ -53,6 +53,13 @@ const text = (put: (draft: Draft, value: string) => void): Apply => (draft, valu
   return undefined
 }
 
+/** A name that the server's messages repeat; a URL in its place may contain a password. */
+const name = (parameter: string, put: (draft: Draft, value: string) => void): Apply => (draft, value) => {
+  if (/^postgres(?:ql)?:\/\//i.test(value)) return invalid(`has a ${parameter} that is a URL`, `a name as ${parameter}`)
+  if (value !== "") put(draft, value)
+  return undefined
+}
+
 const parameters: Readonly<Record<string, Apply>> = {
   host: (draft, value) => {
     const problem = hostProblem(value)
@@ -66,9 +73,9 @@ const parameters: Readonly<Record<string, Apply>> = {
     draft.port = port.success ?? draft.port
     return undefined
   },
-  user: text((draft, value) => draft.user = value === "" ? draft.user : value),
+  user: name("user", (draft, value) => draft.user = value),
   password: text((draft, value) => draft.password = value === "" ? draft.password : value),
-  dbname: text((draft, value) => draft.database = value === "" ? draft.database : value),
+  dbname: name("dbname", (draft, value) => draft.database = value),
   sslmode: oneOf("sslmode", sslModes, (draft, value) => draft.ssl.mode = value),
   // The spelling of JDBC, which libpq reads as well.
   ssl: oneOf("ssl", ["true", "false"], (draft, value) => draft.ssl.mode = value === "true" ? "require" : "disable"),
