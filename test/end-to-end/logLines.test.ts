@@ -124,7 +124,7 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
     at(
       "database",
       "ERROR",
-      "Table 'foreign' is parked until the config changes or ampsync is started again: table \"foreign\" is rejected: something of this name exists that ampsync did not create; it is left alone"
+      "Table 'foreign' is parked until the config changes or ampsync is started again: table \"foreign\" is rejected: a relation of this name exists that ampsync did not create; use another name in the config, or another DATABASE_SCHEMA"
     )
   ],
   insertFailed: [

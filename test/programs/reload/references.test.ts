@@ -227,7 +227,7 @@ describe("the dependencies of a config decide what is read", () => {
       yield* sync.stop
       world.simulator.publish("anvil", "0.3.0")
       const again = yield* startSync(world.environment)
-      yield* again.logs("Table 'blocks': it reads version 0.3.0 from now on, 0.2.0 until now")
+      yield* again.logs("Table 'blocks': it now reads version 0.3.0, previously 0.2.0")
       yield* mineAndAwait(world, ["blocks", "logs"])
     }))
 

@@ -150,7 +150,7 @@ describe("the fibers of tables", () => {
 
   it.effect("of a removed table are deleted once the database is up, and the log reports those that cannot be deleted", () =>
     Effect.gen(function*() {
-      const rejected = new TableRejected({ table: "b", reason: "nothing syncs it" })
+      const rejected = new TableRejected({ table: "b", reason: "it is not synced" })
       const held = new TableHeld({ table: "b", writer: "other pid 1" })
       for (
         const [last, line] of [
