@@ -1,14 +1,14 @@
 /**
- * Finds the test files that need no server and no process.
+ * Sorts the test files: which need no server and no process?
  *
- * They import nothing, directly or through other files, that could start one. So no list has to be maintained, and a test
- * that imports a package not named here counts as slow, and does not fail as a fast one.
+ * Those that import nothing, directly or through other files, that could begin one. So no list has to be kept, and a
+ * package that is not named here makes the tests that import it slow ones, not fast ones that fail.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, resolve, sep } from "node:path"
 import { scanModule } from "./scan-module.mjs"
 
-/** Modules that neither listen nor connect nor start a process or a thread as the tests use them. */
+/** What neither listens nor connects nor begins a process or a thread as these tests use it. */
 const HARMLESS = new Set([
   "vitest",
   "@effect/vitest",

@@ -1,4 +1,4 @@
-/** The machine that the figures were measured on. */
+/** The machine that figures were measured on: without it they mean nothing. */
 import { cpus, release, totalmem, type } from "node:os"
 
 export interface Machine {

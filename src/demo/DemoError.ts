@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-/** A table could not be followed, or differs from the chain. */
+/** The demo could not show what it is there to show. */
 export class DemoError extends Schema.TaggedError<DemoError>()("DemoError", {
   operation: Schema.Literals(["follow", "compare"]),
   /** A whole sentence. */

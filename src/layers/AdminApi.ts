@@ -32,27 +32,27 @@ const make = Effect.gen(function*() {
 })
 
 /**
- * Reads datasets from a server of either generation. The detected generation holds for one operation only: the server may
- * have been upgraded by the next one.
+ * Reads datasets of whichever generation answers. What it learns lives as long as one question: the server may be another
+ * one the next time, after an upgrade.
  */
 const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<RegisteredDataset, Failure> => {
   let dialect: Dialect | undefined
   return Effect.fnUntraced(function*(reference) {
     if (dialect !== "nozzle") {
-      const dataset: RegisteredDataset | undefined = yield* Effect.catchIf(
+      const answer: RegisteredDataset | undefined = yield* Effect.catchIf(
         readAmp(get, reference),
-        // Once a server has answered as amp, a missing path is an error like any other.
+        // Once a server is known to have namespaces, a missing path is an error like any other.
         (error) => error.reason === "NoSuchRoute" && dialect === undefined,
         () => Effect.succeed(undefined)
       )
-      if (dataset !== undefined) {
+      if (answer !== undefined) {
         dialect = "amp"
-        return dataset
+        return answer
       }
     }
-    const dataset = yield* readNozzle(get, reference).pipe(
+    const answer = yield* readNozzle(get, reference).pipe(
       Effect.mapError((error) => error.reason === "NoSuchRoute" ? noAdminApi(error) : error),
-      // Only amp answers so: whatever hid its path before, such as a gateway without its server, may be over.
+      // The answer of the present generation: what hid its path, as a gateway whose server is away, may be over.
       Effect.catchIf(
         (error) => error.code === "INVALID_PATH",
         () =>
@@ -62,18 +62,14 @@ const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<Regist
           )
       )
     )
-    dialect = dataset.info.dialect
-    return dataset
+    dialect = answer.info.dialect
+    return answer
   })
 }
 
 const noAdminApi = (error: Failure): Failure =>
-  failure(
-    "NoSuchRoute",
-    "the server is not an Admin API of a known generation; check AMP_ADMIN_API_ADDR",
-    {
-      status: error.status
-    }
-  )
+  failure("NoSuchRoute", "the server there is not an Admin API of a known generation; check AMP_ADMIN_API_ADDR", {
+    status: error.status
+  })
 
 export const layer: Layer.Layer<AdminApi, never, SyncConfig | HttpClient.HttpClient> = Layer.effect(AdminApi, make)

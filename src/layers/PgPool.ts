@@ -16,14 +16,13 @@ import type { Pipeline } from "./pg-pool/Pipeline.ts"
 import type { PooledConnection } from "./pg-pool/PooledConnection.ts"
 import { askAbout, noAnswer, type SilenceLimits, unanswered, type Verdict } from "./pg-pool/Silence.ts"
 
-/** Long enough for a server that waits for its disk or for a lock; without a limit a table would hang silently. */
+/** Long enough for a server that waits for its disk or for a lock; without an end a table would hang unseen. */
 const STALL_MILLIS = 60_000
 
-/** Time limits, which tests change. */
 export interface PgPoolOptions {
   /**
-   * After this long without a response to a COMMIT or to COPY data the connection counts as lost. For a statement that may
-   * take longer, the server's view of the session is checked on another connection.
+   * A COMMIT or a piece of COPY data that is not answered for so long was sent into a connection that leads nowhere. Of a
+   * statement that may take longer, the server is asked on another connection.
    */
   readonly stallMillis?: number
 }
@@ -39,7 +38,7 @@ const make = Effect.fnUntraced(function*<E>(
     isPostgres: isDirect,
     limits: { millis: stallMillis, ask: yield* makeAsk(yield* newPool, stallMillis) }
   }
-  // One connection stays free of transactions, so that a long one never blocks the heartbeat.
+  // One connection stays free of transactions, so that a long one never keeps this process from saying it is alive.
   const transactions = yield* Semaphore.make(Math.max(1, maxConnections - 1))
 
   const sql = yield* SqlClient.make({
@@ -73,7 +72,6 @@ const make = Effect.fnUntraced(function*<E>(
   return PgPool.of({ sql, transaction, pipeline, withDedicatedConnection })
 })
 
-/** As `layer`, with other time limits. */
 export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.SqlError, ConnectionConfig> =>
   Layer.effect(
     PgPool,
@@ -92,12 +90,12 @@ export const layerFromPool = (
 ): Layer.Layer<PgPool, ConfigError | SqlError.SqlError> =>
   Layer.effect(PgPool, make((stallMillis) => hostConnections(pool, options, stallMillis), options))
 
-/** How long a stop waits for the response to a COMMIT that was sent. */
+/** What a stop grants a transaction whose end was sent. */
 const COMMIT_GRACE = "2 seconds"
 
 const endPipeline = (pipeline: Pipeline): Effect.Effect<void> =>
   pipeline.answered.pipe(
-    // In a finalizer: without this the time limit could not end the wait.
+    // Inside of a finalizer: without this the limit could not end the wait.
     Effect.interruptible,
     Effect.timeoutOption(COMMIT_GRACE),
     Effect.ignore,
@@ -106,7 +104,7 @@ const endPipeline = (pipeline: Pipeline): Effect.Effect<void> =>
 
 const NO_TIMEOUTS = "SET statement_timeout TO 0; SET lock_timeout TO 0"
 
-/** Checks sessions over connections of its own: those of the pool may all be lost. */
+/** Asks about sessions over connections of its own: those of the pool may all lead nowhere. */
 const makeAsk = (pool: Pick<HostPool, "connect">, stallMillis: number) =>
   Effect.map(
     Effect.context<never>(),

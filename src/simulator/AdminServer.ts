@@ -1,14 +1,15 @@
-/** The read side of the Admin API: JSON over HTTP, with the routes of the dialect. */
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { ampRoutes } from "./adminAmp.ts"
+import { type AdminAnswer, adminError, type AdminRequest } from "./adminAnswer.ts"
 import { nozzleRoutes } from "./adminNozzle.ts"
-import { adminError, type AdminRequest, type AdminResponse } from "./adminResponse.ts"
 import type { Dataset } from "./datasets.ts"
 import type { Faults } from "./faults.ts"
 import { type Address, listen } from "./listen.ts"
 import type { SimulatorError } from "./SimulatorError.ts"
 import type { Dialect } from "./tables.ts"
+
+/** The read side of the Admin API: JSON over HTTP, with the routes of the dialect. */
 
 export interface AdminServerOptions extends Address {
   readonly dialect: Dialect
@@ -16,7 +17,7 @@ export interface AdminServerOptions extends Address {
   readonly faults: Faults
 }
 
-/** Serves until the scope closes; returns the port. */
+/** Serves until the scope closes; answers the port. */
 export const serveAdmin = (options: AdminServerOptions): Effect.Effect<number, SimulatorError, Scope.Scope> => {
   const routes = options.dialect === "nozzle" ? nozzleRoutes : ampRoutes
   const server = createServer((request, response) => {
@@ -25,16 +26,12 @@ export const serveAdmin = (options: AdminServerOptions): Effect.Effect<number, S
   return listen("Admin API", server, options, () => server.closeAllConnections())
 }
 
-type Routes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest) => AdminResponse
+type Routes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest) => AdminAnswer
 
-const answer = async (
-  options: AdminServerOptions,
-  routes: Routes,
-  request: IncomingMessage
-): Promise<AdminResponse> => {
+const answer = async (options: AdminServerOptions, routes: Routes, request: IncomingMessage): Promise<AdminAnswer> => {
   const { faults } = options
   const body = await bodyOf(request)
-  await faults.whenServing()
+  await faults.audible()
   if (faults.adminDelayMillis > 0) await new Promise((resolve) => setTimeout(resolve, faults.adminDelayMillis))
   if (!faults.admits(request.headers.authorization)) {
     return adminError(401, "UNAUTHENTICATED", "missing or invalid bearer token")
@@ -60,7 +57,7 @@ const bodyOf = async (request: IncomingMessage): Promise<unknown> => {
   }
 }
 
-const write = (response: ServerResponse, { body, status }: AdminResponse): void => {
+const write = (response: ServerResponse, { body, status }: AdminAnswer): void => {
   if (body === undefined) response.writeHead(status).end()
   else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
 }

@@ -1,13 +1,14 @@
-/**
- * A deterministic EVM-like chain and the part of it that a server has indexed.
- *
- * Owns which blocks are canonical and which orphaned ones are remembered; a block's content is a pure function of
- * seed, fork and number, generated on demand and not stored.
- */
 import { blockHash, type BlockId, BlockSource, blockTimestamp } from "./BlockSource.ts"
 import { newColumn, type PlainValue, valueAt } from "./columns.ts"
 import { blockAt, type ChainView, contains, divergence, replaceFrom } from "./forks.ts"
 import { type Dialect, type TableName, TABLES } from "./tables.ts"
+
+/**
+ * A deterministic EVM-like chain and what a server has indexed of it.
+ *
+ * Owns which blocks are canonical and which orphaned ones are remembered; a block's content is a pure function of
+ * seed, fork and number, generated when it is asked for and kept nowhere.
+ */
 
 export interface ChainOptions {
   readonly seed: number
@@ -35,9 +36,9 @@ interface Orphans {
 export class Chain {
   readonly seed: number
   readonly dialect: Dialect
-  /** The fork and the number at which each fork branched off; -1 for a separate chain. */
+  /** Where each fork left which other one; -1 for a chain of its own. */
   private readonly forks: Array<{ readonly parent: number; readonly start: bigint }> = [{ parent: -1, start: 0n }]
-  /** The chain of the node, which the server does not notice while it is no longer than `indexed`. */
+  /** What the node says, which the server has not seen yet while it is no longer than `indexed`. */
   private head: ChainView
   private indexed: ChainView
   private orphans: Array<Orphans> = []
@@ -74,7 +75,7 @@ export class Chain {
   }
 
   /**
-   * Replaces the last `depth` blocks by `newLength` others (`depth + 1` by default).
+   * Replaces the last `depth` blocks by `newLength` others (one more than they were, if nothing is said).
    *
    * Like the real extraction, the server notices only when the new chain is longer than the old: after `reorg(3, 2)`
    * it serves the old chain until `mine(2)`.
@@ -91,7 +92,7 @@ export class Chain {
   /**
    * Replaces the whole chain by another one of at most as many blocks, as when a development chain is started again.
    *
-   * A real server does not notice it: it serves the old chain, whose head does not move, until the new one is longer. Then
+   * A real server does not notice it: it serves the old chain, whose head stands still, until the new one is longer. Then
    * every block is replaced at once.
    */
   replaceByShorter(blocks = 1): void {
@@ -116,9 +117,9 @@ export class Chain {
 
   /**
    * Replaces the whole chain by another one of `blocks` blocks, visible at once even when it is shorter: as when the data of
-   * a server is deleted and extracted again.
+   * a server is deleted and extracted anew.
    *
-   * The blocks of the old one are forgotten, unless `remember` is true.
+   * The blocks of the old one are forgotten, unless `remember` says that the server still knows them.
    */
   reset(options: { readonly blocks?: number; readonly remember?: boolean } = {}): void {
     const blocks = options.blocks ?? 1
@@ -144,7 +145,7 @@ export class Chain {
       )
   }
 
-  /** Calls `listener` whenever the visible chain has changed; returns the function that ends that. */
+  /** Calls `listener` whenever the visible chain has changed; the answer ends that. */
   onChange(listener: () => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
@@ -193,7 +194,7 @@ export class Chain {
       .find((block) => this.hashOf(block) === hash)
   }
 
-  /** Whether the server still has `block`. */
+  /** Is `block` still known to the server? */
   remembers(block: BlockId): boolean {
     return this.isCanonical(block) ||
       this.orphans.some((segment) =>

@@ -1,9 +1,9 @@
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
 
 /**
- * Arrow types in the JSON of the Admin API.
+ * Arrow types as the Admin API spells them.
  *
- * Source: serde of `arrow_schema::DataType` in arrow-rs; a nested field has `data_type` where a column has `type`.
+ * Source: serde of `arrow_schema::DataType` in arrow-rs; a nested field says `data_type` where a column says `type`.
  */
 
 const nested = (field: ArrowField): unknown => ({

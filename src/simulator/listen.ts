@@ -1,15 +1,14 @@
-/** Lets a server listen for the time of a scope. */
 import { Effect, type Scope } from "effect"
 import type { AddressInfo, Server } from "node:net"
 import { SimulatorError } from "./SimulatorError.ts"
 
-/** The address on which a server listens; port 0 takes a free one. */
+/** Where a server shall listen; port 0 takes a free one. */
 export interface Address {
   readonly host: string
   readonly port: number
 }
 
-/** Lets `server` listen until the scope closes; returns the port. `close` ends what is still open, at once. */
+/** Lets `server` listen until the scope closes; answers the port. `close` ends what is still open, at once. */
 export const listen = (
   name: SimulatorError["server"],
   server: Server,

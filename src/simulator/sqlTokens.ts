@@ -1,18 +1,17 @@
-/** Splits SQL into tokens. */
 import { Result } from "effect"
 
 /** One word of a query. `text` of an unquoted identifier is folded to lower case, that of a quoted one is kept. */
 export interface Token {
   readonly kind: "identifier" | "quoted" | "string" | "number" | "symbol" | "end"
   readonly text: string
-  /** The text in the query with its place, as the parser of the servers prints it. */
+  /** As it stands in the query, with its place: what the parser of the servers prints. */
   readonly found: string
 }
 
 const PATTERN =
   /\s+|--[^\n]*|(?<quoted>"(?:[^"]|"")*")|(?<string>'(?:[^']|'')*')|(?<number>\d+)|(?<identifier>[A-Za-z_][A-Za-z0-9_$]*)|(?<symbol><=|>=|<>|!=|[=<>%*(),.;[\]])/y
 
-/** The tokens of `sql` and an end marker. Fails: text that is no token. */
+/** The words of `sql` and an end marker. Fails: what it cannot read. */
 export const tokenize = (sql: string): Result.Result<ReadonlyArray<Token>, string> => {
   const tokens: Array<Token> = []
   const push = (kind: Token["kind"], text: string, at: number) =>

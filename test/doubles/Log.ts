@@ -7,7 +7,7 @@ export interface RecordedLog {
   readonly lines: ReadonlyArray<string>
 }
 
-/** Calls `onLine` after each line. */
+/** `onLine` hears of each line when it is logged. */
 export const recordedLog = (onLine: () => void = () => {}): RecordedLog => {
   const lines: Array<string> = []
   const logger = Logger.make<unknown, void>(({ message }) => {

@@ -1,4 +1,3 @@
-/** Encodes whole batches, as tests of the encoder compare them. */
 import { Result } from "effect"
 import type { ColumnBatch } from "../../src/domain/arrow/ColumnBatch.ts"
 import type { CopyPlan, EncodeError, RowCursor, RowSpan } from "../../src/domain/postgres/encode/encodeCopy.ts"
@@ -12,7 +11,7 @@ interface EncodeInput extends RowSpan {
 interface EncodedRows {
   /** Tuples without header and trailer. */
   readonly bytes: Uint8Array
-  /** Where the next rows of the same range continue. */
+  /** Where the next rows of the same range go on. */
   readonly cursor: RowCursor | undefined
 }
 

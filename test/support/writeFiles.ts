@@ -1,4 +1,3 @@
-/** Writes files for tests. */
 import { mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 

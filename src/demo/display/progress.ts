@@ -1,9 +1,8 @@
-/** The progress of tables as text. */
 import { type Cell, columns, type Heading } from "./columns.ts"
 import type { Line, Style } from "./Line.ts"
 import { counted, formatCount } from "./numbers.ts"
 
-/** The progress of one table. */
+/** How far one table is. */
 export interface TableProgress {
   readonly table: string
   readonly rows: bigint
@@ -13,7 +12,7 @@ export interface TableProgress {
   readonly watermark: bigint | undefined
   readonly reorgs: number
   readonly state: string
-  /** Why it is not synced, where it is not. */
+  /** Why it does not go on, where it does not. */
   readonly reason: string | undefined
 }
 
@@ -33,7 +32,7 @@ const styleOf = (state: string): Style | undefined => {
   return state === "retrying" || state === "standby" ? "yellow" : undefined
 }
 
-/** Messages of a server or a database may contain line breaks and control characters. */
+/** On one line: what a server or a database says may hold anything. */
 // oxlint-disable-next-line eslint/no-control-regex
 const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ")
 

@@ -1,4 +1,4 @@
-/** Reads rows of `_ampsync_checkpoints` and `_ampsync_watermarks`. Blocks and counts come as decimal text. */
+/** How rows of `_ampsync_checkpoints` and `_ampsync_watermarks` are read. Blocks and counts arrive as decimal text. */
 import type { Checkpoint } from "../chain/Checkpoint.ts"
 import type { Watermark } from "../chain/watermarks.ts"
 import type { RecordedTable } from "./TableIdentity.ts"
@@ -13,17 +13,16 @@ export const checkpointOf = (row: Row, history: ReadonlyArray<Row>): Checkpoint 
   history: history.map((entry) => ({ block: BigInt(entry["block_num"] as string), hash: entry["hash"] as string }))
 })
 
-/** The dataset of a row; undefined for one of the first ampsync, which had no such column. */
+/** Undefined of a row of the first ampsync, which had no such column. */
 export const datasetOf = (row: Row): string | undefined => {
   const { dataset } = row
   return typeof dataset === "string" ? dataset : undefined
 }
 
-/** The watermark of a row; undefined where the table has none. */
 export const watermarkOf = ({ max_block_num: block, watermark_hash: hash }: Row): Watermark | undefined =>
   block === null ? undefined : { block: BigInt(block as string), hash: String(hash) }
 
-/** The recorded identity; undefined for a row without a position column, whose table was never filled. */
+/** A row without a position column belongs to a table that was never filled. */
 export const recordedOf = (row: Row): RecordedTable | undefined => {
   const {
     column_names: columns,

@@ -1,7 +1,6 @@
-/** Decides whether a dataset may fill a table that exists. */
 import type { TableOwner } from "./TableIdentity.ts"
 
-/** The owner that the checkpoint of a table records. */
+/** What the checkpoint of a table records of whose it is. */
 export interface Ownership {
   /** `namespace/name`; undefined where the first ampsync wrote the checkpoint. */
   readonly dataset: string | undefined
@@ -11,23 +10,23 @@ export interface Ownership {
 }
 
 /**
- * Why `claimant` may not fill a table with a checkpoint, and what to do; undefined where it may.
+ * Why `asking` may not fill a table with a checkpoint, and what to do; undefined where it may.
  *
- * A checkpoint without its data table, or of a table that was never filled, protects nothing: the lease goes to the claimant,
- * and the table starts again.
+ * Who dropped the data table gave up what its checkpoint records, and one that was never filled has nothing to lose: the
+ * lease goes to whoever asks, and the table starts again.
  */
 export const ownershipConflict = (
-  claimant: TableOwner,
+  asking: TableOwner,
   { dataset, tableExists, wasFilled }: Ownership
 ): string | undefined => {
-  if (!tableExists || dataset === claimant.dataset) return undefined
+  if (!tableExists || dataset === asking.dataset) return undefined
   if (dataset === undefined) return FILLED_BY_FIRST
   return wasFilled
-    ? `dataset ${dataset} fills it, not ${claimant.dataset}; ` +
+    ? `dataset ${dataset} fills it, not ${asking.dataset}; ` +
       "set DATABASE_SCHEMA to another schema, or drop it to start again"
     : undefined
 }
 
-/** Why a table of the first ampsync cannot be filled. */
-export const FILLED_BY_FIRST = "it was filled by an earlier ampsync, whose checkpoint does not record the chain; " +
-  "set DATABASE_SCHEMA to another schema to sync into a new table, or drop it to start again"
+/** Why nobody may fill a table of the first ampsync. */
+export const FILLED_BY_FIRST = "it was filled by an earlier ampsync, whose checkpoint does not say on which chain; " +
+  "set DATABASE_SCHEMA to another schema to sync afresh beside it, or drop it to start again"

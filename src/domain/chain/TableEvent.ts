@@ -37,7 +37,6 @@ export interface RangeCompleted {
   readonly checkpoint: Checkpoint
 }
 
-/** Rows of a range. */
 export interface Rows<Batch extends RowBatch> {
   readonly _tag: "Rows"
   readonly batch: Batch

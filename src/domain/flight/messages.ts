@@ -1,4 +1,3 @@
-/** Encodes and decodes the messages of Arrow Flight. */
 import { Result } from "effect"
 import type { FlightData } from "./FlightData.ts"
 import {
@@ -33,7 +32,7 @@ export interface FlightDescriptor {
 
 export interface FlightEndpoint {
   readonly ticket: Uint8Array
-  /** URIs of the servers that accept the ticket; none means the server that returned it. */
+  /** URIs of the servers that redeem the ticket; none means the server that was asked. */
   readonly locations: ReadonlyArray<string>
 }
 

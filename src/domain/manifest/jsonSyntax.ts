@@ -1,7 +1,7 @@
 /**
- * Returns the offset at which a text stops being JSON, or -1 where it is JSON.
+ * The offset at which a text stops being JSON, or -1 where it is JSON.
  *
- * The messages of `JSON.parse` do not always contain the place, and some quote the text, secrets included.
+ * `JSON.parse` tells the place in some messages only, and quotes the text in others, secrets included.
  * Source: RFC 8259.
  */
 export const jsonErrorOffset = (text: string): number => {

@@ -1,16 +1,16 @@
-/** The settings of a verb, for its `--help`. */
+/** The settings of a verb as its `--help` shows them. */
 import type { Verb } from "./Setting.ts"
 import { type SettingName, settingNames, settingOf } from "./settings.ts"
 
 /** One line per setting, and one that names those of libpq. */
 export const settingsHelp = (verb: Verb): string => {
   const names = settingNames.filter((name) => settingOf(name).verbs.includes(verb))
-  const own = names.filter((name) => settingOf(name).section !== "libpq")
+  const ours = names.filter((name) => settingOf(name).section !== "libpq")
   const libpq = names.filter((name) => settingOf(name).section === "libpq")
-  const width = Math.max(...own.map((name) => name.length))
+  const width = Math.max(...ours.map((name) => name.length))
   return [
     "SETTINGS (environment variables)",
-    ...own.map((name) => `  ${name.padEnd(width)}    ${explained(name)}`),
+    ...ours.map((name) => `  ${name.padEnd(width)}    ${explained(name)}`),
     `  What these leave out is taken from libpq's variables: ${libpq.join(", ")}`
   ].map((line) => `\n${line}`).join("")
 }

@@ -1,4 +1,3 @@
-/** Connections from a pool of `pg`, scoped. */
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import type { SqlError } from "effect/sql"
@@ -7,17 +6,16 @@ import { classify } from "./classify.ts"
 import { PooledConnection } from "./PooledConnection.ts"
 import type { SilenceLimits } from "./Silence.ts"
 
-/** The time limit of short statements on a new connection. */
+/** For short statements on a connection that is new. */
 export const ANSWER_MILLIS = 10_000
 
-/** How statements of a session are watched. */
 export interface SessionOptions {
   readonly limits: SilenceLimits
-  /** Without a pooler in between. */
+  /** No pooler stands between. */
   readonly isPostgres: boolean
 }
 
-/** For a peer that is unknown yet, and for short statements: the time alone decides. */
+/** Before it is known what is at the other end, and where only short statements are run, silence alone decides. */
 export const unknownServer = (millis: number): SessionOptions => ({
   limits: { millis: Math.min(millis, ANSWER_MILLIS) },
   isPostgres: false
@@ -33,7 +31,7 @@ export const lease = (
       let wanted = true
       pool.connect((cause, client, release) => {
         if (client === undefined) return resume(Effect.fail(classify(cause, "connect")))
-        // Interrupted meanwhile: a client that comes late is returned at once.
+        // Nobody waits any more: a client that comes late goes straight back.
         if (!wanted) return release()
         resume(Effect.succeed(new PooledConnection(client, limits, isPostgres)))
       })

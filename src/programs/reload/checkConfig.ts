@@ -1,4 +1,3 @@
-/** Checks a changed config before it is activated. */
 import { Duration, Effect, Result, Schema } from "effect"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"

@@ -1,4 +1,3 @@
-/** The verb without a name: syncs until it is stopped. */
 import { Effect, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
@@ -6,6 +5,7 @@ import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
 import { SyncConfig } from "../../services/Config.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { loadManifest } from "../reload/loadManifest.ts"
 import { namesExactVersions } from "../reload/resolveReferences.ts"
 import { syncDataset } from "../reload/syncDataset.ts"
@@ -23,15 +23,11 @@ export const prepare = Effect.gen(function*() {
   const manifest = yield* loadManifest(isRetryable)
   yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
   if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
-    yield* Effect.logWarning(log.pollsInVain)
+    yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))
   }
   yield* bookkeeping.ensure.pipe(
-    Effect.retry(($) =>
-      $(retrySchedule).pipe(
-        Schedule.while(({ input }) => isRetryable(input)),
-        Schedule.tap(({ duration, input }) => Effect.logWarning(log.bookkeepingFailed(input.message, duration)))
-      )
-    )
+    Effect.tapError((error) => Effect.logWarning(log.bookkeepingFailed(error.message))),
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input))))
   )
   yield* Effect.logInfo(log.checkpointsReady)
   return manifest
@@ -39,11 +35,11 @@ export const prepare = Effect.gen(function*() {
 
 /** Syncs the tables of a manifest until interrupted; meanwhile heartbeats and states are written to the database. */
 export const run = Effect.fn("run")(function*(manifest: Manifest) {
-  yield* sendHeartbeats
+  yield* sendHeartbeats((yield* StatusRecorder).heartbeat)
   yield* reportStates
   yield* logSummaries
   return yield* syncDataset(manifest)
 }, Effect.scoped)
 
-/** Runs `prepare`, then `run`. */
+/** The verb without a name: `prepare`, then `run`. */
 export const sync = Effect.flatMap(prepare, run)

@@ -1,4 +1,3 @@
-/** Runs a verb until it ends or a signal stops it. */
 import { Data, Effect, Fiber } from "effect"
 import * as log from "../../domain/logLines.ts"
 

@@ -1,4 +1,3 @@
-/** Encodes values by the contract ABI. */
 import { headBytes, isDynamic, WORD_BYTES } from "./layout.ts"
 import type { AbiType } from "./signature.ts"
 

@@ -1,4 +1,4 @@
-/** Responses of servers of both generations, as their documentation has them. */
+/** What servers of both generations answer, as their documentation has it. */
 import { ok, type Routes } from "./server.ts"
 
 export const field = (name: string, type: unknown) => ({ name, type, nullable: false })

@@ -1,4 +1,3 @@
-/** JSON writers of scalar types. */
 import type { ArrowType, TimeUnit } from "../../arrow/ArrowSchema.ts"
 import { type Column, viewOf } from "../../arrow/ColumnBatch.ts"
 import { readIndex } from "../../arrow/readIndex.ts"

@@ -1,8 +1,8 @@
-/** A database for the settings of tests that connect to none. */
+/** Settings that no test of a program without a database connects to. */
 import { Effect } from "effect"
 import type { TestDatabase } from "./postgres.ts"
 
-export const unreachableDatabase: TestDatabase = {
+export const nowhere: TestDatabase = {
   url: "postgresql://u:p@127.0.0.1:1/d",
   schema: "s",
   query: () => Effect.die("no database")
