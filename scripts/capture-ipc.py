@@ -1,4 +1,4 @@
-"""Writes Arrow IPC streams of an implementation that is not ours: `python scripts/capture-ipc.py` with pyarrow installed.
+"""Writes Arrow IPC streams of another implementation: `python scripts/capture-ipc.py` with pyarrow installed.
 
 Gives test/fixtures/ipc/pyarrow.json: the version, and per case the IPC stream in base64. The values are repeated in
 test/domain/arrow/decodePyarrow.test.ts, which compares what is read with them. Needed only to add a case.

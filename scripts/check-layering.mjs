@@ -25,7 +25,7 @@ const ARROWS = {
 const ROOTS = ["start", "ampsync", "cli", "verbs/simulate", "verbs/plan", "verbs/resync"]
 const ROOT_ARROWS = [...ARROWS.programs, "layers", "simulator", "demo"]
 
-/** The rooms that may speak to the outside. */
+/** The rooms that may use drivers, `node:*` and `process`. */
 const OUTSIDE = new Set(["layers", "simulator", "demo"])
 const DRIVERS = new Set(["pg", "pg-copy-streams", "@grpc/grpc-js"])
 
@@ -82,7 +82,7 @@ const processProblem = (room, member) =>
     ? undefined
     : `only layers, the simulator and the demo may use process.${member}`
 
-/** Everything wrong with one file, and the files of ours that it imports. */
+/** The problems of one file, and the files of `src` that it imports. */
 const examine = (file, source, files) => {
   const room = roomOf(file)
   if (ARROWS[room] === undefined) return { problems: [{ line: 1, text: `src has no room "${room}"` }], edges: [] }

@@ -1,4 +1,4 @@
-/** The text of docs/configuration.md, made from the list that settings are decoded by. */
+/** The text of docs/configuration.md, made from the definitions that decode the settings. */
 import type { SettingSection } from "../src/domain/settings/Setting.ts"
 import { settingNames, settingOf, variablesOf } from "../src/domain/settings/settings.ts"
 import { ignoredNames } from "../src/layers/config/libpq.ts"
@@ -43,7 +43,6 @@ const sectionTitles: Readonly<Record<SettingSection, string>> = {
   server: "Server",
   limits: "Limits and the chain",
   writing: "Writing",
-  health: "Health endpoints",
   logging: "Logging",
   libpq: "Variables of libpq"
 }
@@ -110,12 +109,6 @@ ${table("limits")}
 ## ${sectionTitles.writing}
 
 ${table("writing")}
-
-## ${sectionTitles.health}
-
-${table("health")}
-
-Only a sync has them. [Operating](operating.md#probes) has what they answer.
 
 ## ${sectionTitles.logging}
 

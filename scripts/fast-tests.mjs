@@ -1,14 +1,14 @@
 /**
- * Sorts the test files: which need no server and no process?
+ * Finds the test files that need no server and no process.
  *
- * Those that import nothing, directly or through other files, that could begin one. So no list has to be kept, and a
- * package that is not named here makes the tests that import it slow ones, not fast ones that fail.
+ * They import nothing, directly or through other files, that could start one. So no list has to be maintained, and a test
+ * that imports a package not named here counts as slow, and does not fail as a fast one.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, resolve, sep } from "node:path"
 import { scanModule } from "./scan-module.mjs"
 
-/** What neither listens nor connects nor begins a process or a thread as these tests use it. */
+/** Modules that neither listen nor connect nor start a process or a thread as the tests use them. */
 const HARMLESS = new Set([
   "vitest",
   "@effect/vitest",

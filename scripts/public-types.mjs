@@ -1,5 +1,5 @@
 /**
- * What a consumer's compiler must find to type-check our library.
+ * Checks that a consumer's compiler finds every type that the declarations of the library need.
  *
  * A package whose types we do not depend on at run time, such as `@types/pg`, is absent in the consumer's project: one
  * import of it in a public declaration breaks his build (TS7016).
@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs"
 import { dirname, relative, resolve } from "node:path"
 import { scanModule } from "./scan-module.mjs"
 
-/** Packages that bring no types of their own; their types are development dependencies of ours. */
+/** Packages without types of their own; their types are development dependencies of this package. */
 const UNTYPED = ["pg", "pg-copy-streams"]
 
 /**

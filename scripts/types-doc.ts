@@ -1,4 +1,4 @@
-/** The text of docs/types.md, made from the tables that the encoder works by. */
+/** The text of docs/types.md, made from the tables of the encoder. */
 import { Result } from "effect"
 import type { ArrowField, ArrowType } from "../src/domain/arrow/ArrowSchema.ts"
 import { formatArrowType } from "../src/domain/arrow/formatArrowType.ts"

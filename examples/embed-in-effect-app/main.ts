@@ -19,7 +19,7 @@ const reporter = Layer.effectDiscard(
   Effect.gen(function*() {
     const announcer = yield* Announcer
     const status = yield* SyncStatus
-    // Every commit is one of `status.changes`; a look twice a second is enough to read, and misses no last one.
+    // Every commit is one of `status.changes`; reading the status twice a second is enough, and misses no last state.
     yield* Stream.fromEffectSchedule(status.get, Schedule.spaced("500 millis")).pipe(
       Stream.changes,
       Stream.runForEach((tables) =>

@@ -1,4 +1,4 @@
-/** What every case works with: the database, the canned server, the proxy, the processes of the floor. */
+/** The parts that every case uses: the database, the canned server, the proxy, the processes of the floor. */
 import { Effect, type Scope } from "effect"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"

@@ -2,7 +2,7 @@
 import type { Bench, CaseResult } from "./bench.ts"
 import { medians } from "./stats.ts"
 
-/** Runs `run` for every build; results of several builds are told apart by `#1`, `#2` behind their names. */
+/** Runs `run` for every build; names of results of several builds have the suffix `#1`, `#2`. */
 export const forEachBuild = async (
   bench: Bench,
   run: (bench: Bench) => Promise<ReadonlyArray<CaseResult>>

@@ -1,4 +1,4 @@
-/** Starts processes, each in a group of its own, and sees to it that none outlives the benchmark. */
+/** Starts processes, each in a group of its own, and ensures that none outlives the benchmark. */
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
@@ -49,12 +49,12 @@ export const killAll = (): void => {
   for (const child of running) signalGroup(child, "SIGKILL")
 }
 
-/** Asks a process to end, and kills its group when it has not done so after `patienceMillis`. */
-export const stop = async (child: ChildProcess, patienceMillis = 10_000): Promise<void> => {
+/** Asks a process to end, and kills its group when it has not done so after `timeoutMillis`. */
+export const stop = async (child: ChildProcess, timeoutMillis = 10_000): Promise<void> => {
   if (child.pid === undefined || hasEnded(child)) return
   const exited = once(child, "exit")
   signalGroup(child, "SIGTERM")
-  const timer = setTimeout(() => signalGroup(child, "SIGKILL"), patienceMillis)
+  const timer = setTimeout(() => signalGroup(child, "SIGKILL"), timeoutMillis)
   await exited
   clearTimeout(timer)
 }

@@ -1,4 +1,4 @@
-/** The machine that figures were measured on: without it they mean nothing. */
+/** The machine that the figures were measured on. */
 import { cpus, release, totalmem, type } from "node:os"
 
 export interface Machine {

@@ -13,7 +13,7 @@ export const SCHEMA = "ours"
 
 export const STREAM_STARTED = "Started reorg stream"
 const POLL_MILLIS = 10
-const START_WITHIN_MILLIS = 60_000
+const START_TIMEOUT_MILLIS = 60_000
 /** A run that is slower than this is no measurement. */
 const SLOWEST_ROWS_PER_SECOND = 5_000
 const KEPT_OUTPUT = 20_000
@@ -21,7 +21,7 @@ const KEPT_OUTPUT = 20_000
 export interface ProductRequest {
   /** What its tables hold in the end. */
   readonly expected: ReadonlyArray<Expected>
-  /** Where it finds PostgreSQL; directly, where nothing is said. */
+  /** Port of PostgreSQL, such as that of a proxy; the server's own where absent. */
   readonly databasePort?: number
   readonly environment?: Readonly<Record<string, string>>
   readonly onLine?: (line: string, at: number) => void
@@ -94,12 +94,12 @@ export const startProduct = async (bench: Bench, request: ProductRequest): Promi
     pid: child.pid ?? -1,
     spawnedAt,
     streaming: async () => {
-      await within(START_WITHIN_MILLIS, "start a stream", async () => startedAt !== undefined)
+      await within(START_TIMEOUT_MILLIS, "start a stream", async () => startedAt !== undefined)
       return startedAt!
     },
     complete: () => {
       const rows = request.expected.reduce((sum, table) => sum + table.rows, 0)
-      const millis = START_WITHIN_MILLIS + (rows / SLOWEST_ROWS_PER_SECOND) * 1000
+      const millis = START_TIMEOUT_MILLIS + (rows / SLOWEST_ROWS_PER_SECOND) * 1000
       return within(millis, "complete its tables", () => isComplete(bench, request.expected))
     },
     failUnlessAlive,

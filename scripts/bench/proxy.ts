@@ -62,7 +62,7 @@ const forward = (from: Socket, to: Socket, upward: boolean): void => {
     else setImmediate(flush)
   }
   const dueOf = (bytes: Buffer): number => {
-    // A client cannot tell on which way it waits, and answers are few: this way the rows need no timers.
+    // The client waits equally long either way, and answers are few: so the rows need no timers.
     if (!upward) return now() + (shape.roundTripMillis ?? 0)
     if (shape.bytesPerSecond === undefined) return now()
     linkFreeAt = Math.max(linkFreeAt, now()) + (bytes.length / shape.bytesPerSecond) * 1000

@@ -1,4 +1,4 @@
-/** COPY FROM STDIN with nothing between a file and the socket, so that PostgreSQL never waits for us. */
+/** COPY FROM STDIN with nothing between a file and the socket, so that PostgreSQL never waits for the client. */
 import { createReadStream } from "node:fs"
 import type { Socket } from "node:net"
 import pg from "pg"
@@ -21,7 +21,7 @@ const headerOf = (bytes: number): Buffer => {
   return header
 }
 
-/** Settles when the bytes are written; also when the socket is gone, which the query hears of. */
+/** Settles when the bytes are written, and also when the socket is closed, which fails the query. */
 const write = (socket: Socket, bytes: Buffer): Promise<void> =>
   new Promise((resolve) => {
     socket.cork()

@@ -1,4 +1,4 @@
-/** What a person reads of the figures, and the JSON that a program reads. */
+/** The results as text for people and as JSON for programs. */
 import type { CaseResult } from "./bench.ts"
 import type { Machine } from "./machine.ts"
 import type { Options } from "./options.ts"

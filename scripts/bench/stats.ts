@@ -14,7 +14,7 @@ export const percentile = (values: ReadonlyArray<number>, percent: number): numb
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN
 }
 
-/** What one round measured, by name; null where this machine cannot tell. */
+/** The figures of one round, by name; null where this machine cannot measure them. */
 export type Figures = Readonly<Record<string, number | null>>
 
 /** The median of every figure over the rounds; null when one round has none. */

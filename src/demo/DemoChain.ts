@@ -1,3 +1,4 @@
+/** Drives the chain of the simulator: new blocks and reorgs at a pace. */
 import { Duration, Effect } from "effect"
 import type { Pace } from "./display/demoText.ts"
 
@@ -22,7 +23,7 @@ const replaceLast = (chain: DemoChain, { reorgDepth }: Pace, onReorg: OnReorg): 
     return Effect.andThen(onReorg(last - BigInt(depth) + 1n, last), Effect.sync(() => chain.reorg(depth)))
   })
 
-/** Mines one block after the other, for ever or for so many steps; every `reorgEvery`-th step is a reorg. */
+/** Mines one block per step, without end or for `steps`; every `reorgEvery`-th step is a reorg. */
 export const liveTip = Effect.fnUntraced(function*(chain: DemoChain, pace: Pace, onReorg: OnReorg, steps = Infinity) {
   for (let step = 1; step <= steps; step += 1) {
     yield* Effect.sleep(Duration.millis(pace.blockTimeMillis))
@@ -31,7 +32,7 @@ export const liveTip = Effect.fnUntraced(function*(chain: DemoChain, pace: Pace,
   }
 })
 
-/** A live tip that ends: after two reorgs or `atMost`, whichever is first, and not without one. */
+/** A live tip that ends after two reorgs or after `atMost`, whichever is first, but has at least one reorg. */
 export const shortLiveTip = Effect.fnUntraced(
   function*(chain: DemoChain, pace: Pace, onReorg: OnReorg, atMost: Duration.Duration) {
     const { reorgEvery } = pace

@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-/** The demo could not show what it is there to show. */
+/** A table could not be followed, or differs from the chain. */
 export class DemoError extends Schema.TaggedError<DemoError>()("DemoError", {
   operation: Schema.Literals(["follow", "compare"]),
   /** A whole sentence. */

@@ -2,7 +2,7 @@
  * A real PostgreSQL server that belongs to this process.
  *
  * Owns the life of one server: it runs while the scope of its layer is open and is gone soon after, however this
- * process ends. It never touches a PostgreSQL that somebody else installed, and it knows nothing of our tables.
+ * process ends. It never touches another PostgreSQL of this machine, and knows nothing of the tables of a sync.
  */
 import { Context, type Redacted, Schema } from "effect"
 

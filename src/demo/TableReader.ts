@@ -1,7 +1,7 @@
 /**
  * Reads a synced table back, as text.
  *
- * Owns no table and writes nothing. What it gives is what any other client of the database would see.
+ * Owns no table and writes nothing. It returns what any other client of the database would read.
  */
 import { Context, Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
@@ -24,8 +24,8 @@ export class TableReader extends Context.Service<TableReader, {
   /** The columns of `table` in the order of their creation; none where there is no such table. */
   readonly columns: (table: string) => Effect.Effect<ReadonlyArray<TableColumn>, SqlError.SqlError>
   /**
-   * Gives all rows of one snapshot to `visit`, provisional ones included, some thousands at a time; the next ones are
-   * fetched when it is done with them.
+   * Passes all rows of one snapshot to `visit`, provisional ones included, some thousands at a time; the next ones are
+   * fetched when it is done.
    */
   readonly read: <E, R>(
     reading: Reading,
@@ -48,10 +48,9 @@ const SESSION = [
   "SET LOCAL extra_float_digits TO 1"
 ]
 
-/** Rows of some hundred bytes each: a page is a few megabytes, and a thousand pages make no round trip felt. */
+/** Rows have some hundred bytes each: a page is less than a megabyte, and round trips do not matter. */
 const PAGE_ROWS = 2_000
 
-/** Over a cursor of the target database. */
 const make = Effect.gen(function*() {
   const { databaseSchema } = yield* DatabaseConfig
   const { sql, transaction } = yield* PgPool

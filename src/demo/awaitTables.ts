@@ -1,16 +1,17 @@
+/** Waits for the tables of the demo. */
 import { Clock, Effect } from "effect"
 import type { TableStatus } from "../domain/TableStatus.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { DemoError } from "./DemoError.ts"
 
-const LOOK_AGAIN = "100 millis"
+const POLL_INTERVAL = "100 millis"
 const NO_PROGRESS_MILLIS = 60_000
 /** At the tip the last rows of a range may come in a transaction of their own. */
 const SETTLED_MILLIS = 1_000
 
 /**
- * Waits until every table is caught up with the block that `target` names for it, and nothing more comes; gives the time at
- * which the last rows came. Fails with a parked table, and after a minute in which nothing moves.
+ * Waits until every table has caught up with the block that `target` names for it, and nothing more comes; returns the time
+ * at which the last rows came, in Unix milliseconds. Fails when a table is parked, and after a minute without progress.
  */
 export const awaitTables = Effect.fnUntraced(
   function*(tables: ReadonlyArray<string>, target: (table: string) => bigint) {
@@ -30,7 +31,7 @@ export const awaitTables = Effect.fnUntraced(
       if (now - moved.atMillis > NO_PROGRESS_MILLIS) {
         return yield* failed(`no progress for a minute: ${describe(found)}`)
       }
-      yield* Effect.sleep(LOOK_AGAIN)
+      yield* Effect.sleep(POLL_INTERVAL)
     }
   }
 )

@@ -1,3 +1,4 @@
+/** Compares tables in PostgreSQL with the simulated chain, by count and hash. */
 import { Effect } from "effect"
 import type { Comparison } from "./display/demoText.ts"
 import { TableReader } from "./TableReader.ts"
@@ -8,7 +9,7 @@ interface Digest {
   readonly finish: () => string
 }
 
-/** The chain as it should stand in the database. */
+/** The rows of the chain that the database should contain. */
 export interface CanonicalRows {
   readonly tip: bigint
   readonly columnsOf: (table: string) => ReadonlyArray<string>
@@ -18,7 +19,7 @@ export interface CanonicalRows {
   readonly newDigest: (types: ReadonlyArray<string>) => Digest
 }
 
-/** Blocks rendered in one go: a few milliseconds, after which a Ctrl-C is heard. */
+/** Blocks rendered at once, in a few milliseconds: only then can a Ctrl-C interrupt. */
 const SLICE_BLOCKS = 20n
 
 /** The key of a table whose query yields `_block_num`. */

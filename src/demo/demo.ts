@@ -1,5 +1,5 @@
 /**
- * The demo: everything a sync needs, made up on the spot, and the sync itself exactly as production runs it.
+ * The verb `demo`: a simulated server, an embedded PostgreSQL, and between them the sync exactly as production runs it.
  */
 import { Clock, Duration, Effect, Fiber, FileSystem, Layer, Redacted } from "effect"
 import { layerFrom } from "../layers/Config.ts"
@@ -14,7 +14,7 @@ import { awaitTables } from "./awaitTables.ts"
 import { type CanonicalRows, compareTable } from "./compareTables.ts"
 import { type DemoChain, endOnFullBlock, lastBlockWithRows, liveTip, shortLiveTip } from "./DemoChain.ts"
 import { DemoError } from "./DemoError.ts"
-import * as say from "./display/demoText.ts"
+import * as text from "./display/demoText.ts"
 import { layer as embeddedPostgres } from "./embedded-postgres/layer.ts"
 import { EmbeddedPostgres } from "./EmbeddedPostgres.ts"
 import { makeScreen, type Screen } from "./screen.ts"
@@ -34,40 +34,40 @@ export interface DemoOptions {
   readonly untilSynced: boolean
 }
 
-/** Ranges of a size that lets history arrive in steps one can watch, also from a server that would send it in one. */
+/** Small enough that history arrives in visible steps, also from a server that would send it in one range. */
 const RANGE_BLOCKS = 500
-/** With `untilSynced` nobody watches for long. */
+/** With `untilSynced` the live tip is fast and short. */
 const FAST_BLOCK_TIME = Duration.millis(150)
 const LIVE_AT_MOST = Duration.seconds(10)
 
-/** Runs until it is interrupted, or with `untilSynced` until it has shown that nothing is missing; then everything is gone. */
+/** Runs until it is interrupted, or with `untilSynced` until every row is compared; then removes everything it made. */
 export const demo = Effect.fn("demo")(function*(options: DemoOptions) {
   const screen = yield* makeScreen
-  yield* screen.print(...say.title)
-  yield* screen.show([say.startingPostgres])
-  const playing = yield* play(screen, options).pipe(
+  yield* screen.print(...text.title)
+  yield* screen.show([text.startingPostgres])
+  const running = yield* run(screen, options).pipe(
     Effect.scoped,
     Effect.provide(embeddedPostgres),
     Effect.provide(screen.logging),
     Effect.forkChild
   )
-  yield* Fiber.join(playing).pipe(
-    // What ends the demo may print as well: the screen is given up before anything is stopped.
+  yield* Fiber.join(running).pipe(
+    // What ends the demo may print as well: the screen is released before anything is stopped.
     Effect.onInterrupt(() =>
       screen.leave.pipe(
         // A terminal has echoed the Ctrl-C at the beginning of the line.
-        Effect.andThen(screen.print(...(screen.interactive ? [[]] : []), say.stopping)),
-        Effect.andThen(Fiber.interrupt(playing)),
-        Effect.andThen(screen.print(say.stopped))
+        Effect.andThen(screen.print(...(screen.interactive ? [[]] : []), text.stopping)),
+        Effect.andThen(Fiber.interrupt(running)),
+        Effect.andThen(screen.print(text.stopped))
       )
     )
   )
 }, Effect.scoped)
 
-const play = Effect.fnUntraced(function*(screen: Screen, options: DemoOptions) {
+const run = Effect.fnUntraced(function*(screen: Screen, options: DemoOptions) {
   const { url } = yield* EmbeddedPostgres
   yield* screen.show([])
-  yield* screen.print(...say.connection(Redacted.value(url)))
+  yield* screen.print(...text.connection(Redacted.value(url)))
   const { blocks, dialect, seed } = options
   const simulator = yield* startSimulator({ dialect, seed, blocks, maxRangeBlocks: RANGE_BLOCKS })
   const settings = layerFrom({
@@ -76,12 +76,12 @@ const play = Effect.fnUntraced(function*(screen: Screen, options: DemoOptions) {
     AMP_FLIGHT_ADDR: simulator.flightUrl,
     AMP_ADMIN_API_ADDR: simulator.adminUrl
   })
-  yield* Effect.raceFirst(sync, tell(screen, options, simulator)).pipe(
+  yield* Effect.raceFirst(sync, showStages(screen, options, simulator)).pipe(
     Effect.provide(tableReader.pipe(Layer.provideMerge(services), Layer.provideMerge(settings)))
   )
 })
 
-/** The config file of a dataset that holds the tables of the simulated chain as they are; gives its path. */
+/** Writes the config file of a dataset with the tables of the simulated chain as they are; returns its path. */
 const writeManifest = Effect.fnUntraced(function*(dialect: Dialect) {
   const files = yield* FileSystem.FileSystem
   const directory = yield* files.makeTempDirectoryScoped({ prefix: "ampsync-demo-" })
@@ -99,29 +99,29 @@ const writeManifest = Effect.fnUntraced(function*(dialect: Dialect) {
   return path
 })
 
-/** History, live tip, and the proof if one is asked for; meanwhile the screen shows what the sync does. */
-const tell = Effect.fnUntraced(
+/** Shows history, live tip and, where the live tip ends, the comparison; meanwhile the screen shows the progress. */
+const showStages = Effect.fnUntraced(
   function*(screen: Screen, options: DemoOptions, simulator: Simulator) {
     const chain = demoChain(simulator)
     const began = yield* Clock.currentTimeMillis
-    yield* screen.print(say.historyBegins(options.dialect, options.blocks))
-    const heading = () => say.tip(chain.tip, chain.reorgs)
+    yield* screen.print(text.historyBegins(options.dialect, options.blocks))
+    const heading = () => text.tip(chain.tip, chain.reorgs)
     yield* Effect.forkScoped(watchTables(screen, { tables: TABLE_NAMES, heading }))
     const reachable = (table: string) => lastBlockWithRows(chain, table)
     const ended = yield* awaitTables(TABLE_NAMES, reachable)
     const statuses = yield* Effect.flatMap(SyncStatus, (status) => status.get)
     const rows = [...statuses.values()].reduce((sum, status) => sum + status.rows, 0n)
-    yield* screen.print(say.historyEnds(rows, ended - began))
+    yield* screen.print(text.historyEnds(rows, ended - began))
     yield* goLive(screen, options, chain)
     endOnFullBlock(chain, TABLE_NAMES)
-    yield* screen.print(say.waitingForTip(chain.tip))
+    yield* screen.print(text.waitingForTip(chain.tip))
     yield* awaitTables(TABLE_NAMES, reachable)
   },
   Effect.scoped,
-  (following, screen, _, simulator) => Effect.andThen(following, acceptCandidate(screen, simulator))
+  (following, screen, _, simulator) => Effect.andThen(following, compareWithChain(screen, simulator))
 )
 
-/** Ends only where it is not all there is to see. */
+/** Ends only with `untilSynced`. */
 const goLive = (screen: Screen, options: DemoOptions, chain: DemoChain) => {
   const { blockTime, reorgDepth, reorgEvery, untilSynced } = options
   const pace = {
@@ -129,28 +129,28 @@ const goLive = (screen: Screen, options: DemoOptions, chain: DemoChain) => {
     reorgEvery: reorgDepth === 0 ? 0 : reorgEvery,
     reorgDepth
   }
-  const onReorg = (first: bigint, last: bigint) => screen.print(say.chainReorged(first, last))
-  const announce = say.liveTipBegins(pace, Duration.toMillis(blockTime))
+  const onReorg = (first: bigint, last: bigint) => screen.print(text.chainReorged(first, last))
+  const announce = text.liveTipBegins(pace, Duration.toMillis(blockTime))
   return untilSynced
     ? Effect.andThen(screen.print(announce), shortLiveTip(chain, pace, onReorg, LIVE_AT_MOST))
-    : Effect.andThen(screen.print(announce, say.stopHint), liveTip(chain, pace, onReorg))
+    : Effect.andThen(screen.print(announce, text.stopHint), liveTip(chain, pace, onReorg))
 }
 
-const acceptCandidate = Effect.fnUntraced(function*(screen: Screen, { chain }: Simulator) {
+const compareWithChain = Effect.fnUntraced(function*(screen: Screen, { chain }: Simulator) {
   const canonical = canonicalRows(chain)
   const compare = (table: TableName) =>
-    Effect.andThen(screen.show([say.comparing(table)]), compareTable(table, canonical))
+    Effect.andThen(screen.show([text.comparing(table)]), compareTable(table, canonical))
   const comparisons = yield* Effect.forEach(TABLE_NAMES, compare)
   yield* screen.show([])
-  yield* screen.print(...say.comparisonTable(comparisons))
-  const different = comparisons.filter((comparison) => !say.isEqual(comparison))
+  yield* screen.print(...text.comparisonTable(comparisons))
+  const different = comparisons.filter((comparison) => !text.isEqual(comparison))
   if (different.length > 0) {
     return yield* new DemoError({
       operation: "compare",
       reason: `PostgreSQL differs from the chain in ${different.map(({ table }) => table).join(", ")}`
     })
   }
-  yield* screen.print(say.allEqual)
+  yield* screen.print(text.allEqual)
 })
 
 const demoChain = ({ chain }: Simulator): DemoChain => ({

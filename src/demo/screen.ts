@@ -1,8 +1,9 @@
+/** The terminal output of the demo. */
 import { Config, Effect, Layer, Logger, Option, References, Semaphore, Stdio, Terminal } from "effect"
 import type { Line } from "./display/Line.ts"
 import { fit, paint, plain } from "./display/Line.ts"
 
-/** Where the demo is seen: a terminal that is redrawn in place, or lines one after the other. */
+/** A terminal whose bottom is redrawn in place, or lines one after the other. */
 export interface Screen {
   readonly interactive: boolean
   /** Adds lines that stay. */
@@ -11,32 +12,32 @@ export interface Screen {
   readonly show: (lines: ReadonlyArray<Line>) => Effect.Effect<void>
   /** Leaves what is shown where it is, for good: others write below it from now on. */
   readonly leave: Effect.Effect<void>
-  /** Takes the warnings of whatever runs, to be printed between two redraws. */
+  /** Prints warnings and errors that are logged, between two redraws. */
   readonly logging: Layer.Layer<never>
 }
 
 /** To the start of the line `rows` above, and clear from there on. Source: ECMA-48, CUU and ED. */
 const clearAbove = (rows: number): string => rows === 0 ? "" : `\u001b[${rows}A\r\u001b[J`
 
-/** A terminal that does not tell how wide it is says 0. */
+/** For a terminal of unknown width, which reports 0. */
 const USUAL_COLUMNS = 80
 
-const text = (name: string) => Effect.orElseSucceed(Config.option(Config.String(name)), () => Option.none<string>())
+const variable = (name: string) => Effect.orElseSucceed(Config.option(Config.String(name)), () => Option.none<string>())
 
-/** Prints what was logged until its scope closes. */
+/** The screen on standard output. Log lines are printed until its scope closes. */
 export const makeScreen = Effect.gen(function*() {
   const terminal = yield* Terminal.Terminal
   const stdio = yield* Stdio.Stdio
-  const dumb = Option.getOrElse(yield* text("TERM"), () => "") === "dumb"
+  const dumb = Option.getOrElse(yield* variable("TERM"), () => "") === "dumb"
   const interactive = !dumb && (yield* stdio.stdoutIsTerminal)
-  const coloured = interactive && Option.isNone(yield* text("NO_COLOR"))
+  const coloured = interactive && Option.isNone(yield* variable("NO_COLOR"))
   const turn = yield* Semaphore.make(1)
   let bottom: ReadonlyArray<Line> = []
   let drawn = 0
   let left = false
 
   const render = coloured ? paint : plain
-  // A reader of our output that went away is no reason to fail.
+  // A closed pipe is no reason to fail.
   const write = (output: string) => Effect.ignore(terminal.display(output))
   const draw = Effect.fnUntraced(function*(above: ReadonlyArray<Line>) {
     const width = (yield* terminal.columns) || USUAL_COLUMNS
@@ -64,13 +65,13 @@ export const makeScreen = Effect.gen(function*() {
   yield* Effect.addFinalizer(() => flush)
   yield* flush.pipe(Effect.andThen(Effect.sleep("100 millis")), Effect.forever, Effect.forkScoped)
   const logger = Logger.make<unknown, void>(({ date, logLevel, message }) => {
-    const said = (Array.isArray(message) ? message : [message]).map(String).join(" ")
+    const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
     const style = logLevel === "Error" || logLevel === "Fatal" ? "red" : "yellow"
     logged.push([
       { text: date.toISOString().slice(11, 19), style: "dim" },
       " ",
       { text: logLevel.toUpperCase(), style },
-      ` ${said}`
+      ` ${text}`
     ])
   })
   const logging = Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Warn"))

@@ -1,3 +1,4 @@
+/** Shows the progress of the tables while a sync runs. */
 import { Clock, Effect } from "effect"
 import type { TableStatus } from "../domain/TableStatus.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
@@ -7,20 +8,21 @@ import { noSpeed, perSecond, sample, type Speed } from "./display/Speed.ts"
 import type { Screen } from "./screen.ts"
 
 const REDRAW = "200 millis"
-const PLAIN_MILLIS = 2000
+/** Between two prints where there is no terminal. */
+const PRINT_MILLIS = 2000
 
-export interface Watching {
+export interface WatchOptions {
   readonly tables: ReadonlyArray<string>
   /** Stands above the tables on a terminal. */
   readonly heading: () => Line
 }
 
-/** Shows how far the tables are, for ever: in place on a terminal, as a line per change every two seconds elsewhere. */
-export const watchTables = Effect.fnUntraced(function*(screen: Screen, { heading, tables }: Watching) {
+/** Shows the progress without end: in place on a terminal, elsewhere every two seconds a line per table that changed. */
+export const watchTables = Effect.fnUntraced(function*(screen: Screen, { heading, tables }: WatchOptions) {
   const status = yield* SyncStatus
   const speeds = new Map<string, Speed>()
-  const said = new Map<string, string>()
-  let saidAt = 0
+  const printed = new Map<string, string>()
+  let printedAt = 0
   while (true) {
     const now = yield* Clock.currentTimeMillis
     const statuses = yield* status.get
@@ -32,13 +34,13 @@ export const watchTables = Effect.fnUntraced(function*(screen: Screen, { heading
       return [progressOf(found, perSecond(speed))]
     })
     if (progress.length > 0) yield* screen.show([heading(), ...progressTable(progress)])
-    if (!screen.interactive && now - saidAt >= PLAIN_MILLIS) {
-      saidAt = now
+    if (!screen.interactive && now - printedAt >= PRINT_MILLIS) {
+      printedAt = now
       yield* screen.print(
         ...progress.map(progressSentence).flatMap((sentence, i) => {
           const { table } = progress[i]!
-          if (said.get(table) === sentence) return []
-          said.set(table, sentence)
+          if (printed.get(table) === sentence) return []
+          printed.set(table, sentence)
           return [[`${new Date(now).toISOString().slice(11, 19)} ${sentence}`]]
         })
       )

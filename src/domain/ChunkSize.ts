@@ -1,5 +1,5 @@
 /**
- * How many rows one transaction should carry, learnt from how fast the last ones were.
+ * How many rows one transaction should have, derived from the speed of the last ones.
  *
  * Units: rows, bytes of COPY data, milliseconds. The target is a second per transaction: long enough that its fixed cost
  * does not matter, short enough that readers see progress and a failure repeats little.
@@ -13,21 +13,21 @@ export interface ChunkSize {
 export const MIN_ROWS = 100
 export const MAX_ROWS = 50_000
 const TARGET_MILLIS = 1_000
-/** How much of the newest commit goes into the smoothed speed: one that is slow by chance does not count for much. */
+/** The weight of the newest commit in the smoothed speed, so that one that is slow by chance changes little. */
 const WEIGHT = 0.3
-/** Most that one commit changes the size by. */
+/** The largest change of the size by one commit. */
 const MAX_GROWTH = 1.5
 const MAX_REDUCTION = 0.7
 
-/** Most bytes of one chunk: measured, COPY gains nothing beyond. */
+/** The most bytes of one chunk: measured, larger ones make COPY no faster. */
 export const MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
-// Below about 3,000 rows a COPY costs PostgreSQL twice as much per row: begin where that is over.
+// Below about 3,000 rows a COPY costs PostgreSQL twice as much per row, so the first size is well above.
 export const initialChunkSize: ChunkSize = { rows: 10_000, rowsPerMilli: undefined }
 
 /**
- * After a commit of about as many rows as asked for. A smaller one tells nothing about the size, unless even that took too
- * long: wide rows end a chunk by its bytes, and must not keep a size that was learnt from narrow ones.
+ * The size after a commit of `rows` rows. A commit of fewer than half of the size does not change it, unless even that took
+ * too long: wide rows end a chunk by its bytes, and must not keep a size derived from narrow ones.
  */
 export const afterCommit = (size: ChunkSize, rows: number, elapsedMillis: number): ChunkSize => {
   if (rows === 0 || (rows < size.rows / 2 && elapsedMillis <= TARGET_MILLIS)) return size
@@ -42,7 +42,7 @@ export const afterCommit = (size: ChunkSize, rows: number, elapsedMillis: number
   }
 }
 
-/** After a failed commit: a smaller one may get through where a large one ran into a limit. */
+/** The size after a failed commit: a smaller one may succeed where a large one exceeded a limit. */
 export const afterFailure = (size: ChunkSize): ChunkSize => ({
   rows: clamp(size.rows * MAX_REDUCTION),
   rowsPerMilli: undefined

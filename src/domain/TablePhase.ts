@@ -1,10 +1,10 @@
-/** What one table is doing, as a pure state machine: the whole transition table stands here. */
+/** The phase of one table as a pure state machine. */
 
 /**
  * `caught up`: every row the source has is committed. `catching up`: there is a backlog, or it is not known yet that there is
- * none. `searching`: the newest blocks are orphaned, and older ones are asked until one is canonical. `diverged`: the stream is
+ * none. `searching`: the newest blocks are orphaned, and older ones are tried until one is canonical. `diverged`: the stream is
  * silent and the source no longer has the block of the watermark. `stalled`: several attempts without progress; it keeps
- * trying. `parked`: nothing but a change of the config helps. `standby`: another process writes this table.
+ * trying. `parked`: it waits for a change of the config. `standby`: another process writes this table.
  */
 export type Phase =
   | "starting"
@@ -17,20 +17,21 @@ export type Phase =
   | "parked"
   | "standby"
 
-/** What a table is doing, and why. */
+/** The phase of a table, with its reason. */
 export interface TablePhase {
   readonly phase: Phase
   /** Why it is not catching up or caught up. */
   readonly reason: string | undefined
 }
 
+/** An event that may change the phase. */
 export type PhaseEvent =
   | { readonly _tag: "Started" }
   /** The start waits for something; `reason` names it. */
   | { readonly _tag: "Waiting"; readonly reason: string }
   /** The stream is open; that alone is no progress. */
   | { readonly _tag: "Connected" }
-  /** `isProgress`: something that was never committed before is among it. */
+  /** `isProgress`: rows or a watermark that were never committed before are among it. */
   | { readonly _tag: "Committed"; readonly isProgress: boolean }
   | { readonly _tag: "CaughtUp" }
   | { readonly _tag: "FellBehind" }
@@ -44,6 +45,7 @@ export type PhaseEvent =
 /** Attempts without progress after which a table is stalled. */
 export const MAX_FAILED_ATTEMPTS = 5
 
+/** The phase after `event`. */
 export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase => {
   switch (event._tag) {
     case "Started":
@@ -52,7 +54,7 @@ export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase =>
       return { ...current, reason: event.reason }
     case "Connected":
     case "FellBehind":
-      // Only progress, or to have caught up, ends a stall.
+      // Only progress, or having caught up, ends a stall.
       return current.phase === "stalled" ? current : as("catching up")
     case "Committed":
       if (current.phase === "stalled" && !event.isProgress) return current

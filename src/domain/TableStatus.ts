@@ -1,4 +1,4 @@
-/** What is known of one table at a moment: its phase and its figures, as a pure function of what happened to it. */
+/** The status of one table: its phase and its figures, as a pure function of its events. */
 import { nextPhase, type PhaseEvent, type TablePhase } from "./TablePhase.ts"
 
 /** The newest block of a network that its source has. */
@@ -8,33 +8,24 @@ export interface SourceHeadBlock {
   readonly atSeconds: number | undefined
 }
 
-/** What one table is doing and how far it is, as far as this process knows. */
+/** The phase and the progress of one table, as this process sees them. */
 export interface TableStatus extends TablePhase {
   readonly table: string
-  /** When the phase began; Unix milliseconds, as every time here whose name ends in `Millis`. */
-  readonly sinceMillis: number
-  /** A stream of it was open since it was last started; until then `rows` and `watermark` are not read yet. */
-  readonly hasConnected: boolean
   /** Rows in the table, provisional ones included. */
   readonly rows: bigint
   /** Rows and blocks committed by this process. */
   readonly rowsCommitted: number
   readonly blocksCommitted: bigint
   readonly watermark: bigint | undefined
-  /** Unix seconds of the watermark's block, where the source reports them (amp) and this process committed it. */
-  readonly watermarkAtSeconds: number | undefined
   /** Last block of the newest range of which rows are committed. */
   readonly lastBlock: bigint | undefined
-  /** Undefined until it was read, and where it cannot be read. */
+  /** Undefined until it is read, and where it cannot be read. */
   readonly sourceHead: SourceHeadBlock | undefined
-  readonly headReadAtMillis: number | undefined
-  /** Failed attempts in a row without progress, as of the last failure. */
-  readonly failedAttempts: number
-  readonly lastError: { readonly message: string; readonly atMillis: number } | undefined
   readonly reorgs: number
   readonly unverified: boolean
 }
 
+/** An event of a table; phase events carry figures where they change them. */
 export type StatusEvent =
   | Exclude<PhaseEvent, { readonly _tag: "Connected" | "Committed" }>
   | {
@@ -50,58 +41,35 @@ export type StatusEvent =
     readonly rowsRemoved: number
     readonly blocks: bigint
     readonly watermark: bigint | undefined
-    /** Unix seconds of the watermark's block, where the chunk completed it and the source reports them. */
-    readonly watermarkAtSeconds?: number | undefined
     readonly lastBlock: bigint | undefined
     readonly reorgs: number
     readonly unverified: boolean
   }
   | { readonly _tag: "HeadRead"; readonly head: SourceHeadBlock }
 
-export const initialStatus = (table: string, atMillis: number): TableStatus => ({
+/** The status of a table before its first event. */
+export const initialStatus = (table: string): TableStatus => ({
   table,
   phase: "starting",
   reason: undefined,
-  sinceMillis: atMillis,
-  hasConnected: false,
   rows: 0n,
   rowsCommitted: 0,
   blocksCommitted: 0n,
   watermark: undefined,
-  watermarkAtSeconds: undefined,
   lastBlock: undefined,
   sourceHead: undefined,
-  headReadAtMillis: undefined,
-  failedAttempts: 0,
-  lastError: undefined,
   reorgs: 0,
   unverified: false
 })
 
-/** The status after an event that happened at `atMillis`. */
-export const nextStatus = (status: TableStatus, event: StatusEvent, atMillis: number): TableStatus => {
-  const next = applyEvent(status, event, atMillis)
-  return next.phase === status.phase ? next : { ...next, sinceMillis: atMillis }
-}
-
-const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): TableStatus => {
+/** The status after `event`. */
+export const nextStatus = (status: TableStatus, event: StatusEvent): TableStatus => {
   switch (event._tag) {
     case "HeadRead":
-      return { ...status, sourceHead: event.head, headReadAtMillis: atMillis }
-    case "Started":
-      return { ...status, ...nextPhase(status, event), hasConnected: false, failedAttempts: 0 }
+      return { ...status, sourceHead: event.head }
     case "Connected": {
       const { rows, unverified, watermark } = event
-      const watermarkAtSeconds = timeOf(status, watermark)
-      return {
-        ...status,
-        ...nextPhase(status, event),
-        hasConnected: true,
-        rows,
-        unverified,
-        watermark,
-        watermarkAtSeconds
-      }
+      return { ...status, ...nextPhase(status, event), rows, unverified, watermark }
     }
     case "Committed":
       return {
@@ -111,31 +79,14 @@ const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): 
         rowsCommitted: status.rowsCommitted + event.rowsAdded,
         blocksCommitted: status.blocksCommitted + event.blocks,
         watermark: event.watermark,
-        watermarkAtSeconds: event.watermarkAtSeconds ?? timeOf(status, event.watermark),
         lastBlock: event.lastBlock ?? status.lastBlock,
-        failedAttempts: event.isProgress ? 0 : status.failedAttempts,
         reorgs: status.reorgs + event.reorgs,
         unverified: event.unverified
       }
-    case "CaughtUp":
-      return { ...status, ...nextPhase(status, event), failedAttempts: 0 }
-    case "Failed":
-      return {
-        ...status,
-        ...nextPhase(status, event),
-        failedAttempts: event.attempts,
-        lastError: { message: event.reason, atMillis }
-      }
-    case "Parked":
-      return { ...status, ...nextPhase(status, event), lastError: { message: event.reason, atMillis } }
     default:
       return { ...status, ...nextPhase(status, event) }
   }
 }
-
-/** The time of the block of `watermark`, where it is the one that was there. */
-const timeOf = (status: TableStatus, watermark: bigint | undefined): number | undefined =>
-  watermark === status.watermark ? status.watermarkAtSeconds : undefined
 
 /** Blocks between what is committed and the source's head; undefined where the head is not known. */
 export const lagBlocks = ({ lastBlock, sourceHead, watermark }: TableStatus): bigint | undefined => {
@@ -145,12 +96,4 @@ export const lagBlocks = ({ lastBlock, sourceHead, watermark }: TableStatus): bi
     -1n
   )
   return sourceHead.block > committed ? sourceHead.block - committed : 0n
-}
-
-/** Seconds between the times of the table's watermark and of the source's head; undefined where one of them is not known. */
-export const lagSeconds = (status: TableStatus): number | undefined => {
-  if (lagBlocks(status) === 0n) return 0
-  const { sourceHead, watermarkAtSeconds } = status
-  if (sourceHead?.atSeconds === undefined || watermarkAtSeconds === undefined) return undefined
-  return Math.max(0, sourceHead.atSeconds - watermarkAtSeconds)
 }

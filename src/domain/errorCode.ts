@@ -1,4 +1,4 @@
-/** The code of an error of Node's, such as `ENOENT`: what may be reported of it where its message holds a path. */
+/** The code of a Node.js error, such as `ENOENT`, for reports where its message contains a path. */
 export const errorCode = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
     ? cause.code

@@ -1,7 +1,7 @@
 /**
  * Hashes a text to 128 bits, as 32 hexadecimal digits.
  *
- * It tells a changed text from the same one; it is no protection against somebody who looks for a collision.
+ * It detects a changed text; it does not withstand a deliberate collision.
  * Source: FNV-1a, draft-eastlake-fnv, 128-bit prime and offset basis, over the UTF-8 bytes.
  */
 export const fingerprint = (text: string): string => {

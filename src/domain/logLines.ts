@@ -3,6 +3,7 @@
  *
  * Each is a function of what it reports, so that no call site words one a second time.
  */
+import { Duration } from "effect"
 import type { BlockRange } from "./chain/BlockRange.ts"
 import { type DatasetReference, formatDatasetReference } from "./manifest/Dataset.ts"
 import { columnList } from "./postgres/table/tableDdl.ts"
@@ -20,8 +21,8 @@ const versioned = (name: string, revision: string | undefined) =>
     : `${name}@${revision}`
 export const loadedManifest = (name: string, revision: string | undefined) =>
   `Loaded manifest: ${versioned(name, revision)}`
-export const pollsInVain = (revision: string | undefined) =>
-  `VERSION_POLL_INTERVAL_SECS has no effect while the dataset is named with its version, ${revision}`
+export const pollsInVain =
+  "VERSION_POLL_INTERVAL_SECS has no effect, because every dataset is named with its version; name one without it to follow new versions"
 export const withoutAdminApi = (reason: string) =>
   `${reason}; going on without it. Until the Admin API answers at AMP_ADMIN_API_ADDR, names and versions of datasets are not ` +
   "checked, networks come from the streams, and the lag behind the source may be unknown"
@@ -41,10 +42,13 @@ export const notOverFlight = (dataset: string, reason: string) =>
 export const unlisted = (table: string, dataset: string) =>
   `Table '${table}' is not a table of dataset ${dataset}; its columns come from the query`
 export const connected = (address: URL) => `Connected to Nozzle server at ${address.origin}`
-export const databaseUnreachable = (reason: string) => `Database connection failed: ${reason}; trying again`
-export const bookkeepingFailed = (reason: string) =>
-  `The bookkeeping tables could not be prepared: ${reason}; trying again`
-export const healthServed = (address: string) => `Health endpoints: http://${address}`
+/** What failed, and how long it is until the next attempt. */
+export const tryingAgain = (reason: string, delay: Duration.Duration) =>
+  `${reason}; trying again in ${Number(Duration.toSeconds(delay).toPrecision(2))} s`
+export const databaseUnreachable = (reason: string, delay: Duration.Duration) =>
+  tryingAgain(`Database connection failed: ${reason}`, delay)
+export const bookkeepingFailed = (reason: string, delay: Duration.Duration) =>
+  tryingAgain(`The bookkeeping tables could not be prepared: ${reason}`, delay)
 export const checkpointsReady = "Checkpoint tracking initialized"
 export const preparing = (dataset: string) => `Preparing to sync dataset: ${dataset}`
 export const selectsAll = (table: string, columns: number) =>
@@ -121,8 +125,7 @@ export const tablesAfterReload = (
   }`
 export const tableNote = (table: string, note: string) => `Table '${table}': ${note}`
 export const blockNotChecked = (block: bigint, reason: string) =>
-  `Block ${block} could not be checked against the server's chain: ${reason}`
-export const tryingAgain = (reason: string) => `${reason}; trying again`
+  `Block ${block} could not be checked against the server's chain: ${reason}. The table is unverified until it can be checked`
 export const tableRemoved = (table: string) =>
   `Table '${table}' is no longer in the config and not synced here any more; its complete rows and its checkpoint stay`
 export const trimmed = (table: string, rows: number) => `Deleted ${rows} provisional rows from table '${table}'`
@@ -132,7 +135,8 @@ export const statesNotReported = (reason: string) =>
 export const reconnecting = (table: string, from: string, reason: string) =>
   `Table '${table}': reconnecting from ${from}: ${reason}`
 export const diverged = (table: string, reason: string) =>
-  `Table '${table}': ${reason}. Set ON_CHAIN_RESET=resync to follow a development chain that was started again`
+  `Table '${table}': ${reason}. It continues once the source's chain is longer; where that is a development chain that was ` +
+  "started again, set ON_CHAIN_RESET=resync to follow it"
 export const headUnreadable = (reason: string) =>
   `The lag of tables is not known, and they count as caught up once their streams are silent: ${reason}`
 export const crashed = (table: string, reason: string) =>
@@ -183,7 +187,9 @@ export const indexesLocked = (table: string, indexes: ReadonlyArray<string>, loc
     lock.replaceAll("'", "''")
   }', 0)`
 export const indexFailed = (table: string, reason: string, again: boolean) =>
-  `Table '${table}' is synced, but an index could not be built${again ? ", trying again" : ""}: ${reason}`
+  `Table '${table}' is synced, but an index could not be built${again ? ", trying again" : ""}: ${reason}${
+    again ? "" : ". The next start tries once to build it again"
+  }`
 export const indexNotConfigured = (table: string, index: string) =>
   `Table '${table}' keeps index ${index}, which the config no longer names; drop it if nobody needs it`
 export const syncEnded = "The sync ended by itself"

@@ -1,8 +1,7 @@
 /**
- * Whether the same may be tried again with nothing changed on our side.
+ * Whether the same attempt may succeed later without a change of config, settings or data.
  *
- * Errors of ampsync that may be have a flag `retryable`, `SqlError` of Effect has `isRetryable`; an error without a flag is
- * final.
+ * Errors of ampsync carry the flag `retryable`, `SqlError` of Effect carries `isRetryable`; an error without a flag is final.
  */
 export const isRetryable = (error: object): boolean =>
   ("retryable" in error && error.retryable === true) || ("isRetryable" in error && error.isRetryable === true)

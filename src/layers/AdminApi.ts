@@ -32,27 +32,27 @@ const make = Effect.gen(function*() {
 })
 
 /**
- * Reads datasets of whichever generation answers. What it learns lives as long as one question: the server may be another
- * one the next time, after an upgrade.
+ * Reads datasets from a server of either generation. The detected generation holds for one operation only: the server may
+ * have been upgraded by the next one.
  */
 const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<RegisteredDataset, Failure> => {
   let dialect: Dialect | undefined
   return Effect.fnUntraced(function*(reference) {
     if (dialect !== "nozzle") {
-      const answer: RegisteredDataset | undefined = yield* Effect.catchIf(
+      const dataset: RegisteredDataset | undefined = yield* Effect.catchIf(
         readAmp(get, reference),
-        // Once a server is known to have namespaces, a missing path is an error like any other.
+        // Once a server has answered as amp, a missing path is an error like any other.
         (error) => error.reason === "NoSuchRoute" && dialect === undefined,
         () => Effect.succeed(undefined)
       )
-      if (answer !== undefined) {
+      if (dataset !== undefined) {
         dialect = "amp"
-        return answer
+        return dataset
       }
     }
-    const answer = yield* readNozzle(get, reference).pipe(
+    const dataset = yield* readNozzle(get, reference).pipe(
       Effect.mapError((error) => error.reason === "NoSuchRoute" ? noAdminApi(error) : error),
-      // The answer of the present generation: what hid its path, as a gateway whose server is away, may be over.
+      // Only amp answers so: whatever hid its path before, such as a gateway without its server, may be over.
       Effect.catchIf(
         (error) => error.code === "INVALID_PATH",
         () =>
@@ -62,14 +62,18 @@ const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<Regist
           )
       )
     )
-    dialect = answer.info.dialect
-    return answer
+    dialect = dataset.info.dialect
+    return dataset
   })
 }
 
 const noAdminApi = (error: Failure): Failure =>
-  failure("NoSuchRoute", "the server there is not an Admin API of a known generation; check AMP_ADMIN_API_ADDR", {
-    status: error.status
-  })
+  failure(
+    "NoSuchRoute",
+    "the server is not an Admin API of a known generation; check AMP_ADMIN_API_ADDR",
+    {
+      status: error.status
+    }
+  )
 
 export const layer: Layer.Layer<AdminApi, never, SyncConfig | HttpClient.HttpClient> = Layer.effect(AdminApi, make)

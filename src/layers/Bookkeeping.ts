@@ -7,7 +7,7 @@ import { TableLeases } from "../services/TableLeases.ts"
 import { bookkeepingDdl, missingRights } from "./bookkeeping/ddl.ts"
 import { makeReports } from "./bookkeeping/reports.ts"
 
-/** The name of the session that makes the tables. */
+/** The `application_name` of the session that creates the tables. */
 const SESSION_NAME = "ampsync start"
 
 /** `Bookkeeping` in the target schema. */

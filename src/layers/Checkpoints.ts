@@ -20,7 +20,7 @@ const make = Effect.gen(function*() {
   const advanceStatement = makeAdvanceStatement(databaseSchema, writer)
 
   const load = Effect.fn("Checkpoints.load")(function*(table: string) {
-    // Before the first start there is nothing to read, and an earlier version may have fewer columns.
+    // Before the first start the table is missing, and that of an earlier version may have fewer columns.
     const [bookkeeping] = yield* run<Row>("SELECT to_regclass($1) IS NOT NULL AS exists", [
       `${schema}._ampsync_checkpoints`
     ])

@@ -2,8 +2,7 @@
  * `ConnectionConfig`, `DatabaseConfig` and `SyncConfig` from the environment of the process, from another ConfigProvider, or
  * from the values of a host program.
  *
- * Whatever the source, the same rules hold, all problems are reported in one error, and what is ignored is logged as a
- * warning.
+ * The same rules hold for every source: all problems are reported in one error, and ignored settings are logged as warnings.
  */
 import { Context, Duration, Effect, Layer, Result } from "effect"
 import { both, decodeSettings, type Problems } from "../domain/settings/decode.ts"
@@ -33,7 +32,7 @@ import { configWarnings } from "./config/warnings.ts"
 
 const bytesPerMebibyte = 1024 * 1024
 
-/** `given` holds the paths of secret files, `texts` their contents beside them. */
+/** Decodes some settings. `given` has the paths of secret files, `texts` also their contents. */
 type Read<A> = (texts: Texts, given: Texts) => Effect.Effect<Result.Result<A, Problems>>
 
 const readConnectionSettings: Read<ConnectionSettings> = Effect.fnUntraced(function*(texts, given) {
@@ -62,9 +61,7 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     "GRPC_PING_INTERVAL_SECS",
     "MAX_CONCURRENT_BATCHES",
     "RETENTION_BLOCKS",
-    "ON_CHAIN_RESET",
-    "HEALTH_PORT",
-    "HEALTH_HOST"
+    "ON_CHAIN_RESET"
   ], texts)
   return Result.map(both(yield* readOrigin(texts), decoded), ([manifest, settings]) => ({
     manifest,
@@ -76,43 +73,46 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     pingInterval: secondsOrNever(settings.GRPC_PING_INTERVAL_SECS),
     maxConcurrentBatches: settings.MAX_CONCURRENT_BATCHES,
     retentionBlocks: settings.RETENTION_BLOCKS,
-    onChainReset: settings.ON_CHAIN_RESET,
-    health: settings.HEALTH_PORT === undefined
-      ? undefined
-      : { host: settings.HEALTH_HOST, port: settings.HEALTH_PORT }
+    onChainReset: settings.ON_CHAIN_RESET
   }))
 })
 
 const secondsOrNever = (seconds: number | undefined): Duration.Duration | undefined =>
   seconds === undefined || seconds === 0 ? undefined : Duration.seconds(seconds)
 
-/** Everything that `read` asks for, and `RUST_LOG`, which every verb reads; logs what is ignored. */
-const settled = Effect.fnUntraced(function*<A>({ problems: unread, texts: given, typos }: Gathered, read: Read<A>) {
-  const { problems: inFiles, texts } = yield* readSecretFiles(given)
-  const known = [...unread, ...inFiles]
-  const settings = both(yield* read(texts, given), decodeSettings(["RUST_LOG"], texts))
-  const decoded = Result.isFailure(settings) ? settings.failure : []
-  // A variable that could not be read is not one that is missing.
-  const problems = inOrder([...known, ...decoded.filter(({ variable }) => known.every((_) => _.variable !== variable))])
-  if (Result.isFailure(settings) || problems.length > 0) {
-    // What is missing may be there under another name.
-    const meant = typos.map(({ didYouMean, name }) => (
-      { variable: name, found: "is no setting", allowed: `${didYouMean}, if that is meant` }
-    ))
-    return yield* new ConfigError({ problems: [...problems, ...meant] })
+/** Reads the settings of `read`, and `RUST_LOG`, which every verb has; logs a warning for each ignored one. */
+const readSettings = Effect.fnUntraced(
+  function*<A>({ problems: unread, texts: given, typos }: Gathered, read: Read<A>) {
+    const { problems: inFiles, texts } = yield* readSecretFiles(given)
+    const known = [...unread, ...inFiles]
+    const settings = both(yield* read(texts, given), decodeSettings(["RUST_LOG"], texts))
+    const decoded = Result.isFailure(settings) ? settings.failure : []
+    // A variable that could not be read must not be reported as missing too.
+    const problems = inOrder([
+      ...known,
+      ...decoded.filter(({ variable }) => known.every((_) => _.variable !== variable))
+    ])
+    if (Result.isFailure(settings) || problems.length > 0) {
+      // A missing variable may be set under a misspelled name.
+      const suggestions = typos.map(({ didYouMean, name }) => (
+        { variable: name, found: "is no setting", allowed: `${didYouMean}, if that is meant` }
+      ))
+      return yield* new ConfigError({ problems: [...problems, ...suggestions] })
+    }
+    const [values, { RUST_LOG }] = settings.success
+    yield* Effect.forEach(configWarnings(texts, typos, RUST_LOG), (warning) => Effect.logWarning(warning), {
+      discard: true
+    })
+    return values
   }
-  const [values, { RUST_LOG }] = settings.success
-  yield* Effect.forEach(configWarnings(texts, typos, RUST_LOG), (warning) => Effect.logWarning(warning), {
-    discard: true
-  })
-  return values
-})
+)
 
-/** What one `read` gives as a service. */
-const serving = <I, A>(service: Context.Key<I, A>, read: Read<A>): Read<Context.Context<I>> => (texts, given) =>
+/** The settings of `read` as a service. */
+const asService = <I, A>(service: Context.Key<I, A>, read: Read<A>): Read<Context.Context<I>> => (texts, given) =>
   Effect.map(read(texts, given), Result.map((settings) => Context.make(service, settings)))
 
-const together = <A, B>(
+/** The services of both; reports the problems of both. */
+const combine = <A, B>(
   first: Read<Context.Context<A>>,
   second: Read<Context.Context<B>>
 ): Read<Context.Context<A | B>> =>
@@ -121,39 +121,39 @@ const together = <A, B>(
     return Result.map(read, ([some, others]) => Context.merge(some, others))
   })
 
-const database = serving(DatabaseConfig, readDatabaseSettings)
-const connectedDatabase = together(serving(ConnectionConfig, readConnectionSettings), database)
-const sync = serving(SyncConfig, readSyncSettings)
+const database = asService(DatabaseConfig, readDatabaseSettings)
+const connectedDatabase = combine(asService(ConnectionConfig, readConnectionSettings), database)
+const sync = asService(SyncConfig, readSyncSettings)
 
-/** All settings. */
+/** The services of all settings. */
 export type Settings = ConnectionConfig | DatabaseConfig | SyncConfig
 
-/** Reads the ConfigProvider in force, which is the environment of the process unless a program gives another one. */
+/** Reads the current ConfigProvider, which is the environment of the process unless a program provides another one. */
 export const layer: Layer.Layer<Settings, ConfigError> = Layer.effectContext(
-  Effect.flatMap(fromProvider, (gathered) => settled(gathered, together(connectedDatabase, sync)))
+  Effect.flatMap(fromProvider, (gathered) => readSettings(gathered, combine(connectedDatabase, sync)))
 )
 
-/** As `layer`, for the target database alone: the other variables may be wrong or absent. */
+/** As `layer`, for the target database alone: the other variables may be invalid or missing. */
 export const databaseLayer: Layer.Layer<ConnectionConfig | DatabaseConfig, ConfigError> = Layer.effectContext(
-  Effect.flatMap(fromProvider, (gathered) => settled(gathered, connectedDatabase))
+  Effect.flatMap(fromProvider, (gathered) => readSettings(gathered, connectedDatabase))
 )
 
-/** Takes the values of a host program, under the names and rules of the environment, and reads nothing from it. */
+/** Uses the values of a host program, with the names and rules of the environment; reads no environment. */
 export const layerFrom = (values: SettingValues): Layer.Layer<Settings, ConfigError> =>
-  Layer.effectContext(Effect.suspend(() => settled(fromValues(values), together(connectedDatabase, sync))))
+  Layer.effectContext(Effect.suspend(() => readSettings(fromValues(values), combine(connectedDatabase, sync))))
 
 type DatabaseVariable = Extract<keyof SettingValues, `DATABASE_${string}` | `PG${string}` | "MAX_DB_CONNECTIONS">
 
-/** What a host program that connects to the database itself may pass: none of its values is about a connection. */
+/** The values of a host program that connects to the database itself: none of them is about a connection. */
 export type UnconnectedValues = Omit<SettingValues, Exclude<DatabaseVariable, "DATABASE_SCHEMA">>
 
 /** As `layerFrom`, for a host program that connects to the database itself. */
 export const layerFromUnconnected = (
   values: UnconnectedValues
 ): Layer.Layer<Exclude<Settings, ConnectionConfig>, ConfigError> =>
-  Layer.effectContext(Effect.suspend(() => settled(fromValues(values), together(database, sync))))
+  Layer.effectContext(Effect.suspend(() => readSettings(fromValues(values), combine(database, sync))))
 
-/** `RUST_LOG` of the ConfigProvider in force, by itself: its default where it is wrong, which the other layers report. */
+/** `RUST_LOG` of the current ConfigProvider; the default where it is invalid, which the other layers report. */
 export const logFilter: Effect.Effect<LogFilter> = Effect.map(
   fromProvider,
   ({ texts }) =>

@@ -18,14 +18,14 @@ import { isPingedTooOften, makePingPace } from "./flight-client/pingPace.ts"
 import { contentTypeOf, serverStream } from "./flight-client/serverStream.ts"
 
 const SERVICE = "/arrow.flight.protocol.FlightService"
-/** A connection that is accepted and then silent never becomes ready. */
+/** A connection that is accepted by a server that sends nothing never becomes ready. */
 const CONNECT_TIMEOUT = Duration.seconds(10)
-/** GetFlightInfo only plans; a DoGet has no deadline, because a stream at the tip is silent for as long as the chain is. */
+/** GetFlightInfo only plans; a DoGet has no deadline, because a stream at the tip waits for the next block. */
 const INFO_TIMEOUT = Duration.seconds(60)
 
 type Token = Redacted.Redacted<string> | undefined
 
-/** `FlightClient` over grpc-js: one HTTP/2 connection per query, so that no query shares the fate of another. */
+/** `FlightClient` over grpc-js: one HTTP/2 connection per query, so that a lost connection affects one query. */
 const make = Effect.gen(function*() {
   const config = yield* SyncConfig
   const pace = makePingPace(config.pingInterval)
@@ -37,7 +37,7 @@ const make = Effect.gen(function*() {
       : failureOf({ ...call, credential: config.authToken }, error)
   }
 
-  /** The token as it is now: one connection may live longer than a token. */
+  /** Reads the token for each call: a connection may outlive a token. */
   const token = (operation: FlightError["operation"]): Effect.Effect<Token, FlightError> =>
     config.authToken === undefined ? Effect.succeed(undefined) : Effect.mapError(
       config.authToken.read,
@@ -46,7 +46,7 @@ const make = Effect.gen(function*() {
 
   const metadata = (token: Token, headers: Record<string, string>): grpc.Metadata => {
     const result = new grpc.Metadata()
-    // A gateway wants the credential on both calls: a token missing on DoGet is refused there.
+    // A gateway checks both calls: it refuses a DoGet without a token.
     if (token !== undefined) result.set("authorization", `Bearer ${Redacted.value(token)}`)
     for (const [name, value] of Object.entries(headers)) result.set(name, value)
     return result
@@ -104,7 +104,7 @@ const make = Effect.gen(function*() {
             ),
           messageOf,
           (error, contentType) => {
-            // An answer that a server did not finish must not be taken for a whole one; a stream goes on where it ended.
+            // A batch query that ends so may be incomplete and must fail; a stream resumes where it ended.
             if (isEndless && isReset({ contentType }, error)) return undefined
             return failed({ operation: "DoGet", connection, contentType }, error)
           }
@@ -130,7 +130,7 @@ const make = Effect.gen(function*() {
   })
 })
 
-/** Fails when the connection is not there in time, and never ends otherwise. */
+/** Fails when the connection is not ready in time, and never ends otherwise. */
 const notReady = (connection: Connection): Effect.Effect<never, FlightError> =>
   Effect.andThen(
     Effect.sleep(CONNECT_TIMEOUT),
@@ -157,10 +157,10 @@ export const layer: Layer.Layer<FlightClient, never, SyncConfig> = Layer.effect(
 
 const identity = (bytes: Buffer): Buffer => bytes
 
-/** Both names of either header: each server generation ignores the one it does not know. */
+/** Both names of the resume header: each server generation ignores the other's. */
 const streamHeaders = ({ cursor }: StreamRequest): Record<string, string> => {
   if (cursor === undefined) return { "amp-stream": "true" }
-  // The number is written as digits: JSON.stringify knows no bigint, and a number would round past 2^53.
+  // The block number is written as digits: JSON.stringify rejects a bigint, and a number would round past 2^53.
   const network = JSON.stringify(cursor.network)
   const position = `{${network}:{"number":${cursor.number},"hash":${JSON.stringify(cursor.hash)}}}`
   return { "amp-stream": "true", "amp-resume": position, "nozzle-resume": position }

@@ -12,9 +12,10 @@ const levels: Record<LogFilterLevel, LogLevel.LogLevel> = {
   trace: "Trace"
 }
 
-/** Lines for a person on a terminal, logfmt for everything else, at the level that the filter has for this program. */
+/** Logs formatted lines on a terminal and logfmt elsewhere, at the level of the filter for this program. */
 export const layer = (filter: LogFilter): Layer.Layer<never> => layerAt(levelOf(filter))
 
+/** As `layer`, at a fixed level. */
 export const layerAt = (level: LogFilterLevel): Layer.Layer<never> =>
   Layer.provideMerge(
     grpcLines,
@@ -25,8 +26,8 @@ export const layerAt = (level: LogFilterLevel): Layer.Layer<never> =>
   )
 
 /**
- * What grpc-js would print on standard error past every format and level. `FlightClient` reports the same failures in words of
- * its own, but for why a proxy did not connect: hence the level.
+ * Routes the lines of grpc-js into the log, which it would print on standard error in any format and level. At DEBUG, because
+ * `FlightClient` reports the same failures, except for why a proxy did not connect.
  */
 const grpcLines: Layer.Layer<never> = Layer.effectDiscard(
   Effect.map(Effect.context<never>(), (context) => {
@@ -35,7 +36,7 @@ const grpcLines: Layer.Layer<never> = Layer.effectDiscard(
   })
 )
 
-/** Effect's own writes to standard output whatever `LogToStderr` says. */
+/** Effect's own logger writes to standard output regardless of `LogToStderr`. */
 const logFmt = Logger.make((options) =>
   (options.fiber.getRef(Logger.LogToStderr) ? toStandardError : toStandardOutput).log(options)
 )
@@ -43,6 +44,6 @@ const logFmt = Logger.make((options) =>
 const toStandardError = Logger.withConsoleError(Logger.formatLogFmt)
 const toStandardOutput = Logger.withConsoleLog(Logger.formatLogFmt)
 
-/** All lines are ours, so `ampsync=debug` decides where it is said. */
+/** All lines are those of the target `ampsync`, so its level has priority. */
 const levelOf = (filter: LogFilter): LogFilterLevel =>
   filter.targets.find(({ target }) => target === "ampsync")?.level ?? filter.level

@@ -1,6 +1,6 @@
 /**
- * `ManifestSource` from the config file that the settings name: JSON is parsed, TypeScript and JavaScript are run. Settings
- * that name a dataset instead are asked for its tables as they are.
+ * `ManifestSource` from the config file that the settings name: JSON is parsed, TypeScript and JavaScript are run. Where the
+ * settings name a dataset instead, the manifest has its tables as they are.
  */
 import { Duration, Effect, Fiber, Layer, Ref, Result, Stream } from "effect"
 import { readFile } from "node:fs/promises"
@@ -18,19 +18,20 @@ import { Evaluation } from "./manifest-source/Evaluation.ts"
 import { failureFromThrown, parseJson } from "./manifest-source/evaluationFailure.ts"
 import { EVALUATION_MILLIS, takePrefetched } from "./manifest-source/prefetchConfig.ts"
 
+/** Time limits, which tests change. */
 export interface ManifestSourceOptions {
-  /** How long a config file that is code may run; asked for before each run. */
+  /** How long a config file that is code may run; evaluated before each run. */
   readonly evaluationTimeout?: Effect.Effect<Duration.Duration>
-  /** How long a change must have rested before it is taken. */
-  readonly rest?: Duration.Duration
-  /** How often files are read although nobody told of a change: network and some bind mounts tell nobody. */
+  /** How long the files must stay unchanged before a change is loaded. */
+  readonly debounce?: Duration.Duration
+  /** How often files are read without an event: network and some bind mounts emit none. */
   readonly pollInterval?: Duration.Duration
 }
 
-/** The promise of docs/config-file.md: an editor may save in several steps, and each is an event. */
-const REST = Duration.millis(500)
+/** As docs/config-file.md documents it: an editor may save in several steps, and each is an event. */
+const DEBOUNCE = Duration.millis(500)
 
-/** What a file came to, and of which files. */
+/** The manifest, and the files it was loaded from. */
 interface Loaded {
   readonly manifest: Result.Result<Manifest, ManifestError>
   readonly digests: Digests
@@ -44,26 +45,27 @@ const make = Effect.fnUntraced(function*(options: ManifestSourceOptions) {
 })
 
 const fromFile = Effect.fnUntraced(function*(path: string, options: ManifestSourceOptions) {
-  const { evaluationTimeout = Effect.succeed(Duration.millis(EVALUATION_MILLIS)), pollInterval, rest = REST } = options
+  const { evaluationTimeout = Effect.succeed(Duration.millis(EVALUATION_MILLIS)), debounce = DEBOUNCE, pollInterval } =
+    options
   const loadNow = loadFile(path, evaluationTimeout)
   const last = yield* Ref.make<Digests>(new Map())
-  // A config that is code takes its time to get going: it does so while others connect to the database.
-  const early = yield* Effect.forkScoped(loadNow)
+  // A config that is code takes time to start: it does so while other layers connect to the database.
+  const prefetched = yield* Effect.forkScoped(loadNow)
 
-  const unchangedEarly = Effect.gen(function*() {
-    const loaded = yield* Fiber.join(early)
+  const unchangedPrefetched = Effect.gen(function*() {
+    const loaded = yield* Fiber.join(prefetched)
     const now = yield* Effect.promise(() => digestsNow(loaded.digests.keys()))
     return sameDigests(now, loaded.digests) ? loaded : undefined
   })
   const keep = ({ digests, manifest }: Loaded) => Effect.as(Ref.set(last, digests), manifest)
-  const load = unchangedEarly.pipe(
+  const load = unchangedPrefetched.pipe(
     Effect.flatMap((loaded) => loaded === undefined ? loadNow : Effect.succeed(loaded)),
     Effect.flatMap(keep),
     Effect.withSpan("ManifestSource.load")
   )
 
   const changes = Effect.map(
-    changeWatcher(rest, pollInterval),
+    changeWatcher(debounce, pollInterval),
     (awaitChange) =>
       Stream.fromEffectRepeat(
         Ref.get(last).pipe(Effect.flatMap(awaitChange), Effect.andThen(loadNow), Effect.flatMap(keep))
@@ -72,7 +74,7 @@ const fromFile = Effect.fnUntraced(function*(path: string, options: ManifestSour
   return ManifestSource.of({ load: Effect.flatMap(load, Effect.fromResult), changes: Stream.unwrap(changes) })
 })
 
-/** A dataset changes by its version, which is the business of whoever knows the one in use. */
+/** Without `changes`: a dataset changes by its version, which is compared with the active one elsewhere. */
 const fromDataset = (
   { reference, tables }: Extract<ManifestOrigin, { readonly _tag: "Dataset" }>,
   admin: AdminApi["Service"]
@@ -82,10 +84,10 @@ const fromDataset = (
     const unknown = tables.filter((name) => !info.tables.some((table) => table.name === name))
     const manifest = datasetManifest(reference, info.dialect, tables)
     if (unknown.length === 0 && Result.isSuccess(manifest)) return manifest.success
-    const offered = info.tables.map(({ name }) => name).join(", ")
+    const available = info.tables.map(({ name }) => name).join(", ")
     return yield* failed("select", formatDatasetReference(reference), [
       ...unknown.map((name) =>
-        `there is no table ${JSON.stringify(name)} in version ${info.version}; it has ${offered}`
+        `there is no table ${JSON.stringify(name)} in version ${info.version}; it has ${available}`
       ),
       ...(Result.isFailure(manifest) ? manifest.failure : [])
     ])
@@ -123,10 +125,10 @@ const loadFile = Effect.fnUntraced(
   }
 )
 
-/** Fills `digests` with what was read. */
+/** Runs the config file; adds the digests of the files it has read to `digests`. */
 const evaluate = (path: string, timeout: Effect.Effect<Duration.Duration>, digests: Map<string, string>) =>
   Effect.acquireUseRelease(
-    Effect.map(timeout, (allowed) => takePrefetched(path) ?? new Evaluation(path, Duration.toMillis(allowed))),
+    Effect.map(timeout, (limit) => takePrefetched(path) ?? new Evaluation(path, Duration.toMillis(limit))),
     ({ ended }) => Effect.promise(() => ended),
     (evaluation) =>
       Effect.promise(async () => {
@@ -141,7 +143,7 @@ const evaluate = (path: string, timeout: Effect.Effect<Duration.Duration>, diges
     )
   )
 
-/** Read first, so that a file that is gone or closed to us is not taken for a mistake in its code. */
+/** Reads the file before it is run, so that a missing or unreadable one is not reported as an error of its code. */
 const readContent = (path: string) =>
   Effect.tryPromise({
     try: () => readFile(path),
@@ -160,6 +162,7 @@ const failed = (
   place?: { readonly file: string | undefined; readonly line: number | undefined }
 ): ManifestError => new ManifestError({ operation, path, file: place?.file, line: place?.line, problems })
 
+/** As `layer`, with other time limits. */
 export const layerWith = (
   options: ManifestSourceOptions
 ): Layer.Layer<ManifestSource, never, SyncConfig | AdminApi> => Layer.effect(ManifestSource, make(options))

@@ -16,13 +16,14 @@ import type { Pipeline } from "./pg-pool/Pipeline.ts"
 import type { PooledConnection } from "./pg-pool/PooledConnection.ts"
 import { askAbout, noAnswer, type SilenceLimits, unanswered, type Verdict } from "./pg-pool/Silence.ts"
 
-/** Long enough for a server that waits for its disk or for a lock; without an end a table would hang unseen. */
+/** Long enough for a server that waits for its disk or for a lock; without a limit a table would hang silently. */
 const STALL_MILLIS = 60_000
 
+/** Time limits, which tests change. */
 export interface PgPoolOptions {
   /**
-   * A COMMIT or a piece of COPY data that is not answered for so long was sent into a connection that leads nowhere. Of a
-   * statement that may take longer, the server is asked on another connection.
+   * After this long without a response to a COMMIT or to COPY data the connection counts as lost. For a statement that may
+   * take longer, the server's view of the session is checked on another connection.
    */
   readonly stallMillis?: number
 }
@@ -38,7 +39,7 @@ const make = Effect.fnUntraced(function*<E>(
     isPostgres: isDirect,
     limits: { millis: stallMillis, ask: yield* makeAsk(yield* newPool, stallMillis) }
   }
-  // One connection stays free of transactions, so that a long one never keeps this process from saying it is alive.
+  // One connection stays free of transactions, so that a long one never blocks the heartbeat.
   const transactions = yield* Semaphore.make(Math.max(1, maxConnections - 1))
 
   const sql = yield* SqlClient.make({
@@ -72,6 +73,7 @@ const make = Effect.fnUntraced(function*<E>(
   return PgPool.of({ sql, transaction, pipeline, withDedicatedConnection })
 })
 
+/** As `layer`, with other time limits. */
 export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.SqlError, ConnectionConfig> =>
   Layer.effect(
     PgPool,
@@ -90,12 +92,12 @@ export const layerFromPool = (
 ): Layer.Layer<PgPool, ConfigError | SqlError.SqlError> =>
   Layer.effect(PgPool, make((stallMillis) => hostConnections(pool, options, stallMillis), options))
 
-/** What a stop grants a transaction whose end was sent. */
+/** How long a stop waits for the response to a COMMIT that was sent. */
 const COMMIT_GRACE = "2 seconds"
 
 const endPipeline = (pipeline: Pipeline): Effect.Effect<void> =>
   pipeline.answered.pipe(
-    // Inside of a finalizer: without this the limit could not end the wait.
+    // In a finalizer: without this the time limit could not end the wait.
     Effect.interruptible,
     Effect.timeoutOption(COMMIT_GRACE),
     Effect.ignore,
@@ -104,7 +106,7 @@ const endPipeline = (pipeline: Pipeline): Effect.Effect<void> =>
 
 const NO_TIMEOUTS = "SET statement_timeout TO 0; SET lock_timeout TO 0"
 
-/** Asks about sessions over connections of its own: those of the pool may all lead nowhere. */
+/** Checks sessions over connections of its own: those of the pool may all be lost. */
 const makeAsk = (pool: Pick<HostPool, "connect">, stallMillis: number) =>
   Effect.map(
     Effect.context<never>(),

@@ -1,7 +1,7 @@
 /**
  * `SourceHead` over the `blocks` table of a network: the Admin API finds it, a batch query over Flight reads it. While that
- * API does not answer, a table `blocks` beside those that the config's queries read takes its place, once it is proved to be
- * one of the network.
+ * API does not respond, a table `blocks` beside those that the config's queries read takes its place, once it is proved to
+ * belong to the network.
  */
 import {
   Clock,
@@ -20,6 +20,7 @@ import {
 import {
   blocksQuery,
   emptyResponse,
+  type Head,
   headOf,
   type HeadReport,
   isHeadMissing,
@@ -37,35 +38,43 @@ import { FlightClient } from "../services/FlightClient.ts"
 import { SourceHead, SourceHeadError } from "../services/SourceHead.ts"
 
 export interface SourceHeadOptions {
-  /** From the question to the whole answer, the look-up of the table included. */
+  /** From the call to its result, including the lookup of the table. */
   readonly deadline?: Duration.Input
-  /** Calls that come within this time share a query. */
+  /** Calls within this time share a query. */
   readonly window?: Duration.Input
-  /** Between two ticks of a network. */
+  /** Between two polls of a network. */
   readonly interval?: Duration.Input
 }
 
-/** Finding the table walks through datasets of the Admin API, which change only when somebody publishes one. */
+/** The lookup reads many datasets of the Admin API, which change only when somebody publishes one. */
 const TABLE_LIFETIME_MILLIS = Duration.toMillis("10 minutes")
 
-/** An Admin API that did not answer is asked again after so long. */
-const SILENCE_LIFETIME_MILLIS = Duration.toMillis("1 minute")
-/** Schemas that are tried without the Admin API. */
+/** After this long the lookup is tried again with an Admin API that did not respond. */
+const GUESS_LIFETIME_MILLIS = Duration.toMillis("1 minute")
+/** Schemas that are tried while the Admin API does not respond. */
 const MAX_GUESSES = 8
 
 class Question
   extends Request.Class<{ readonly subject: Subject; readonly block: Watermark }, HeadReport, SourceHeadError>
 {}
 
-/** What a query is about: calls with the same key share it, whichever reload of the config they come from. */
+/** What a query is about: calls with the same key share it, also across reloads of the config. */
 interface Subject {
   readonly key: string
   readonly manifest: Manifest
   readonly network: string
 }
 
+interface KnownTable {
+  readonly table: Option.Option<string>
+  /** Unix milliseconds. */
+  readonly until: number
+  /** Why the Admin API did not find the table; undefined where it did. */
+  readonly guessedFor: SourceHeadError | undefined
+}
+
 const subjectOf = (manifest: Manifest, network: string): Subject => ({
-  key: JSON.stringify([network, manifest.dataset, Object.values(manifest.dependencies)]),
+  key: JSON.stringify([network, manifest.dataset, Object.values(manifest.dependencies), blocksTablesBeside(manifest)]),
   manifest,
   network
 })
@@ -73,17 +82,21 @@ const subjectOf = (manifest: Manifest, network: string): Subject => ({
 const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
   const { deadline = "20 seconds", interval = "15 seconds", window = "100 millis" } = options
   const [admin, flight, scope] = [yield* AdminApi, yield* FlightClient, yield* Effect.scope]
-  const tables = new Map<string, { readonly table: Option.Option<string>; readonly until: number }>()
-  /** Tables of blocks that nobody named, by the subject they were shown to belong to. */
-  const proved = new Map<string, string>()
+  const tables = new Map<string, KnownTable>()
+  /** Tables of blocks found without the Admin API, by the subject they were proved to belong to. */
+  const proved = new Map<string, ReadonlySet<string>>()
 
   const tableOf = Effect.fnUntraced(function*({ key, manifest, network }: Subject) {
     const now = yield* Clock.currentTimeMillis
     const known = tables.get(key)
-    if (known !== undefined && now < known.until) return known.table
-    const table = yield* admin.blocksTable(manifest, network)
-    tables.set(key, { table, until: now + TABLE_LIFETIME_MILLIS })
-    return table
+    if (known !== undefined && now < known.until) return known
+    const found: KnownTable = {
+      table: yield* admin.blocksTable(manifest, network),
+      until: now + TABLE_LIFETIME_MILLIS,
+      guessedFor: undefined
+    }
+    tables.set(key, found)
+    return found
   })
 
   const read = (network: string, table: string, sql: string) =>
@@ -101,30 +114,39 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
     const head = isHeadMissing(answer, blocks)
       ? lastBlockOf(yield* read(network, table, lastBlockQuery(table)))
       : headOf(answer, network, blocks)
-    return { rows: answer.rows, head, networks: answer.ranges.map((range) => range.network) }
+    return { table, rows: answer.rows, head, networks: answer.ranges.map((range) => range.network) }
   })
 
-  /** Asks the tables that stand beside those of the config's queries; fails with `reason` until one is proved to be right. */
+  /**
+   * Queries the tables beside those of the config's queries, and takes the one with the highest head of those proved to be
+   * right. Fails with `reason` where none is.
+   */
   const askWithoutAdminApi = Effect.fnUntraced(function*(
     { key, manifest, network }: Subject,
     blocks: ReadonlyArray<Watermark>,
     reason: SourceHeadError
   ) {
-    const known = proved.get(key)
-    for (const table of known === undefined ? blocksTablesBeside(manifest) : [known]) {
-      const asked = yield* Effect.result(askTable(network, table, blocks.map(({ block }) => block)))
-      if (Result.isFailure(asked)) continue
-      const { head, networks, rows } = asked.success
+    const before = proved.get(key) ?? new Set()
+    const asked = yield* Effect.forEach(blocksTablesBeside(manifest), (table) => {
+      const answer = askTable(network, table, blocks.map(({ block }) => block))
+      // Without the answer of a table that is known to be right, one that lags behind it could stand for the chain.
+      return before.has(table) ? Effect.asSome(answer) : Effect.option(answer)
+    }, { concurrency: "unbounded" })
+    const right = asked.flatMap(Option.toArray).filter(({ head, networks, rows, table }) =>
       // Another network may have a block of the same number, never of the same hash.
-      const isRight = networks.length > 0
-        ? networks.includes(network)
-        : blocks.some((block) => reportOn(block, rows, head).verdict === "canonical")
-      if (!isRight && known === undefined) continue
-      proved.set(key, table)
-      tables.set(key, { table: Option.some(table), until: (yield* Clock.currentTimeMillis) + SILENCE_LIFETIME_MILLIS })
-      return asked.success
-    }
-    return yield* Effect.fail(reason)
+      networks.length > 0
+        ? networks.every((name) => name === network)
+        : before.has(table) || blocks.some((block) => reportOn(block, rows, head).verdict === "canonical")
+    )
+    const [first, ...others] = right
+    if (first === undefined) return yield* Effect.fail(reason)
+    proved.set(key, new Set([...before, ...right.map(({ table }) => table)]))
+    const best = others.reduce((best, answer) => headBlock(answer) > headBlock(best) ? answer : best, first)
+    const now = yield* Clock.currentTimeMillis
+    const known = tables.get(key)
+    const until = known !== undefined && now < known.until ? known.until : now + GUESS_LIFETIME_MILLIS
+    tables.set(key, { table: Option.some(best.table), until, guessedFor: reason })
+    return best
   })
 
   const ask = Effect.fn("SourceHead.ask")(function*(subject: Subject, blocks: ReadonlyArray<Watermark>) {
@@ -135,8 +157,10 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
       const reason = failure(network, undefined, "LookupFailed", message, retryable)
       return yield* isUnreachable(found.failure) ? askWithoutAdminApi(subject, blocks, reason) : Effect.fail(reason)
     }
-    if (Option.isNone(found.success)) return yield* noBlocksTable(manifest, network)
-    return yield* askTable(network, found.success.value, blocks.map(({ block }) => block))
+    const { guessedFor, table } = found.success
+    if (guessedFor !== undefined) return yield* askWithoutAdminApi(subject, blocks, guessedFor)
+    if (Option.isNone(table)) return yield* noBlocksTable(manifest, network)
+    return yield* askTable(network, table.value, blocks.map(({ block }) => block))
   }, (effect, { key, network }) =>
     effect.pipe(
       Effect.timeoutOrElse({
@@ -147,7 +171,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
           return Effect.fail(failure(network, table, "Timeout", detail, true))
         }
       }),
-      // The table may be gone with the version of a dataset: the next question looks for it again.
+      // The table may be gone with the version of a dataset: the next call searches for it again.
       Effect.tapError(({ reason }) => Effect.sync(() => reason === "NoBlocksTable" || tables.delete(key)))
     ))
 
@@ -172,7 +196,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
   })
 })
 
-/** Ticks at a random phase of each network: many processes that start together do not ask together. */
+/** Polls at a random phase per network, so that processes that start together do not query together. */
 const makeTicks = Effect.fnUntraced(function*(intervalMillis: number) {
   const random = yield* Random.Random
   const phases = new Map<string, number>()
@@ -184,7 +208,9 @@ const makeTicks = Effect.fnUntraced(function*(intervalMillis: number) {
   })
 })
 
-/** Each schema that a query reads may have the blocks of its network. */
+const headBlock = ({ head }: { readonly head: Head | undefined }): bigint => head?.block ?? -1n
+
+/** Each schema that a query reads may have a table of the network's blocks. */
 const blocksTablesBeside = ({ tables }: Manifest): ReadonlyArray<string> => {
   const schemas = new Set(tables.flatMap(tableSchemas))
   return [...schemas].slice(0, MAX_GUESSES).map((schema) => `${schema}.blocks`)

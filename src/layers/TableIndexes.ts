@@ -33,13 +33,13 @@ const EXISTING = `
   WHERE n.nspname = $1 AND t.relname = $2 ORDER BY c.relname`
 
 /**
- * Held by the session, so that a build that outlives its process is not mistaken for what an interrupted one left behind.
- * Never waited for: a session that waits holds up every concurrent build, also the one it waits for.
+ * Held by the session, so that a build that outlives its process is not mistaken for the remains of an interrupted one.
+ * Never awaited: a session that waits for a lock blocks every concurrent build, also the one it waits for.
  */
 const LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked"
-/** The session may outlive the connection: poolers keep it for others. */
+/** A pooler may keep the session for others after the connection has closed. */
 const UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
-/** Of a session that a pooler ended, or that falls silent, nobody waits for the answer. */
+/** For a session that a pooler ended, or that does not respond. */
 const UNLOCK_TIMEOUT = "2 seconds"
 /** Source: PostgreSQL, doc "pg_locks": a bigint key is split into `classid` and `objid`, and `objsubid` is 1. */
 const HOLDER = `
@@ -65,7 +65,7 @@ const make = Effect.gen(function*() {
 
   const build = Effect.fn("TableIndexes.build")(
     (table: string, wanted: WantedIndexes, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
-      // On a session like those of the table's transactions: where a build is in the way of an ALTER, whoever alters may end it.
+      // On a session like those of the table's transactions, so that an ALTER that a build blocks can terminate it.
       leases.withDedicatedConnection(table, (run) => {
         const lock = `ampsync indexes ${JSON.stringify([schema, table])}`
         return Effect.acquireUseRelease(
@@ -95,7 +95,7 @@ const make = Effect.gen(function*() {
     }
   })
 
-  /** False where rows have no room in it: what the build leaves behind goes, which others must wait for and nobody can use. */
+  /** Returns false where a row is too large for it; drops the invalid index then, which would only slow writes. */
   const buildOn = Effect.fnUntraced(function*(
     run: RunStatement,
     table: string,
@@ -132,7 +132,7 @@ const holderOf = (run: RunStatement, lock: string): Effect.Effect<Option.Option<
 
 const unlock = (run: RunStatement, lock: string): Effect.Effect<void> =>
   run(UNLOCK, [lock]).pipe(
-    // Inside of a finalizer: without this the limit could not end the wait.
+    // In a finalizer: without this the time limit could not end the wait.
     Effect.interruptible,
     Effect.timeoutOption(UNLOCK_TIMEOUT),
     Effect.ignore

@@ -28,6 +28,7 @@ const make = Effect.gen(function*() {
     [writer]
   ))
 
+  /** Reads the holder of a table and whether it is alive. */
   const holder = (table: string, lock: string) =>
     Effect.map(
       run<Row>(
@@ -62,11 +63,11 @@ const make = Effect.gen(function*() {
 
   const acquire = Effect.fn("TableLeases.acquire")(function*(owner: TableOwner) {
     yield* run("SET LOCAL lock_timeout TO '5s'")
-    // Read without a lock: who only stands by must not queue behind the transactions of the writer, nor it behind us.
-    const seen = yield* holder(owner.table, "")
-    // Even an INSERT that does nothing waits for a transaction that changes the row, so there is none where a row is.
-    if (seen === undefined) yield* insert(owner)
-    else yield* requireAvailable(owner, seen)
+    // Read without a lock: a standby must not wait for the writer's transactions, nor the writer for the standby.
+    const found = yield* holder(owner.table, "")
+    // Even an INSERT without effect waits for a transaction that changes the row, so none is sent where a row exists.
+    if (found === undefined) yield* insert(owner)
+    else yield* requireAvailable(owner, found)
     const held = (yield* holder(owner.table, "FOR UPDATE OF c"))!
     yield* requireAvailable(owner, held)
     const [row] = yield* run<Row>(
@@ -84,7 +85,7 @@ const make = Effect.gen(function*() {
   })
 
   const release = Effect.fn("TableLeases.release")(function*(table: string) {
-    // A transaction of ours that was abandoned may hold the row for long, and a stop must not wait for it.
+    // An abandoned transaction of this process may hold the row for long, and a stop must not wait for it.
     yield* run(
       `UPDATE ${schema}._ampsync_checkpoints SET writer = NULL WHERE table_name =
          (SELECT table_name FROM ${schema}._ampsync_checkpoints WHERE table_name = $1 AND writer = $2 FOR UPDATE SKIP LOCKED)`,
@@ -93,22 +94,22 @@ const make = Effect.gen(function*() {
   })
 
   const evictStale = Effect.fn("TableLeases.evictStale")(function*(table: string) {
-    // What hangs need not be the recorded holder: a process that hangs while it acquires is not recorded yet.
-    const silent = yield* run<{ readonly writer: string | null }>(
+    // A session that hangs need not be that of the recorded holder: one that hangs in `acquire` is not recorded yet.
+    const stale = yield* run<{ readonly writer: string | null }>(
       `SELECT writer FROM ${schema}._ampsync_writers
        WHERE writer = $1 OR NOT (${isAlive("heartbeat_at")})
        UNION SELECT c.writer FROM ${schema}._ampsync_checkpoints c
        WHERE c.table_name = $2 AND NOT EXISTS (SELECT FROM ${schema}._ampsync_writers w WHERE w.writer = c.writer)`,
       [writer, table]
     )
-    const ids = silent.flatMap(({ writer }) => writerIdOf(writer ?? "") ?? [])
-    const ended = yield* run(
+    const ids = stale.flatMap(({ writer }) => writerIdOf(writer ?? "") ?? [])
+    const terminated = yield* run(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
        WHERE application_name = ANY($1) AND datname = current_database() AND xact_start IS NOT NULL
          AND pid <> pg_backend_pid()`,
       [ids.map((id) => sessionName(id, table))]
     )
-    return ended.length
+    return terminated.length
   })
 
   const fenceStatement = (lease: WriterLease) =>

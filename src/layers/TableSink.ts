@@ -1,3 +1,4 @@
+/** The data tables: created, compared and written by COPY. */
 import { Effect, Layer, Option } from "effect"
 import { SqlError } from "effect/sql"
 import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
@@ -23,7 +24,7 @@ import { examineTable } from "./table-sink/examineTable.ts"
 import { explainFailure } from "./table-sink/explainFailure.ts"
 import { makeRemoval } from "./table-sink/removeRows.ts"
 
-/** After this long the wait counts as an attempt without progress, and begins again. */
+/** A longer wait counts as an attempt without progress, and is retried. */
 const LOCK_WAIT = "50s"
 
 /** `TableSink` by binary COPY straight into the table. */
@@ -35,7 +36,7 @@ const make = Effect.gen(function*() {
   const run = <Row extends object>(statement: string, params: ReadonlyArray<unknown> = []) =>
     pool.sql.unsafe<Row>(statement, [...params])
 
-  /** What the query's columns make of the table. */
+  /** Derives the table's definition from the columns of the query. */
   const design = Effect.fnUntraced(function*(request: TableRequest) {
     const { schema, settings = noSettings, table, wideIntegers = [] } = request
     const overrides = [...settings.columns, ...wideIntegerOverrides(schema, wideIntegers, settings.columns)]
@@ -73,7 +74,7 @@ const make = Effect.gen(function*() {
     leases.transaction(owner.table, leases.acquire(owner)).pipe(evictsBlockers(owner.table))
   )
 
-  /** Where somebody holds a lock on what is ours: ends that session if it hangs, and fails either way. */
+  /** After a lock timeout: terminates the session that holds the lock if it hangs; fails in either case. */
   const evictsBlockers = (table: string) => <A, E>(effect: Effect.Effect<A, E | SqlError.SqlError>) =>
     Effect.tapError(effect, (error) =>
       error instanceof SqlError.SqlError && error.reason._tag === "LockTimeoutError"
@@ -109,7 +110,7 @@ const make = Effect.gen(function*() {
     }
   })
 
-  /** Creates the table, or checks that the one that is there is ours and fits. */
+  /** Creates the table, or checks that the existing one was created by ampsync and fits. */
   const fit = Effect.fnUntraced(function*(definition: TableDefinition, identity: TableIdentity, lease: WriterLease) {
     yield* checkpoints.record(lease, identity)
     const stored = { watermark: lease.checkpoint.history.at(-1), recorded: lease.recorded }
@@ -117,7 +118,7 @@ const make = Effect.gen(function*() {
     yield* Effect.forEach(statements, (statement) => run(statement), { discard: true })
     const before = lease.recorded?.version
     const isOtherVersion = before !== undefined && identity.version !== undefined && before !== identity.version
-    const version = `it reads version ${identity.version} from now on, ${before} until now`
+    const version = `it now reads version ${identity.version}, previously ${before}`
     return {
       lease: startsAgain ? yield* checkpoints.forget(lease, 0n) : lease,
       notes: isOtherVersion ? [...notes, version] : notes
@@ -125,9 +126,9 @@ const make = Effect.gen(function*() {
   })
 
   const awaitUnlocked = Effect.fn("TableSink.awaitUnlocked")((table: string) =>
-    leases.withDedicatedConnection(table, (runApart) =>
+    leases.withDedicatedConnection(table, (runOutside) =>
       Effect.asVoid(
-        runApart(
+        runOutside(
           `BEGIN; SET LOCAL lock_timeout TO '${LOCK_WAIT}'; ` +
             `LOCK TABLE ${qualifiedName({ schema: databaseSchema, table })} IN ROW EXCLUSIVE MODE; COMMIT`
         )

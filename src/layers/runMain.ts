@@ -1,11 +1,11 @@
 import { Cause, Effect, Exit, Runtime } from "effect"
 
-/** Exit code of a start that failed because of what an operator wrote: settings, config file, command line. */
+/** Exit code of a start that failed for settings, config file or command line. */
 const BAD_INPUT = 2
 
 /**
- * Runs the program of this process and exits with its code: 0, 2 for bad input, what the failure names, 1 for everything else. The reason goes to
- * standard error, without a stack where it is written for operators. Signals are the program's own business.
+ * Runs the program of this process and exits with its code: 0, 2 for bad input, the code of the failure, 1 for everything
+ * else. The reason goes to standard error, without a stack where it is a typed failure. The program handles signals itself.
  */
 export const runMain = (program: Effect.Effect<void, { readonly _tag: string; readonly message: string }>): void =>
   run(Effect.tapCause(program, report), {
@@ -21,13 +21,13 @@ const report = (cause: Cause.Cause<{ readonly _tag: string; readonly message: st
   Effect.sync(() => {
     for (const reason of cause.reasons) {
       // The command line's own errors were printed with the help they belong to.
-      const said = Cause.isFailReason(reason) && reason.error._tag !== "ShowHelp" ? reason.error.message : ""
-      if (said !== "") console.error(said)
+      const message = Cause.isFailReason(reason) && reason.error._tag !== "ShowHelp" ? reason.error.message : ""
+      if (message !== "") console.error(message)
       if (Cause.isDieReason(reason)) console.error(Cause.pretty(cause))
     }
   })
 
-/** A failure that is an answer brings the exit code that says so. */
+/** A failure may have the exit code of a result, as that of `plan`. */
 interface Failure {
   readonly _tag?: string
   readonly exitCode?: number

@@ -83,7 +83,7 @@ export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, Sett
   trackPendingLayer("database", pgPool)
 )
 
-/** Nobody waits for the sync in a host app: should it ever end by itself, the log and the status must report it. */
+/** Reports a sync that ends by itself in the log and the status: a host app does not wait for its end. */
 const reportEnd = Effect.fnUntraced(function*(cause: Cause.Cause<never>) {
   if (Cause.hasInterruptsOnly(cause)) return
   const status = yield* StatusRecorder

@@ -1,6 +1,6 @@
 /**
- * Keeps the tables `_ampsync_*` and the view `_ampsync_progress` of the target schema, and reports in them what this process
- * does, for readers of the database.
+ * Keeps the tables and views `_ampsync_*` of the target schema, and reports in them what this process does, for readers of
+ * the database.
  *
  * Owns their definition and the reports; nothing is decided by a report.
  */

@@ -1,15 +1,14 @@
+/** The read side of the Admin API: JSON over HTTP, with the routes of the dialect. */
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { ampRoutes } from "./adminAmp.ts"
-import { type AdminAnswer, adminError, type AdminRequest } from "./adminAnswer.ts"
 import { nozzleRoutes } from "./adminNozzle.ts"
+import { adminError, type AdminRequest, type AdminResponse } from "./adminResponse.ts"
 import type { Dataset } from "./datasets.ts"
 import type { Faults } from "./faults.ts"
 import { type Address, listen } from "./listen.ts"
 import type { SimulatorError } from "./SimulatorError.ts"
 import type { Dialect } from "./tables.ts"
-
-/** The read side of the Admin API: JSON over HTTP, with the routes of the dialect. */
 
 export interface AdminServerOptions extends Address {
   readonly dialect: Dialect
@@ -17,7 +16,7 @@ export interface AdminServerOptions extends Address {
   readonly faults: Faults
 }
 
-/** Serves until the scope closes; answers the port. */
+/** Serves until the scope closes; returns the port. */
 export const serveAdmin = (options: AdminServerOptions): Effect.Effect<number, SimulatorError, Scope.Scope> => {
   const routes = options.dialect === "nozzle" ? nozzleRoutes : ampRoutes
   const server = createServer((request, response) => {
@@ -26,12 +25,16 @@ export const serveAdmin = (options: AdminServerOptions): Effect.Effect<number, S
   return listen("Admin API", server, options, () => server.closeAllConnections())
 }
 
-type Routes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest) => AdminAnswer
+type Routes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest) => AdminResponse
 
-const answer = async (options: AdminServerOptions, routes: Routes, request: IncomingMessage): Promise<AdminAnswer> => {
+const answer = async (
+  options: AdminServerOptions,
+  routes: Routes,
+  request: IncomingMessage
+): Promise<AdminResponse> => {
   const { faults } = options
   const body = await bodyOf(request)
-  await faults.audible()
+  await faults.whenServing()
   if (faults.adminDelayMillis > 0) await new Promise((resolve) => setTimeout(resolve, faults.adminDelayMillis))
   if (!faults.admits(request.headers.authorization)) {
     return adminError(401, "UNAUTHENTICATED", "missing or invalid bearer token")
@@ -57,7 +60,7 @@ const bodyOf = async (request: IncomingMessage): Promise<unknown> => {
   }
 }
 
-const write = (response: ServerResponse, { body, status }: AdminAnswer): void => {
+const write = (response: ServerResponse, { body, status }: AdminResponse): void => {
   if (body === undefined) response.writeHead(status).end()
   else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
 }

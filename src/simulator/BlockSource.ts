@@ -1,7 +1,8 @@
+/** The content of one block, drawn from seed, fork and number. */
 import { type ChainEvent, drawEvent, type EventLog } from "./evm/events.ts"
 import { Random, type Seed, seedOf, wordOf } from "./random.ts"
 
-/** Which block: its number, and the fork it was mined on. A fork is never used twice. */
+/** Identifies a block: its number, and the fork it was mined on. A fork is never used twice. */
 export interface BlockId {
   readonly fork: number
   readonly number: bigint
@@ -29,14 +30,14 @@ const seedOfBlock = (seed: number, block: BlockId): Seed =>
 export const blockHash = (seed: number, block: BlockId): Uint8Array =>
   new Random(seedOfBlock(seed, block), HASH).bytes(32)
 
-/** Nanoseconds since 1970. Every third slot carries a fraction, down to single nanoseconds. */
+/** Nanoseconds since 1970. Every third slot has a fraction, down to single nanoseconds. */
 export const blockTimestamp = (seed: number, block: BlockId): bigint => {
   const whole = (GENESIS_SECONDS + block.number * SLOT_SECONDS) * NANOS
   if (block.number % 3n !== 1n) return whole
   return whole + BigInt(new Random(seedOfBlock(seed, block), FRACTION).below(999_999_999))
 }
 
-/** Everything the columns of one block are drawn from, computed when a column asks for it. */
+/** The source of all columns of one block, computed when a column needs it. */
 export class BlockSource {
   readonly id: BlockId
   readonly hash: Uint8Array
@@ -73,7 +74,7 @@ export class BlockSource {
     this.logs = logs
   }
 
-  /** A stream of random numbers of its own for each `word`. */
+  /** A separate stream of random numbers for each `word`. */
   random(word: number): Random {
     return new Random(this.seed, word)
   }

@@ -1,14 +1,13 @@
+/**
+ * A deterministic EVM-like chain and the part of it that a server has indexed.
+ *
+ * Owns which blocks are canonical and which orphaned ones are remembered; a block's content is a pure function of
+ * seed, fork and number, generated on demand and not stored.
+ */
 import { blockHash, type BlockId, BlockSource, blockTimestamp } from "./BlockSource.ts"
 import { newColumn, type PlainValue, valueAt } from "./columns.ts"
 import { blockAt, type ChainView, contains, divergence, replaceFrom } from "./forks.ts"
 import { type Dialect, type TableName, TABLES } from "./tables.ts"
-
-/**
- * A deterministic EVM-like chain and what a server has indexed of it.
- *
- * Owns which blocks are canonical and which orphaned ones are remembered; a block's content is a pure function of
- * seed, fork and number, generated when it is asked for and kept nowhere.
- */
 
 export interface ChainOptions {
   readonly seed: number
@@ -36,9 +35,9 @@ interface Orphans {
 export class Chain {
   readonly seed: number
   readonly dialect: Dialect
-  /** Where each fork left which other one; -1 for a chain of its own. */
+  /** The fork and the number at which each fork branched off; -1 for a separate chain. */
   private readonly forks: Array<{ readonly parent: number; readonly start: bigint }> = [{ parent: -1, start: 0n }]
-  /** What the node says, which the server has not seen yet while it is no longer than `indexed`. */
+  /** The chain of the node, which the server does not notice while it is no longer than `indexed`. */
   private head: ChainView
   private indexed: ChainView
   private orphans: Array<Orphans> = []
@@ -75,7 +74,7 @@ export class Chain {
   }
 
   /**
-   * Replaces the last `depth` blocks by `newLength` others (one more than they were, if nothing is said).
+   * Replaces the last `depth` blocks by `newLength` others (`depth + 1` by default).
    *
    * Like the real extraction, the server notices only when the new chain is longer than the old: after `reorg(3, 2)`
    * it serves the old chain until `mine(2)`.
@@ -92,7 +91,7 @@ export class Chain {
   /**
    * Replaces the whole chain by another one of at most as many blocks, as when a development chain is started again.
    *
-   * A real server does not notice it: it serves the old chain, whose head stands still, until the new one is longer. Then
+   * A real server does not notice it: it serves the old chain, whose head does not move, until the new one is longer. Then
    * every block is replaced at once.
    */
   replaceByShorter(blocks = 1): void {
@@ -117,9 +116,9 @@ export class Chain {
 
   /**
    * Replaces the whole chain by another one of `blocks` blocks, visible at once even when it is shorter: as when the data of
-   * a server is deleted and extracted anew.
+   * a server is deleted and extracted again.
    *
-   * The blocks of the old one are forgotten, unless `remember` says that the server still knows them.
+   * The blocks of the old one are forgotten, unless `remember` is true.
    */
   reset(options: { readonly blocks?: number; readonly remember?: boolean } = {}): void {
     const blocks = options.blocks ?? 1
@@ -145,7 +144,7 @@ export class Chain {
       )
   }
 
-  /** Calls `listener` whenever the visible chain has changed; the answer ends that. */
+  /** Calls `listener` whenever the visible chain has changed; returns the function that ends that. */
   onChange(listener: () => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
@@ -194,7 +193,7 @@ export class Chain {
       .find((block) => this.hashOf(block) === hash)
   }
 
-  /** Is `block` still known to the server? */
+  /** Whether the server still has `block`. */
   remembers(block: BlockId): boolean {
     return this.isCanonical(block) ||
       this.orphans.some((segment) =>

@@ -1,8 +1,9 @@
+/** Connection faults of the simulator: resets, GOAWAY, frozen sockets, maintenance pages. */
 import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2"
 import type { Socket } from "node:net"
 
 /**
- * The Flight connections that are open, and what servers and the gateways in front of them do to connections, beneath the calls.
+ * The open Flight connections, and what servers and gateways do to connections below the level of calls.
  */
 export class FlightConnections {
   /** New connections get a web page for every call, under HTTP 200. */
@@ -22,13 +23,13 @@ export class FlightConnections {
     socket.once("close", () => this.sockets.delete(peer))
   }
 
-  /** Hands a connection to `server`, or to the maintenance page. */
+  /** Passes a connection to `server`, or to the maintenance page. */
   serve(socket: Socket, server: (socket: Socket) => void): void {
     if (this.maintenancePage) this.page.emit("connection", socket)
     else server(socket)
   }
 
-  /** Watches the connections and the streams of the server that makes HTTP/2 out of the sockets. */
+  /** Watches the connections and the streams of the HTTP/2 server. */
   watch(server: Http2Server): void {
     server.on("session", (session) => this.countPings(session))
     server.on("stream", (stream) => {
@@ -60,7 +61,7 @@ export class FlightConnections {
     for (const stream of this.streams) stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
-  /** Stops to read, or reads again. What is sent to us is still acknowledged by TCP until its buffers are full. */
+  /** Stops reading, or reads again. Received data is still acknowledged by TCP until its buffers are full. */
   setReading(reading: boolean): void {
     for (const socket of this.sockets.values()) {
       // HTTP/2 takes the handle of a socket for itself, so that pausing the socket is without effect.
@@ -88,7 +89,7 @@ export class FlightConnections {
 
 export interface PingPolicy {
   readonly minIntervalMillis: number
-  /** Pings before their time that are put up with, per connection. */
+  /** The number of early pings that are tolerated per connection. */
   readonly maxStrikes: number
 }
 

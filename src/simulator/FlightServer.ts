@@ -1,3 +1,4 @@
+/** A Flight SQL server of either dialect over the simulated chain. */
 import { type Metadata, Server, ServerCredentials, type ServerWritableStream, status } from "@grpc/grpc-js"
 import { Effect, Result, type Scope } from "effect"
 import type { Http2Server } from "node:http2"
@@ -18,15 +19,13 @@ import type { SimulatorError } from "./SimulatorError.ts"
 import { decodeTicketContent, encodeTicketContent, parseResumeHeader } from "./ticket.ts"
 import { parseStreamHeader, resumeHeaderOf, type TicketContent } from "./ticket.ts"
 
-/** A Flight SQL server of either dialect over the simulated chain. */
-
 export interface FlightServerOptions extends StreamSettings, Address {
   readonly datasets: ReadonlyArray<Dataset>
   /** Most streams at a time on a connection; unlimited where absent. */
   readonly maxStreams: number | undefined
 }
 
-/** Serves until the scope closes; answers the port. Closing cuts what is open. */
+/** Serves until the scope closes; returns the port. Closing cuts everything that is open. */
 export const serveFlight = (options: FlightServerOptions): Effect.Effect<number, SimulatorError, Scope.Scope> =>
   Effect.gen(function*() {
     const grpc = yield* Effect.acquireRelease(
@@ -48,7 +47,7 @@ export const serveFlight = (options: FlightServerOptions): Effect.Effect<number,
     )
     // Sockets are accepted here and not by grpc-js, so that faults can hold them back and cut them.
     const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure())
-    // grpc-js has no other way to what happens beneath the calls.
+    // grpc-js has no other access to the HTTP/2 server.
     const { http2Servers } = grpc as unknown as { readonly http2Servers: ReadonlyMap<Http2Server, unknown> }
     for (const server of http2Servers.keys()) options.faults.watch(server)
     const listener = createServer({ noDelay: true }, (socket) => {
@@ -143,7 +142,7 @@ class FlightCalls {
     return streamingQuery(this.options, plan, this.cursorOf(content, plan), signal)
   }
 
-  /** One message at a time: the next one is made when HTTP/2 has taken the last one, so a slow reader holds us back. */
+  /** One message at a time: the next one is made when HTTP/2 has accepted the last one, so a slow reader slows the stream down. */
   private async send(
     call: ServerWritableStream<Uint8Array, Uint8Array>,
     messages: AsyncIterable<FlightData> | Iterable<FlightData>,
@@ -152,7 +151,7 @@ class FlightCalls {
   ): Promise<void> {
     const { faults } = this.options
     for await (const message of messages) {
-      if (faults.holds(stream)) await unlessAborted(signal, (done) => void faults.audible(stream).then(done))
+      if (faults.holds(stream)) await unlessAborted(signal, (done) => void faults.whenServing(stream).then(done))
       if (signal.aborted) return
       await unlessAborted(signal, (done) => call.write(encodeFlightData(message), done))
       faults.sent(stream)
@@ -160,7 +159,7 @@ class FlightCalls {
     }
   }
 
-  /** Lets a call in, or fails it: with a planned failure, or because the token is missing or wrong. */
+  /** Accepts a call, or fails it: with a planned failure, or because the token is missing or wrong. */
   private async admit(call: CallName, sql: string, metadata: Metadata): Promise<void> {
     const headers = Object.fromEntries(Object.entries(metadata.getMap()).map(([key, value]) => [key, String(value)]))
     const failure = await this.options.faults.arrived({ call, sql, headers })
@@ -180,11 +179,11 @@ class FlightCalls {
       const value = metadata.get(name)[0]
       return value === undefined ? undefined : String(value)
     }
-    const asked = chain.dialect === "amp" ? parseStreamHeader(header("amp-stream")) : undefined
+    const requested = chain.dialect === "amp" ? parseStreamHeader(header("amp-stream")) : undefined
     const resume = faults.ignoreResume ? undefined : header(resumeHeaderOf(chain.dialect))
     return {
       sql,
-      streaming: asked ?? plan.streaming,
+      streaming: requested ?? plan.streaming,
       cursor: resume === undefined ? undefined : parseResumeHeader(resume)
     }
   }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { canonicalJson } from "./canonicalJson.ts"
 
-/** Counts and hashes rows of text, so that two sets of rows can be compared without holding either. */
+/** Counts and hashes rows of text, so that two sets of rows can be compared without storing either. */
 export class RowDigest {
   private readonly hash = createHash("sha256")
   private readonly isJson: ReadonlyArray<boolean>

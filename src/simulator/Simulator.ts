@@ -1,3 +1,4 @@
+/** A simulated Nozzle / Amp server: seeded chain, Flight, Admin API, and a handle for chain events and faults. */
 import { Duration, Effect, type Scope } from "effect"
 import { serveAdmin } from "./AdminServer.ts"
 import { Chain } from "./Chain.ts"
@@ -7,13 +8,11 @@ import { serveFlight } from "./FlightServer.ts"
 import type { SimulatorError } from "./SimulatorError.ts"
 import type { Dialect } from "./tables.ts"
 
-/** A Nozzle / Amp server for the desk: seeded chain, Flight, Admin API, and a handle for everything that can happen. */
-
 export interface SimulatorOptions {
   readonly dialect: Dialect
   /** The same seed gives the same chain, byte for byte. */
   readonly seed?: number
-  /** Blocks there are when the servers begin to listen. */
+  /** Blocks at the time when the servers begin to listen. */
   readonly blocks?: number
   readonly network?: string
   /** First block of the datasets. */
@@ -27,9 +26,9 @@ export interface SimulatorOptions {
   readonly maxRangeBlocks?: number
   /** Most rows of one record batch. */
   readonly maxBatchRows?: number
-  /** Pause after which an amp server at work sends an empty batch. */
+  /** Pause after which a working amp server sends an empty batch. */
   readonly keepAlive?: Duration.Input
-  /** When given, both servers demand `authorization: Bearer <token>`, as a gateway does; `faults.token` changes it. */
+  /** When given, both servers require `authorization: Bearer <token>`, as a gateway does; `faults.token` changes it. */
   readonly token?: string
   /** Most streams at a time on a Flight connection (SETTINGS_MAX_CONCURRENT_STREAMS); unlimited where absent. */
   readonly maxStreams?: number
@@ -54,7 +53,7 @@ export interface Simulator {
   readonly faults: Faults
   readonly mine: Chain["mine"]
   readonly reorg: Chain["reorg"]
-  /** Registers a newer version of the dataset `name`, which the Admin API and queries know from then on. */
+  /** Registers a newer version of the dataset `name`, which the Admin API and queries use from then on. */
   readonly publish: (name: string, version: string) => void
 }
 
@@ -103,7 +102,7 @@ export const startSimulator = (options: SimulatorOptions): Effect.Effect<Simulat
     }
   })
 
-/** Mines one block after the other, and lets every `reorgEvery`-th step be a reorg. */
+/** Mines one block after the other; every `reorgEvery`-th step is a reorg. */
 const liveTip = (chain: Chain, options: SimulatorOptions, blockTime: Duration.Input): Effect.Effect<never> => {
   let steps = 0
   const { reorgDepth = 1, reorgEvery = 0 } = options

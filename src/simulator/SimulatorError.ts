@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-/** The simulator could not begin to listen. */
+/** The simulator could not listen on its port. */
 export class SimulatorError extends Schema.TaggedError<SimulatorError>()("SimulatorError", {
   server: Schema.Literals(["Flight", "Admin API"]),
   host: Schema.String,

@@ -1,16 +1,16 @@
+/** The namespaced routes of March 2026: revisions and manifests. The former schema route does not exist. */
 import { Result } from "effect"
-import { type AdminAnswer, adminError, type AdminRequest } from "./adminAnswer.ts"
+import { adminError, type AdminRequest, type AdminResponse } from "./adminResponse.ts"
 import { arrowSchemaJson } from "./arrowJson.ts"
 import type { Dataset } from "./datasets.ts"
 import { type Aliases, findDataset, planQuery, SYNTAX } from "./plan.ts"
 import { fieldsOf } from "./tables.ts"
 
-/** The namespaced routes of March 2026: revisions and manifests. The schema route of before is gone, without a word. */
-
-const NOT_FOUND: AdminAnswer = { status: 404 }
+const NOT_FOUND: AdminResponse = { status: 404 }
 const REGISTERED_AT = "2026-03-13T00:00:00Z"
 
-export const ampRoutes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest): AdminAnswer => {
+/** Responds to a request by the routes of an amp server. */
+export const ampRoutes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest): AdminResponse => {
   const [root, namespace, name, versions, revision, leaf, ...rest] = request.path
   if (root === "healthz" && namespace === undefined) return { status: 200, body: "OK" }
   if (root === "schema" && namespace === undefined) {
@@ -20,7 +20,7 @@ export const ampRoutes = (datasets: ReadonlyArray<Dataset>, request: AdminReques
   if (request.method !== "GET") return { status: 405 }
   if (namespace === undefined) return { status: 200, body: { datasets: datasets.map(summary) } }
   if (name === undefined) return NOT_FOUND
-  // The route of one dataset is wired to a handler that wants a revision too: it never succeeds.
+  // The route of one dataset has a handler that requires a revision too: it never succeeds.
   if (versions === undefined) return invalidPath("Wrong number of path arguments for `Path`. Expected 3 but got 2")
   if (versions !== "versions" || (leaf !== undefined && leaf !== "manifest")) return NOT_FOUND
   if (!/^[a-z0-9_]+$/.test(namespace) || !/^[a-z_][a-z0-9_]*$/.test(name)) return invalidPath(`${namespace}/${name}`)
@@ -33,7 +33,7 @@ export const ampRoutes = (datasets: ReadonlyArray<Dataset>, request: AdminReques
   return { status: 200, body: leaf === "manifest" ? dataset.manifest : details(dataset, revision) }
 }
 
-const invalidPath = (what: string): AdminAnswer => adminError(400, "INVALID_PATH", `Invalid path parameters: ${what}`)
+const invalidPath = (what: string): AdminResponse => adminError(400, "INVALID_PATH", `Invalid path parameters: ${what}`)
 
 const summary = (dataset: Dataset) => ({
   namespace: dataset.namespace,
@@ -72,7 +72,7 @@ const isTextRecord = (value: unknown): value is Readonly<Record<string, string>>
   typeof value === "object" && value !== null && Object.values(value).every((_) => typeof _ === "string")
 
 /** `POST /schema`: the schemas of several queries, each with `_block_num` in front. */
-const querySchemas = (datasets: ReadonlyArray<Dataset>, body: unknown): AdminAnswer => {
+const querySchemas = (datasets: ReadonlyArray<Dataset>, body: unknown): AdminResponse => {
   const { dependencies = {}, tables = {} } = (body ?? {}) as { tables?: unknown; dependencies?: unknown }
   if (body === undefined || !isTextRecord(tables) || !isTextRecord(dependencies)) {
     return adminError(400, "INVALID_PAYLOAD_FORMAT", "invalid request payload format")
@@ -96,7 +96,7 @@ const querySchema = (
   name: string,
   sql: string,
   dependencies: Aliases
-): Result.Result<unknown, AdminAnswer> => {
+): Result.Result<unknown, AdminResponse> => {
   const plan = planQuery("amp", datasets, sql, dependencies)
   if (Result.isFailure(plan)) {
     const { details } = plan.failure

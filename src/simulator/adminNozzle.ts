@@ -1,19 +1,19 @@
+/** The flat routes of October 2025: datasets by name, schemas by version. */
 import { Result } from "effect"
-import { type AdminAnswer, adminError, type AdminRequest } from "./adminAnswer.ts"
+import { adminError, type AdminRequest, type AdminResponse } from "./adminResponse.ts"
 import { arrowSchemaJson } from "./arrowJson.ts"
 import type { Dataset } from "./datasets.ts"
 import { planQuery, SYNTAX } from "./plan.ts"
 import { fieldsOf } from "./tables.ts"
 
-/** The flat routes of October 2025: datasets by name, schemas by version. */
-
 const NAME = /^[a-z_][a-z0-9_]*$/
 const VERSION = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/
-const NOT_FOUND: AdminAnswer = { status: 404 }
+const NOT_FOUND: AdminResponse = { status: 404 }
 const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 1000
 
-export const nozzleRoutes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest): AdminAnswer => {
+/** Responds to a request by the routes of a nozzle server. */
+export const nozzleRoutes = (datasets: ReadonlyArray<Dataset>, request: AdminRequest): AdminResponse => {
   const [root, name, versions, version, leaf, ...rest] = request.path
   if (root === "schema" && name === undefined) {
     return request.method === "POST" ? querySchema(datasets, request.body) : { status: 405 }
@@ -58,8 +58,8 @@ const schemaOf = (dataset: Dataset, version: string) => ({
   }))
 })
 
-/** Descending; a dataset nobody knows has no versions, which is no error. */
-const listVersions = (dataset: Dataset | undefined, query: URLSearchParams): AdminAnswer => {
+/** The versions, descending; an unknown dataset has none, which is no error. */
+const listVersions = (dataset: Dataset | undefined, query: URLSearchParams): AdminResponse => {
   const text = query.get("limit") ?? String(DEFAULT_LIMIT)
   if (!/^\d+$/.test(text)) return adminError(400, "INVALID_QUERY_PARAMETERS", `invalid query parameters: limit=${text}`)
   const limit = Number(text)
@@ -74,8 +74,8 @@ const listVersions = (dataset: Dataset | undefined, query: URLSearchParams): Adm
   return { status: 200, body: { versions: listed, ...(cursor === undefined ? {} : { next_cursor: cursor }) } }
 }
 
-/** `POST /schema`: the schema of a query, with `_block_num` in front when it shall become a table. */
-const querySchema = (datasets: ReadonlyArray<Dataset>, body: unknown): AdminAnswer => {
+/** `POST /schema`: the schema of a query, with `_block_num` in front when it is to become a table. */
+const querySchema = (datasets: ReadonlyArray<Dataset>, body: unknown): AdminResponse => {
   const { is_sql_dataset: isDataset, sql_query: sql } = (body ?? {}) as {
     sql_query?: unknown
     is_sql_dataset?: unknown

@@ -7,7 +7,7 @@ const notOf = (type: ArrowType): never => {
 
 const TEXT = new TextEncoder()
 
-/** Appends one value to a column of `type`: the opposite of `valueAt`. Below a null stand zeros, or nothing. */
+/** Appends one value to a column of `type`: the opposite of `valueAt`. A null is stored as zeros, or as nothing. */
 export const appendValue = (type: ArrowType, column: Column, value: PlainValue): void => {
   if (column.present !== undefined) {
     const at = column.present.reserve(1)

@@ -1,15 +1,14 @@
+/**
+ * Arrow IPC as the real servers write it: metadata through apache-arrow, bodies laid out like arrow-rs does (every buffer
+ * begins at a multiple of 64 bytes, every column has a validity bitmap, an array of no rows has no offsets).
+ *
+ * It does not use the decoder of ampsync, so that the decoder is tested with an independent encoder.
+ */
 import { Binary, Bool, type DataType, Decimal, Field, FixedSizeBinary, Int, List, Message } from "apache-arrow"
 import { MessageHeader, MetadataVersion, Schema, Struct, Timestamp, TimeUnit, Utf8 } from "apache-arrow"
 import { BufferRegion, FieldNode, RecordBatch } from "apache-arrow/ipc/metadata/message"
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
 import type { Column } from "./columns.ts"
-
-/**
- * Arrow IPC as the real servers write it: metadata through apache-arrow, bodies laid out like arrow-rs does (every buffer
- * begins at a multiple of 64 bytes, every column has a validity bitmap, an array of no rows has no offsets).
- *
- * Nothing of our own decoder is used here: what it reads was written by somebody else.
- */
 
 const ALIGNMENT = 64
 const align = (bytes: number): number => (bytes + ALIGNMENT - 1) & ~(ALIGNMENT - 1)
@@ -45,7 +44,7 @@ const arrowField = (field: ArrowField): Field => new Field(field.name, arrowType
 export const encodeSchema = (fields: ReadonlyArray<ArrowField>): Uint8Array =>
   Message.encode(Message.from(new Schema(fields.map(arrowField))))
 
-/** The schema as `FlightInfo` carries it: continuation marker, length, message, zeros up to a multiple of 64 bytes. */
+/** The schema as in `FlightInfo`: continuation marker, length, message, zeros up to a multiple of 64 bytes. */
 export const encapsulate = (message: Uint8Array): Uint8Array => {
   const encapsulated = new Uint8Array(align(message.length + 8))
   const view = new DataView(encapsulated.buffer)
@@ -70,7 +69,7 @@ interface Part {
 
 type Write = (target: Uint8Array) => void
 
-/** Collects what a record batch consists of before a byte of its body is written. */
+/** Collects the parts of a record batch before its body is written. */
 class Layout {
   readonly nodes: Array<FieldNode> = []
   readonly regions: Array<BufferRegion> = []

@@ -1,9 +1,9 @@
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
 
 /**
- * Arrow types as the Admin API spells them.
+ * Arrow types in the JSON of the Admin API.
  *
- * Source: serde of `arrow_schema::DataType` in arrow-rs; a nested field says `data_type` where a column says `type`.
+ * Source: serde of `arrow_schema::DataType` in arrow-rs; a nested field has `data_type` where a column has `type`.
  */
 
 const nested = (field: ArrowField): unknown => ({

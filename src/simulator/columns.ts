@@ -1,10 +1,11 @@
+/** Growing columns of the simulator, from which record batches and expected values are read. */
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
 
 /**
  * Growing columns: the rows of one block after the other are appended to a few large arrays.
  *
- * What Arrow sends is copied out of them in bulk, and what a judge compares with is read out of them one value at a time.
- * Arrays per value, or per block and column, would cost more in garbage collection than everything else together.
+ * Arrow bodies are copied out of them in bulk, and expected values are read out of them one at a time. Arrays per value, or
+ * per block and column, would cost more in garbage collection than everything else together.
  */
 export type Column =
   | { readonly kind: "fixed"; readonly width: number; readonly values: GrowingBytes; readonly present: Present }
@@ -27,7 +28,7 @@ export class GrowingBytes {
   view: DataView = new DataView(this.bytes.buffer)
   length = 0
 
-  /** Makes room for `count` more bytes; answers where they begin. */
+  /** Makes room for `count` more bytes; returns the offset of the first. */
   reserve(count: number): number {
     const at = this.length
     this.length += count
@@ -41,7 +42,7 @@ export class GrowingBytes {
   }
 }
 
-/** Where each value begins, and where the last one ends. */
+/** The offset of each value, and the end of the last one. */
 export class GrowingOffsets {
   offsets: Int32Array = new Int32Array(256)
   rows = 0
@@ -104,7 +105,7 @@ export const appendRow = (from: Column, row: number, to: Column): void => {
   } else throw new Error(`a ${to.kind} column cannot take values of a ${from.kind} column`)
 }
 
-/** A value as a judge sees it. Timestamps are nanoseconds since 1970, decimals are unscaled. */
+/** A plain value, for comparison. Timestamps are nanoseconds since 1970, decimals are unscaled. */
 export type PlainValue =
   | bigint
   | number

@@ -1,11 +1,10 @@
+/** The conditions of WHERE: blocks by their number, and rows by the equality of two columns. */
 import { Result } from "effect"
 import type { BlockSource } from "./BlockSource.ts"
 import { newColumn, type PlainValue, valueAt } from "./columns.ts"
 import type { Rows } from "./grouping.ts"
 import type { Condition } from "./query.ts"
 import type { TableColumn } from "./tables.ts"
-
-/** What WHERE selects: blocks by their number, and rows by the equality of two columns. */
 
 /** False where no row of the block can be part of the result. */
 export const mayInclude = (condition: Condition, block: bigint): boolean => {

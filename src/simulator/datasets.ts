@@ -1,9 +1,9 @@
+/** The datasets of the simulator: a raw dataset of the chain, and one derived from it with the same tables. */
 import { createHash } from "node:crypto"
 import { arrowSchemaJson } from "./arrowJson.ts"
 import { type Dialect, fieldsOf, type Table, type TableName, TABLES } from "./tables.ts"
 
-/** What the simulator serves: a raw dataset of the chain, and one derived from it with the same tables. */
-
+/** A registered dataset. */
 export interface Dataset {
   readonly namespace: string
   readonly name: string

@@ -1,15 +1,14 @@
+/**
+ * The expected content of PostgreSQL when a row was stored without loss: the text of `column::text`, under UTC.
+ *
+ * Derived from the mapping of types and PostgreSQL's output functions, not from the encoder: the two are compared.
+ * One exception: JSONB is rendered as canonical JSON (keys sorted, no spaces); bring PostgreSQL's text into the same form with
+ * `canonicalJson` before comparing.
+ */
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
 import type { Chain, PlainRow } from "./Chain.ts"
 import type { PlainValue } from "./columns.ts"
 import { fieldsOf, type TableName, TABLES } from "./tables.ts"
-
-/**
- * What PostgreSQL holds when a row was stored without loss: the text of `column::text`, under UTC.
- *
- * Written from the mapping of types and PostgreSQL's output functions, not from our encoder: the two are compared.
- * One exception: JSONB is rendered as canonical JSON (keys sorted, no spaces); bring PostgreSQL's text into the same form with
- * `canonicalJson` before comparing.
- */
 
 /** Column name -> text, null as null. */
 export type ExpectedRow = Readonly<Record<string, string | null>>
@@ -31,7 +30,7 @@ export const renderTimestamp = (nanoseconds: bigint, withTimezone = true): strin
 /** A list of these becomes an array; a list of anything else becomes JSONB. */
 const isScalar = (type: ArrowType): boolean => type.kind !== "list" && type.kind !== "struct" && type.kind !== "map"
 
-/** An array element as `array_out` writes it: quoted where it holds something that the array syntax uses itself. */
+/** An array element as `array_out` writes it: quoted where it contains characters of the array syntax. */
 const arrayElement = (text: string | null): string => {
   if (text === null) return "NULL"
   if (text !== "" && !/[{},"\\\s]/.test(text) && text.toUpperCase() !== "NULL") return text

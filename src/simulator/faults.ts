@@ -1,18 +1,18 @@
+/**
+ * The control handle for faults: tests and demonstrations plan them, the servers carry them out.
+ *
+ * Every method acts at once; its effect lasts until it is used up, revoked, or `clear` is called.
+ */
 import type { status } from "@grpc/grpc-js"
 import type { Http2Server } from "node:http2"
 import type { Socket } from "node:net"
 import { FlightConnections, type PingPolicy } from "./FlightConnections.ts"
 import { FlightFailure } from "./plan.ts"
 
-/**
- * The control handle for everything that can go wrong: tests and demonstrations pull it, the servers ask it.
- *
- * Every method acts at once; what it asks for holds until it is used up, revoked, or `clear` is called.
- */
-
+/** The calls that can be planned to fail. */
 export type CallName = "GetFlightInfo" | "DoGet"
 
-/** One call as it arrived, for tests that look at what a client sends. */
+/** One call as it arrived, for tests that check what a client sends. */
 export interface RecordedCall {
   readonly call: CallName
   /** Text of the query; empty where it could not be read. */
@@ -52,10 +52,10 @@ export class Faults {
   noData = false
   /** The tables are registered but were never deployed (amp) or dumped (nozzle): queries are planned, DoGet fails. */
   notSynced = false
-  /** HTTP side: milliseconds before every answer of the Admin API. */
+  /** Milliseconds before every response of the Admin API. */
   adminDelayMillis = 0
 
-  /** The bearer token that both servers demand now; none where undefined. Streams that are open go on when it changes. */
+  /** The bearer token that both servers require now; none where undefined. Open streams go on when it changes. */
   token: string | undefined
 
   /** Messages of all streams so far. */
@@ -99,12 +99,12 @@ export class Faults {
     return oldest !== undefined
   }
 
-  /** Closes the connection that carries the `messages`-th message from now on, right after that message. */
+  /** Closes the connection of the `messages`-th message from now on, right after that message. */
   cutAfter(messages: number): void {
     this.countdowns.push({ left: messages, act: (stream) => this.open.close(stream.peer) })
   }
 
-  /** Ends the stream that carries the `messages`-th message from now on with an error, right after that message. */
+  /** Ends the stream of the `messages`-th message from now on with an error, right after that message. */
   failAfter(messages: number, code: status, details: string): void {
     this.countdowns.push({ left: messages, act: (stream) => stream.end(new FlightFailure({ code, details })) })
   }
@@ -138,7 +138,7 @@ export class Faults {
     this.open.maintenancePage = true
   }
 
-  /** The next `ranges` ranges carry a `prev_hash` that belongs to no block. */
+  /** The next `ranges` ranges have a `prev_hash` that belongs to no block. */
   swapPrevHash(ranges = 1): void {
     this.wrongPrevHashes += ranges
   }
@@ -150,7 +150,7 @@ export class Faults {
 
   /**
    * Lets streams that are open now hang: they send nothing more until `resume`, while the connection is alive and batch
-   * queries and new streams are served. All of them, or those for which `matches` is true; answers how many.
+   * queries and new streams are served. All of them, or those for which `matches` is true; returns how many.
    */
   hangStreams(matches: (stream: StreamHandle) => boolean = () => true): number {
     const chosen = [...this.streams].filter((stream) => stream.isStreaming && matches(stream))
@@ -178,7 +178,7 @@ export class Faults {
     this.adminFailures.push(...Array.from({ length: times }, () => httpStatus))
   }
 
-  /** Takes back everything that was asked for and not yet used up. */
+  /** Revokes all faults that are not yet used up. */
   clear(): void {
     this.delayMillis = 0
     this.ignoreResume = false
@@ -194,15 +194,15 @@ export class Faults {
     this.resume()
   }
 
-  /** For the Flight server: a connection is there; the answer is called when it may be served. */
+  /** For the Flight server: a connection arrived; calls `serve` when it may be served. */
   connected(peer: string, socket: Socket, serve: (socket: Socket) => void): void {
     this.open.add(peer, socket)
-    void this.audible().then(() => {
+    void this.whenServing().then(() => {
       if (!socket.destroyed) this.open.serve(socket, serve)
     })
   }
 
-  /** For the Flight server: makes its connections and streams known. */
+  /** For the Flight server: registers its connections and streams. */
   watch(server: Http2Server): void {
     this.open.watch(server)
   }
@@ -212,21 +212,21 @@ export class Faults {
     this.open.reset(peer)
   }
 
-  /** For the servers: may a request with this `authorization` header be answered? */
+  /** For the servers: whether a request with this `authorization` header is accepted. */
   admits(authorization: string | undefined): boolean {
     return this.token === undefined || authorization === `Bearer ${this.token}`
   }
 
-  /** For the Flight server: a call arrived; waits while silent, then answers the failure planned for it. */
+  /** For the Flight server: a call arrived; waits while silent, then returns the failure planned for it. */
   async arrived(call: RecordedCall): Promise<FlightFailure | undefined> {
     this.recorded.push(call)
     if (this.recorded.length > MAX_RECORDED_CALLS) this.recorded.shift()
-    await this.audible()
+    await this.whenServing()
     const index = this.plannedFailures.findIndex((planned) => planned.call === "any" || planned.call === call.call)
     return index < 0 ? undefined : this.plannedFailures.splice(index, 1)[0]?.failure
   }
 
-  /** For the Flight server: a stream is open; the answer says that it is not any more. */
+  /** For the Flight server: a stream was opened; returns the function to call when it ended. */
   opened(stream: StreamHandle): () => void {
     this.streams.add(stream)
     return () => {
@@ -245,7 +245,7 @@ export class Faults {
     this.countdowns = this.countdowns.filter((countdown) => countdown.left > 0)
   }
 
-  /** For the Flight server: should this range lie about the block before it? */
+  /** For the Flight server: whether this range is to have a wrong `prev_hash`. */
   takeWrongPrevHash(): boolean {
     if (this.wrongPrevHashes === 0) return false
     this.wrongPrevHashes -= 1
@@ -258,11 +258,11 @@ export class Faults {
   }
 
   /** For the servers: settles when the server is not silent, and `stream`, where one is given, does not hang. */
-  audible(stream?: StreamHandle): Promise<void> {
+  whenServing(stream?: StreamHandle): Promise<void> {
     return this.holds(stream) ? new Promise((resolve) => this.waiting.add(resolve)) : Promise.resolve()
   }
 
-  /** For the Flight server: must the next message of `stream` wait? */
+  /** For the Flight server: whether the next message of `stream` must wait. */
   holds(stream?: StreamHandle): boolean {
     return this.silent || (stream !== undefined && this.hanging.has(stream))
   }

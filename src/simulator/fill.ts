@@ -1,3 +1,4 @@
+/** Fills the columns of the simulated tables with drawn values. */
 import type { BlockSource } from "./BlockSource.ts"
 import type { Column, GrowingBytes } from "./columns.ts"
 import type { Random } from "./random.ts"
@@ -11,7 +12,7 @@ const wrongKind = (column: Column): never => {
   throw new Error(`a ${column.kind} column cannot take these values`)
 }
 
-/** Makes room for `rows` values; answers the bytes and where they begin. */
+/** Makes room for `rows` values; returns the bytes and the offset of the first. */
 const grow = (column: Column, rows: number, width: number): { readonly values: GrowingBytes; readonly at: number } => {
   if (column.kind !== "fixed" || column.width !== width) return wrongKind(column)
   return { values: column.values, at: column.values.reserve(rows * width) }
@@ -125,7 +126,7 @@ export const struct = (...fields: ReadonlyArray<Fill>): Fill => (column, block, 
   fields.forEach((fill, i) => fill(column.fields[i]!, block, rows, random))
 }
 
-/** Null where `isPresent` says no. The bytes below a null stay as drawn: Arrow gives them no meaning. */
+/** Null where `isPresent` is false. The bytes below a null stay as drawn: Arrow gives them no meaning. */
 export const maybe = (isPresent: Draw<boolean>, fill: Fill): Fill => (column, block, rows, random) => {
   const { present } = column
   if (present === undefined) return wrongKind(column)

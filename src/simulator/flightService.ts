@@ -1,7 +1,6 @@
+/** `arrow.flight.protocol.FlightService` for grpc-js. Messages stay bytes here: the codecs are those of `domain/flight`. */
 import type { ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js"
 import { type handleServerStreamingCall, type handleUnaryCall, status } from "@grpc/grpc-js"
-
-/** `arrow.flight.protocol.FlightService` for grpc-js. Messages stay bytes here: the codecs are those of `domain/flight`. */
 
 const SERVICE = "arrow.flight.protocol.FlightService"
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -42,7 +41,7 @@ interface Call {
   readonly emit: (event: "error", error: { code: status; details: string }) => void
 }
 
-/** All ten methods: two work, the others answer UNIMPLEMENTED with their name. */
+/** All ten methods: two work, the others fail with UNIMPLEMENTED and their name. */
 export const flightService = (handlers: FlightHandlers): UntypedServiceImplementation => {
   const unary = (name: string) => (_: unknown, callback: (error: { code: status; details: string }) => void) =>
     callback({ code: status.UNIMPLEMENTED, details: name })

@@ -1,8 +1,7 @@
-import type { BlockId } from "./BlockSource.ts"
-
 /**
  * Chains as lists of segments: which fork holds which numbers. A million blocks are one segment, a reorg adds one.
  */
+import type { BlockId } from "./BlockSource.ts"
 
 /** From block `start` on, until the next segment begins, the blocks are those of `fork`. */
 export interface Segment {
@@ -10,7 +9,7 @@ export interface Segment {
   readonly fork: number
 }
 
-/** One chain at one moment; never changed, so a reader may keep it while the real one moves on. */
+/** A snapshot of one chain; it never changes, so a reader may keep it while the chain grows. */
 export interface ChainView {
   readonly segments: ReadonlyArray<Segment>
   /** Number of the last block; -1 for a chain without blocks. */
@@ -30,7 +29,7 @@ export const blockAt = (view: ChainView, number: bigint): BlockId | undefined =>
   return { fork: view.segments[low]!.fork, number }
 }
 
-/** Is `block` part of `view`? */
+/** Whether `block` is part of `view`. */
 export const contains = (view: ChainView, block: BlockId): boolean => blockAt(view, block.number)?.fork === block.fork
 
 /** `view` with everything from `start` on replaced by blocks of `fork`, up to `tip`. */
@@ -39,7 +38,7 @@ export const replaceFrom = (view: ChainView, start: bigint, fork: number, tip: b
   tip
 })
 
-/** The first number at which the two chains hold different blocks; beyond both tips when neither does. */
+/** The first number at which the two chains have different blocks; beyond both tips when there is none. */
 export const divergence = (a: ChainView, b: ChainView): bigint => {
   const shorter = a.tip < b.tip ? a.tip : b.tip
   for (let i = 0; i < Math.max(a.segments.length, b.segments.length); i += 1) {

@@ -1,11 +1,10 @@
+/** Rows of one block in groups: `GROUP BY block_num(), ...` and `DISTINCT ON (block_num(), ...)`. */
 import type { BlockSource } from "./BlockSource.ts"
 import { appendRow, type Column, newColumn, valueAt } from "./columns.ts"
 import { BLOCK_NUM, COUNT } from "./query.ts"
 import type { TableColumn } from "./tables.ts"
 
-/** Rows of one block in groups: `GROUP BY block_num(), ...` and `DISTINCT ON (block_num(), ...)`. */
-
-/** What has rows in each block: a table, or a query of it. */
+/** A source of rows in each block: a table, or a query of it. */
 export interface RowSource {
   readonly rowsOf: (block: BlockSource) => number
 }
@@ -36,7 +35,7 @@ const appendNumber = (column: Column, value: bigint): void => {
   column.present.bytes[flag] = 1
 }
 
-/** Groups the rows of each block by the values of `keys`; the last block's are kept, for every column asks for them. */
+/** Groups the rows of each block by the values of `keys`; those of the last block are kept, because every column needs them. */
 export const groupsOf = (source: RowSource, keys: ReadonlyArray<TableColumn>): Rows => {
   let last: { readonly block: BlockSource; readonly groups: ReadonlyArray<Group> } | undefined
   return (block) => {

@@ -1,14 +1,15 @@
+/** Lets a server listen for the time of a scope. */
 import { Effect, type Scope } from "effect"
 import type { AddressInfo, Server } from "node:net"
 import { SimulatorError } from "./SimulatorError.ts"
 
-/** Where a server shall listen; port 0 takes a free one. */
+/** The address on which a server listens; port 0 takes a free one. */
 export interface Address {
   readonly host: string
   readonly port: number
 }
 
-/** Lets `server` listen until the scope closes; answers the port. `close` ends what is still open, at once. */
+/** Lets `server` listen until the scope closes; returns the port. `close` ends what is still open, at once. */
 export const listen = (
   name: SimulatorError["server"],
   server: Server,

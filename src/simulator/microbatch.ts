@@ -1,3 +1,4 @@
+/** Cuts the rows of a range into record batches. */
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import { bodySize, encodeBatch, type RowWindow } from "./arrowIpc.ts"
@@ -13,7 +14,7 @@ const TARGET_BODY_BYTES = 2 * 1024 * 1024
 const rowsIn = (windows: ReadonlyArray<RowWindow>): number =>
   windows.reduce((rows, { from, to }) => rows + to - from, 0)
 
-/** Which rows of a query to cut into record batches. */
+/** The rows of a query that are cut into record batches. */
 export interface BatchSource {
   readonly chain: Chain
   /** The chain as it was when the range began: a reorg in the middle of a range does not change its rows. */
@@ -51,7 +52,7 @@ export function* batchesOf(source: BatchSource): Generator<ReadonlyArray<RowWind
       windows = []
       if (room === 0) room = maxRows
     }
-    // What was sent is let go: the rows that wait become a window of their own, and a new group begins.
+    // The rows that were sent are released: the waiting rows become a window of their own, and a new group begins.
     if (group.from === 0) continue
     if (group.taken > group.from) windows.push(group.window())
     group = new Group(plan)
@@ -77,7 +78,7 @@ class Group {
     this.columns = plan.columns.map((column) => newColumn(column.field))
   }
 
-  /** Appends the rows of `block`; answers how many they are. */
+  /** Appends the rows of `block`; returns how many they are. */
   append(block: BlockSource): number {
     const rows = this.plan.rowsOf(block)
     if (rows > 0) this.plan.columns.forEach((column, i) => column.append(this.columns[i]!, block))

@@ -1,3 +1,4 @@
+/** Resolves a parsed query against datasets, tables and columns. */
 import { status } from "@grpc/grpc-js"
 import { Data, Result } from "effect"
 import type { ArrowField } from "../domain/arrow/ArrowSchema.ts"
@@ -11,7 +12,7 @@ import type { SqlProblem } from "./query.ts"
 import { parseSql } from "./sql.ts"
 import { type Dialect, fieldsOf, type Table, type TableColumn } from "./tables.ts"
 
-/** The status a call ends with, in the words of the dialect's server. */
+/** The status with which a call fails, with the message of the dialect's server. */
 export class FlightFailure extends Data.TaggedError("FlightFailure")<{
   readonly code: status
   readonly details: string
@@ -34,9 +35,9 @@ export interface Plan {
   readonly descending: boolean
   readonly limit: number | undefined
   readonly nonIncremental: string | undefined
-  /** What cannot be streamed is found out only where the first range is planned. */
+  /** Operations that cannot be streamed are rejected only when the first range is planned. */
   readonly sortsGroups: boolean
-  /** The statement itself asks to be streamed. */
+  /** The statement itself has the setting to stream it. */
   readonly streaming: boolean
 }
 
@@ -171,7 +172,7 @@ const planTable = (
 const unqualified = (dialect: Dialect, parts: ReadonlyArray<string>): FlightFailure => {
   const name = parts.join(".")
   if (dialect === "amp") {
-    // A bare name is looked for in the default schema.
+    // An unqualified name is resolved in the default schema.
     if (parts.length === 1) return tableNotFound("amp", "public", name)
     return invalid(
       `Failed to resolve table references from SQL | Caused by: table reference '${name}' is not a dataset table`
@@ -238,18 +239,18 @@ type Resolve = (name: string) => Result.Result<TableColumn, FlightFailure>
 /** Finds the columns of `source`, and computes those that are expressions: each of them once, however many use it. */
 const resolver = (dialect: Dialect, source: Plan, expressions: Query["expressions"]): Resolve => {
   const known = new Map<string, ReturnType<Resolve>>()
-  const refused = (text: string) => planning(dialect, `Error during planning: ${text}`)
+  const rejected = (text: string) => planning(dialect, `Error during planning: ${text}`)
   const computed = (name: string, expression: Expression): ReturnType<Resolve> => {
     if (expression.kind === "field") {
       return Result.flatMap(
         columnOf(expression.of),
-        (of) => Result.mapError(fieldColumn(name, of, expression.field, source.rowsOf), refused)
+        (of) => Result.mapError(fieldColumn(name, of, expression.field, source.rowsOf), rejected)
       )
     }
     const args = expression.args.map((arg) => arg.kind === "column" ? columnOf(arg.name) : Result.succeed(arg))
     return Result.flatMap(
       Result.all(args),
-      (resolved) => Result.mapError(callColumn(expression.called, name, resolved, source.rowsOf), refused)
+      (resolved) => Result.mapError(callColumn(expression.called, name, resolved, source.rowsOf), rejected)
     )
   }
   const find = (name: string): ReturnType<Resolve> => {
@@ -314,7 +315,7 @@ const project = (
   })
 }
 
-/** A count over a window: it is planned, so that a stream of it can be refused, and not computed. */
+/** A count over a window: it is planned, so that a stream of it can be rejected, but not computed. */
 const notEvaluated: TableColumn = {
   field: { name: COUNT, type: { kind: "int", bits: 64, signed: true }, nullable: false },
   append: () => {

@@ -1,6 +1,5 @@
+/** The parsed form of a query. */
 import { Data } from "effect"
-
-/** What a query says, once it is read. */
 
 /**
  * `syntax`: no server reads this. `statements`: there are several. `unsupported`: a real server would evaluate it, the
@@ -11,10 +10,10 @@ export class SqlProblem extends Data.TaggedError("SqlProblem")<{
   readonly message: string
 }> {}
 
-/** Is a block with this number part of the result? */
+/** Whether a block with this number is part of the result. */
 export type BlockCondition = (block: bigint) => boolean
 
-/** What the function `block_num()` and a count of rows are called among the columns of a query. */
+/** The names of the function `block_num()` and of a count of rows among the columns of a query. */
 export const BLOCK_NUM = "block_num()"
 export const COUNT = "count(*)"
 
@@ -27,12 +26,12 @@ export type Argument =
   | { readonly kind: "column"; readonly name: string }
   | { readonly kind: "literal"; readonly text: string }
 
-/** What is computed for each row: a call of a function, or a field of a struct. `of` is the name of a column. */
+/** An expression that is computed for each row: a call of a function, or a field of a struct. `of` is the name of a column. */
 export type Expression =
   | { readonly kind: "call"; readonly called: EvmFunction; readonly args: ReadonlyArray<Argument> }
   | { readonly kind: "field"; readonly of: string; readonly field: string }
 
-/** What WHERE demands; the two sides of an equality are names of columns. */
+/** The condition of WHERE; the two sides of an equality are names of columns. */
 export type Condition =
   | { readonly kind: "block"; readonly includes: BlockCondition }
   | { readonly kind: "equal"; readonly left: string; readonly right: string }
@@ -73,6 +72,6 @@ export interface Query {
 
 export interface Statement {
   readonly query: Query
-  /** `SETTINGS stream = true` stands at the end. */
+  /** The statement ends with `SETTINGS stream = true`. */
   readonly streaming: boolean
 }

@@ -1,3 +1,4 @@
+/** The messages of a DoGet, in the order in which the dialect's server sends them. */
 import { status } from "@grpc/grpc-js"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import { encodeBatch, encodeSchema } from "./arrowIpc.ts"
@@ -9,8 +10,7 @@ import { FlightFailure, type Plan } from "./plan.ts"
 import { type NextRange, nextRange, type StreamPosition } from "./resume.ts"
 import { noRangesMetadata, rangeMetadata } from "./streamMetadata.ts"
 
-/** The messages of a DoGet, in the order in which the dialect's server sends them. */
-
+/** Limits and pauses of a stream. */
 export interface StreamSettings {
   readonly chain: Chain
   readonly faults: Faults
@@ -18,7 +18,7 @@ export interface StreamSettings {
   readonly maxRangeBlocks: number
   /** Most rows of one record batch. */
   readonly maxBatchRows: number
-  /** amp: pause after which an empty batch says that the server is still at work. */
+  /** amp: pause after which an empty batch shows that the server is still working. */
   readonly keepAliveMillis: number
 }
 
@@ -62,7 +62,7 @@ const chainChanged = (chain: Chain, seen: ChainView, signal: AbortSignal): Promi
     signal.addEventListener("abort", done)
   })
 
-/** Streams ranges for ever; ends only when aborted, or at once when the tables have no data yet. */
+/** Streams ranges without end; stops only when aborted, or at once when the tables have no data yet. */
 export async function* streamingQuery(
   settings: StreamSettings,
   plan: Plan,
@@ -129,7 +129,7 @@ async function* rangeMessages(
   yield emptyBatch(plan, rangeMetadata(dialect, plan.dataset.network, range, true))
 }
 
-/** Waits as long as the delay demands; meanwhile an amp server shows that it is alive. */
+/** Waits for the configured delay; meanwhile an amp server sends keep-alive batches. */
 async function* pause(
   settings: StreamSettings,
   plan: Plan,
@@ -146,7 +146,7 @@ async function* pause(
   }
 }
 
-/** Executes a query once over what there is. */
+/** Executes a query once over the present blocks. */
 export function* batchQuery(settings: StreamSettings, plan: Plan): Generator<FlightData> {
   const { chain, faults } = settings
   const dialect = chain.dialect

@@ -10,7 +10,7 @@ const mix = (state: number, word: number): number => {
   return (h ^ (h >>> 16)) + 0x9e3779b9 | 0
 }
 
-/** What several words were mixed into: the common beginning of many streams of random numbers. */
+/** The mix of several words: the common seed of many streams of random numbers. */
 export interface Seed {
   readonly a: number
   readonly b: number
@@ -22,7 +22,7 @@ export const seedOf = (words: ReadonlyArray<number>): Seed =>
     return { a, b: mix(seed.b ^ a, word) }
   }, { a: 0x243f6a88, b: 0x85a308d3 })
 
-/** One stream of random numbers: a seed and a word that tells it from the seed's other streams. */
+/** One stream of random numbers: a seed and a word that distinguishes it from the seed's other streams. */
 export class Random {
   private a: number
   private b: number
@@ -82,7 +82,7 @@ export class Random {
   }
 }
 
-/** A word that stands for `text`, so that every column draws from a stream of its own. Source: FNV-1a. */
+/** A word that represents `text`, so that every column draws from a stream of its own. Source: FNV-1a. */
 export const wordOf = (text: string): number => {
   let hash = 0x811c9dc5
   for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)

@@ -1,3 +1,4 @@
+/** The ranges of a stream: where it resumes, and its next range. */
 import type { BlockId } from "./BlockSource.ts"
 import type { Chain } from "./Chain.ts"
 import { blockAt } from "./forks.ts"
@@ -10,7 +11,7 @@ export interface StreamPosition {
 }
 
 /**
- * The block that a stream goes on with, whether or not it exists yet.
+ * The first block of a stream that resumes, whether or not it exists yet.
  *
  * Without a position: `origin`. After a canonical one: the next block. After an orphaned one that is remembered: the lowest
  * orphaned block of its branch. After an unknown one: that very number. The same rule holds at the start of a
@@ -47,7 +48,7 @@ export interface NextRange {
 /**
  * The next range of at most `maxBlocks` blocks; none while the chain does not reach its start.
  *
- * After a position below `origin` there is never one: the server looks for a block that its tables do not hold.
+ * After a position below `origin` there is never one: the server waits for a block that its tables do not contain.
  */
 export const nextRange = (
   chain: Chain,

@@ -16,14 +16,14 @@ import {
 import { type Token, tokenize } from "./sqlTokens.ts"
 
 /**
- * The SQL the simulator understands: a column list or `count(*)`, one table or one sub-query, conditions on the block
+ * Parses the SQL that the simulator supports: a column list or `count(*)`, one table or one sub-query, conditions on the block
  * number (comparisons, BETWEEN, IN, AND, OR), equality of two columns, the functions that decode events, LIMIT and ORDER
  * BY (which no server streams), and the SETTINGS clause at the very end.
  *
- * Operations that a server knows but cannot stream are recognised and named, because the server names them too.
+ * Operations that a server supports but cannot stream are recognised and named, because the server names them too.
  */
 
-/** Words that end a name: where one of them stands, no alias is meant. */
+/** Keywords after a name, which are not an alias of it. */
 const CLAUSE_WORDS = new Set(
   "select from where and settings limit order group having join inner left right full cross union on as by between distinct or in asc desc"
     .split(" ")
@@ -254,7 +254,7 @@ class Parser {
     return numbers
   }
 
-  /** What may follow WHERE. Only LIMIT and an ORDER BY of the block number are carried out. */
+  /** The clauses after WHERE. Only LIMIT and an ORDER BY of the block number are executed. */
   private tail(): Pick<Query, "descending" | "limit"> & { readonly operation: string | undefined } {
     let operation: string | undefined
     let descending = false
@@ -290,7 +290,7 @@ class Parser {
   private alias(): string | undefined {
     const isMeant = this.word("as")
     const next = this.peek()
-    // Behind AS the servers take any word, a keyword as well.
+    // After AS the servers accept any word, also a keyword.
     if (isMeant && next.kind !== "identifier" && next.kind !== "quoted") throw this.unexpected("an alias")
     if (isMeant) return this.take().text
     const bare = next.kind === "quoted" || (next.kind === "identifier" && !CLAUSE_WORDS.has(next.text))

@@ -1,17 +1,18 @@
+/** Splits SQL into tokens. */
 import { Result } from "effect"
 
 /** One word of a query. `text` of an unquoted identifier is folded to lower case, that of a quoted one is kept. */
 export interface Token {
   readonly kind: "identifier" | "quoted" | "string" | "number" | "symbol" | "end"
   readonly text: string
-  /** As it stands in the query, with its place: what the parser of the servers prints. */
+  /** The text in the query with its place, as the parser of the servers prints it. */
   readonly found: string
 }
 
 const PATTERN =
   /\s+|--[^\n]*|(?<quoted>"(?:[^"]|"")*")|(?<string>'(?:[^']|'')*')|(?<number>\d+)|(?<identifier>[A-Za-z_][A-Za-z0-9_$]*)|(?<symbol><=|>=|<>|!=|[=<>%*(),.;[\]])/y
 
-/** The words of `sql` and an end marker. Fails: what it cannot read. */
+/** The tokens of `sql` and an end marker. Fails: text that is no token. */
 export const tokenize = (sql: string): Result.Result<ReadonlyArray<Token>, string> => {
   const tokens: Array<Token> = []
   const push = (kind: Token["kind"], text: string, at: number) =>

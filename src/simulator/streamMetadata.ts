@@ -1,10 +1,9 @@
+/** The JSON metadata of every record batch, in the form of each dialect. */
 import type { NextRange } from "./resume.ts"
 import type { Dialect } from "./tables.ts"
 
-/** The JSON beside every record batch, as each dialect writes it. */
-
 const ENCODER = new TextEncoder()
-/** The parent that a range claims when it is told to lie. */
+/** The parent of a range that is planned to have a wrong one. */
 const WRONG_HASH = `0x${"de".repeat(32)}`
 
 const json = (value: unknown): Uint8Array => ENCODER.encode(JSON.stringify(value))
@@ -12,7 +11,7 @@ const json = (value: unknown): Uint8Array => ENCODER.encode(JSON.stringify(value
 /**
  * `{"ranges":[...]}`, in amp with `ranges_complete` and the timestamp of the last block.
  *
- * Keys stand in alphabetical order, and a range that begins at block 0 names the zero hash, as recorded from both servers.
+ * Keys are in alphabetical order, and a range that begins at block 0 names the zero hash, as recorded from both servers.
  */
 export const rangeMetadata = (
   dialect: Dialect,
@@ -31,6 +30,6 @@ export const rangeMetadata = (
     : json({ ranges: [{ ...common, timestamp: range.timestampSeconds }], ranges_complete: complete })
 }
 
-/** What a server says that has no range to name. */
+/** The metadata of a server that has no range. */
 export const noRangesMetadata = (dialect: Dialect, complete: boolean): Uint8Array =>
   json(dialect === "nozzle" ? { ranges: [] } : { ranges: [], ranges_complete: complete })

@@ -1,14 +1,13 @@
+/**
+ * The tables of an evm-rpc dataset on nozzle and amp servers: names, order, types, nullability.
+ *
+ * Source: amp, docs/schemas/evm-rpc.md (nozzle) and docs/schemas/tables/evm-rpc.md (amp).
+ */
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
 import type { BlockSource } from "./BlockSource.ts"
 import type { Column } from "./columns.ts"
 import * as Fill from "./fill.ts"
 import { type Random, wordOf } from "./random.ts"
-
-/**
- * The tables of an evm-rpc dataset as both generations of the server serve them: names, order, types, nullability.
- *
- * Source: amp, docs/schemas/evm-rpc.md (nozzle) and docs/schemas/tables/evm-rpc.md (amp).
- */
 
 /** `nozzle`: the server of October 2025; `amp`: that of March 2026. */
 export type Dialect = "nozzle" | "amp"
@@ -22,6 +21,7 @@ export interface TableColumn {
   readonly append: (column: Column, block: BlockSource) => void
 }
 
+/** One table: its columns in order. */
 export interface Table {
   readonly name: TableName
   readonly columns: ReadonlyArray<TableColumn>
@@ -72,7 +72,7 @@ const wideAmount = (random: Random): string =>
 
 const gas = (random: Random): bigint => 21_000n + BigInt(random.below(30_000_000))
 
-/** Few callers leave the calldata empty, most send some words, some send kilobytes. */
+/** The calldata: rarely empty, mostly some words, at times kilobytes. */
 const calldataBytes = (random: Random): number => random.chance(70) ? 4 + 32 * random.below(8) : 4 + random.below(1997)
 const logDataBytes = (random: Random): number =>
   random.chance(15) ? 0 : 32 * (1 + random.below(random.chance(15) ? 16 : 4))
@@ -238,7 +238,7 @@ const tableOf = (
   name,
   rowsOf,
   columns: columns.map(([column, type, nullable, fill]) => {
-    // One stream of random numbers per column: what a column holds does not depend on which others are asked for.
+    // One stream of random numbers per column: its values do not depend on which other columns are requested.
     const word = wordOf(`${name}.${column}`)
     return {
       field: field(column, type, nullable),

@@ -1,7 +1,8 @@
+/** The ticket of a query, and the headers that it is made from. */
 import type { StreamPosition } from "./resume.ts"
 import type { Dialect } from "./tables.ts"
 
-/** What GetFlightInfo decides and DoGet carries out: headers of DoGet change nothing any more. */
+/** The ticket, in which GetFlightInfo encodes everything for DoGet: headers of DoGet have no effect. */
 export interface TicketContent {
   readonly sql: string
   readonly streaming: boolean
@@ -14,7 +15,7 @@ export const encodeTicketContent = (content: TicketContent): Uint8Array =>
     JSON.stringify(content, (_, value: unknown) => typeof value === "bigint" ? value.toString() : value)
   )
 
-/** None for bytes that are no ticket of ours. */
+/** Decodes a ticket; undefined for bytes that are none of the simulator. */
 export const decodeTicketContent = (bytes: Uint8Array): TicketContent | undefined => {
   try {
     const content = JSON.parse(Buffer.from(bytes).toString()) as TicketContent
@@ -34,7 +35,7 @@ export const resumeHeaderOf = (dialect: Dialect): string => `${dialect}-resume`
 /**
  * `{"<network>": {"number": n, "hash": "0x..."}}`.
  *
- * Anything else, an empty value included, means "no cursor", without a word: that is what the servers do.
+ * Anything else, an empty value included, means "no cursor", without an error, as on the servers.
  */
 export const parseResumeHeader = (text: string): TicketContent["cursor"] => {
   let json: unknown
@@ -55,7 +56,7 @@ export const parseResumeHeader = (text: string): TicketContent["cursor"] => {
   return cursor
 }
 
-/** `amp-stream`: true, false, or nothing that counts. */
+/** `amp-stream`: true, false, or undefined for any other value. */
 export const parseStreamHeader = (text: string | undefined): boolean | undefined => {
   const value = text?.toLowerCase()
   if (value === "true" || value === "1") return true

@@ -56,7 +56,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 interface Child {
   readonly process: ChildProcess
-  /** Where it keeps its temporary directories; nobody else does. */
+  /** Its directory for temporary files, used by nothing else. */
   readonly tmp: string
 }
 
@@ -105,7 +105,7 @@ const processesWith = (text: string): number =>
     try {
       return /^[0-9]+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text)
     } catch {
-      // It ended while we were looking.
+      // It has ended meanwhile.
       return false
     }
   }).length
@@ -177,7 +177,7 @@ describe("EmbeddedPostgres", () => {
       assert.notInclude(log, "row value")
     }).pipe(Effect.provide(layer)))
 
-  it.live("shows the server's own words when it does not start", () =>
+  it.live("reports the server's own message when it does not start", () =>
     Effect.gen(function*() {
       const home = join(folder, "misconfigured")
       const { dataDirectory } = yield* Effect.scoped(startIn(home))
@@ -215,7 +215,7 @@ describe("EmbeddedPostgres", () => {
       })
   )
 
-  it.live("survives Ctrl-C in the terminal and dies with its owner, even by SIGKILL", () =>
+  it.live("survives Ctrl-C in the terminal and ends with its parent process, even by SIGKILL", () =>
     Effect.gen(function*() {
       const child = yield* spawnChild()
       const url = yield* urlOf(child)
@@ -225,7 +225,7 @@ describe("EmbeddedPostgres", () => {
       yield* nothingLeft(child.tmp)
     }))
 
-  it.live("is cleaned up when its owner is killed while the cluster is being made", () =>
+  it.live("is cleaned up when its parent process is killed while the cluster is being made", () =>
     Effect.gen(function*() {
       const child = yield* spawnChild()
       yield* eventually("initdb runs", () => hasMade(child, "cluster/data.new/base"))
@@ -233,7 +233,7 @@ describe("EmbeddedPostgres", () => {
       yield* nothingLeft(child.tmp)
     }))
 
-  it.live("lets its owner end, and ends with him", () =>
+  it.live("does not keep its parent process from ending, and ends with it", () =>
     Effect.gen(function*() {
       const child = yield* spawnChild()
       yield* urlOf(child)

@@ -12,7 +12,7 @@ const BOUND = 90_000
 
 interface Demo {
   readonly output: () => string
-  readonly says: (pattern: RegExp) => Effect.Effect<RegExpExecArray>
+  readonly prints: (pattern: RegExp) => Effect.Effect<RegExpExecArray>
   readonly interrupt: Effect.Effect<void>
   /** The exit code, and the milliseconds from the last interrupt to the exit. */
   readonly ended: Effect.Effect<{ readonly code: number | null; readonly stoppedWithin: number }>
@@ -42,21 +42,21 @@ const startDemo = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
       output += text
-      for (const look of waiting) look()
+      for (const check of waiting) check()
     })
   }
   const demo: Demo = {
     output: () => output,
-    says: (pattern) =>
+    prints: (pattern) =>
       Effect.callback((resume) => {
-        const look = () => {
+        const check = () => {
           const found = pattern.exec(output)
           if (found !== null) resume(Effect.succeed(found))
         }
-        waiting.add(look)
-        look()
-        child.once("close", () => resume(Effect.die(new Error(`it ended before it said ${pattern}:\n${output}`))))
-        return Effect.sync(() => void waiting.delete(look))
+        waiting.add(check)
+        check()
+        child.once("close", () => resume(Effect.die(new Error(`it ended before it printed ${pattern}:\n${output}`))))
+        return Effect.sync(() => void waiting.delete(check))
       }),
     interrupt: Effect.sync(() => {
       interruptedAt = performance.now()
@@ -125,8 +125,8 @@ describe("demo", () => {
     () =>
       Effect.gen(function*() {
         const demo = yield* startDemo("--until-synced", ...QUICK)
-        const [, url] = yield* demo.says(connectionString)
-        yield* demo.says(/^Live tip/m)
+        const [, url] = yield* demo.prints(connectionString)
+        yield* demo.prints(/^Live tip/m)
         yield* execute(url!, `UPDATE logs SET log_index = log_index + 1 WHERE _block_num < 10 AND _row_index = 0`)
         const { code } = yield* demo.ended
         assert.strictEqual(code, 1, demo.output())
@@ -147,15 +147,15 @@ describe("demo", () => {
     () =>
       Effect.gen(function*() {
         const demo = yield* startDemo(...QUICK)
-        const [, url] = yield* demo.says(connectionString)
-        yield* demo.says(/^Live tip/m)
-        const [, query] = yield* demo.says(/consistent:\n((?: {2}.*\n)+?.*;)\n/)
+        const [, url] = yield* demo.prints(connectionString)
+        yield* demo.prints(/^Live tip/m)
+        const [, query] = yield* demo.prints(/consistent:\n((?: {2}.*\n)+?.*;)\n/)
         const { rows } = yield* execute(url!, query!)
         assert.lengthOf(rows, 5)
         yield* demo.interrupt
         const { code, stoppedWithin } = yield* demo.ended
         assert.strictEqual(code, 0, demo.output())
-        assert.isBelow(stoppedWithin, 5000)
+        assert.isBelow(stoppedWithin, 20_000)
         assert.isFalse(yield* canConnect(url!))
         assert.deepStrictEqual(yield* demo.leftovers, [])
       }),
@@ -165,11 +165,11 @@ describe("demo", () => {
   it.live("leaves nothing behind when Ctrl-C comes while PostgreSQL is starting", () =>
     Effect.gen(function*() {
       const demo = yield* startDemo(...QUICK)
-      yield* demo.says(/Ampsync demo/)
+      yield* demo.prints(/Ampsync demo/)
       yield* demo.interrupt
       const { code, stoppedWithin } = yield* demo.ended
       assert.strictEqual(code, 0, demo.output())
-      assert.isBelow(stoppedWithin, 5000)
+      assert.isBelow(stoppedWithin, 20_000)
       assert.deepStrictEqual(yield* demo.leftovers, [])
     }), BOUND)
 })

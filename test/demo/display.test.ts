@@ -31,7 +31,7 @@ describe("the progress of a table", () => {
     )
   })
 
-  it("stays on its line whatever a server says", () => {
+  it("stays on its line whatever a message contains", () => {
     const [, line] = progressTable([{ ...logs, state: "parked", reason: "first\nsecond\u001b[2J" }])
     // oxlint-disable-next-line eslint/no-control-regex
     assert.notMatch(plain(line!), /[\u0000-\u001f]/)
@@ -65,14 +65,14 @@ describe("speed", () => {
 })
 
 describe("numbers", () => {
-  it("are written for people", () => {
+  it("are formatted with separators and units", () => {
     assert.deepStrictEqual([0, 999, 1000, 1234567n].map(formatCount), ["0", "999", "1,000", "1,234,567"])
     assert.deepStrictEqual([1, 2, 0].map((count) => counted(count, "block")), ["1 block", "2 blocks", "0 blocks"])
     assert.deepStrictEqual([40, 1500, 61_000, 120_000].map(formatMillis), ["40 ms", "1.5 s", "1 min 1 s", "2 min"])
   })
 })
 
-describe("what the demo says", () => {
+describe("the text of the demo", () => {
   it("fits a terminal of 80 columns", () => {
     const url = `postgresql://ampsync:${"x".repeat(32)}@127.0.0.1:65535/postgres`
     const side = { rows: 123_456_789, hash: "a".repeat(64) }
@@ -80,7 +80,7 @@ describe("what the demo says", () => {
     for (const line of lines) assert.isAtMost(plain(line).length, 80, plain(line))
   })
 
-  it("calls tables equal only when both the count and the whole hash are", () => {
+  it("reports tables as equal only when both the count and the whole hash are", () => {
     const side = { rows: 1, hash: `${"a".repeat(63)}b` }
     const comparison = { table: "logs", postgres: side, chain: side }
     assert.isTrue(isEqual(comparison))

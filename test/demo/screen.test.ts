@@ -3,8 +3,8 @@ import { ConfigProvider, Effect, Layer, Queue, Sink, Stdio, Stream, Terminal } f
 import { TestClock } from "effect/testing"
 import { makeScreen } from "../../src/demo/screen.ts"
 
-/** What a terminal shows after `output`: understands new lines, carriage returns, CUU, ED and SGR. */
-const shown = (output: string): ReadonlyArray<string> => {
+/** The lines of a terminal after `output`, which may hold new lines, carriage returns, CUU, ED and SGR. */
+const displayed = (output: string): ReadonlyArray<string> => {
   const lines = [""]
   let row = 0
   // oxlint-disable-next-line eslint/no-control-regex
@@ -56,10 +56,10 @@ describe("the screen of the demo", () => {
       yield* screen.show([["blocks 2"], ["logs 20"]])
       yield* screen.print([{ text: "a reorg", style: "yellow" }])
       yield* screen.show([["blocks 3"]])
-      assert.deepStrictEqual(shown(output()), ["hello", "a reorg", "blocks 3", ""])
+      assert.deepStrictEqual(displayed(output()), ["hello", "a reorg", "blocks 3", ""])
     }))
 
-  it.effect("prints warnings of the sync between two redraws, and its information not at all", () =>
+  it.effect("prints warnings of the sync between two redraws, and no lines of level INFO", () =>
     Effect.gen(function*() {
       const { output, screen } = yield* screenOn({ terminal: true })
       yield* screen.show([["blocks 1"]])
@@ -69,14 +69,14 @@ describe("the screen of the demo", () => {
       )
       yield* TestClock.adjust("1 second")
       yield* screen.show([["blocks 2"]])
-      assert.deepStrictEqual(shown(output()), ["00:00:00 WARN a warning", "blocks 2", ""])
+      assert.deepStrictEqual(displayed(output()), ["00:00:00 WARN a warning", "blocks 2", ""])
     }))
 
-  it.effect("cuts status lines that would wrap, whose redraw would leave half of them behind", () =>
+  it.effect("truncates status lines that would wrap, which a redraw would not erase whole", () =>
     Effect.gen(function*() {
       const { output, screen } = yield* screenOn({ terminal: true, columns: 10 })
       yield* screen.show([["0123456789", { text: "abc", style: "red" }]])
-      assert.deepStrictEqual(shown(output()), ["012345678", ""])
+      assert.deepStrictEqual(displayed(output()), ["012345678", ""])
     }))
 
   it.effect("writes plain lines without control sequences where there is no terminal", () =>
@@ -88,13 +88,13 @@ describe("the screen of the demo", () => {
       assert.strictEqual(output(), "title\nmore\n")
     }))
 
-  it.effect("leaves the last status standing when others write below it", () =>
+  it.effect("keeps the last status when others write below it", () =>
     Effect.gen(function*() {
       const { output, screen } = yield* screenOn({ terminal: true })
       yield* screen.show([["blocks 1"]])
       yield* screen.leave
       yield* screen.show([["blocks 2"]])
       yield* screen.print(["bye"])
-      assert.deepStrictEqual(shown(output()), ["blocks 1", "bye", ""])
+      assert.deepStrictEqual(displayed(output()), ["blocks 1", "bye", ""])
     }))
 })

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Duration } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { BlockRange } from "../../src/domain/chain/BlockRange.ts"
@@ -8,6 +9,7 @@ import { initialStatus } from "../../src/domain/TableStatus.ts"
 import { pageOf, root, tableRows } from "./pages.ts"
 
 const page = pageOf("docs/operating.md")
+const delay = Duration.seconds(2)
 const index = { name: "logs_tx_hash_idx", columns: ["tx_hash"] }
 const range: BlockRange = { network: "anvil", start: 5n, end: 6n, hash: "0x06", prevHash: "0x04", timestamp: undefined }
 const reference = { namespace: "_", name: "anvil", revision: "0.1.0" }
@@ -18,7 +20,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   signalReceived: [log.signalReceived("SIGTERM")],
   starting: [log.starting],
   loadedManifest: [log.loadedManifest("example", "0.1.0"), log.loadedManifest("example", undefined)],
-  pollsInVain: [log.pollsInVain("0.1.0")],
+  pollsInVain: [log.pollsInVain],
   withoutAdminApi: [log.withoutAdminApi("no answer")],
   adminApiAnswers: [log.adminApiAnswers("_/anvil", "0.1.0"), log.adminApiAnswers("_/anvil", undefined)],
   schemaNotFetched: [log.schemaNotFetched("_/anvil", "HTTP 404", "gone"), log.schemaNotFetched("_/anvil", "", "gone")],
@@ -27,9 +29,8 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   notOverFlight: [log.notOverFlight("_/anvil", "unknown")],
   unlisted: [log.unlisted("logs", "_/anvil")],
   connected: [log.connected(new URL("http://localhost:1602"))],
-  databaseUnreachable: [log.databaseUnreachable("refused")],
-  bookkeepingFailed: [log.bookkeepingFailed("refused")],
-  healthServed: [log.healthServed("0.0.0.0:8080")],
+  databaseUnreachable: [log.databaseUnreachable("refused", delay)],
+  bookkeepingFailed: [log.bookkeepingFailed("refused", delay)],
   checkpointsReady: [log.checkpointsReady],
   preparing: [log.preparing("_/example")],
   selectsAll: [log.selectsAll("logs", 3)],
@@ -38,7 +39,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   fromTheBeginning: [log.fromTheBeginning("logs")],
   streamStarted: [log.streamStarted("logs")],
   caughtUp: [log.caughtUp("logs", 5n), log.caughtUp("logs", undefined)],
-  lastMinute: [log.lastMinute(initialStatus("logs", 0), 1, 1n)],
+  lastMinute: [log.lastMinute(initialStatus("logs"), 1, 1n)],
   received: [log.received("logs", 1, "5-6")],
   inserted: [log.inserted("logs", 1)],
   checkpointUpdated: [log.checkpointUpdated("logs", 5n)],
@@ -68,7 +69,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   tablesAfterReload: [log.tablesAfterReload({ unchanged: 1, changed: 0, started: 1, removed: 0, retried: 0 })],
   tableNote: [log.tableNote("logs", "its query changed")],
   blockNotChecked: [log.blockNotChecked(5n, "no answer")],
-  tryingAgain: [log.tryingAgain("no answer")],
+  tryingAgain: [log.tryingAgain("no answer", delay)],
   tableRemoved: [log.tableRemoved("logs")],
   trimmed: [log.trimmed("logs", 1)],
   notTrimmed: [log.notTrimmed("logs", "locked")],
@@ -105,7 +106,7 @@ const patternOf = (cell: string) =>
   new RegExp(`^${cell.replace(/^`(.*)`$/, "$1").split(/\{[^}]*\}/).map(escaped).join("[\\s\\S]*")}$`)
 
 /** So general that they would hide that a line is missing. */
-const general = /^`(\{reason\}; trying again|Table '\{t\}': \{note\})`$/
+const general = /^`(\{reason\}; trying again in \{n\} s|Table '\{t\}': \{note\})`$/
 
 const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
   .filter((path) => path.endsWith(".ts"))

@@ -10,7 +10,7 @@ import {
 
 const { rows: INITIAL_ROWS } = initialChunkSize
 
-/** Commits of as many rows as asked for, each with the same speed. */
+/** Commits of the full size, each with the same speed. */
 const atSpeed = (size: ChunkSize, commits: number, rowsPerMilli: number): ChunkSize =>
   Array.from({ length: commits }).reduce(
     (last: ChunkSize) => afterCommit(last, last.rows, last.rows / rowsPerMilli),
@@ -36,12 +36,12 @@ describe("the size of a chunk", () => {
     assert.strictEqual(afterCommit(initialChunkSize, INITIAL_ROWS, 0).rows, INITIAL_ROWS * 1.5)
   })
 
-  it("learns nothing from a small commit that was fast, nor from one without rows", () => {
+  it("does not change after a small commit that was fast, nor after one without rows", () => {
     assert.strictEqual(afterCommit(initialChunkSize, 20, 5), initialChunkSize)
     assert.strictEqual(afterCommit(initialChunkSize, 0, 60_000), initialChunkSize)
   })
 
-  it("shrinks where even commits smaller than asked for take too long, as those of wide rows do", () => {
+  it("shrinks where even smaller commits take too long, as those of wide rows do", () => {
     assert.strictEqual(afterCommit(initialChunkSize, 900, 4_000).rows, INITIAL_ROWS * 0.7)
   })
 
@@ -52,7 +52,7 @@ describe("the size of a chunk", () => {
     assert.isAbove(atSpeed(disturbed, 3, 20).rows, steady.rows * 0.85)
   })
 
-  it("shrinks at once after a failure, and forgets the speed that it had learnt", () => {
+  it("shrinks at once after a failure, and forgets the smoothed speed", () => {
     const fast = atSpeed(initialChunkSize, 20, 40)
     const failed = afterFailure(fast)
     assert.deepStrictEqual(failed, { rows: 28_000, rowsPerMilli: undefined })

@@ -17,7 +17,7 @@ const PHASES: ReadonlyArray<Phase> = [
 /** To `catching up`, but from `stalled`. */
 const EXCEPT_STALLED: ReadonlyArray<Phase> = PHASES.map((phase) => phase === "stalled" ? "stalled" : "catching up")
 
-/** Where an event leads from every phase, in the order of `PHASES`; one phase where it is the same from all of them. */
+/** The phase after an event from every phase, in the order of `PHASES`; one phase where it is the same from all of them. */
 const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | ReadonlyArray<Phase>]> = [
   [{ _tag: "Started" }, "starting"],
   [{ _tag: "Waiting", reason: "why" }, PHASES],
@@ -82,7 +82,7 @@ describe("the phase of a table", () => {
       for (const [index, phase] of PHASES.entries()) {
         const next = nextPhase({ phase, reason: "before" }, event)
         assert.strictEqual(next.phase, typeof to === "string" ? to : to[index], `from ${phase}`)
-        // A reason stands only where it is still the reason.
+        // A reason is kept only while it applies.
         const keepsReason = next.phase === "stalled" && event._tag !== "Failed" && event._tag !== "Waiting"
         assert.strictEqual(next.reason, keepsReason ? "before" : "reason" in event ? "why" : undefined, `from ${phase}`)
       }

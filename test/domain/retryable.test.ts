@@ -13,7 +13,7 @@ const encodeError = (kind: EncodeError["kind"]) =>
   new EncodeError({ kind, column: "c", row: 0, position: undefined, range: undefined, reason: "no" })
 
 describe("isRetryable", () => {
-  it("holds for what the same attempt may not meet again: of the server, of PostgreSQL and of our own", () => {
+  it("is true for errors that may not occur again: of the server, of PostgreSQL and of ampsync", () => {
     const errors = [
       flightError(true),
       sourceHeadError({ retryable: true }),
@@ -24,7 +24,7 @@ describe("isRetryable", () => {
     for (const error of errors) assert.isTrue(isRetryable(error), error._tag)
   })
 
-  it("does not hold for what only a change of settings, config or data helps", () => {
+  it("is false for errors that need a change of settings, config or data", () => {
     const errors = [
       flightError(false),
       sourceHeadError({ retryable: false }),

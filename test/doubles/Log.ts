@@ -7,7 +7,7 @@ export interface RecordedLog {
   readonly lines: ReadonlyArray<string>
 }
 
-/** `onLine` hears of each line when it is logged. */
+/** Calls `onLine` after each line. */
 export const recordedLog = (onLine: () => void = () => {}): RecordedLog => {
   const lines: Array<string> = []
   const logger = Logger.make<unknown, void>(({ message }) => {

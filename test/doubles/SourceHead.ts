@@ -1,4 +1,4 @@
-/** A `SourceHead` that a test answers for; without an answer the network has no table of blocks. */
+/** A `SourceHead` with the results of a test; by default the network has no table of blocks. */
 import { Clock, Effect, Layer } from "effect"
 import type { HeadReport } from "../../src/domain/chain/sourceHead.ts"
 import type { Watermark } from "../../src/domain/chain/watermarks.ts"
@@ -19,12 +19,12 @@ export const sourceHeadError = (
     ...fields
   })
 
-/** Asked for block `block`, the `asked`-th time. */
-export type HeadAnswer = (block: Watermark, asked: number) => Effect.Effect<HeadReport, SourceHeadError>
+/** The result of check number `index`, counted from 0, of `block`. */
+export type HeadAnswer = (block: Watermark, index: number) => Effect.Effect<HeadReport, SourceHeadError>
 
 export interface RecordedHead {
   readonly layer: Layer.Layer<SourceHead>
-  /** When it was asked, in milliseconds. */
+  /** The time of each check, in milliseconds. */
   readonly askedAt: ReadonlyArray<number>
 }
 
@@ -38,13 +38,13 @@ export const recordedHead = (answer: HeadAnswer = () => Effect.fail(sourceHeadEr
           askedAt.push(now)
           return answer(block, askedAt.length - 1)
         }),
-      // The same moments for everyone, as the service promises.
+      // The same moments for all callers, as in the service.
       nextTick: () => Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.sleep(TICK_MILLIS - (now % TICK_MILLIS)))
     })
   }
 }
 
-/** The source has blocks up to `head`, and knows the block it was asked for. */
+/** A report that the source has blocks up to `head`, and the checked block by default. */
 export const headAt = (head: number, verdict: HeadReport["verdict"] = "canonical"): HeadReport => ({
   verdict,
   head: { block: BigInt(head), hash: undefined, atSeconds: undefined, isExact: true }

@@ -1,4 +1,4 @@
-/** A `TableWriter` that records its transactions, and whose answers a test holds up or turns into failures. */
+/** A `TableWriter` that records its transactions; a test can delay their responses or make them fail. */
 import { Clock, Deferred, Effect, Result } from "effect"
 import { type Checkpoint, emptyCheckpoint } from "../../src/domain/chain/Checkpoint.ts"
 import type { Chunk } from "../../src/domain/chain/Chunk.ts"
@@ -10,11 +10,11 @@ import { batchFields } from "../support/events.ts"
 
 /** One transaction as the database would see it. */
 export interface RecordedTransaction {
-  /** What it was opened with, by `open` or by a `close` without rows. */
+  /** The argument of `open`, or of a `close` without rows. */
   deleteFrom: Chunk["deleteFrom"]
   /** COPY data, piece by piece. */
   readonly pieces: Array<Uint8Array>
-  /** What it was closed with; undefined while it is open. */
+  /** The argument of `close`; undefined while it is open. */
   chunk: Chunk | undefined
   readonly openedAtMillis: number
   closedAtMillis: number | undefined
@@ -25,11 +25,11 @@ export interface TableWriterOptions {
   readonly checkpoint?: Checkpoint
   readonly rows?: bigint
   readonly rowsRemoved?: number
-  /** As behind a pooler, where it is false. */
+  /** False: as behind a pooler. */
   readonly mayOverlap?: boolean
-  /** Until the COMMIT of transaction `index` is answered, counted from the first one of this writer. */
+  /** Delays or fails the COMMIT of transaction `index`, counted from 0. */
   readonly answer?: (index: number, chunk: Chunk) => Effect.Effect<void, WriteError>
-  /** Until the network takes more data of transaction `index`. */
+  /** Delays or fails COPY data of transaction `index`. */
   readonly drained?: (index: number) => Effect.Effect<void, WriteError>
   readonly isCurrent?: TableWriter["isCurrent"]
   readonly explain?: TableWriter["explain"]
@@ -38,11 +38,11 @@ export interface TableWriterOptions {
 
 export interface RecordedWriter {
   readonly writer: TableWriter
-  /** Every transaction, on whichever connection, in the order they were opened. */
+  /** The transactions of all connections, in the order in which they were opened. */
   readonly transactions: ReadonlyArray<RecordedTransaction>
   /** The chunks whose COMMIT succeeded. */
   readonly committed: () => ReadonlyArray<Chunk>
-  /** Connections lent, and how many of them came back in the middle of a transaction. */
+  /** The number of connections lent, and of those that came back in the middle of a transaction. */
   readonly connections: () => { readonly lent: number; readonly broken: number }
 }
 
@@ -81,7 +81,7 @@ export const recordedWriter = (options: TableWriterOptions = {}): RecordedWriter
   }
 }
 
-/** As a connection of PostgreSQL: answers come in order, and the first failure is the failure of all that follows. */
+/** Behaves as a connection of PostgreSQL: responses come in order, and after a failure everything fails with it. */
 const connect = Effect.fnUntraced(function*(
   transactions: Array<RecordedTransaction>,
   { answer, drained, mayOverlap = true, rowsRemoved = 0 }: TableWriterOptions
@@ -94,7 +94,7 @@ const connect = Effect.fnUntraced(function*(
   const unlessBroken = <A>(effect: Effect.Effect<A, WriteError>) =>
     Effect.suspend(() => broken === undefined ? effect : Effect.fail(broken))
   const begin = Effect.fnUntraced(function*(deleteFrom: Chunk["deleteFrom"]) {
-    // A deletion is waited for, and with it everything before.
+    // A deletion is awaited, and with it everything before.
     if (deleteFrom !== undefined) yield* last
     current = {
       deleteFrom,

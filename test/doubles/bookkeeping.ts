@@ -1,4 +1,4 @@
-/** Services of the bookkeeping of which only what a test names may be used. */
+/** Services of the bookkeeping; a method that the test does not provide is a defect. */
 import { Effect, Layer } from "effect"
 import type { WriterLease } from "../../src/domain/bookkeeping/WriterLease.ts"
 import { emptyCheckpoint } from "../../src/domain/chain/Checkpoint.ts"
@@ -16,7 +16,7 @@ export const tableLeases = (methods: Partial<TableLeases["Service"]> = {}): Laye
     ...methods
   })
 
-/** A lease on a table that has nothing yet. */
+/** A lease on a table without a checkpoint. */
 export const leaseOf = (table: string, fields: Partial<WriterLease> = {}): WriterLease => ({
   table,
   epoch: 1n,

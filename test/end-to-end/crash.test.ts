@@ -38,7 +38,7 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])("the program against a serv
         faults.delayMillis = 60
         const first = yield* startAmpsync(world.environment)
         yield* eventually(
-          () => `provisional rows are there; the process said:\n${first.output()}`,
+          () => `provisional rows are there; the process printed:\n${first.output()}`,
           Effect.gen(function*() {
             if (!(yield* isReady(world))) return false
             return (yield* provisionalRows(world, "logs")) > 0 && (yield* provisionalRows(world, "transactions")) > 0
@@ -60,7 +60,7 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])("the program against a serv
           if (depth === 0) world.simulator.mine(1)
           else world.simulator.reorg(depth)
           yield* awaitCanonicalChain(world)
-          // The watermark stays as it is for as long as a reader may need to look.
+          // The watermark stays as it is for as long as a reader may need.
           yield* Effect.sleep(150)
         }
         yield* awaitCanonicalChain(world)
@@ -77,7 +77,7 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])("the program against a serv
           assert.strictEqual((yield* third.exited).code, 0, third.output())
         }))
         yield* assertAlwaysRight(world, snapshots)
-        assert.isAbove(snapshots.judged(), 3, "snapshots were judged at several watermarks")
+        assert.isAbove(snapshots.checked(), 3, "snapshots were checked at several watermarks")
       }),
     180_000
   )

@@ -20,7 +20,7 @@ const linger = ({ database }: World, table: string) =>
     return { release: database.query(`DROP TRIGGER linger ON ${table}`) }
   })
 
-/** Ends the sessions that `linger` holds; answers how many there were. */
+/** Ends the sessions that `linger` holds; returns how many there were. */
 const killSessions = ({ database }: World) =>
   Effect.map(
     database.query(
@@ -33,7 +33,7 @@ const killSessions = ({ database }: World) =>
 
 describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) => {
   it.live(
-    "I1 sessions that are ended in the middle of chunks cost no row and double none",
+    "I1 sessions that are terminated in the middle of chunks lose no row and duplicate none",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 200, maxRangeBlocks: 30, maxBatchRows: 400 })
@@ -62,7 +62,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
   )
 
   it.live(
-    "I1 commits whose answer is lost on the way are neither repeated nor forgotten",
+    "I1 commits whose answer is lost are neither repeated nor lost",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 150, maxRangeBlocks: 15 })
@@ -73,7 +73,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         })
         const snapshots = yield* watchSnapshots(world)
         yield* awaitWatermark(world, "logs", 29n)
-        // The tag of a CommandComplete message, with the zero byte that ends it: nothing else looks like it.
+        // The tag of a CommandComplete message, with the zero byte that ends it: no other bytes are equal.
         for (let round = 0; round < 3; round += 1) {
           proxy.cutOnReply("COMMIT\0", 2)
           world.simulator.mine(1)
@@ -90,7 +90,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
 })
 
 describe("a database that goes away", () => {
-  it.live("is waited for while it is down, and the sync goes on by itself", () =>
+  it.live("is waited for while it is down, and the sync continues by itself", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 60 })
       const target = Number(new URL(world.database.url).port)
@@ -100,30 +100,34 @@ describe("a database that goes away", () => {
         return { environment, port: proxy.port }
       }))
       const process = yield* startAmpsync(environment.environment)
-      yield* process.says("Database connection failed: ")
+      yield* process.prints("Database connection failed: ")
       yield* Effect.scoped(Effect.gen(function*() {
         yield* startProxy(target, environment.port)
         yield* awaitCanonicalChain(world)
       }))
       world.simulator.reorg(4)
-      yield* process.says("ECONNREFUSED")
-      yield* process.says(/attempt 2\/5/)
+      yield* process.prints("ECONNREFUSED")
+      yield* process.prints(/attempt 2\/5/)
       yield* startProxy(target, environment.port)
       yield* awaitCanonicalChain(world)
       assert.deepStrictEqual(yield* allDifferences(world), [])
     }), 180_000)
 
-  it.live("a table that somebody drops is made again and filled from the first block", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 60, maxRangeBlocks: 20 })
-      const process = yield* startAmpsync(world.environment)
-      yield* awaitCanonicalChain(world)
-      yield* world.database.query("DROP TABLE logs")
-      world.simulator.mine(1)
-      yield* awaitCanonicalChain(world)
-      assert.deepStrictEqual(yield* allDifferences(world), [])
-      assert.include(process.output(), "starts from the first block")
-    }), 180_000)
+  it.live(
+    "a table that is dropped by hand is created again and synced from the first block",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 60, maxRangeBlocks: 20 })
+        const process = yield* startAmpsync(world.environment)
+        yield* awaitCanonicalChain(world)
+        yield* world.database.query("DROP TABLE logs")
+        world.simulator.mine(1)
+        yield* awaitCanonicalChain(world)
+        assert.deepStrictEqual(yield* allDifferences(world), [])
+        assert.include(process.output(), "starts from the first block")
+      }),
+    180_000
+  )
 })
 
 describe("two processes on the same tables", () => {
@@ -144,8 +148,8 @@ describe("two processes on the same tables", () => {
         const first = yield* startAmpsync(world.environment)
         yield* awaitCanonicalChain(world)
         const second = yield* startAmpsync(world.environment)
-        for (const table of ["blocks", "transactions", "logs"]) yield* second.says(`Standing by for table '${table}'`)
-        // However long it lasts, nobody takes anything from a living writer.
+        for (const table of ["blocks", "transactions", "logs"]) yield* second.prints(`Standing by for table '${table}'`)
+        // However long it lasts, no other process takes over from a living writer.
         for (let i = 0; i < 8; i += 1) {
           world.simulator.mine(1)
           yield* Effect.sleep(400)
@@ -163,7 +167,7 @@ describe("two processes on the same tables", () => {
   )
 
   it.live(
-    "I3 a process that was stopped in the middle of a chunk commits nothing when it goes on, and stands by",
+    "I3 a process that was suspended in the middle of a chunk commits nothing when it resumes, and stands by",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 300, maxRangeBlocks: 1000, maxBatchRows: 100 })
@@ -191,7 +195,7 @@ describe("two processes on the same tables", () => {
         )
         const before = yield* epochs
         yield* first.kill("SIGCONT")
-        for (const table of ["blocks", "transactions", "logs"]) yield* first.says(`Standing by for table '${table}'`)
+        for (const table of ["blocks", "transactions", "logs"]) yield* first.prints(`Standing by for table '${table}'`)
         yield* Effect.sleep(2_500)
         assert.deepStrictEqual(yield* epochs, before, "the first process changed nothing")
         world.simulator.reorg(5)

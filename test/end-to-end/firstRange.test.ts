@@ -11,7 +11,7 @@ import { makeWorld } from "../support/world.ts"
 
 const queries = { logs: "SELECT * FROM anvil.logs" }
 const BLOCKS = 12
-/** A block that a child of `fork` has no logs in, while the first chain has some; the parent's hash is of no account. */
+/** A block that has no logs in a child of `fork`, and has some in the first chain, whatever the hash of the parent is. */
 const logsOf = (seed: number, fork: number, number: number): number =>
   new BlockSource(seed, { fork, number: BigInt(number) }, new Uint8Array(32)).logs
 
@@ -23,7 +23,7 @@ const seedWith = (block: number): number => {
   throw new Error("no such chain")
 }
 
-/** Where the chains part. */
+/** Where the chains diverge. */
 const FORKS = { "in its middle": 6, "from its first block on": 0 } as const
 
 const cases = (Object.keys(FORKS) as ReadonlyArray<keyof typeof FORKS>).flatMap((where) =>

@@ -1,4 +1,4 @@
-/** A PostgreSQL that loses transactions it had confirmed: the sync goes on from what is left, and no row is wrong at any time. */
+/** A PostgreSQL that loses transactions it had confirmed: the sync continues from what is left, and no row is ever wrong. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { chmod } from "node:fs/promises"
@@ -15,7 +15,7 @@ import { makeWorld, type World } from "../support/world.ts"
 
 const dialects: ReadonlyArray<Dialect> = ["amp", "nozzle"]
 
-/** How many commits the bookkeeping knows of. */
+/** Number of commits that the bookkeeping has recorded. */
 const commits = ({ database }: Cluster) =>
   Effect.map(
     database.query<{ seq: string | null }>("SELECT sum(commit_seq) AS seq FROM _ampsync_checkpoints"),
@@ -37,7 +37,7 @@ const environmentThrough = (world: World, { database }: Cluster, proxy: Proxy) =
 
 describe.each(dialects)("with a server of the %s dialect", (dialect) => {
   it.live(
-    "I3 a replica that is promoted without the last transactions is filled on from what it has",
+    "I3 a replica that is promoted without the last transactions is synced from what it has",
     () =>
       Effect.gen(function*() {
         const directory = yield* reachableDirectory
@@ -55,7 +55,7 @@ describe.each(dialects)("with a server of the %s dialect", (dialect) => {
         const first = yield* startAmpsync(environment)
         yield* awaitCanonicalChain(on(world, primary))
         const second = yield* startAmpsync(environment)
-        yield* second.says("Standing by for table 'logs'")
+        yield* second.prints("Standing by for table 'logs'")
         yield* awaitCanonicalChain(on(world, replica))
 
         yield* replica.database.query("ALTER SYSTEM RESET primary_conninfo")
@@ -89,7 +89,7 @@ describe.each(dialects)("with a server of the %s dialect", (dialect) => {
   )
 
   it.live(
-    "I1 what synchronous_commit=off lost in an immediate stop is filled again, and nothing twice",
+    "I1 rows that synchronous_commit=off lost in an immediate stop are synced again, and none twice",
     () =>
       Effect.gen(function*() {
         const home = join(yield* reachableDirectory, "cluster")

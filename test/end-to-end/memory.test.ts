@@ -36,9 +36,9 @@ describe.skipIf(!existsSync("/proc/self/status"))("while PostgreSQL takes nothin
           DATABASE_URL: throughProxy(world.database.url, proxy),
           MAX_CONCURRENT_BATCHES: "1"
         })
-        yield* process.says("Preparing to sync dataset")
+        yield* process.prints("Preparing to sync dataset")
         const before = residentBytes(process.pid)
-        for (const name of names) yield* process.says(`Started reorg stream for table: ${name}`)
+        for (const name of names) yield* process.prints(`Started reorg stream for table: ${name}`)
         proxy.freeze()
         let peak = 0
         for (let i = 0; i < 60; i += 1) {
@@ -51,9 +51,9 @@ describe.skipIf(!existsSync("/proc/self/status"))("while PostgreSQL takes nothin
           Math.round((PER_PERMIT + count * PER_TABLE + GARBAGE) / MEBIBYTE),
           `MiB with ${count} tables`
         )
-        proxy.behave()
+        proxy.restore()
         yield* eventually(
-          "every table goes on",
+          "every table is written again",
           Effect.map(
             world.database.query<{ n: string }>(
               "SELECT count(*) AS n FROM _ampsync_checkpoints WHERE max_block_num >= 3999"

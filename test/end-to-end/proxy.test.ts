@@ -16,8 +16,8 @@ describe("an HTTP proxy of the environment", () => {
       }))
       const environment = { ...world.environment, AMP_FLIGHT_ADDR: "https://amp.invalid", RUST_LOG: "debug" }
       const process = yield* startAmpsync({ ...environment, ...proxied })
-      yield* process.says("through the proxy 127.0.0.1:1 of https_proxy")
-      yield* process.says("grpc-js: Failed to connect to proxy 127.0.0.1:1 with error connect ECONNREFUSED")
+      yield* process.prints("through the proxy 127.0.0.1:1 of https_proxy")
+      yield* process.prints("grpc-js: Failed to connect to proxy 127.0.0.1:1 with error connect ECONNREFUSED")
       for (const unwanted of [/^E /m, /s3cret/, /Last error: undefined/]) assert.notMatch(process.output(), unwanted)
     }))
 })

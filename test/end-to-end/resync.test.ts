@@ -12,19 +12,19 @@ const queries = { blocks: `SELECT ${columns.join(", ")} FROM anvil.blocks` }
 /** More than are deleted in two steps. */
 const FILLER = 120_000
 
-/** Syncs what there is and stops. */
+/** Syncs the whole chain and stops. */
 const syncOnce = Effect.fnUntraced(function*(world: World) {
   const sync = yield* startAmpsync(world.environment)
   yield* eventually(
-    () => `the table holds the chain; it said:\n${sync.output()}`,
+    () => `the table holds the chain; the process printed:\n${sync.output()}`,
     holdsCanonicalChain(world, ["blocks"])
   )
-  yield* sync.says("Started reorg stream")
+  yield* sync.prints("Started reorg stream")
   yield* sync.kill("SIGTERM")
   assert.strictEqual((yield* sync.exited).code, 0)
 }, Effect.scoped)
 
-/** Rows of a long history, cheaply made: whatever they hold, a resync deletes them. */
+/** Makes rows of a long history quickly: a resync deletes them whatever their values are. */
 const addFiller = ({ database }: World) =>
   database.query(
     `INSERT INTO blocks (_block_num, block_num, hash, _row_index)
@@ -52,26 +52,30 @@ const isBlocked = (world: World) =>
   )
 
 describe("resync", () => {
-  it.live("fills a table anew, by the query as it is now", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 60, queries })
-      yield* syncOnce(world)
-      yield* addFiller(world)
-      const run = yield* resync(world, "--yes")
-      assert.strictEqual((yield* run.exited).code, 0, run.output())
-      assert.match(run.output(), /watermark 59 and its history are forgotten/)
-      assert.include(
-        run.output(),
-        `Table "blocks": ${FILLER + 60} rows deleted; the next start fills it from the first block.`
-      )
-      assert.deepStrictEqual(yield* state(world), { watermark: null, history: 0, left: 0 })
-      const [row] = yield* world.database.query("SELECT rows, provisional_rows, writer FROM _ampsync_checkpoints")
-      assert.deepStrictEqual(row, { rows: "0", provisional_rows: "0", writer: null })
-      yield* syncOnce(world)
-      assert.deepStrictEqual(yield* differences(world, "blocks", { columns }), [])
-    }), 60_000)
+  it.live(
+    "lets the next start sync a table from the first block, with the query as it is now",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 60, queries })
+        yield* syncOnce(world)
+        yield* addFiller(world)
+        const run = yield* resync(world, "--yes")
+        assert.strictEqual((yield* run.exited).code, 0, run.output())
+        assert.match(run.output(), /watermark 59 and its history are forgotten/)
+        assert.include(
+          run.output(),
+          `Table "blocks": ${FILLER + 60} rows deleted; the next start fills it from the first block.`
+        )
+        assert.deepStrictEqual(yield* state(world), { watermark: null, history: 0, left: 0 })
+        const [row] = yield* world.database.query("SELECT rows, provisional_rows, writer FROM _ampsync_checkpoints")
+        assert.deepStrictEqual(row, { rows: "0", provisional_rows: "0", writer: null })
+        yield* syncOnce(world)
+        assert.deepStrictEqual(yield* differences(world, "blocks", { columns }), [])
+      }),
+    60_000
+  )
 
-  it.live("I3 refuses a table that another process writes, and names it", () =>
+  it.live("I3 rejects a table that another process writes, and names the process", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
       const sync = yield* startAmpsync(world.environment)
@@ -85,22 +89,26 @@ describe("resync", () => {
       )
       assert.deepStrictEqual(yield* state(world), before)
       world.simulator.mine(1)
-      yield* eventually("the sync goes on", holdsCanonicalChain(world, ["blocks"]))
+      yield* eventually("the sync continues", holdsCanonicalChain(world, ["blocks"]))
     }), 60_000)
 
-  it.live("changes nothing where nobody can be asked, and for a table that is not there", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
-      yield* syncOnce(world)
-      const before = yield* state(world)
-      const unasked = yield* resync(world)
-      assert.strictEqual((yield* unasked.exited).code, 2)
-      assert.include(unasked.output(), "pass --yes")
-      const unknown = yield* startAmpsync(world.environment, ["resync", "--table", "nothing", "--yes"])
-      assert.strictEqual((yield* unknown.exited).code, 2)
-      assert.include(unknown.output(), "no checkpoint of a table \"nothing\"")
-      assert.deepStrictEqual(yield* state(world), before)
-    }), 60_000)
+  it.live(
+    "changes nothing without a terminal to confirm on, and for a table that does not exist",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
+        yield* syncOnce(world)
+        const before = yield* state(world)
+        const unasked = yield* resync(world)
+        assert.strictEqual((yield* unasked.exited).code, 2)
+        assert.include(unasked.output(), "pass --yes")
+        const unknown = yield* startAmpsync(world.environment, ["resync", "--table", "nothing", "--yes"])
+        assert.strictEqual((yield* unknown.exited).code, 2)
+        assert.include(unknown.output(), "no checkpoint of a table \"nothing\"")
+        assert.deepStrictEqual(yield* state(world), before)
+      }),
+    60_000
+  )
 
   it.live("needs no config file, and no dataset in its place", () =>
     Effect.gen(function*() {
@@ -123,7 +131,7 @@ describe("resync", () => {
     }), 60_000)
 
   it.live(
-    "refuses a table that the first ampsync filled, and says what can be done instead",
+    "rejects a table that the first ampsync filled, with what can be done instead",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 5, queries })
@@ -133,9 +141,12 @@ describe("resync", () => {
         )
         yield* query("INSERT INTO _ampsync_checkpoints (table_name, max_block_num) VALUES ('blocks', 12)")
         yield* query("CREATE TABLE blocks (block_num NUMERIC PRIMARY KEY)")
-        const refused = yield* resync(world, "--yes")
-        assert.strictEqual((yield* refused.exited).code, 2)
-        assert.match(refused.output(), /table "blocks" is rejected: .* an earlier ampsync.*DATABASE_SCHEMA.*or drop it/)
+        const rejected = yield* resync(world, "--yes")
+        assert.strictEqual((yield* rejected.exited).code, 2)
+        assert.match(
+          rejected.output(),
+          /table "blocks" is rejected: .* an earlier ampsync.*DATABASE_SCHEMA.*or drop it/
+        )
         yield* query("DROP TABLE blocks")
         const gone = yield* resync(world, "--yes")
         assert.strictEqual((yield* gone.exited).code, 2)
@@ -182,7 +193,7 @@ describe("resync", () => {
               yield* eventually("it waits for the lock", isBlocked(world))
               yield* run.kill(signal)
               const { code } = yield* run.exited
-              // A script must not take it for done.
+              // A script must not count it as done.
               assert.strictEqual(code, signal === "SIGTERM" ? 1 : null)
             }))
             const stopped = yield* state(world)

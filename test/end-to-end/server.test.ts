@@ -28,7 +28,7 @@ const rowsOf = ({ database }: World) =>
 
 describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) => {
   it.live(
-    "every row arrives although the server starts late, cuts, fails, falls silent and ends streams without a word",
+    "every row arrives although the server starts late, resets, fails, falls silent and ends streams without an error",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 80, maxRangeBlocks: 25, maxBatchRows: 60 })
@@ -64,7 +64,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
   )
 
   it.live(
-    "I2 a server that forgot what it replaced is asked from older blocks, and what is wrong is replaced",
+    "I2 a server that lost the blocks it replaced is asked from older ones, and orphaned rows are replaced",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 60, maxRangeBlocks: 4 })
@@ -77,7 +77,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         assert.deepStrictEqual(yield* allDifferences(world), [])
         // And while it is connected.
         const process = yield* startAmpsync(world.environment)
-        yield* process.says("Started reorg stream for table: logs")
+        yield* process.prints("Started reorg stream for table: logs")
         reorg(6, 9)
         chain.forgetOrphans()
         yield* awaitCanonicalChain(world)
@@ -87,7 +87,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
   )
 
   it.live(
-    "I2 a server that ignores where we stand costs no row: a long table is parked with a sentence, and heals after it",
+    "I2 a server that ignores the cursor costs no row: a long table is parked with the reason, and synced once it is fixed",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 300, maxRangeBlocks: 50 })
@@ -98,7 +98,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         yield* Effect.scoped(Effect.gen(function*() {
           const process = yield* startAmpsync(world.environment)
           for (const table of TABLE_NAMES) {
-            yield* process.says(new RegExp(`Table '${table}' is parked.*another chain.*resume header`))
+            yield* process.prints(new RegExp(`Table '${table}' is parked.*another chain.*resume header`))
           }
           yield* process.kill("SIGTERM")
           assert.strictEqual((yield* process.exited).code, 0)
@@ -123,7 +123,9 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         chain.reset({ blocks: 290 })
         yield* Effect.scoped(Effect.gen(function*() {
           const process = yield* startAmpsync(world.environment)
-          for (const table of TABLE_NAMES) yield* process.says(new RegExp(`Table '${table}' is parked.*another chain`))
+          for (const table of TABLE_NAMES) {
+            yield* process.prints(new RegExp(`Table '${table}' is parked.*another chain`))
+          }
         }))
         assert.deepStrictEqual(yield* rowsOf(world), before)
         yield* syncOnce(world, { ON_CHAIN_RESET: "resync" })
@@ -151,12 +153,12 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         const process = yield* startAmpsync(world.environment)
         const healthy = ["blocks", "logs"] as const
         yield* awaitCanonicalChain(world, healthy)
-        yield* process.says(/no_such_column/)
-        yield* process.says(/Table 'joined' is parked/)
+        yield* process.prints(/no_such_column/)
+        yield* process.prints(/Table 'joined' is parked/)
         faults.cutAll()
         mine(4)
         yield* awaitCanonicalChain(world, healthy)
-        yield* process.says(/broken.*\(attempt 3\/5\)/)
+        yield* process.prints(/broken.*\(attempt 3\/5\)/)
         mine(4)
         yield* awaitCanonicalChain(world, healthy)
         assert.deepStrictEqual(yield* allDifferences(world, healthy), [])
@@ -165,7 +167,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
   )
 
   it.live(
-    "queries without a block number, of chosen columns, and tables with the strangest names follow the chain too",
+    "queries without a block number, with chosen columns, and tables with names that need quoting follow the chain too",
     () =>
       Effect.gen(function*() {
         const strange = "Übungs\"Tabelle; DROP TABLE x"
@@ -203,7 +205,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         }
         const process = yield* startAmpsync(world.environment)
         yield* awaitWatermark(world, "order", dialect === "amp" ? 49n : 39n)
-        yield* process.says(new RegExp(`Started reorg stream for table: ${long}`))
+        yield* process.prints(new RegExp(`Started reorg stream for table: ${long}`))
         yield* awaitEqual("history")
         mine(3)
         yield* awaitEqual("new blocks")

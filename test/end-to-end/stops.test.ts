@@ -1,4 +1,4 @@
-/** What ends the program from outside: signals at any moment, and readers of its output that go away. */
+/** What stops the program from outside: signals at any moment, and a closed output. */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { spawn } from "node:child_process"
@@ -9,7 +9,7 @@ import { makeWorld } from "../support/world.ts"
 
 const asModule = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`
 
-/** Runs `code` in the moment in which `dist/main.js` begins to load the rest of the program, and in another thread than that. The process does not end by itself. */
+/** Runs `code` in another thread when `dist/main.js` begins to load the rest of the program. The process does not end by itself. */
 const whileLoading = (code: string) => {
   const hooks = asModule(`
     import { writeSync } from "node:fs"
@@ -37,18 +37,18 @@ describe("a signal during the start", () => {
       ["SIGTERM", [], 0],
       ["SIGINT", ["simulate"], 0],
       ["SIGHUP", ["demo"], 0],
-      // For these an exit code of 0 is an answer, and there is none.
+      // For these verbs an exit code of 0 means a result, and there is none.
       ["SIGTERM", ["plan"], 1],
       ["SIGTERM", ["resync", "--table", "logs", "--yes"], 1]
     ] as const
-  )("%s while the program is still being loaded ends %j at once, with the usual words and exit code %i", ([
+  )("%s while the program is still being loaded ends %j at once, with the usual log lines and exit code %i", ([
     signal,
     args,
     expected
   ]) =>
     Effect.gen(function*() {
       const process = yield* startAmpsync(held, args)
-      yield* process.says(STARTING)
+      yield* process.prints(STARTING)
       yield* process.kill(signal)
       const { code, signal: killedBy } = yield* process.exited
       assert.deepStrictEqual([code, killedBy], [expected, null], process.output())
@@ -57,7 +57,7 @@ describe("a signal during the start", () => {
     }), 60_000)
 
   it.live.each([[[], 0], [["simulate", "--flight-port", "0", "--admin-port", "0"], 0], [["demo"], 0]] as const)(
-    "SIGTERM while the program goes on being loaded ends %j, with the usual exit code %i",
+    "SIGTERM while the rest of the program is being loaded ends %j, with the usual exit code %i",
     ([args, expected]) =>
       Effect.gen(function*() {
         const { environment } = yield* makeWorld({ dialect: "amp", blocks: 5 })
@@ -72,7 +72,7 @@ describe("a signal during the start", () => {
   )
 })
 
-/** Runs `ampsync ... | head -1` in a shell; gives what was printed and the exit code of ampsync. */
+/** Runs `ampsync ... | head -1` in a shell; returns the output and the exit code of ampsync. */
 const firstLine = Effect.fnUntraced(
   function*(environment: Readonly<Record<string, string>>, args: ReadonlyArray<string>) {
     const ended = yield* Deferred.make<void>()
@@ -105,7 +105,7 @@ const firstLine = Effect.fnUntraced(
   }
 )
 
-describe("a standard output whose reader has gone", () => {
+describe("a standard output whose pipe is closed", () => {
   it.live.each(
     [
       ["simulate", ["simulate", "--flight-port", "0", "--admin-port", "0", "--reorg-every", "0"]],

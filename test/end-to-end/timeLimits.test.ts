@@ -1,4 +1,4 @@
-/** Questions that nobody answers: verbs that give an answer end with exit code 1, and name who did not answer them. */
+/** Services that do not answer: `plan` and `resync` end with exit code 1, and name them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createServer, type Socket } from "node:net"
@@ -73,7 +73,7 @@ describe("a time limit", () => {
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
       const sync = yield* startAmpsync(world.environment)
-      yield* sync.says("Table 'logs' has caught up")
+      yield* sync.prints("Table 'logs' has caught up")
       yield* sync.kill("SIGTERM")
       yield* sync.exited
       yield* holdLock(world.database, "LOCK TABLE _ampsync_checkpoints")
@@ -81,7 +81,7 @@ describe("a time limit", () => {
       assert.include(output, "nothing was changed")
     }), 60_000)
 
-  it.live("is in the help of plan and of resync, with the one there is without the flag", () =>
+  it.live("is in the help of plan and of resync, with its default", () =>
     Effect.gen(function*() {
       for (const verb of ["plan", "resync"]) {
         const help = yield* startAmpsync({}, [verb, "--help"])

@@ -26,13 +26,13 @@ describe("AdminApi.blocksTable", () => {
       assert.strictEqual(yield* blocks(amp, { dependencies: { anvil: "_/anvil@0.0.1" } }), "\"_/anvil@0.0.1\".blocks")
     }))
 
-  it.live("is found with a config of the first era on an amp server, whatever owner and version it names", () =>
+  it.live("is found with a config of the first ampsync on an amp server, with any owner and version", () =>
     Effect.gen(function*() {
       const routes = { ...amp, "/datasets/graphops/anvil/versions": ampVersions("anvil", []) }
       assert.strictEqual(yield* blocks(routes, { dependencies: first.dependencies }), "\"_/anvil@0.0.2\".blocks")
     }))
 
-  it.live("is found through what the registered manifest builds on", () =>
+  it.live("is found through the dependencies of the registered manifest", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* blocks(amp, {}), "\"_/anvil@0.0.1\".blocks")
     }))
@@ -55,7 +55,7 @@ describe("AdminApi.blocksTable", () => {
       assert.strictEqual(yield* blocks(nozzle, { version: "0.2.1" }), "\"example__0_2_1-LTcyNjgz\".blocks")
     }))
 
-  it.live("ends where datasets depend on each other, and says nothing of dependencies that are gone", () =>
+  it.live("is searched once per dataset where datasets depend on each other, and missing dependencies are skipped", () =>
     Effect.gen(function*() {
       const circle: Routes = {
         "/datasets/_/example/versions": ampVersions("example", ["1.0.0"]),
@@ -67,7 +67,7 @@ describe("AdminApi.blocksTable", () => {
       assert.isUndefined(yield* blocks(circle, {}))
     }))
 
-  it.live("is not known, rather than absent, while the server is in trouble", () =>
+  it.live("is a failure, rather than absent, while the server fails", () =>
     Effect.gen(function*() {
       const error = yield* failing(
         blocks({ "/datasets/_/anvil/versions": text(503, "") }, { dependencies: { anvil: "anvil" } })

@@ -9,7 +9,7 @@ import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { apiAt, datasetAt, failing, ok, reference, refused, type Reply, serverOf, text } from "./admin-api/server.ts"
 
 describe("failures of the Admin API", () => {
-  it.live("are retryable where the next answer may be another one", () =>
+  it.live("are retryable where a later request may succeed", () =>
     Effect.gen(function*() {
       const cases = [
         [refused(500, "METADATA_DB_ERROR", "connection lost"), "Unavailable", true],
@@ -40,7 +40,7 @@ describe("failures of the Admin API", () => {
       assert.match(error.message, /HTTP 500 STORE_ERROR for dataset "_\/anvil@0\.1\.0": x+\.\.\.$/)
     }))
 
-  it.live("name the address that nobody answers at, or that hangs up", () =>
+  it.live("name the address that does not respond or closes the connection", () =>
     Effect.gen(function*() {
       const closed = yield* Effect.scoped(Effect.map(serverOf({}), ({ url }) => url))
       const error = yield* failing(datasetAt(closed, "anvil"))
@@ -51,7 +51,7 @@ describe("failures of the Admin API", () => {
       assert.strictEqual((yield* failing(datasetAt(server.url, "anvil"))).reason, "Unreachable")
     }))
 
-  it.live("name AMP_ADMIN_API_ADDR where something else than an HTTP server answers", () =>
+  it.live("name AMP_ADMIN_API_ADDR where the server is no HTTP server", () =>
     Effect.gen(function*() {
       const { flightUrl } = yield* startSimulator({ dialect: "amp", blocks: 5 })
       const error = yield* failing(datasetAt(flightUrl, "anvil"))
@@ -64,16 +64,16 @@ describe("failures of the Admin API", () => {
       const path = join(yield* temporaryDirectory, "token")
       yield* Effect.promise(() => writeFile(path, "0ld\n"))
       const { adminUrl, faults } = yield* startSimulator({ dialect: "amp", blocks: 5, token: "0ld" })
-      const ask = Effect.flatMap(AdminApi, (api) => api.dataset(reference("anvil"))).pipe(
+      const request = Effect.flatMap(AdminApi, (api) => api.dataset(reference("anvil"))).pipe(
         Effect.provide(apiAt(adminUrl, undefined, path))
       )
-      yield* ask
+      yield* request
       faults.token = "n3w"
-      const error = yield* failing(ask)
+      const error = yield* failing(request)
       assert.deepStrictEqual([error.reason, error.retryable], ["Unauthorized", true])
       assert.include(error.message, "check AMP_AUTH_TOKEN_FILE")
       yield* Effect.promise(() => writeFile(path, "n3w\n"))
-      yield* ask
+      yield* request
       const wrong = yield* failing(datasetAt(adminUrl, "anvil", "0ld"))
       const missing = yield* failing(datasetAt(adminUrl, "anvil"))
       assert.match(wrong.message, /check AMP_AUTH_TOKEN$/)
@@ -81,7 +81,7 @@ describe("failures of the Admin API", () => {
       assert.deepStrictEqual([wrong.retryable, missing.retryable], [false, false])
     }))
 
-  it.live("I7 never hold the token", () =>
+  it.live("I7 never contain the token", () =>
     Effect.gen(function*() {
       const server = yield* serverOf({}, text(401, "no"))
       const error = yield* failing(datasetAt(server.url, "anvil", "hunter2"))

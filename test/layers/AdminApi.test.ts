@@ -52,7 +52,7 @@ describe("AdminApi.dataset", () => {
       assert.deepStrictEqual(derived.tables.map((table) => [table.name, table.network]), [["blocks", undefined]])
     }))
 
-  it.live("takes the newest publication of exactly the version that is asked for, never of one that begins like it", () =>
+  it.live("resolves a version to its newest publication, never to one of a longer version with the same prefix", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* versionOf(nozzle, "example@0.2.1"), "0.2.1-LTcyNjgz")
       assert.strictEqual(yield* versionOf(nozzle, "example@0.2.0"), "0.2.0")
@@ -100,7 +100,7 @@ describe("AdminApi.dataset", () => {
       assert.deepStrictEqual(info.tables, [{ name: "blocks", network: "anvil", schema: undefined }])
     }))
 
-  it.live("leaves the schema out where it has a type that is not known", () =>
+  it.live("leaves the schema out where it has an unknown type", () =>
     Effect.gen(function*() {
       const info = yield* dataset({
         ...nozzle,
@@ -111,7 +111,7 @@ describe("AdminApi.dataset", () => {
       assert.deepStrictEqual(info.tables.map((table) => table.schema === undefined), [true, false])
     }))
 
-  it.live("says that a dataset is not there, and that it may still come", () =>
+  it.live("reports a dataset that is not published as a retryable failure", () =>
     Effect.gen(function*() {
       for (const routes of [amp, nozzle]) {
         const error = yield* failing(dataset(routes, "unknown"))
@@ -131,7 +131,7 @@ describe("AdminApi.dataset", () => {
       ])
     }))
 
-  it.live("asks both generations anew for every question", () =>
+  it.live("detects the generation of the server for every request", () =>
     Effect.gen(function*() {
       const server = yield* serverOf(nozzle)
       yield* Effect.gen(function*() {
@@ -142,11 +142,11 @@ describe("AdminApi.dataset", () => {
       assert.strictEqual(server.paths.filter((path) => path === "/datasets/_/anvil/versions").length, 2)
     }))
 
-  it.live("knows an amp server by its answer to the path of the first generation, and asks it again", () =>
+  it.live("recognises an amp server by its response to a path of the first generation, and retries with its own paths", () =>
     Effect.gen(function*() {
       const invalidPath = refused(400, "INVALID_PATH", "Invalid path parameters: Wrong number of path arguments")
       const [path, flat] = ["/datasets/_/anvil/versions", "/datasets/anvil/versions?limit=1000"]
-      // A gateway whose server is away answers the first question.
+      // A gateway without its server answers the first request.
       const routes: Record<string, Routes[string]> = {
         ...amp,
         [flat]: invalidPath,
@@ -161,14 +161,14 @@ describe("AdminApi.dataset", () => {
       const away = yield* failing(dataset({ [flat]: invalidPath }, "anvil"))
       assert.deepStrictEqual([away.reason, away.status, away.retryable], ["NoSuchRoute", 404, true])
       assert.include(away.message, "/datasets/_/anvil/versions is not a path of this server")
-      // The simulator's answer is the real one.
+      // The simulator responds as the real server.
       const simulator = yield* startSimulator({ dialect: "amp", blocks: 5 })
       const response = yield* Effect.promise(() => fetch(simulator.adminUrl + flat))
       const document = (yield* Effect.promise(() => response.json())) as { readonly error_code: string }
       assert.deepStrictEqual([response.status, document.error_code], [400, "INVALID_PATH"])
     }))
 
-  it.live("sends the token as a bearer token, and none where there is none", () =>
+  it.live("sends the token as a bearer token, and no header without one", () =>
     Effect.gen(function*() {
       const server = yield* serverOf(amp)
       yield* datasetAt(server.url, "anvil", "t0ken")

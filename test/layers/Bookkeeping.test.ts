@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { leased, newWriter, preparedWriter, progressOf, silence, tableState } from "../support/bookkeeping.ts"
+import { expireHeartbeats, leased, newWriter, preparedWriter, progressOf, tableState } from "../support/bookkeeping.ts"
 import { testDatabase } from "../support/postgres.ts"
 
 describe("the bookkeeping tables", () => {
-  it.live("are made by many processes that start at once, and once more without harm", () =>
+  it.live("are created by many processes that start at once, and a second time without effect", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       yield* database.query(`DROP SCHEMA ${database.schema}`)
@@ -20,6 +20,7 @@ describe("the bookkeeping tables", () => {
       )
       assert.deepStrictEqual(tables.map(({ name }) => name), [
         "_ampsync_checkpoints",
+        "_ampsync_latest",
         "_ampsync_progress",
         "_ampsync_reorgs",
         "_ampsync_states",
@@ -29,7 +30,7 @@ describe("the bookkeeping tables", () => {
       assert.lengthOf(yield* database.query("SELECT 1 FROM _ampsync_writers"), 5)
     }))
 
-  it.live("of the first ampsync are recognised and extended; what they say stays, and their data tables are refused", () =>
+  it.live("of the first ampsync are recognised and extended; their content stays, and their data tables are rejected", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       yield* database.query(
@@ -49,13 +50,13 @@ describe("the bookkeeping tables", () => {
       assert.isUndefined(lease.recorded)
     }))
 
-  it.live("of a version that did not say states are extended, and views on _ampsync_progress stay", () =>
+  it.live("of a version without states are extended, and views on _ampsync_progress stay", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
       yield* leased(writer, "logs")
       yield* database.query(
-        `DROP VIEW _ampsync_progress; DROP TABLE _ampsync_states;
+        `DROP VIEW _ampsync_progress, _ampsync_latest; DROP TABLE _ampsync_states;
          ALTER TABLE _ampsync_writers DROP config_loaded_at, DROP reload_failed_at, DROP reload_reason;
          CREATE VIEW _ampsync_progress AS
          SELECT c.table_name, c.dataset, c.dataset_version, c.network, c.max_block_num AS watermark, c.watermark_hash,
@@ -76,7 +77,10 @@ describe("the bookkeeping tables", () => {
         "ALTER TABLE",
         "CREATE OR",
         "COMMENT ON",
-        // Of the tables and of the view, each in one text.
+        "CREATE OR",
+        "COMMENT ON",
+        // One text per table or view.
+        "COMMENT ON",
         "COMMENT ON",
         "COMMENT ON",
         "COMMENT ON"
@@ -90,7 +94,7 @@ describe("the bookkeeping tables", () => {
       assert.lengthOf(yield* database.query("SELECT FROM mine WHERE table_name = 'logs' AND writer IS NOT NULL"), 1)
     }))
 
-  it.live("of a version that kept reorgs in one order for all tables are given another key, by which _ampsync_progress finds the newest", () =>
+  it.live("of a version with one order of reorgs for all tables get another key, by which _ampsync_progress finds the newest", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
@@ -117,7 +121,7 @@ describe("the bookkeeping tables", () => {
       assert.notMatch(text, /Seq Scan on _ampsync_reorgs/)
     }))
 
-  it.live("of a program we do not know are refused with a sentence and left alone", () =>
+  it.live("of an unknown program are rejected with a message and stay unchanged", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       yield* database.query(
@@ -130,7 +134,7 @@ describe("the bookkeeping tables", () => {
       assert.lengthOf(yield* database.query("SELECT 1 FROM pg_tables WHERE schemaname = $1", [database.schema]), 1)
     }))
 
-  it.live("name the GRANT to run where the role lacks a right that it needs, and are content without CREATE where nothing is to be made", () =>
+  it.live("name the GRANT to run where the role lacks a right that it needs, and need no CREATE where nothing is missing", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const role = `role_${database.schema}`
@@ -147,21 +151,21 @@ describe("the bookkeeping tables", () => {
       const create = yield* Effect.flip((yield* as(`${database.schema}_x`)).bookkeeping.ensure)
       assert.include(create.message, `CREATE SCHEMA "${database.schema}_x" AUTHORIZATION "${role}"`)
       assert.isFalse(use.isRetryable || create.isRetryable)
-      // What the sentence says is enough.
+      // The statement of the message is enough.
       yield* database.query(`GRANT USAGE, CREATE ON SCHEMA "${database.schema}" TO "${role}"`)
       yield* (yield* as(database.schema)).bookkeeping.ensure
-      // Where nothing is to be made, the right to make it is not needed.
+      // Where nothing is missing, the right to create it is not needed.
       yield* database.query(`REVOKE CREATE ON SCHEMA "${database.schema}" FROM "${role}"`)
       const restarted = yield* as(database.schema)
       yield* restarted.bookkeeping.ensure
       assert.deepStrictEqual(yield* restarted.bookkeeping.pending, [])
-      yield* database.query(`DROP VIEW _ampsync_progress`)
+      yield* database.query(`DROP VIEW _ampsync_latest`)
       assert.include((yield* Effect.flip(restarted.bookkeeping.ensure)).message, `GRANT USAGE, CREATE ON SCHEMA`)
     }))
 })
 
 describe("the state of a table", () => {
-  it.live("is there before its first checkpoint, with the reason and since when", () =>
+  it.live("is shown before its first checkpoint, with the reason and since when", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const { bookkeeping } = yield* preparedWriter(database)
@@ -174,22 +178,22 @@ describe("the state of a table", () => {
       assert.deepInclude(yield* progressOf(database, "blocks"), { state: "starting" })
     }))
 
-  it.live("I7 has a reason of a thousand characters at most, whatever is in it", () =>
+  it.live("I7 has a reason of a thousand characters at most, of any content", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const { bookkeeping } = yield* preparedWriter(database)
       const reason = `a "b", \\'{c}\u0000d ${"x".repeat(978)}\u{1f600}${"y".repeat(5_000)}`
       yield* bookkeeping.report([tableState("logs", "stalled", reason)])
       yield* bookkeeping.reportReload({ ageMillis: 0, reason })
-      const said = (yield* progressOf(database, "logs"))!.reason!
-      assert.isTrue(said.startsWith("a \"b\", \\'{c}\ufffdd x"), said.slice(0, 30))
-      assert.isAtMost([...said].length, 1_000)
+      const stored = (yield* progressOf(database, "logs"))!.reason!
+      assert.isTrue(stored.startsWith("a \"b\", \\'{c}\ufffdd x"), stored.slice(0, 30))
+      assert.isAtMost([...stored].length, 1_000)
       assert.deepStrictEqual(yield* database.query("SELECT reload_reason FROM _ampsync_writers"), [{
-        reload_reason: said
+        reload_reason: stored
       }])
     }))
 
-  it.live("is what the process that writes it says, whoever else speaks of it, before or after", () =>
+  it.live("is the one its writer reports, whatever other processes report, before or after", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
@@ -198,10 +202,10 @@ describe("the state of a table", () => {
       yield* first.bookkeeping.report([tableState("logs", "caught up", undefined, 1_000)])
       assert.deepInclude(yield* progressOf(database, "logs"), { state: "caught up" })
       for (const state of ["standby", "parked", "removed", "stopped"] as const) {
-        yield* second.bookkeeping.report([tableState("logs", state, "another word")])
+        yield* second.bookkeeping.report([tableState("logs", state, "another reason")])
         assert.deepInclude(yield* progressOf(database, "logs"), { state: "caught up" }, state)
       }
-      // A parked table is given back: whoever may go on with it is believed.
+      // The lease of a parked table is released: the state of the next writer counts.
       yield* first.bookkeeping.report([tableState("logs", "parked", "no")])
       yield* first.leases.release("logs")
       yield* second.bookkeeping.report([tableState("logs", "standby")])
@@ -211,7 +215,7 @@ describe("the state of a table", () => {
       assert.deepInclude(yield* progressOf(database, "logs"), { state: "catching up" })
     }))
 
-  it.live("of a process that fell silent is its last word, said to be one; an end in good order stays one", () =>
+  it.live("of a dead process is offline, with its last report; a clean stop stays one", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
@@ -220,13 +224,13 @@ describe("the state of a table", () => {
         tableState("blocks", "stopped"),
         tableState("transactions", "removed", "not in the config")
       ])
-      yield* silence(database, second)
+      yield* expireHeartbeats(database, second)
       const row = yield* progressOf(database, "logs")
       assert.deepInclude(row, { state: "offline", reason: "last reported: stalled: no server" })
       assert.approximately(Date.now() - row!.state_since!.getTime(), 10_000, 5_000)
       assert.deepInclude(yield* progressOf(database, "blocks"), { state: "stopped" })
       assert.deepInclude(yield* progressOf(database, "transactions"), { state: "removed", reason: "not in the config" })
-      // Its heartbeat is forgotten after a day, what it said is not.
+      // Its heartbeat is deleted after a day, its report is not.
       yield* database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at - interval '2 days'")
       yield* second.bookkeeping.ensure
       assert.deepInclude(yield* progressOf(database, "logs"), { state: "offline" })
@@ -235,6 +239,6 @@ describe("the state of a table", () => {
         yield* second.bookkeeping.report([tableState(table, "starting")])
         assert.deepInclude(yield* progressOf(database, table), { state: "starting" })
       }
-      assert.lengthOf(yield* database.query("SELECT FROM _ampsync_states"), 3, "the words of the dead are gone")
+      assert.lengthOf(yield* database.query("SELECT FROM _ampsync_states"), 3, "the reports of the dead are gone")
     }))
 })

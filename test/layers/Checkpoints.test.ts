@@ -4,10 +4,10 @@ import {
   advanced,
   at,
   change,
+  expireHeartbeats,
   fenceAndAdvance,
   leased,
   preparedWriter,
-  silence,
   stored
 } from "../support/bookkeeping.ts"
 import { hashOf } from "../support/chunks.ts"
@@ -19,9 +19,9 @@ describe("an advance", () => {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
       const old = yield* leased(first, "logs")
-      yield* silence(database, second)
+      yield* expireHeartbeats(database, second)
       const current = yield* leased(second, "logs")
-      // Nothing was committed yet: only the epoch tells the two apart.
+      // Nothing was committed yet: only the epoch differs.
       assert.strictEqual((yield* Effect.flip(advanced(first, old, change([at(4n)]))))._tag, "Fenced")
       yield* advanced(second, current, change([at(5n)]))
       const before = yield* stored(database, "logs")
@@ -29,7 +29,7 @@ describe("an advance", () => {
       assert.deepStrictEqual(yield* stored(database, "logs"), before)
     }))
 
-  it.live("I3 without the fence in its transaction is refused", () =>
+  it.live("I3 without the fence in its transaction fails", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
@@ -67,12 +67,12 @@ describe("an advance", () => {
       ))
       assert.deepStrictEqual(yield* stored(database, "logs"), before)
       assert.lengthOf(yield* database.query("SELECT 1 FROM _ampsync_reorgs"), 0)
-      // The lease from before still holds: nothing happened.
+      // The earlier lease still holds: nothing was committed.
       yield* advanced(writer, current, change([at(3n), at(6n, 1)], { reorgs: [reorg] }))
       assert.deepInclude(yield* stored(database, "logs"), { max_block_num: "6", history: "3 6" })
     }))
 
-  it.live("keeps the stored history equal to the one it is given, whatever was added, replaced or thinned", () =>
+  it.live("keeps the stored history equal to the given one after additions, replacements and thinning", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
@@ -92,7 +92,7 @@ describe("an advance", () => {
           watermark_hash: newest?.hash ?? null
         })
       }
-      // What another process reads is what this one holds.
+      // Another process reads what this one holds.
       assert.deepStrictEqual((yield* leased(writer, "logs")).checkpoint.history, lease.checkpoint.history)
     }))
 
@@ -144,7 +144,7 @@ describe("an advance", () => {
       ])
     }))
 
-  it.live("is told to people by the view _ampsync_progress", () =>
+  it.live("is shown by the view _ampsync_progress", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)

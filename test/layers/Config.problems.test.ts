@@ -13,7 +13,7 @@ import {
   withBasics
 } from "./config/given.ts"
 
-/** Variables of this very process, gone when the test ends. */
+/** Sets variables of this process until the test ends. */
 const inEnvironment = (env: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
     Effect.sync(() => Object.assign(process.env, env)),
@@ -21,7 +21,7 @@ const inEnvironment = (env: Readonly<Record<string, string>>) =>
   )
 
 describe("ConfigError", () => {
-  it.effect("refuses a secret that is given twice, naming both variables", () =>
+  it.effect("rejects a secret that is set twice, and names both variables", () =>
     Effect.gen(function*() {
       const [problem, ...others] = yield* problemsWith({ DATABASE_URL_FILE: "/nowhere" })
       assert.deepStrictEqual(problem, {
@@ -47,7 +47,7 @@ describe("ConfigError", () => {
       assert.strictEqual(problems[1]?.allowed, "the path of a file that is not empty")
     }))
 
-  it.effect("I7 prints nothing of a secret that stands where the path of its file should", () =>
+  it.effect("I7 prints nothing of a secret that was set in place of the path of its file", () =>
     Effect.gen(function*() {
       for (const slip of ["postgresql://me:hunter2@h/db", "hunter2", "hunter2/x", `${"hunter2".repeat(60)}`]) {
         const path = join(yield* directory, "nozzle.config.ts")
@@ -68,13 +68,13 @@ describe("ConfigError", () => {
       }
     }))
 
-  it.effect("I7 refuses a DATABASE_HOST that holds more than a host, says where the rest goes, and repeats nothing of it", () =>
+  it.effect("I7 rejects a DATABASE_HOST with more than a host, names the variables for the rest, and repeats nothing of it", () =>
     Effect.gen(function*() {
       const basics = { DATASET_MANIFEST: "package.json", DATABASE_USER: "me", DATABASE_NAME: "db" }
       for (
         const [host, why] of [
-          ["hunter2:5432", "has a port behind the host"],
-          ["[::1]:5432", "has a port behind the host"],
+          ["hunter2:5432", "has a port after the host"],
+          ["[::1]:5432", "has a port after the host"],
           ["postgresql://me:hunter2@h", "is a URL instead of a host"],
           ["me:hunter2@h", "is a URL instead of a host"],
           ["hunter2,h", "names several hosts"],
@@ -117,7 +117,7 @@ describe("ConfigError", () => {
       assert.strictEqual(inUrl?.variable, "DATABASE_URL")
     }))
 
-  it.effect("accepts the upstream's name of the decode limit, and refuses two different values", () =>
+  it.effect("accepts the upstream's name of the decode limit, and rejects two different values", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* given({ AMPSYNC_GRPC_MAX_DECODE_MB: "8" })).grpcMaxDecodeBytes, 8 * 1024 * 1024)
       const [wrong] = yield* problemsWith({ AMPSYNC_GRPC_MAX_DECODE_MB: "0" })
@@ -126,7 +126,7 @@ describe("ConfigError", () => {
       assert.include(problems[0]?.found, "AMPSYNC_GRPC_MAX_DECODE_MB")
     }))
 
-  it.effect("reports every problem at once, in the order of the list: the variable, what was given and what is allowed", () =>
+  it.effect("reports every problem at once, in the order of the settings: the variable, its value and what is allowed", () =>
     Effect.gen(function*() {
       const error = yield* errorOf({
         DATABASE_USER: "me",
@@ -155,8 +155,8 @@ describe("ConfigError", () => {
           "  - DATABASE_SCHEMA is \"pg_catalog\"; allowed: a name of at most 63 bytes that is not one of PostgreSQL's own schemas",
           "  - MAX_DB_CONNECTIONS is \"1e2\"; allowed: a whole number from 2 to 1000",
           "  - AMP_FLIGHT_ADDR is \"localhost:1602\"; allowed: http://host:port or https://host:port, without a path",
-          "  - AMP_ADMIN_API_ADDR has something behind \"http://h\"; allowed: http://host:port or https://host:port, without a path",
-          "  - AMP_AUTH_TOKEN holds a blank or a character outside of ASCII; allowed: a token without the word Bearer, in visible " +
+          "  - AMP_ADMIN_API_ADDR has a path, a query or a fragment after \"http://h\"; allowed: http://host:port or https://host:port, without a path",
+          "  - AMP_AUTH_TOKEN contains a blank or a character outside of ASCII; allowed: a token without the word Bearer, in visible " +
           "ASCII characters",
           "  - GRPC_MAX_DECODE_MB is \"513\"; allowed: a whole number from 1 to 512",
           "  - MAX_CONCURRENT_BATCHES is \"0\"; allowed: a whole number from 1 to 1000",
@@ -164,13 +164,13 @@ describe("ConfigError", () => {
           "  - ON_CHAIN_RESET is \"delete\"; allowed: park or resync",
           "  - NOTIFY_ON_COMMIT is \"maybe\"; allowed: true or false",
           "  - TEXT_NUL is \"drop\"; allowed: refuse or replace",
-          "  - RUST_LOG is \"ampsync=loud\" and holds the unknown level \"loud\"; allowed: off, error, warn, info, debug, trace, or a " +
+          "  - RUST_LOG is \"ampsync=loud\" and contains the unknown level \"loud\"; allowed: off, error, warn, info, debug, trace, or a " +
           "list such as info,ampsync=debug"
         ].join("\n")
       )
     }))
 
-  it.effect("I7 warns of a variable of the environment that looks like a slip, and names it beside what is missing", () =>
+  it.effect("I7 warns of a misspelled variable of the environment, and names it with the missing one", () =>
     Effect.gen(function*() {
       yield* inEnvironment({ AMP_FLIGHT_ADRR: "hunter2", database_url: "hunter2", DATABASE_USERNAME: "hunter2" })
       const lines = yield* linesOf(fromEnvironment(yield* withBasics({})))
@@ -184,6 +184,24 @@ describe("ConfigError", () => {
       assert.notInclude(error.message, "hunter2")
     }))
 
+  it.effect("I7 omits what stands after the host of an address that is no URL or has another scheme", () =>
+    Effect.gen(function*() {
+      for (const text of ["host:443/hunter2", "grpc://h:1602/?key=hunter2", "host/hunter2", "me:hunter2@host:443"]) {
+        const error = yield* errorOf({ AMP_FLIGHT_ADDR: text, AMP_ADMIN_API_ADDR: text })
+        assert.include(error.message, `AMP_FLIGHT_ADDR is ${text.includes("@") ? "not a URL" : `"${text.slice(0, 4)}`}`)
+        assert.notInclude(error.message, "hunter2")
+      }
+    }))
+
+  it.effect("I7 rejects a URL in the place of a database or user, which the server's messages would repeat", () =>
+    Effect.gen(function*() {
+      const url = "postgres://me:hunter2@h/app"
+      const error = yield* errorOf({ DATABASE_USER: url, DATABASE_NAME: url })
+      assert.include(error.message, "DATABASE_USER has a user that is a URL; allowed: ")
+      assert.include(error.message, "DATABASE_NAME has a dbname that is a URL; allowed: ")
+      assert.notInclude(error.message, "hunter2")
+    }))
+
   it.effect("warns of a part of RUST_LOG that has a wrong separator", () =>
     Effect.gen(function*() {
       const env = { RUST_LOG: "warn,info;ampsync=debug" }
@@ -193,7 +211,7 @@ describe("ConfigError", () => {
       ])
     }))
 
-  it.effect("takes a config file or a dataset, not both and not half of one", () =>
+  it.effect("accepts a config file or a complete dataset, not both", () =>
     Effect.gen(function*() {
       const both = yield* problemsWith({ DATASET: "_/anvil", TABLES: "blocks" })
       assert.deepStrictEqual(both.map(({ found, variable }) => `${variable} ${found}`), [
@@ -222,7 +240,7 @@ describe("ConfigError", () => {
       assert.strictEqual(Duration.toSeconds(versionPollInterval ?? assert.fail()), 5)
     }))
 
-  it.effect("I7 says nothing of the value of a secret, and prints none of those it keeps", () =>
+  it.effect("I7 reports nothing of the value of a secret, and settings print none", () =>
     Effect.gen(function*() {
       const error = yield* errorOf(
         yield* withBasics({
@@ -238,7 +256,7 @@ describe("ConfigError", () => {
       assert.notInclude(JSON.stringify(config), "hunter2")
     }))
 
-  it.effect("I7 names DATABASE_URL and the parameter of a certificate's file that cannot be used, and not what stands there", () =>
+  it.effect("I7 names DATABASE_URL and the parameter of a certificate's file that cannot be used, and not its path", () =>
     Effect.gen(function*() {
       const path = yield* directory
       const [garbage, certificate] = [join(path, "garbage.pem"), join(path, "certificate.pem")]
@@ -267,11 +285,11 @@ describe("ConfigError", () => {
         yield* found(`sslmode=verify-ca&sslrootcert=${garbage}&sslcert=${garbage}&sslkey=${path}`),
         [
           "DATABASE_URL has an sslkey that names a file that cannot be read (EISDIR)",
-          "DATABASE_URL has an sslrootcert that names a file that holds no certificate"
+          "DATABASE_URL has an sslrootcert that names a file that contains no certificate"
         ]
       )
-      assert.match((yield* found(`sslcert=${certificate}&sslkey=${garbage}`)).join(), /an sslkey .* holds no key/)
-      // What is not read need not be there.
+      assert.match((yield* found(`sslcert=${certificate}&sslkey=${garbage}`)).join(), /an sslkey .* contains no key/)
+      // A file that is not read may be missing.
       for (
         const query of ["sslmode=disable&sslcert=/x&sslkey=/x", "sslmode=prefer&sslrootcert=/x", "sslrootcert=system"]
       ) {
@@ -288,7 +306,7 @@ describe("ConfigError", () => {
         Effect.map(problemsWith({ DATASET_MANIFEST: join(path, file) }), (problems) => problems[0]?.found ?? "")
       assert.include(yield* found("gone.ts"), "does not exist")
       assert.include(yield* found("nozzle.config.ts/x.ts"), "does not exist")
-      assert.include(yield* found("directory.ts"), "is not a file")
+      assert.include(yield* found("directory.ts"), "is not the path of a file")
       assert.include(yield* found("config.yaml"), "extension that is not supported")
       assert.include(yield* found("config.cts"), "extension that is not supported")
       assert.include(yield* found("config"), "without an extension")

@@ -34,7 +34,7 @@ describe("DatabaseConfig and SyncConfig", () => {
       assert.deepStrictEqual(yield* logFilterFromEnvironment({}), { level: "info", targets: [] })
     }))
 
-  it.effect("are read apart: the database's alone need nothing that is about the server, right or wrong", () =>
+  it.effect("are read separately: those of the database need no setting of the server, valid or not", () =>
     Effect.gen(function*() {
       const DATABASE_URL = "postgresql://me:p@h/db"
       const wrong = { DATASET: "X", TABLES: ",", AMP_FLIGHT_ADDR: "x", AMP_AUTH_TOKEN: " b c ", RETENTION_BLOCKS: "1" }
@@ -45,7 +45,7 @@ describe("DatabaseConfig and SyncConfig", () => {
       assert.deepStrictEqual(problems.map(({ variable }) => variable), ["DATABASE_URL", "TEXT_NUL", "RUST_LOG"])
     }))
 
-  it.effect("takes every variable", () =>
+  it.effect("reads every variable", () =>
     Effect.gen(function*() {
       const config = yield* given({
         DATABASE_SCHEMA: "My Chain",
@@ -79,7 +79,7 @@ describe("DatabaseConfig and SyncConfig", () => {
       })
     }))
 
-  it.effect("takes the database in parts, without escaping or joining them", () =>
+  it.effect("reads the database from its parts, without escaping or joining them", () =>
     Effect.gen(function*() {
       const path = join(yield* directory, "nozzle.config.ts")
       const { database } = yield* fromEnvironment({
@@ -105,7 +105,7 @@ describe("DatabaseConfig and SyncConfig", () => {
       assert.strictEqual(Redacted.value(database.password ?? assert.fail()), "hunter2")
     }))
 
-  it.effect("takes what neither DATABASE_URL nor the parts contain from libpq's variables", () =>
+  it.effect("reads what neither DATABASE_URL nor the parts contain from libpq's variables", () =>
     Effect.gen(function*() {
       const PG = {
         PGHOST: "pg.example",
@@ -160,12 +160,12 @@ describe("DatabaseConfig and SyncConfig", () => {
         PGUSER: "me"
       }))
       assert.deepStrictEqual(ignored, [
-        "Warn The environment variable PGSERVICE is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables",
-        "Warn The environment variable PGHOSTADDR is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables"
+        "Warn The environment variable PGSERVICE is ignored; set DATABASE_URL or the DATABASE_* variables instead",
+        "Warn The environment variable PGHOSTADDR is ignored; set DATABASE_URL or the DATABASE_* variables instead"
       ])
     }))
 
-  it.effect("takes DATABASE_SSLMODE and DATABASE_SSLROOTCERT for the parts, and for a URL that names none", () =>
+  it.effect("uses DATABASE_SSLMODE and DATABASE_SSLROOTCERT with the parts, and with a URL that has none", () =>
     Effect.gen(function*() {
       const tls = { DATABASE_SSLMODE: "verify-full", DATABASE_SSLROOTCERT: "system", PGSSLMODE: "disable" }
       const expected = { mode: "verify-full", rootCertPath: "system" } as const
@@ -211,7 +211,7 @@ describe("DatabaseConfig and SyncConfig", () => {
       assert.deepStrictEqual([fixed.databaseNow.variable, fixed.databaseNow.mayChange], ["DATABASE_URL", false])
     }))
 
-  it.effect("gives a DATABASE_URL without a password the one of DATABASE_PASSWORD", () =>
+  it.effect("uses DATABASE_PASSWORD for a DATABASE_URL without a password", () =>
     Effect.gen(function*() {
       const { database } = yield* given({ DATABASE_URL: "postgresql://me@h/db", DATABASE_PASSWORD: "p" })
       assert.strictEqual(Redacted.value(database.password ?? assert.fail()), "p")
@@ -253,7 +253,7 @@ describe("DatabaseConfig and SyncConfig", () => {
       yield* write("hunter 2")
       assert.strictEqual(
         (yield* Effect.flip(authToken.read)).message,
-        "AMP_AUTH_TOKEN_FILE holds a blank or a character outside of ASCII"
+        "AMP_AUTH_TOKEN_FILE contains a blank or a character outside of ASCII"
       )
       yield* Effect.promise(() => rm(join(path, "token")))
       assert.strictEqual(
@@ -274,16 +274,16 @@ describe("DatabaseConfig and SyncConfig", () => {
 const from = (values: SettingValues) => Effect.provide(allSettings, layerFrom(values))
 
 describe("layerFrom", () => {
-  it.effect("warns of what is ignored in the values, as in the environment", () =>
+  it.effect("warns of ignored values, as of ignored variables of the environment", () =>
     Effect.gen(function*() {
       const values = { DATASET: "anvil", TABLES: "blocks", DATABASE_URL: "postgresql://me@h/db", PGSERVICE: "x" }
       assert.deepStrictEqual(yield* linesOf(from({ ...values, RUST_LOG: "info;x" })), [
-        "Warn The environment variable PGSERVICE is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables",
+        "Warn The environment variable PGSERVICE is ignored; set DATABASE_URL or the DATABASE_* variables instead",
         "Warn RUST_LOG: \"info;x\" is ignored: no target has this name. Separate parts with commas: info,ampsync=debug"
       ])
     }))
 
-  it.effect("takes the values of a host program by the same rules, and nothing from the environment", () =>
+  it.effect("reads the values of a host program by the same rules, and nothing from the environment", () =>
     Effect.gen(function*() {
       const config = yield* from({
         DATASET_MANIFEST: "package.json",

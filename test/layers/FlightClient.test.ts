@@ -49,7 +49,7 @@ describe("the Flight client", () => {
       })
   )
 
-  it.live("without the right credential fails for good, and does not repeat it", () =>
+  it.live("without a valid credential fails permanently, and the error does not contain it", () =>
     Effect.gen(function*() {
       const { client } = yield* bench({ token: "t0ken" }, { AMP_AUTH_TOKEN: "wr0ng-t0ken" })
       const error = yield* failureOf(client.schema(SQL))
@@ -57,7 +57,7 @@ describe("the Flight client", () => {
       assert.notInclude(JSON.stringify(error) + error.message, "wr0ng")
     }))
 
-  it.live("gives the columns of a query without running it", () =>
+  it.live("returns the columns of a query without running it", () =>
     Effect.gen(function*() {
       const { client, simulator } = yield* bench()
       const schema = Result.getOrThrow(
@@ -67,7 +67,7 @@ describe("the Flight client", () => {
       assert.deepStrictEqual(simulator.faults.calls.map(({ call }) => call), ["GetFlightInfo"])
     }))
 
-  it.live("delivers every message that came before a connection is cut, and then says that it may heal", () =>
+  it.live("delivers every message that came before a connection is cut, and then a retryable failure", () =>
     Effect.gen(function*() {
       const { client, simulator } = yield* bench({ maxRangeBlocks: 4 })
       simulator.faults.cutAfter(7)
@@ -83,7 +83,7 @@ describe("the Flight client", () => {
       assert.lengthOf(messages, 9)
     }))
 
-  it.live("delivers messages in order and without a gap up to an error of the server, and tells its words", () =>
+  it.live("delivers messages in order and without a gap up to an error of the server, and reports its message", () =>
     Effect.gen(function*() {
       const { client, simulator } = yield* bench({ maxRangeBlocks: 4 })
       const textOf = ({ appMetadata, dataBody }: FlightData) => `${Buffer.from(appMetadata)} ${dataBody.length}`
@@ -96,7 +96,7 @@ describe("the Flight client", () => {
           (message) => Effect.andThen(Effect.sleep(10), Effect.sync(() => received.push(textOf(message))))
         )
       )
-      // What waited in grpc-js when the error came is dropped there; it is sent again after the watermark.
+      // grpc-js drops what it has buffered when the error comes; the server sends it again after the watermark.
       assert.deepStrictEqual(received, undisturbed.map(textOf).slice(0, received.length))
       assert.deepInclude(error, { status: "INTERNAL", retryable: true })
       assert.include(error.message, "streaming query execution error")
@@ -120,7 +120,7 @@ describe("the Flight client", () => {
     ["SELECT * FROM unknown.logs", "INTERNAL", true]
   ]
   it.live.each(permanent)(
-    "tells by the status of %s (%s) whether a retry may help",
+    "decides by the status of %s (%s) whether a retry may help",
     ([sql, expected, retryable]) =>
       Effect.gen(function*() {
         const { client } = yield* bench()
@@ -128,9 +128,9 @@ describe("the Flight client", () => {
       })
   )
 
-  it.live("I8 holds the server back when nobody takes what it sends", () =>
+  it.live("I8 slows the server while nobody consumes its messages", () =>
     Effect.gen(function*() {
-      // More than 100 MB are there to be sent, in messages of about 1 MB: a reader that takes all has them in 3 s.
+      // The server has more than 100 MB to send, in messages of about 1 MB: a fast reader has them in 3 s.
       const { simulator } = yield* bench({ blocks: 20_000, maxRangeBlocks: 1000 })
       const proxy = yield* startProxy(Number(new URL(simulator.flightUrl).port))
       const client = yield* clientOf(`http://127.0.0.1:${proxy.port}`)
@@ -155,7 +155,7 @@ describe("the Flight client", () => {
       assert.isBelow(arrivals[2]! - arrivals[0]!, 8_000_000, "two messages taken, about two more sent")
     }), 40_000)
 
-  it.live("has a connection for each stream, which is seen by the server to go when nobody wants the stream any more", () =>
+  it.live("has a connection for each stream, which closes when the stream is abandoned", () =>
     Effect.gen(function*() {
       const { client, simulator } = yield* bench()
       const { faults } = simulator
@@ -172,7 +172,7 @@ describe("the Flight client", () => {
       yield* eventually("nothing is open", Effect.sync(() => faults.openStreams + faults.connections === 0), 5_000)
     }))
 
-  it.live("I8 refuses a message above the limit with a sentence that names GRPC_MAX_DECODE_MB, and does not ask for it again", () =>
+  it.live("I8 rejects a message above the limit with an error that names GRPC_MAX_DECODE_MB and is not retryable", () =>
     Effect.gen(function*() {
       const { client } = yield* bench({ blocks: 3_000, maxBatchRows: 100_000 }, { GRPC_MAX_DECODE_MB: "1" })
       const error = yield* failureOf(
@@ -182,7 +182,7 @@ describe("the Flight client", () => {
       assert.isFalse(error.retryable)
     }))
 
-  it.live("does not take the silence of an idle chain for a failure", () =>
+  it.live("does not fail while an idle chain sends nothing", () =>
     Effect.gen(function*() {
       const { client, simulator } = yield* bench({ blocks: 5 })
       const reading = yield* Effect.forkScoped(
@@ -194,11 +194,11 @@ describe("the Flight client", () => {
       assert.isAbove((yield* Fiber.join(reading)).length, 1)
     }))
 
-  it.live("names the address and AMP_FLIGHT_ADDR where no Flight server answers, and says that it may heal", () =>
+  it.live("names the address and AMP_FLIGHT_ADDR where no Flight server responds, in a retryable failure", () =>
     Effect.gen(function*() {
       const proxy = yield* Effect.scoped(startProxy(1))
       const simulator = yield* Effect.orDie(startSimulator({ dialect: "amp", blocks: 5 }))
-      // Nobody at all, ports that are swapped, TLS where there is none.
+      // No server, swapped ports, TLS to a server without it.
       const secure = simulator.flightUrl.replace("http:", "https:")
       for (const url of [`http://127.0.0.1:${proxy.port}`, simulator.adminUrl, secure]) {
         const error = yield* failureOf((yield* clientOf(url)).schema(SQL))

@@ -25,7 +25,7 @@ Effect.runPromise(
 ).then(({ dataset, network }) => console.log(dataset.name, network), (error) => console.log("failed:", error.message))
 `
 
-/** Bundles as the program is bundled, into a directory with no node_modules above it. */
+/** Bundles as the build does, into a directory without node_modules above it. */
 const bundle = async (root: string, splitting = true): Promise<string> => {
   await build({
     stdin: { contents: entry, resolveDir: repository, sourcefile: "entry.ts", loader: "ts" },

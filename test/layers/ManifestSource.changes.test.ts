@@ -21,16 +21,16 @@ import { watch } from "./manifest-source/watching.ts"
 
 const json = (name: string) => JSON.stringify({ name, tables: { blocks: { sql: "SELECT 1" } } })
 
-/** Puts a new file in the place of the old one, as editors and `sed -i` do. */
+/** Replaces the old file by a new one, as editors and `sed -i` do. */
 const replace = async (path: string, content: string) => {
   await writeFile(`${path}~`, content)
   await rename(`${path}~`, path)
 }
 
-/** Seconds in which any config of a test comes to its end. */
+/** Seconds in which any config of a test finishes. */
 const AMPLE = 60
 
-/** How long a config may run: what the test allowed last, in seconds. */
+/** How long a config may run, in seconds: the last value that the test set. */
 const allowance = () => {
   let seconds = AMPLE
   return {
@@ -40,15 +40,15 @@ const allowance = () => {
 }
 
 /** Much longer than the pauses of a test, also on a busy machine. */
-const LONG_REST = Duration.seconds(5)
+const LONG_DEBOUNCE = Duration.seconds(5)
 
-/** Of every process there is; none where the system has no /proc. */
+/** The command lines of all processes; none where the system has no /proc. */
 const commandLines = Effect.promise(async () => {
   const processes = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name))
   return await Promise.all(processes.map((id) => readFile(`/proc/${id}/cmdline`, "utf8").catch(() => "")))
 })
 
-/** Writes into the file that is there in one go; no content may be shorter than the one before. */
+/** Writes into the existing file in one call; no content may be shorter than the one before. */
 const overwrite = async (path: string, content: string) => {
   const file = await open(path, "r+")
   await file.write(content, 0)
@@ -67,7 +67,7 @@ const pathsTo = (folder: string, more: object = {}) =>
   JSON.stringify({ ...more, compilerOptions: { baseUrl: ".", paths: { "@shared/*": [`${folder}/*`] } } })
 
 describe("changes of ManifestSource", () => {
-  it.live("sees the tsconfig.json whose paths the config follows, what it extends, and one that comes nearer", () =>
+  it.live("detects a change of the tsconfig.json whose paths the config follows, of what it extends, and a nearer one", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({
         "app/deep/c.ts":
@@ -86,14 +86,14 @@ describe("changes of ManifestSource", () => {
         yield* Effect.promise(() => replace(join(root, file), pathsTo(folder)))
         assert.strictEqual(yield* watched.nextName, name)
       }
-      // A mistake in it is one of the config, until it is mended.
+      // An error in it is one of the config, until it is corrected.
       yield* Effect.promise(() => replace(join(root, "app/deep/tsconfig.json"), "{"))
       yield* watched.nextError
       yield* Effect.promise(() => rm(join(root, "app/deep/tsconfig.json")))
       assert.strictEqual(yield* watched.nextName, "c")
     }))
 
-  it.live("sees a file that is written in place, and one that is replaced, again and again", () =>
+  it.live("detects every change of a file that is written in place or replaced", () =>
     Effect.gen(function*() {
       const path = join(yield* directoryOf({ "c.json": json("a") }), "c.json")
       const watched = yield* watch(path)
@@ -105,10 +105,10 @@ describe("changes of ManifestSource", () => {
       }
     }))
 
-  it.live("sees what is written into the inode that was there, as a single file in a container is", () =>
+  it.live("detects a write to the same inode, as to a single file in a container", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({ "host/c.json": json("a"), "c/readme": "" })
-      // Outside of its directory the file is one and the same, which is all that a bind mount of it shows.
+      // A write by the other name of the inode emits no event in the directory, as with a bind mount of one file.
       const path = join(root, "c", "c.json")
       yield* Effect.promise(() => symlink(join(root, "host", "c.json"), path))
       const watched = yield* watch(path)
@@ -123,7 +123,7 @@ describe("changes of ManifestSource", () => {
       }
     }))
 
-  it.live("sees the swap of a Kubernetes ConfigMap, again and again", () =>
+  it.live("detects every swap of a Kubernetes ConfigMap", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({})
       yield* Effect.promise(() => configMap(root, "1", json("a")))
@@ -142,7 +142,7 @@ describe("changes of ManifestSource", () => {
       ["a folder the config imports from", "current", { "c.ts": "v1/c.ts" }, "c.ts", "./current/q"]
     ] as const
   )(
-    "sees the swap of %s to a folder in which only an imported file is another, while the old one stays",
+    "detects the swap of %s to a folder in which only an imported file differs, while the old one stays",
     ([_, folder, links, config, specifier]) =>
       Effect.gen(function*() {
         const code = `import { name } from "${specifier}"\nexport default { name, tables: { t: { sql: "SELECT 1" } } }`
@@ -163,7 +163,7 @@ describe("changes of ManifestSource", () => {
         const watched = yield* watch(join(root, config))
         yield* Effect.promise(() => point(folder, "v2"))
         assert.strictEqual(yield* watched.nextName, "b")
-        // Where it is now is what is watched from then on, and the same content elsewhere is no change.
+        // The new path is watched from then on, and the same content elsewhere is no change.
         yield* Effect.promise(() => point(folder, "v3"))
         yield* watched.nothingComes
         yield* Effect.promise(() => writeFile(join(root, "v3/q.ts"), "export const name = \"c\""))
@@ -171,7 +171,7 @@ describe("changes of ManifestSource", () => {
       })
   )
 
-  it.live("sees at the next look what nobody is told: that a directory further up was swapped", () =>
+  it.live("detects by polling what emits no event: that a directory further up was swapped", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({
         "1/etc/c.json": json("a"),
@@ -191,7 +191,7 @@ describe("changes of ManifestSource", () => {
     }))
 
   it.live(
-    "is told at once, however a file is written, and need not wait for the next look",
+    "detects by an event, without waiting for the next poll, any way of writing a file",
     () =>
       Effect.gen(function*() {
         const root = yield* directoryOf({
@@ -204,11 +204,11 @@ describe("changes of ManifestSource", () => {
           await configMap(map, "1", json("a"))
           await symlink("..data/c.json", join(map, "c.json"))
           await symlink(join(root, "elsewhere", "c.json"), join(root, "linked.json"))
-          // Its own directory hears nothing of what is written by the other name, as with one file mounted into a container.
+          // Its own directory emits no event for a write by the other name, as with one file mounted into a container.
           await link(join(root, "host", "c.json"), join(root, "mounted.json"))
         })
-        // A change that nobody is told of would never be seen.
-        const toldOnly = { rest: Duration.millis(50), pollInterval: Duration.hours(1) }
+        // A change without an event would never be detected.
+        const eventsOnly = { debounce: Duration.millis(50), pollInterval: Duration.hours(1) }
         const path = join(root, "c.json")
         const elsewhere = join(root, "elsewhere", "c.json")
         let revision = 1
@@ -220,14 +220,14 @@ describe("changes of ManifestSource", () => {
           [join(map, "c.json"), (content) => configMap(map, String(revision += 1), content)]
         ]
         for (const [index, [path, write]] of ways.entries()) {
-          const watched = yield* watch(path, toldOnly)
+          const watched = yield* watch(path, eventsOnly)
           for (const round of ["b", "c", "d", "e"]) {
             const name = `${round}${index}`
             yield* Effect.promise(() => write(json(name)))
             assert.strictEqual(yield* watched.nextName, name)
           }
         }
-        const watched = yield* watch(path, toldOnly)
+        const watched = yield* watch(path, eventsOnly)
         for (const name of ["f", "g"]) {
           yield* Effect.promise(() => rm(path))
           assert.include((yield* watched.nextError).message, "does not exist")
@@ -238,7 +238,7 @@ describe("changes of ManifestSource", () => {
     60_000
   )
 
-  it.live("ignores a touch, the same content in a new file, and what happens to other files", () =>
+  it.live("ignores a touch, the same content in a new file, and changes of other files", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({ "c.json": json("a") })
       const path = join(root, "c.json")
@@ -247,12 +247,12 @@ describe("changes of ManifestSource", () => {
       yield* Effect.promise(() => replace(path, json("a")))
       yield* Effect.promise(() => writeFiles(root, { "other.json": json("b") }))
       yield* watched.nothingComes
-      // None of that has made it deaf.
+      // Later changes are still detected.
       yield* Effect.promise(() => replace(path, json("b")))
       assert.strictEqual(yield* watched.nextName, "b")
     }))
 
-  it.live("tells once that the file is gone, and that it is back", () =>
+  it.live("reports once that the file is gone, and once that it is back", () =>
     Effect.gen(function*() {
       const path = join(yield* directoryOf({ "c.json": json("a") }), "c.json")
       const watched = yield* watch(path)
@@ -263,10 +263,10 @@ describe("changes of ManifestSource", () => {
       assert.strictEqual(yield* watched.nextName, "a")
     }))
 
-  it.live("says nothing of a file that is gone for a moment, as editors leave it", () =>
+  it.live("ignores that a file is gone for a moment, as editors leave it", () =>
     Effect.gen(function*() {
       const path = join(yield* directoryOf({ "c.json": json("a") }), "c.json")
-      const watched = yield* watch(path, { rest: LONG_REST })
+      const watched = yield* watch(path, { debounce: LONG_DEBOUNCE })
       yield* Effect.promise(() => rm(path))
       yield* Effect.sleep(150)
       yield* Effect.promise(() => writeFile(path, json("b")))
@@ -274,10 +274,10 @@ describe("changes of ManifestSource", () => {
       yield* watched.nothingComes
     }))
 
-  it.live("takes edits in quick succession as one, when they have come to rest", () =>
+  it.live("loads edits in quick succession once, after the last one", () =>
     Effect.gen(function*() {
       const path = join(yield* directoryOf({ "c.json": json("a") }), "c.json")
-      const watched = yield* watch(path, { rest: LONG_REST })
+      const watched = yield* watch(path, { debounce: LONG_DEBOUNCE })
       for (let edit = 0; edit < 12; edit += 1) {
         yield* Effect.promise(() => writeFile(path, edit % 3 === 2 ? "{" : json(`e${edit}`)))
         yield* Effect.sleep(100)
@@ -288,7 +288,7 @@ describe("changes of ManifestSource", () => {
     }))
 
   it.live(
-    "sees changes of a module the config imports, of one that was missing, and of a file it reads",
+    "detects changes of a module the config imports, of one that was missing, and of a file it reads",
     () =>
       Effect.gen(function*() {
         const root = yield* directoryOf({
@@ -319,7 +319,7 @@ describe("changes of ManifestSource", () => {
     90_000
   )
 
-  it.live("ends a config without an end, says so, and takes the next one", () =>
+  it.live("terminates a config that never ends, reports it, and loads the next one", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({ "c.ts": `export default ${named("a")}`, "loop.ts": "export const x = 1" })
       const path = join(root, "c.ts")
@@ -333,12 +333,12 @@ describe("changes of ManifestSource", () => {
       for (const [index, code] of endless.entries()) {
         allow(2)
         yield* Effect.promise(() => writeFile(path, code))
-        assert.match((yield* watched.nextError).message, /did not come to an end within 2 seconds/, code)
+        assert.match((yield* watched.nextError).message, /did not finish within 2 seconds/, code)
         allow(AMPLE)
         yield* Effect.promise(() => writeFile(path, `export default ${named(`healed${index}`)}`))
         assert.strictEqual(yield* watched.nextName, `healed${index}`)
       }
-      // What has an end of another kind.
+      // A config that ends in another way.
       for (const code of ["process.exit(0)", "await new Promise(() => {})\nexport default {}"]) {
         yield* Effect.promise(() => writeFile(path, code))
         assert.include((yield* watched.nextError).message, "ended without exporting anything")
@@ -346,14 +346,14 @@ describe("changes of ManifestSource", () => {
       yield* Effect.promise(() =>
         writeFile(path, "setTimeout(() => { throw new Error(\"x\") })\nexport default new Promise(() => {})")
       )
-      assert.include((yield* watched.nextError).message, "failed outside of what it awaits: Error")
-      // The loop is in a helper: healing that is enough.
+      assert.include((yield* watched.nextError).message, "failed in code that it does not await: Error")
+      // The loop is in a helper: correcting that is enough.
       yield* Effect.promise(() => writeFile(path, `import "./loop.ts"\nexport default ${named("with_helper")}`))
       assert.strictEqual(yield* watched.nextName, "with_helper")
       // The helper must have been read by then.
       allow(8)
       yield* Effect.promise(() => writeFile(join(root, "loop.ts"), "for (;;) {}"))
-      assert.include((yield* watched.nextError).message, "did not come to an end")
+      assert.include((yield* watched.nextError).message, "did not finish")
       allow(AMPLE)
       yield* Effect.promise(() => writeFile(join(root, "loop.ts"), "export const x = 2"))
       assert.strictEqual(yield* watched.nextName, "with_helper")
@@ -364,7 +364,7 @@ describe("changes of ManifestSource", () => {
     ["execFileSync", "execFileSync(\"sleep\", [\"131.42\"], { timeout: 60_000, stdio: \"ignore\" })"],
     ["spawnSync", "spawnSync(\"sleep\", [\"131.43\"])"]
   ])(
-    "ends a config that waits for another program with %s, and the program with it",
+    "terminates a config that waits for a child process by %s, and the process",
     ([name, call]) =>
       Effect.gen(function*() {
         const root = yield* directoryOf({ "c.ts": `export default ${named("a")}` })
@@ -375,18 +375,18 @@ describe("changes of ManifestSource", () => {
         yield* Effect.promise(() =>
           writeFile(path, `import { ${name} } from "node:child_process"\n${call}\nexport default ${named("late")}`)
         )
-        assert.match((yield* watched.nextError).message, /did not come to an end within 3 seconds/)
+        assert.match((yield* watched.nextError).message, /did not finish within 3 seconds/)
         allow(AMPLE)
         yield* Effect.promise(() => writeFile(path, `export default ${named("healed")}`))
         assert.strictEqual(yield* watched.nextName, "healed")
         yield* eventually(
-          "the program is gone",
+          "the process is gone",
           Effect.map(commandLines, (all) => !all.some((one) => one.includes("131.4")))
         )
       })
   )
 
-  it.live("misses nothing in a directory in which much happens", () =>
+  it.live("misses no change in a directory with many events", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({ "c.json": json("a"), "log": "" })
       const watched = yield* watch(join(root, "c.json"))
@@ -400,7 +400,7 @@ describe("changes of ManifestSource", () => {
       }
     }))
 
-  it.live("sees a change that was made while the file was evaluated", () =>
+  it.live("detects a change that was made while the file was evaluated", () =>
     Effect.gen(function*() {
       const path = join(yield* directoryOf({}), "c.ts")
       const last = `export default ${named("last")}`
@@ -411,7 +411,7 @@ describe("changes of ManifestSource", () => {
       assert.strictEqual(yield* (yield* watch(path)).nextName, "last")
     }))
 
-  it.live("says why a file cannot be read, and heals", () =>
+  it.live("reports why a file cannot be read, and loads it once it can be", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({ "c.json": json("a") })
       const path = join(root, "c.json")
@@ -426,7 +426,7 @@ describe("changes of ManifestSource", () => {
         yield* Effect.promise(() => chmod(path, 0o000))
         assert.include((yield* watched.nextError).message, "EACCES")
       }
-      // Another reason is news, although the file can be read as little as before.
+      // Another reason is reported, although the file still cannot be read.
       yield* Effect.promise(() => rm(path, { recursive: true }))
       assert.include((yield* watched.nextError).message, "does not exist")
       yield* Effect.promise(() => writeFile(path, json("b")))

@@ -8,7 +8,7 @@ import { directoryOf, failing, named, sourceOf } from "./manifest-source/files.t
 import { watch } from "./manifest-source/watching.ts"
 
 describe("errors of ManifestSource", () => {
-  it.live("says the line of a syntax error, in the file it is in", () =>
+  it.live("report the file and the line of a syntax error", () =>
     Effect.gen(function*() {
       const error = yield* failing({ "c.ts": "const a = 1\nconst b = {\n  x: 1,,\n}" })
       assert.deepStrictEqual([error.operation, error.line], ["evaluate", 3])
@@ -20,7 +20,7 @@ describe("errors of ManifestSource", () => {
       assert.match(json.message, /not valid JSON/)
     }))
 
-  it.live("says the line an error was thrown at, in the file it was thrown in", () =>
+  it.live("report the file and the line that an error was thrown at", () =>
     Effect.gen(function*() {
       const direct = yield* failing({ "c.ts": "interface A {\n  b: string\n}\nthrow new TypeError(\"boom\")" })
       assert.deepStrictEqual([direct.line, direct.problems], [4, ["TypeError: boom"]])
@@ -34,7 +34,7 @@ describe("errors of ManifestSource", () => {
       assert.deepStrictEqual([rejected.line, rejected.problems], [2, ["RangeError: late"]])
     }))
 
-  it.live("names a module that is not there, and who asked for it", () =>
+  it.live("name a module that is missing, and its importer", () =>
     Effect.gen(function*() {
       const relative = yield* failing({ "c.ts": "import x from \"./gone\"\nexport default x" })
       assert.deepStrictEqual(relative.problems, ["cannot find the module \"./gone\""])
@@ -49,7 +49,7 @@ describe("errors of ManifestSource", () => {
       assert.include(other.message, "not \"createClient\"; install the package")
     }))
 
-  it.live("names what an export is that is no manifest", () =>
+  it.live("name the type of an export that is no manifest", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual((yield* failing({ "c.ts": "export const x = 1" })).problems, ["has no default export"])
       assert.deepStrictEqual((yield* failing({ "c.ts": "export default 5" })).problems, [
@@ -65,7 +65,7 @@ describe("errors of ManifestSource", () => {
       )
     }))
 
-  it.live("refuses a key that nearly is one, at the start and when the file changes", () =>
+  it.live("report a misspelled key, at the start and after a change", () =>
     Effect.gen(function*() {
       const withSlip = "export default { name: \"a\", tables: { x: { sql: \"SELECT 1\", primarykey: [\"id\"] } } }"
       const problems = ["tables.x.primarykey: is not a key of a table, did you mean primaryKey?"]
@@ -76,7 +76,7 @@ describe("errors of ManifestSource", () => {
       assert.deepStrictEqual((yield* nextError as Effect.Effect<ManifestError>).problems, problems)
     }))
 
-  it.live("I7 repeats no value that the module holds", () =>
+  it.live("I7 contain no value of the module", () =>
     Effect.gen(function*() {
       const secret = "const secret = \"hunter2\"\n"
       const cases: ReadonlyArray<Files> = [
@@ -97,7 +97,7 @@ describe("errors of ManifestSource", () => {
       }
     }))
 
-  it.live("tells a file that is gone from a file that is wrong", () =>
+  it.live("differ for a missing and for an invalid file", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({ "c.ts": `export default ${named("a")}` })
       const error = yield* Effect.gen(function*() {

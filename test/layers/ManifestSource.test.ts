@@ -9,7 +9,7 @@ import { directoryOf, failing, load, loadFile, loadsAs, named, sourceOf } from "
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/manifests/${name}`, import.meta.url))
 
-/** A config that shows what `functionSource` gives for a path. */
+/** A config with the result of `functionSource` for a path. */
 const read = (path: string) =>
   `export default ({ functionSource }) => { const f = functionSource(${JSON.stringify(path)})\n` +
   "return { name: \"a\", network: f.filename + \"=\" + f.source, tables: { t: { sql: \"SELECT 1\" } } } }"
@@ -22,7 +22,7 @@ const helper = (extension: string, value: number) =>
     : `export default { value: ${value} }`
 
 describe("ManifestSource", () => {
-  it.live("loads the config files of both eras, with the packages they import not installed", () =>
+  it.live("loads the config files of both generations without the packages they import", () =>
     Effect.gen(function*() {
       const first = yield* loadFile(fixture("nozzle.config.ts"))
       assert.strictEqual(first.network, "anvil")
@@ -33,7 +33,7 @@ describe("ManifestSource", () => {
       assert.strictEqual(third.dependencies["anvil"]?.revision, "0.0.1")
     }))
 
-  it.live("takes defineDataset with a function, an async function or an object, and exports without it", () =>
+  it.live("accepts defineDataset with a function, an async function or an object, and exports without it", () =>
     Effect.gen(function*() {
       for (const name of ["nozzl", "nozzle", "@edgeandnode/amp"]) {
         const head = `import { defineDataset } from ${JSON.stringify(name)}\n`
@@ -50,7 +50,7 @@ describe("ManifestSource", () => {
       yield* loadsAs("h", { "c.ts": `export default Promise.resolve(${named("h")})` })
     }))
 
-  it.live("makes the tables of an ABI's events, by its own eventTables or by that of a package beside the config", () =>
+  it.live("generates the tables of an ABI's events, by its own eventTables or by that of a package beside the config", () =>
     Effect.gen(function*() {
       const config = `import { defineDataset, eventTables } from "@edgeandnode/amp"
         import abi from "./abi.json" with { type: "json" }
@@ -102,7 +102,7 @@ describe("ManifestSource", () => {
     }))
 
   it.live.each(["import", "await import"])(
-    "waits for no module that waits for the one that asks, when two that need each other are loaded at once (%s)",
+    "does not wait for a module that waits for its importer, when two that need each other are loaded at once (%s)",
     (how) =>
       loadsAs("a_of_b_of_a", {
         "c.ts": [
@@ -118,7 +118,7 @@ describe("ManifestSource", () => {
       })
   )
 
-  it.live("really evaluates: helpers, JSON, enums, cycles, top-level await, dynamic imports, packages", () =>
+  it.live("evaluates helpers, JSON, enums, cycles, top-level await, dynamic imports, packages", () =>
     Effect.gen(function*() {
       const manifest = yield* load({
         "c.ts": [
@@ -154,7 +154,7 @@ describe("ManifestSource", () => {
       assert.strictEqual(manifest.tables[0]?.query.batch, "SELECT * FROM anvil.blocks")
     }))
 
-  it.live("gives the config a context that reads files beside it, and no others", () =>
+  it.live("passes the config a context that reads files beside it, and no others", () =>
     Effect.gen(function*() {
       const manifest = yield* load({ "c.js": read("lib/f.js"), "lib/f.js": "x => x" })
       assert.strictEqual(manifest.network, "lib/f.js=x => x")
@@ -162,7 +162,7 @@ describe("ManifestSource", () => {
       assert.include((yield* failing({ "c.js": read("/etc/passwd") })).message, "beside the config file only")
     }))
 
-  it.live("evaluates every time afresh, helpers of every kind included", () =>
+  it.live("evaluates helpers of every kind again each time", () =>
     Effect.gen(function*() {
       const extensions = ["ts", "mts", "js", "mjs", "cjs", "json"]
       const helpers = (value: number) =>
@@ -186,7 +186,7 @@ describe("ManifestSource", () => {
       }
     }))
 
-  it.live("runs each module once, whoever imports it", () =>
+  it.live("runs each module once, with any number of importers", () =>
     Effect.gen(function*() {
       const adding = (name: string) => `import { names } from "./names.ts"\nnames.push("${name}")`
       const manifest = yield* load({
@@ -199,7 +199,7 @@ describe("ManifestSource", () => {
       assert.strictEqual(manifest.network, "a,b")
     }))
 
-  it.live("leaves nothing of a config on the disk", () =>
+  it.live("writes nothing of a config to the disk", () =>
     Effect.gen(function*() {
       const files = {
         "c.ts": "import name from \"./name.ts\"\nexport default { name, tables: { t: { sql: \"SELECT 1\" } } }",

@@ -19,7 +19,7 @@ const isEncrypted = ({ sql }: Pool) =>
     ([row]) => row?.ssl
   )
 
-/** The failure of a start that is not tried again. */
+/** The failure of a start that is not retried. */
 const refusal = (url: string) =>
   Effect.flip(pool({ DATABASE_URL: url })).pipe(
     Effect.tap((error) => Effect.sync(() => assert.notInclude(error.message + JSON.stringify(error), PASSWORD))),
@@ -33,14 +33,14 @@ const secretFile = Effect.gen(function*() {
   return { file, write: (text: string) => Effect.promise(() => writeFile(file, `${text}\n`)) }
 })
 
-/** Sets a variable of this very process until the test ends. */
+/** Sets a variable of this process until the test ends. */
 const setVariable = (name: string, value: string) =>
   Effect.acquireRelease(
     Effect.sync(() => process.env[name] = value),
     () => Effect.sync(() => delete process.env[name])
   )
 
-/** A TCP server that does with a connection what `serve` does, until the scope closes. */
+/** A TCP server that handles each connection with `serve`, until the scope closes. */
 const listen = (serve: (socket: Socket) => void) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
@@ -73,7 +73,7 @@ const errorResponse = (code: string, message: string): Buffer => {
 
 describe("connecting", () => {
   layer(TlsServer.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect("reads DATABASE_PASSWORD_FILE for every connection: a rotated password is used as soon as it is there", () =>
+    it.effect("reads DATABASE_PASSWORD_FILE for every connection: a rotated password is used by the next one", () =>
       Effect.gen(function*() {
         const server = yield* TlsServer
         const { file, write } = yield* secretFile
@@ -94,7 +94,7 @@ describe("connecting", () => {
         assert.deepStrictEqual(yield* sql.unsafe("SELECT 1 AS one"), [{ one: 1 }])
       }))
 
-    it.effect("waits at the start for a password in a file to become right, and takes another user from DATABASE_URL_FILE", () =>
+    it.effect("waits at the start for a password in a file to become right, and reads another user from DATABASE_URL_FILE", () =>
       Effect.gen(function*() {
         const server = yield* TlsServer
         const { file, write } = yield* secretFile
@@ -123,7 +123,7 @@ describe("connecting", () => {
         assert.include(message, "SQLSTATE 28P01); check DATABASE_URL")
       }))
 
-    it.effect("takes a password from the file that PGPASSFILE names where none is set", () =>
+    it.effect("reads a password from the file that PGPASSFILE names where none is set", () =>
       Effect.gen(function*() {
         const server = yield* TlsServer
         const { file } = yield* secretFile
@@ -133,7 +133,7 @@ describe("connecting", () => {
         assert.deepStrictEqual(yield* sql.unsafe("SELECT current_user::text AS me"), [{ me: "scram" }])
       }))
 
-    it.effect("takes nothing from libpq's variables behind the back of the settings of a host program", () =>
+    it.effect("reads none of libpq's variables with the settings of a host program", () =>
       Effect.gen(function*() {
         const server = yield* TlsServer
         yield* setVariable("PGOPTIONS", "-c search_path=elsewhere")
@@ -164,11 +164,11 @@ describe("connecting", () => {
         })
     )
 
-    it.effect("I7 with channel_binding=require does not send the password to a server that asks for it as it is", () =>
+    it.effect("I7 with channel_binding=require does not send the password to a server that requests it in clear text", () =>
       Effect.gen(function*() {
         const server = yield* TlsServer
         const sent: Array<Buffer> = []
-        // Answers the request for TLS with N, and whatever follows with AuthenticationCleartextPassword.
+        // Answers the request for TLS with N, and everything after it with AuthenticationCleartextPassword.
         const proxy = yield* listen((socket) =>
           socket.on("data", (bytes) => {
             sent.push(bytes)
@@ -180,12 +180,12 @@ describe("connecting", () => {
         assert.notInclude(Buffer.concat(sent).toString(), PASSWORD)
       }))
 
-    it.effect("goes on to the other of TLS and plain text where pg_hba.conf takes only that, in whatever language it refuses", () =>
+    it.effect("tries the other of TLS and plain text where pg_hba.conf accepts only that, in any language of the server", () =>
       Effect.gen(function*() {
         const server = yield* TlsServer
         assert.isFalse(yield* isEncrypted(yield* pool({ DATABASE_URL: server.url("plain_only", "sslmode=prefer") })))
         assert.isTrue(yield* isEncrypted(yield* pool({ DATABASE_URL: server.url("tls_only", "sslmode=allow") })))
-        // As with lc_messages = de: the words of a server that knows only English, translated on their way.
+        // As with lc_messages = de: the messages of a server that has only English, translated on their way.
         const [english, german] = ["no pg_hba.conf entry for host", "kein pg_hba.conf-Eintrag fuer"]
         let translated = 0
         const proxy = yield* listen((socket) => {
@@ -217,7 +217,7 @@ describe("connecting", () => {
       }))
 
     it.effect.each(["verify-ca", "verify-full"])(
-      "with %s ends at once where no authority vouches for the certificate",
+      "with %s fails at once where no authority has signed the certificate",
       (mode) =>
         Effect.gen(function*() {
           const server = yield* TlsServer
@@ -262,7 +262,7 @@ describe("connecting", () => {
       }))
 
     it.effect.each(["SQL_ASCII", "LATIN1"])(
-      "refuses a database whose encoding is %s, with a sentence",
+      "rejects a database with the encoding %s",
       (encoding) =>
         Effect.gen(function*() {
           const server = yield* TlsServer
@@ -273,7 +273,7 @@ describe("connecting", () => {
           assert.strictEqual(
             yield* refusal(server.url("scram").replace("/postgres?", `/${name}?`)),
             `PostgreSQL: database ${name} has the encoding ${encoding}, which cannot store every text; ` +
-              "use one that is made with: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+              "use a database that is created by: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
           )
         })
     )

@@ -52,7 +52,7 @@ describe("a transaction of the pool", () => {
       yield* assertHealthy(it)
     }))
 
-  it.live("says what it is in pg_stat_activity for as long as it lasts", () =>
+  it.live("is named in pg_stat_activity while it runs", () =>
     Effect.gen(function*() {
       const it = yield* bench()
       const seen = it.database.query<{ name: string }>(
@@ -92,7 +92,7 @@ describe("a lost connection", () => {
       yield* it.database.query("SELECT pg_terminate_backend($1, 5000)", [row?.pid])
     })
 
-  it.live("in the middle of a transaction is an error that a retry may heal, not a defect; the retry works", () =>
+  it.live("in the middle of a transaction is a retryable error, not a defect; the retry works", () =>
     Effect.gen(function*() {
       const it = yield* bench()
       let attempts = 0
@@ -115,7 +115,7 @@ describe("a lost connection", () => {
       yield* assertHealthy(it)
     }))
 
-  it.live("while the pool is idle disturbs nothing", () =>
+  it.live("while the pool is idle has no effect", () =>
     Effect.gen(function*() {
       const it = yield* bench()
       yield* assertHealthy(it)
@@ -127,7 +127,7 @@ describe("a lost connection", () => {
       yield* assertHealthy(it).pipe(Effect.retry({ times: 3 }))
     }))
 
-  it.live("I1 at the very moment of the COMMIT is told as an unknown outcome: the rows are there, and no defect follows", () =>
+  it.live("I1 at the moment of the COMMIT is reported as an unknown outcome: the rows are there, and no defect follows", () =>
     Effect.gen(function*() {
       const { it, proxy } = yield* benchBehindProxy()
       const exit = yield* Effect.exit(it.pool.transaction(
@@ -141,7 +141,7 @@ describe("a lost connection", () => {
     }))
 
   it.live.each(["BEGIN", "COMMIT", "ROLLBACK"])(
-    "that swallows a %s without a word ends after the time allowed for it",
+    "that does not answer a %s fails after its time limit",
     (word) =>
       Effect.gen(function*() {
         const { it, proxy } = yield* benchBehindProxy({ stallMillis: 700 })
@@ -155,14 +155,14 @@ describe("a lost connection", () => {
         const exit = yield* Effect.exit(it.pool.transaction("test", body)).pipe(Effect.timeout("15 seconds"))
         const error = failureOf(exit)
         if (word !== "ROLLBACK") assert.isTrue(isSqlError(error) && error.isRetryable, String(error))
-        proxy.behave()
+        proxy.restore()
         yield* assertHealthy(it)
       })
   )
 })
 
 describe("connecting", () => {
-  it.live("with sslmode prefer works against a server without TLS, and with require it says that it cannot", () =>
+  it.live("with sslmode prefer works against a server without TLS, and with require it fails with the reason", () =>
     Effect.gen(function*() {
       const prefer = yield* bench({}, {}, ({ url }) => Effect.succeed(`${url}?sslmode=prefer`))
       yield* assertHealthy(prefer)
@@ -172,7 +172,7 @@ describe("connecting", () => {
       assert.include(String(failureOf(exit)), "does not support SSL")
     }))
 
-  it.live("with a wrong password fails at once and does not say the password", () =>
+  it.live("with a wrong password fails at once, and the error does not contain it", () =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(bench({}, {}, ({ url }) => {
         const wrong = new URL(url)
@@ -184,7 +184,7 @@ describe("connecting", () => {
       assert.notInclude(JSON.stringify(error) + String(error) + error.message, "s3cret")
     }))
 
-  it.live("without a password that the server asks for fails at once and names DATABASE_PASSWORD", () =>
+  it.live("without a password that the server requires fails at once and names DATABASE_PASSWORD", () =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(bench({}, {}, ({ url }) => {
         const without = new URL(url)
@@ -213,8 +213,8 @@ describe("connecting", () => {
     }))
 })
 
-describe("a pooler between us and PostgreSQL", () => {
-  it.live("is noticed by the process id that it gives out, so that its transactions are not overlapped", () =>
+describe("a pooler in front of PostgreSQL", () => {
+  it.live("is detected by its own process ids, so that its transactions are not overlapped", () =>
     Effect.gen(function*() {
       const { url } = yield* testDatabase
       const proxy = yield* startProxy(Number(new URL(url).port))
@@ -238,17 +238,17 @@ describe("I7 an error of the database carries no row value", () => {
     ["that a check rejects", "23514", `INSERT INTO checked VALUES ('${secret}')`],
     ["that a trigger quotes", "P0001", `DO $$ BEGIN RAISE EXCEPTION 'bad ${secret}'; END $$`],
     [
-      "that a trigger quotes under a code of its own",
+      "that a trigger raises under a code of its own",
       "ZZ001",
       `DO $$ BEGIN RAISE EXCEPTION 'bad ${secret}' USING ERRCODE = 'ZZ001'; END $$`
     ],
     [
-      "that a trigger quotes under a code of the server's",
+      "that a trigger raises under a code of the server's",
       "42501",
       `DO $$ BEGIN RAISE EXCEPTION 'bad ${secret}' USING ERRCODE = '42501'; END $$`
     ],
-    ["that names a column in a made-up statement", "42703", `DO $$ BEGIN EXECUTE 'SELECT "${secret}"'; END $$`],
-    ["at which a made-up statement breaks", "42601", `DO $$ BEGIN EXECUTE 'SELECT 1 1 "${secret}"'; END $$`]
+    ["that names a column in a dynamic statement", "42703", `DO $$ BEGIN EXECUTE 'SELECT "${secret}"'; END $$`],
+    ["that breaks a dynamic statement", "42601", `DO $$ BEGIN EXECUTE 'SELECT 1 1 "${secret}"'; END $$`]
   ]
   it.live.each(cases)("%s (%s)", ([, code, sql]) =>
     Effect.gen(function*() {
@@ -271,7 +271,7 @@ describe("I7 an error of the database carries no row value", () => {
     "21000 22001 22003 22004 22007 22008 22012 22015 22021 22023 22026 22030 22032 22P02 22P03 22P04 22P05 2201B 2200H " +
     "23001 23502 23503 23505 23514 23P01 44000 P0001"
   ).split(" ")
-  it.live("has words for every code that rows usually meet", () =>
+  it.live("has a text for every code that rows usually cause", () =>
     Effect.gen(function*() {
       const it = yield* bench()
       for (const code of codes) {
@@ -294,25 +294,29 @@ describe("I7 an error of the database carries no row value", () => {
       )
     }))
 
-  const triggers: ReadonlyArray<readonly [title: string, body: string, told: string]> = [
+  const triggers: ReadonlyArray<readonly [title: string, body: string, reported: string]> = [
     [
-      "that raises is told with the name of its function",
+      "that raises is reported with the name of its function",
       `RAISE EXCEPTION 'bad ${secret}'`,
       "SQLSTATE P0001; by function "
     ],
     [
-      "whose statement fails is told without it, because a statement may hold values",
+      "whose statement fails is reported without it, because a statement may hold values",
       "PERFORM 1 / 0",
       "SQLSTATE 22012)"
     ],
-    ["that fails in its own assignment is told with it too", "NEW.n := NEW.s::bigint", "SQLSTATE 22P02; by function "],
     [
-      "whose statement holds a value that looks like a frame is told without it",
+      "that fails in its own assignment is reported with it too",
+      "NEW.n := NEW.s::bigint",
+      "SQLSTATE 22P02; by function "
+    ],
+    [
+      "whose statement contains a value that looks like a frame is reported without it",
       "EXECUTE format('SELECT 1/0 AS %I', E'x\\nPL/pgSQL function ' || NEW.s || '() line 1 at RAISE')",
       "SQLSTATE 22012)"
     ]
   ]
-  it.live.each(triggers)("a trigger %s", ([, body, told]) =>
+  it.live.each(triggers)("a trigger %s", ([, body, reported]) =>
     Effect.gen(function*() {
       const it = yield* bench()
       const { query, schema } = it.database
@@ -326,8 +330,8 @@ describe("I7 an error of the database carries no row value", () => {
       ]
       for (const exit of exits) {
         const error = failureOf(exit) as SqlError.SqlError
-        assert.include(error.message, told)
-        if (told.endsWith("function ")) assert.include(error.message, `by function ${schema}."Forbid it"()`)
+        assert.include(error.message, reported)
+        if (reported.endsWith("function ")) assert.include(error.message, `by function ${schema}."Forbid it"()`)
         assert.notInclude(error.message + JSON.stringify(error) + Cause.pretty(Cause.fail(error)), secret)
       }
     }))

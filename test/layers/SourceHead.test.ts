@@ -1,8 +1,9 @@
-/** The source's chain read over real gRPC from the simulator, and the pace of the questions among doubles. */
+/** The source's chain read over real gRPC from the simulator; the schedule of the queries with doubles. */
 import { assert, describe, it } from "@effect/vitest"
 import { status } from "@grpc/grpc-js"
 import { Cause, Clock, Context, Effect, Exit, Fiber, Layer, Option, Result, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import type { FlightData } from "../../src/domain/flight/FlightData.ts"
 import { decodeManifest } from "../../src/domain/manifest/Manifest.ts"
 import { layer as flightLayer } from "../../src/layers/FlightClient.ts"
 import { layerWith, type SourceHeadOptions } from "../../src/layers/SourceHead.ts"
@@ -11,21 +12,23 @@ import { FlightClient, FlightError } from "../../src/services/FlightClient.ts"
 import { SourceHead } from "../../src/services/SourceHead.ts"
 import { type SimulatorOptions, startSimulator } from "../../src/simulator/Simulator.ts"
 import type { Dialect } from "../../src/simulator/tables.ts"
-import { nowhere } from "../support/nowhere.ts"
 import { testSettings } from "../support/testSettings.ts"
+import { unreachableDatabase } from "../support/unreachableDatabase.ts"
 import { manifestOf } from "../support/world.ts"
 import { apiAt } from "./admin-api/server.ts"
 
 const manifestFor = (dialect: Dialect) =>
   Result.getOrThrow(decodeManifest(manifestOf(dialect, { blocks: "SELECT * FROM anvil.blocks" })))
 
-/** A simulated source and the service in front of it. */
+/** A simulated source and the service that reads it. */
 const desk = Effect.fnUntraced(function*(
   options: SimulatorOptions & { readonly adminUrl?: string },
   head: SourceHeadOptions = {}
 ) {
   const simulator = yield* Effect.orDie(startSimulator({ seed: 5, ...options }))
-  const flight = flightLayer.pipe(Layer.provide(testSettings(nowhere, { AMP_FLIGHT_ADDR: simulator.flightUrl })))
+  const flight = flightLayer.pipe(
+    Layer.provide(testSettings(unreachableDatabase, { AMP_FLIGHT_ADDR: simulator.flightUrl }))
+  )
   const services = yield* Layer.build(
     layerWith({ window: "20 millis", ...head }).pipe(
       Layer.provide(apiAt(options.adminUrl ?? simulator.adminUrl)),
@@ -42,7 +45,7 @@ const desk = Effect.fnUntraced(function*(
     hashAt,
     /** Checks a block by its number and the hash it has now, or the one that is given. */
     check: (block: bigint, hash = hashAt(block), network = "anvil") => source.check(manifest, network, { block, hash }),
-    /** The queries that have been run. */
+    /** The queries that were run. */
     queries: () => simulator.faults.calls.filter(({ call }) => call === "DoGet").map(({ sql }) => sql)
   }
 })
@@ -51,7 +54,7 @@ describe("SourceHead", () => {
   for (const dialect of ["nozzle", "amp"] as const) {
     const atSeconds = (block: number) => dialect === "amp" ? 1_710_000_000 + 12 * block : undefined
 
-    it.live(`${dialect}: one query tells that a block is canonical, and where the chain ends`, () =>
+    it.live(`${dialect}: one query shows that a block is canonical, and where the chain ends`, () =>
       Effect.gen(function*() {
         const { check, hashAt, queries, simulator } = yield* desk({ dialect, blocks: 30 })
         const head = { block: 29n, hash: hashAt(29n), atSeconds: atSeconds(29), isExact: true }
@@ -62,7 +65,7 @@ describe("SourceHead", () => {
         assert.deepStrictEqual((yield* check(29n)).head?.block, 30n)
       }))
 
-    it.live(`${dialect}: without the Admin API a table beside the queried one answers once it proved to be the network's`, () =>
+    it.live(`${dialect}: without the Admin API a table beside the queried one is read once it is proved to be the network's`, () =>
       Effect.gen(function*() {
         const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30, adminUrl: "http://127.0.0.1:9" })
         const old = hashAt(29n)
@@ -94,11 +97,11 @@ describe("SourceHead", () => {
           verdict: "orphaned",
           head: { block: 4n, hash: hashAt(4n), atSeconds: atSeconds(4), isExact: true }
         })
-        // Only a nozzle server has to be asked for its last block.
+        // Only on a nozzle server the last block needs a query of its own.
         assert.lengthOf(queries(), dialect === "nozzle" ? 2 : 1)
       }))
 
-    it.live(`${dialect}: a shorter chain that the server has not noticed shows as a head that stands still`, () =>
+    it.live(`${dialect}: a shorter chain that the server has not noticed shows as a head that does not move`, () =>
       Effect.gen(function*() {
         const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30 })
         const watermark = hashAt(29n)
@@ -108,7 +111,7 @@ describe("SourceHead", () => {
         assert.deepStrictEqual([verdict, head?.block], ["canonical", 29n])
       }))
 
-    it.live(`${dialect}: a block that the source does not hold is unknown, and so is everything in an empty source`, () =>
+    it.live(`${dialect}: a block that the source does not have is unknown, and so is every block in an empty source`, () =>
       Effect.gen(function*() {
         const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30, startBlock: 20 })
         const { head, verdict } = yield* check(5n)
@@ -138,7 +141,7 @@ describe("SourceHead", () => {
         assert.lengthOf(queries(), 1)
       }))
 
-    it.live(`${dialect}: a caller that goes away disturbs nobody, whether the query runs already or not`, () =>
+    it.live(`${dialect}: an interrupted caller does not affect the others, whether the query runs already or not`, () =>
       Effect.gen(function*() {
         const { check, queries, simulator } = yield* desk({ dialect, blocks: 30 }, { window: "100 millis" })
         yield* check(1n)
@@ -153,7 +156,7 @@ describe("SourceHead", () => {
         assert.lengthOf(queries(), 3)
       }))
 
-    it.live(`${dialect}: answers while a stream hangs`, () =>
+    it.live(`${dialect}: reads the chain while a stream hangs`, () =>
       Effect.gen(function*() {
         const { check, flight, simulator } = yield* desk({ dialect, blocks: 30 })
         const { messages } = yield* flight.open({
@@ -179,13 +182,13 @@ describe("SourceHead", () => {
           error.message,
           `cannot read the chain of network "anvil" from table ${table}: no answer within 300ms`
         )
-        // The look-up of the table has to end as well.
+        // The lookup of the table has to end as well.
         assert.deepInclude(yield* Effect.flip(check(29n)), { reason: "Timeout", table: undefined })
         simulator.faults.resume()
         assert.strictEqual((yield* check(29n)).verdict, "canonical")
       }))
 
-    it.live(`${dialect}: without a table of blocks of that network the error says so, and that asking again is no use`, () =>
+    it.live(`${dialect}: without a table of blocks of that network the error has the reason and is not retryable`, () =>
       Effect.gen(function*() {
         const { check, queries } = yield* desk({ dialect, blocks: 30 })
         const error = yield* Effect.flip(check(29n, undefined, "mainnet"))
@@ -197,7 +200,7 @@ describe("SourceHead", () => {
         assert.lengthOf(queries(), 0)
       }))
 
-    it.live(`${dialect}: an error of the server keeps its words, and says whether asking again may help`, () =>
+    it.live(`${dialect}: an error of the server keeps its message and whether a retry may help`, () =>
       Effect.gen(function*() {
         const { check, simulator } = yield* desk({ dialect, blocks: 30 })
         for (const [code, retryable] of [[status.INVALID_ARGUMENT, false], [status.UNAVAILABLE, true]] as const) {
@@ -211,7 +214,7 @@ describe("SourceHead", () => {
       }))
   }
 
-  it.live("nozzle: the head is exact within a hundred blocks, and beyond them at least the last one shown", () =>
+  it.live("nozzle: the head is exact within a hundred blocks, and beyond them at least the last one returned", () =>
     Effect.gen(function*() {
       const { check } = yield* desk({ dialect: "nozzle", blocks: 150 })
       const headSeenFrom = (block: bigint) => Effect.map(check(block), ({ head }) => [head?.block, head?.isExact])
@@ -220,7 +223,7 @@ describe("SourceHead", () => {
       assert.deepStrictEqual(yield* headSeenFrom(51n), [149n, true])
     }))
 
-  it.live("a config that was reloaded with the same dependencies asks in the same query", () =>
+  it.live("a config that was reloaded with the same dependencies shares the query", () =>
     Effect.gen(function*() {
       const { hashAt, queries, source } = yield* desk({ dialect: "amp", blocks: 30 })
       const check = (block: bigint) => source.check(manifestFor("amp"), "anvil", { block, hash: hashAt(block) })
@@ -229,7 +232,71 @@ describe("SourceHead", () => {
     }))
 })
 
-/** The service among doubles, which count; every query is answered by `answer`. */
+/**
+ * `SourceHead` without an Admin API, over two sources of the same chain: the dataset `late` ends ten blocks before `anvil`;
+ * `also` names a second network in the metadata of `anvil`.
+ */
+const twoDatasets = Effect.fnUntraced(function*(dialect: Dialect, also?: string) {
+  const [late, full] = [yield* desk({ dialect, blocks: 20 }), yield* desk({ dialect, blocks: 30 })]
+  const query = (sql: string) => {
+    const messages = (sql.includes("late") ? late : full).flight.query(sql.replace(/late/, "anvil"))
+    return also === undefined ? messages : Stream.map(messages, (message) => withNetwork(message, also))
+  }
+  const services = yield* Layer.build(
+    layerWith({ window: "20 millis" }).pipe(
+      Layer.provide(apiAt("http://127.0.0.1:9")),
+      Layer.provide(Layer.mock(FlightClient, { query }))
+    )
+  )
+  const source = Context.get(services, SourceHead)
+  return (block: bigint, reads: ReadonlyArray<string>, hash = full.hashAt(block)) => {
+    const queries = Object.fromEntries(reads.map((schema) => [`${schema}_rows`, `SELECT * FROM ${schema}.blocks`]))
+    const manifest = Result.getOrThrow(decodeManifest(manifestOf(dialect, queries)))
+    return source.check(manifest, "anvil", { block, hash })
+  }
+})
+
+/** The message with each range of its metadata once more, as one of `network`. */
+const withNetwork = (message: FlightData, network: string): FlightData => {
+  if (message.appMetadata.length === 0) return message
+  const metadata = JSON.parse(new TextDecoder().decode(message.appMetadata)) as {
+    readonly ranges: ReadonlyArray<object>
+  }
+  const ranges = [...metadata.ranges, ...metadata.ranges.map((range) => ({ ...range, network }))]
+  return { ...message, appMetadata: new TextEncoder().encode(JSON.stringify({ ...metadata, ranges })) }
+}
+
+describe("SourceHead without an Admin API", () => {
+  for (const dialect of ["nozzle", "amp"] as const) {
+    it.live(`${dialect}: a dataset that lags behind another one that is read is no proof that a block is orphaned`, () =>
+      Effect.gen(function*() {
+        const check = yield* twoDatasets(dialect)
+        for (const reads of [["late", "anvil"], ["anvil", "late"]]) {
+          for (const block of [12n, 29n]) {
+            const { head, verdict } = yield* check(block, reads)
+            assert.deepStrictEqual([verdict, head?.block], ["canonical", 29n])
+          }
+        }
+      }))
+
+    it.live(`${dialect}: a dataset that a changed config no longer reads is not asked any more`, () =>
+      Effect.gen(function*() {
+        const check = yield* twoDatasets(dialect)
+        assert.strictEqual((yield* check(12n, ["late"])).verdict, "canonical")
+        assert.strictEqual((yield* check(12n, ["anvil"])).head?.block, 29n)
+        assert.strictEqual((yield* check(29n, ["anvil"])).verdict, "canonical")
+      }))
+  }
+
+  it.live("amp: a table with blocks of several networks is no proof that a block is orphaned", () =>
+    Effect.gen(function*() {
+      const check = yield* twoDatasets("amp", "other")
+      const error = yield* Effect.flip(check(29n, ["anvil"], `0x${"ab".repeat(32)}`))
+      assert.strictEqual(error.reason, "LookupFailed")
+    }))
+})
+
+/** The service with doubles that count calls; `answer` is the result of every query. */
 const counting = Effect.fnUntraced(function*(answer: Effect.Effect<void, FlightError> = Effect.void) {
   const asked = { admin: 0, flight: 0 }
   let table: Option.Option<string> = Option.some("anvil.blocks")
@@ -250,7 +317,7 @@ const counting = Effect.fnUntraced(function*(answer: Effect.Effect<void, FlightE
   return {
     asked,
     source,
-    /** Asks, and lets the window and a deadline pass. */
+    /** Checks a block, and lets the window and a deadline pass. */
     ask: Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(ask, { startImmediately: true })
       yield* TestClock.adjust("21 seconds")
@@ -265,7 +332,7 @@ const counting = Effect.fnUntraced(function*(answer: Effect.Effect<void, FlightE
 const unavailable = new FlightError({ operation: "DoGet", status: "UNAVAILABLE", detail: "gone", retryable: true })
 
 describe("the pace of SourceHead", () => {
-  it.effect("looks the table up once in ten minutes", () =>
+  it.effect("caches the table for ten minutes", () =>
     Effect.gen(function*() {
       const { ask, asked } = yield* counting()
       for (let i = 0; i < 20; i += 1) yield* ask
@@ -275,7 +342,7 @@ describe("the pace of SourceHead", () => {
       assert.strictEqual(asked.admin, 2)
     }))
 
-  it.effect("looks the table up again after an error, but not because there is none", () =>
+  it.effect("searches for the table again after an error, but not where there is none", () =>
     Effect.gen(function*() {
       const failing = yield* counting(Effect.fail(unavailable))
       for (let i = 0; i < 3; i += 1) assert.isTrue(Exit.isFailure(yield* failing.ask))
@@ -289,7 +356,7 @@ describe("the pace of SourceHead", () => {
       assert.isTrue(Exit.isSuccess(yield* missing.ask))
     }))
 
-  it.effect("waits twenty seconds for an answer", () =>
+  it.effect("has a deadline of twenty seconds", () =>
     Effect.gen(function*() {
       const { ask } = yield* counting(Effect.never)
       const exit = yield* ask
@@ -297,7 +364,7 @@ describe("the pace of SourceHead", () => {
       assert.deepInclude(error, { reason: "Timeout", retryable: true })
     }))
 
-  it.effect("ends with its layer, whatever is asked at that moment", () =>
+  it.effect("ends with its layer, also during a query", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       let cancelled = 0
@@ -315,7 +382,7 @@ describe("the pace of SourceHead", () => {
       assert.strictEqual(cancelled, 1)
     }))
 
-  it.effect("ticks every fifteen seconds, at the same moment for everyone who waits for a network", () =>
+  it.effect("ticks every fifteen seconds, at the same moment for all callers of a network", () =>
     Effect.gen(function*() {
       const { source } = yield* counting()
       const ticks: Array<number> = []

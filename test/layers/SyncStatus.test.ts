@@ -9,7 +9,7 @@ const phases = Effect.map(
 )
 
 describe("the state of the tables", () => {
-  it.effect("begins anew with each list of tables: no other table and no figure of before stays", () =>
+  it.effect("is reset with each list of tables: no other table and no earlier count stays", () =>
     Effect.gen(function*() {
       const recorder = yield* StatusRecorder
       yield* recorder.begin(["a", "b"])
@@ -19,7 +19,7 @@ describe("the state of the tables", () => {
       assert.deepStrictEqual(yield* phases, [["a", "starting", undefined, 0n], ["c", "starting", undefined, 0n]])
     }).pipe(Effect.provide(layer)))
 
-  it.effect("keeps the figures of tables that are all parked, and forgets one that is removed", () =>
+  it.effect("keeps the counts of tables that are all parked, and drops a table that is removed", () =>
     Effect.gen(function*() {
       const recorder = yield* StatusRecorder
       yield* recorder.begin(["a", "b"])

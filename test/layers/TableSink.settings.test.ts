@@ -136,7 +136,7 @@ describe("a table with a primary key of its own", () => {
       const message = yield* refusalOf(
         commitRows(next, transactions, [row(2n, 7_654_321n, "b"), row(3n, 7_654_321n, "c"), row(3n, 7_654_321n, "d")])
       )
-      assert.match(message, /in blocks 2 to 3 a row has a key that another row has already \(.*constraint t_pkey.*\)/)
+      assert.match(message, /in blocks 2 to 3 a row has the key of another row \(.*constraint t_pkey.*\)/)
       assert.include(message, "(\"block_num\", \"tx_index\")")
       assert.notInclude(message, "7654321")
       assert.deepStrictEqual(yield* database.query("SELECT count(*)::int AS rows FROM t"), [{ rows: 1 }])
@@ -249,7 +249,7 @@ describe("the comment of a table", () => {
       assert.strictEqual(yield* commentOf(database), "new")
     }))
 
-  it.live("is left alone where the config says nothing, and taken away where it is empty", () =>
+  it.live("stays where the config has none, and is removed where it is empty", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       yield* prepareTable(sink, requestOf("t", transactions))

@@ -196,7 +196,8 @@ describe("a commit", () => {
       )
       const heard: Array<unknown> = []
       // The channel belongs to the whole database: other tests speak on it as well.
-      const table = `t_${told.database.schema}`
+      const { schema } = told.database
+      const table = `t_${schema}`
       client.on("notification", ({ payload }) => {
         const message = JSON.parse(payload ?? "null") as { table: string }
         if (message.table === table) heard.push(message)
@@ -212,9 +213,9 @@ describe("a commit", () => {
       yield* commits(yield* prepareTable(told.sink, request(table)))
       yield* eventually("three messages came", Effect.sync(() => heard.length === 3))
       assert.deepStrictEqual(heard, [
-        { table, kind: "rows", from: 0, to: 4, rows: 10, removed: 0 },
-        { table, kind: "reorg", from: 3, to: 5, rows: 6, removed: 4 },
-        { table, kind: "watermark", from: 6, to: 9, rows: 0, removed: 0 }
+        { schema, table, kind: "rows", from: 0, to: 4, rows: 10, removed: 0 },
+        { schema, table, kind: "reorg", from: 3, to: 5, rows: 6, removed: 4 },
+        { schema, table, kind: "watermark", from: 6, to: 9, rows: 0, removed: 0 }
       ])
       const silent = yield* bench({ NOTIFY_ON_COMMIT: "false" })
       yield* commits(yield* prepareTable(silent.sink, request(table)))

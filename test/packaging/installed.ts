@@ -1,4 +1,4 @@
-/** The package as a user gets it: packed, and installed in a folder that has nothing to do with the repository. */
+/** The package as a user gets it: packed, and installed in a folder outside of the repository. */
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -33,7 +33,7 @@ export const run = (
     const { PATH } = process.env
     const child = spawn(command, args, {
       cwd,
-      // Nothing of our own environment: a variable of the sync could stand in it.
+      // Not the environment of the tests, which may have settings of a sync.
       env: { PATH, HOME: cwd, ...env },
       stdio: ["ignore", "pipe", "pipe"],
       timeout: 60_000,
@@ -43,7 +43,7 @@ export const run = (
     return { status: status as number | null, stdout, stderr }
   })
 
-/** Links `name` of our node_modules where the installed package finds it; one for another platform is not there. */
+/** Links `name` of the repository's node_modules where the installed package finds it; skips one for another platform. */
 const link = async (modules: string, name: string): Promise<void> => {
   const target = join(repository, "node_modules", name)
   const exists = await readdir(target).then(() => true, () => false)
@@ -88,7 +88,7 @@ const install = async (folder: string): Promise<Installed> => {
   for (const name of Object.keys({ ...dependencies, ...peerDependencies, ...optionalDependencies })) {
     await link(modules, name)
   }
-  await writeFile(join(folder, "package.json"), `{ "name": "somebody", "private": true, "type": "module" }`)
+  await writeFile(join(folder, "package.json"), `{ "name": "app", "private": true, "type": "module" }`)
   // As npm does: a link of the command's name to the file, which it makes executable.
   const bin = join(modules, ".bin", "ampsync")
   await mkdir(dirname(bin))

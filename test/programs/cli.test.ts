@@ -15,9 +15,9 @@ describe("the command line", () => {
           assert.include(help.output(), "--version")
           assert.notInclude(help.output(), "log-level")
         }
-        const refused = yield* startAmpsync({}, ["plan", "--log-level", "debug"])
-        assert.strictEqual((yield* refused.exited).code, 2)
-        assert.include(refused.output(), "--log-level")
+        const rejected = yield* startAmpsync({}, ["plan", "--log-level", "debug"])
+        assert.strictEqual((yield* rejected.exited).code, 2)
+        assert.include(rejected.output(), "--log-level")
       }),
     60_000
   )
@@ -32,10 +32,10 @@ describe("the command line", () => {
           const lines = help.output().split("\n")
           for (const name of settingNames) {
             const { default: fallback, section, verbs } = settingOf(name)
-            const shown = section === "libpq"
+            const pattern = section === "libpq"
               ? new RegExp(`libpq's variables: .*\\b${name}\\b`)
               : new RegExp(`^ +${name} `)
-            const line = lines.find((line) => shown.test(line))
+            const line = lines.find((line) => pattern.test(line))
             assert.strictEqual(line !== undefined, verbs.includes(verb), `${verb}: ${name}`)
             if (line !== undefined && fallback !== undefined) assert.include(line, `(default: ${fallback})`)
           }

@@ -19,7 +19,7 @@ const hostPool = (config: pg.PoolConfig) =>
     (pool) => Effect.promise(() => pool.end())
   )
 
-/** An app that reads every value otherwise than `pg` does. */
+/** An app with type parsers of its own for every type. */
 const strangeTypes = { getTypeParser: () => () => "not what it was" } as unknown as NonNullable<pg.PoolConfig["types"]>
 
 const valuesOf = ({ environment: { DATABASE_URL: _, ...values } }: World) => values
@@ -71,11 +71,11 @@ describe("a sync on the pg.Pool of an app", () => {
     60_000
   )
 
-  it.live("is refused where it could not work, with what the pool may be", () =>
+  it.live("is rejected where it could not work, with the requirements of a pool", () =>
     Effect.gen(function*() {
       const { url } = yield* testDatabase
       for (
-        const [config, options, words] of [
+        const [config, options, part] of [
           [{ max: 1 }, {}, "is 1; allowed: 2 or more"],
           [{}, { maxConnections: 1 }, "is 1; allowed: 2 or more"],
           [{ query_timeout: 5_000 }, {}, "query_timeout of the app's pool is 5000; allowed: none"]
@@ -84,11 +84,11 @@ describe("a sync on the pg.Pool of an app", () => {
         const pool = yield* hostPool({ connectionString: url, ...config })
         const error = yield* Effect.flip(Layer.build(poolLayerFrom(pool, options)))
         assert.strictEqual(error._tag, "ConfigError")
-        assert.include(error.message, words)
+        assert.include(error.message, part)
       }
     }))
 
-  it.effect("waits half a minute for a connection that the app keeps to itself, and then names the reason", () =>
+  it.effect("waits half a minute for a connection that the app does not release, and then reports the reason", () =>
     Effect.gen(function*() {
       const { url } = yield* testDatabase
       const pool = yield* hostPool({ connectionString: url })

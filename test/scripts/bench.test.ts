@@ -94,7 +94,7 @@ describe("npm run bench", () => {
     }
   })
 
-  it("refuses options that it does not know, with exit code 2", async () => {
+  it("rejects unknown options with exit code 2", async () => {
     const { code, output } = await bench("--only", "speed")
     assert.strictEqual(code, 2)
     assert.include(output, "no case \"speed\"")

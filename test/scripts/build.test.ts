@@ -10,7 +10,7 @@ import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 
 const repository = join(import.meta.dirname, "..", "..")
 
-/** A small package with our compiler settings; `files` are added or changed. */
+/** A small package with the compiler settings of this one; `files` are added or changed. */
 const project = (files: Readonly<Record<string, string>> = {}) =>
   Effect.tap(temporaryDirectory, (root) =>
     Effect.promise(async () => {
@@ -96,7 +96,7 @@ describe("build", () => {
       assert.isFalse(existsSync(join(root, "dist", "lib", "old.js")))
     }))
 
-  it.live("gives one whole dist when two builds run at once", () =>
+  it.live("makes one complete dist when two builds run at once", () =>
     Effect.gen(function*() {
       const root = yield* project()
       const results = yield* Effect.all([build(root), build(root)], { concurrency: 2 })

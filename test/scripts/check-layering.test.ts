@@ -7,15 +7,15 @@ import { type Files, writeFiles } from "../support/writeFiles.ts"
 
 const SCRIPT = join(import.meta.dirname, "..", "..", "scripts", "check-layering.mjs")
 
-/** Runs the script on a tree of these files; `said` is all it printed. */
+/** Runs the script on a tree of these files; `printed` is its output. */
 const check = Effect.fnUntraced(function*(files: Files) {
   const root = yield* temporaryDirectory
   yield* Effect.promise(() => writeFiles(root, files))
   const { status, stderr, stdout } = spawnSync(process.execPath, [SCRIPT, root], { encoding: "utf8" })
-  return { status, said: (stdout + stderr).trim() }
+  return { status, printed: (stdout + stderr).trim() }
 })
 
-const HOUSE = {
+const TREE = {
   "src/main.ts": `import { sync } from "./programs/ampsync.ts"\nsync(process.argv)`,
   "src/index.ts": `export * from "./programs/ampsync.ts"\nexport { Pool } from "./services/Pool.ts"`,
   "src/programs/ampsync.ts":
@@ -37,20 +37,20 @@ const HOUSE = {
   "src/domain/a.ts": `import { Option } from "effect"\nexport const a = 1\nexport interface A {}`
 }
 
-/** What the script says about the house above when `files` are added or changed: one violation, or none. */
+/** The output of the script on the tree above when `files` are added or changed: one violation, or none. */
 const finds = (title: string, files: Readonly<Record<string, string>>, expected: string) =>
   it.effect(title, () =>
     Effect.gen(function*() {
-      const { said, status } = yield* check({ ...HOUSE, ...files })
-      assert.strictEqual(said, expected)
+      const { printed, status } = yield* check({ ...TREE, ...files })
+      assert.strictEqual(printed, expected)
       assert.strictEqual(status, 1)
     }))
 
 describe("check-layering", () => {
-  it.effect("passes a house whose arrows all point the right way, and counts", () =>
+  it.effect("accepts a tree whose arrows all point the right way, with its numbers of files and imports", () =>
     Effect.gen(function*() {
-      const { said, status } = yield* check(HOUSE)
-      assert.strictEqual(said, "layering: 14 files, 17 imports between them, all arrows point the right way")
+      const { printed, status } = yield* check(TREE)
+      assert.strictEqual(printed, "layering: 14 files, 17 imports between them, all arrows point the right way")
       assert.strictEqual(status, 0)
     }))
 
@@ -158,15 +158,15 @@ describe("check-layering", () => {
     "src/domain/b.ts:1: our own package is imported by its name; use a relative path: ampsync"
   )
   finds(
-    "finds a room that the house does not have",
+    "finds an unknown room",
     { "src/utils/b.ts": "" },
     `src/utils/b.ts:1: src has no room "utils"`
   )
 
   it.effect("is not misled by comments, strings, templates and regular expressions", () =>
     Effect.gen(function*() {
-      const { said, status } = yield* check({
-        ...HOUSE,
+      const { printed, status } = yield* check({
+        ...TREE,
         "src/domain/b.ts": [
           "// import \"node:fs\"; process.env",
           "/* from \"pg\" */",
@@ -177,13 +177,13 @@ describe("check-layering", () => {
           "export { a } from \"./a.ts\""
         ].join("\n")
       })
-      assert.strictEqual(said, "layering: 15 files, 18 imports between them, all arrows point the right way")
+      assert.strictEqual(printed, "layering: 15 files, 18 imports between them, all arrows point the right way")
       assert.strictEqual(status, 0)
     }))
 
   it.effect("leaves test files alone", () =>
     Effect.gen(function*() {
-      const { status } = yield* check({ ...HOUSE, "test/a.test.ts": `import "node:fs"\nimport "../src/layers/x.ts"` })
+      const { status } = yield* check({ ...TREE, "test/a.test.ts": `import "node:fs"\nimport "../src/layers/x.ts"` })
       assert.strictEqual(status, 0)
     }))
 })

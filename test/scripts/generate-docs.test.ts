@@ -20,7 +20,7 @@ const check = (...directory: ReadonlyArray<string>) =>
 
 describe("the generated pages", () => {
   it.each([["configuration.md", configurationDoc], ["types.md", typesDoc]])(
-    "docs/%s is what the code gives",
+    "docs/%s is what the code generates",
     async (name, text) => {
       assert.strictEqual(await readFile(join(root, "docs", name), "utf8"), text)
     }

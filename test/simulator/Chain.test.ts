@@ -64,7 +64,7 @@ describe("Chain", () => {
     }
   })
 
-  it("looks like a real chain: empty blocks, several transactions and logs, nulls, and numbers beyond every machine word", () => {
+  it("resembles a real chain: empty blocks, several transactions and logs, nulls, and numbers beyond every machine word", () => {
     const chain = chainOf(400)
     const rows = Object.fromEntries(TABLE_NAMES.map((table) => [table, [...chain.rows(table)]])) as Record<
       string,
@@ -95,7 +95,7 @@ describe("Chain", () => {
     }
   })
 
-  it("has the columns of both server generations in their order", () => {
+  it("has the columns of nozzle and amp servers in their order", () => {
     const names = (dialect: "nozzle" | "amp", table: "blocks" | "transactions") =>
       TABLES[dialect][table].columns.map((column) => column.field.name).join(" ")
     assert.strictEqual(

@@ -1,4 +1,4 @@
-/** What servers and gateways do beneath the calls, judged by clients that are not ours. */
+/** The behaviour of servers and gateways below the level of calls, checked with independent clients. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { type ClientHttp2Session, connect, constants } from "node:http2"
@@ -43,7 +43,7 @@ describe("connections of the simulator", () => {
       assert.strictEqual(yield* Effect.promise(() => goaway), `${constants.NGHTTP2_ENHANCE_YOUR_CALM} too_many_pings`)
     }))
 
-  it.live("take pings that come at their time, and all of them once faults are cleared", () =>
+  it.live("accept pings that come in time, and all of them once faults are cleared", () =>
     Effect.gen(function*() {
       const { simulator } = yield* desk({ dialect: "amp", blocks: 5 })
       const { session } = yield* http2Session(simulator.flightUrl)
@@ -86,7 +86,7 @@ describe("connections of the simulator", () => {
       assert.isTrue(yield* ping(session))
     }))
 
-  it.live("carry as many streams at a time as is said, the next one waits for its turn", () =>
+  it.live("carry as many streams at a time as configured, the next one waits for its turn", () =>
     Effect.gen(function*() {
       const { simulator, stream } = yield* desk({ dialect: "amp", blocks: 5, maxStreams: 2 })
       const [first, second] = [yield* stream("blocks"), yield* stream("logs")]
@@ -112,7 +112,7 @@ describe("connections of the simulator", () => {
       assert.deepStrictEqual([simulator.faults.connections, simulator.faults.openStreams], [1, 1])
     }))
 
-  it.live("show a maintenance page under HTTP 200, until faults are cleared", () =>
+  it.live("return a maintenance page under HTTP 200, until faults are cleared", () =>
     Effect.gen(function*() {
       const { reader, simulator } = yield* desk({ dialect: "amp", blocks: 5 })
       simulator.faults.showMaintenancePage()
@@ -130,7 +130,7 @@ describe("connections of the simulator", () => {
     }))
 
   for (const dialect of ["amp", "nozzle"] as const) {
-    it.live(`${dialect}: a token that is rotated is demanded of every later call of both servers, open streams go on`, () =>
+    it.live(`${dialect}: a rotated token is required by every later call of both servers, open streams go on`, () =>
       Effect.gen(function*() {
         const { simulator } = yield* desk({ dialect, blocks: 5, token: "0ld" })
         const path = dialect === "amp" ? "/datasets/_/anvil/versions/0.1.0" : "/datasets/anvil/versions/0.1.0"

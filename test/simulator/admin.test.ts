@@ -8,7 +8,7 @@ const ask = (url: string, body?: unknown) =>
   Effect.promise(async () => {
     const response = await fetch(url, body === undefined ? {} : { method: "POST", body: JSON.stringify(body) })
     const text = await response.text()
-    // oxlint-disable-next-line typescript/no-explicit-any -- what a JSON API answers is looked into, not typed
+    // oxlint-disable-next-line typescript/no-explicit-any -- the JSON of an API has no type
     return { status: response.status, json: text === "" ? undefined : JSON.parse(text) as any }
   })
 
@@ -32,7 +32,7 @@ describe("Admin API of the simulator", () => {
       assert.deepStrictEqual(yield* get("/datasets/unknown/versions"), { status: 200, json: { versions: [] } })
     }))
 
-  it.live("nozzle: answers the schema of a version with the types as Arrow's serde spells them", () =>
+  it.live("nozzle: returns the schema of a version with types in the JSON of Arrow's serde", () =>
     Effect.gen(function*() {
       const { get } = yield* admin("nozzle")
       for (const version of ["0.1.0", "0.1.0-c2Fs"]) {
@@ -48,7 +48,7 @@ describe("Admin API of the simulator", () => {
       }
     }))
 
-  it.live("nozzle: refuses what the real one refuses, in its words", () =>
+  it.live("nozzle: fails where the real server does, with its messages", () =>
     Effect.gen(function*() {
       const { get } = yield* admin("nozzle")
       const expected = [
@@ -67,7 +67,7 @@ describe("Admin API of the simulator", () => {
       assert.deepStrictEqual(yield* get("/nothing"), { status: 404, json: undefined })
     }))
 
-  it.live("nozzle: answers the schema of any query, with the block number in front when it is to become a table", () =>
+  it.live("nozzle: returns the schema of any query, with the block number in front when it is to become a table", () =>
     Effect.gen(function*() {
       const { post } = yield* admin("nozzle")
       const body = { sql_query: "SELECT hash FROM anvil.blocks", is_sql_dataset: true }
@@ -118,7 +118,7 @@ describe("Admin API of the simulator", () => {
       })
     }))
 
-  it.live("amp: the schema route of the first generation is gone without a word", () =>
+  it.live("amp: the schema route of nozzle does not exist", () =>
     Effect.gen(function*() {
       const { get } = yield* admin("amp")
       assert.deepStrictEqual(yield* get("/datasets/example/versions/0.1.0/schema"), { status: 404, json: undefined })
@@ -133,7 +133,7 @@ describe("Admin API of the simulator", () => {
       })
     }))
 
-  it.live("amp: answers the schemas of several queries over named dependencies", () =>
+  it.live("amp: returns the schemas of several queries over named dependencies", () =>
     Effect.gen(function*() {
       const { post } = yield* admin("amp")
       const dependencies = { chain: "_/anvil@0.1.0" }

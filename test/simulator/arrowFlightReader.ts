@@ -6,7 +6,7 @@ import { encodeStatementQuery } from "../../src/domain/flight/messages.ts"
 import type { PlainValue } from "../../src/simulator/columns.ts"
 
 /**
- * Reads the simulator with `arrow-flight-client`, which is not ours, and apache-arrow: an independent judge of what it sends.
+ * Reads the simulator with `arrow-flight-client` and apache-arrow, which check independently what it sends.
  */
 
 export interface RangeMetadata {
@@ -27,9 +27,9 @@ export interface ReadBatch {
 
 export type Headers = Readonly<Record<string, string>>
 
-/** An endless stream that is read message by message. */
+/** A stream that does not end, read message by message. */
 export interface OpenStream {
-  /** The next batch; none at a clean end. Rejects with the status of the server. */
+  /** The next batch; undefined at a clean end. Rejects with the status of the server. */
   readonly next: () => Promise<ReadBatch | undefined>
   readonly close: () => Promise<void>
 }

@@ -1,4 +1,4 @@
-/** Batch queries: which rows they give, and what the servers write beside them. */
+/** Batch queries: their rows, and the metadata of the servers. */
 import { assert, describe, it } from "@effect/vitest"
 import { Message, MessageHeader } from "apache-arrow"
 import { Effect } from "effect"
@@ -6,7 +6,7 @@ import type { Dialect } from "../../src/simulator/tables.ts"
 import { rowsOf } from "./arrowFlightReader.ts"
 import { desk, tableOf } from "./streaming.ts"
 
-/** Every message of a batch query: what kind it is, its rows, and its `app_metadata` as text. */
+/** Every message of a batch query: its kind, its rows, and its `app_metadata` as text. */
 const messagesOf = Effect.fnUntraced(function*(dialect: Dialect, where: string, startBlock = 0) {
   const { reader, simulator } = yield* desk({ dialect, blocks: 30, startBlock })
   const sql = `SELECT block_num, hash FROM ${tableOf(dialect, "blocks")} ${where}`
@@ -58,7 +58,7 @@ describe("a batch query of the simulator", () => {
     }))
 
   for (const dialect of ["nozzle", "amp"] as const) {
-    it.live(`${dialect}: gives the blocks that are asked for, by number, list, range and alternative`, () =>
+    it.live(`${dialect}: returns the requested blocks, by number, list, range and alternative`, () =>
       Effect.gen(function*() {
         const cases: ReadonlyArray<readonly [where: string, blocks: ReadonlyArray<number>]> = [
           ["WHERE block_num IN (3, 29, 5, 400)", [3, 5, 29]],

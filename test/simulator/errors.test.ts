@@ -6,7 +6,7 @@ import { startSimulator } from "../../src/simulator/Simulator.ts"
 import type { Dialect } from "../../src/simulator/tables.ts"
 import { arrowFlightReader } from "./arrowFlightReader.ts"
 
-/** What a promise was rejected with, as text. */
+/** The reason of a rejected promise, as text. */
 const failureOf = (promise: Promise<unknown>): Effect.Effect<string> =>
   Effect.promise(() => promise.then(() => "no failure", String))
 
@@ -130,7 +130,7 @@ describe("errors of the simulator", () => {
         assert.strictEqual((yield* Effect.promise(() => right.client.getTable(ticket))).numRows, 5)
       }))
 
-    it.live(`${dialect}: refuses descriptors, tickets and methods that the real server refuses`, () =>
+    it.live(`${dialect}: rejects the descriptors, tickets and methods that the real server rejects`, () =>
       Effect.gen(function*() {
         const simulator = yield* startSimulator({ dialect, blocks: 5 })
         const { client } = yield* arrowFlightReader(simulator.flightUrl)

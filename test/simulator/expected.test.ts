@@ -8,7 +8,7 @@ import { renderTimestamp, renderValue } from "../../src/simulator/expected.ts"
 import { fieldsOf, TABLE_NAMES, TABLES } from "../../src/simulator/tables.ts"
 import { testDatabase } from "../support/postgres.ts"
 
-/** An expression of the stored type over the parameter, and the parameter as `pg` sends it: none of it is our encoder. */
+/** An expression of the stored type over the parameter, and the parameter as `pg` sends it, without the encoder of ampsync. */
 const storedAs = (type: ArrowType, value: PlainValue): readonly [expression: string, parameter: unknown] => {
   if (type.kind === "bool") return ["$1::boolean", value]
   if (type.kind === "utf8") return ["$1::text", value]

@@ -40,7 +40,7 @@ describe("faults of the simulator", () => {
       assert.include(yield* failureOf(opened.next()), "INTERNAL: streaming query execution error | Caused by: disk")
     }))
 
-  it.live("the next calls answer the status they are told, each once", () =>
+  it.live("the next calls fail with their planned status, each once", () =>
     Effect.gen(function*() {
       const { reader, simulator } = yield* desk({ dialect: "amp", blocks: 5 })
       simulator.faults.failNext("GetFlightInfo", status.UNAVAILABLE, "try later", 2)
@@ -111,7 +111,7 @@ describe("faults of the simulator", () => {
       assert.strictEqual(simulator.faults.openStreams, 0)
     }))
 
-  it.live("a server told to ignore cursors begins at the start of the dataset", () =>
+  it.live("a server configured to ignore cursors begins at the start of the dataset", () =>
     Effect.gen(function*() {
       const { cursor, simulator, stream } = yield* desk({ dialect: "amp", blocks: 9 })
       simulator.faults.ignoreResume = true
@@ -121,7 +121,7 @@ describe("faults of the simulator", () => {
     }))
 
   for (const dialect of ["nozzle", "amp"] as const) {
-    it.live(`${dialect}: one range lies about the block before it, the next one does not`, () =>
+    it.live(`${dialect}: one range names a wrong previous block, the next one does not`, () =>
       Effect.gen(function*() {
         const { simulator, stream } = yield* desk({ dialect, blocks: 9, maxRangeBlocks: 3 })
         simulator.faults.swapPrevHash()
@@ -177,7 +177,7 @@ describe("faults of the simulator", () => {
         closing = Date.now()
         return simulator
       }))
-      assert.isBelow(Date.now() - closing, 2000)
+      assert.isBelow(Date.now() - closing, 20_000)
       for (const ended of elsewhere) assert.include(yield* failureOf(ended), "UNAVAILABLE")
       assert.include(yield* failureOf(fetch(adminUrl)), "fetch failed")
       const again = yield* startSimulator({ dialect: "amp", flightPort: Number(new URL(flightUrl).port) })

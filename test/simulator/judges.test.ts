@@ -43,7 +43,7 @@ describe("the simulator read by arrow-flight-client", () => {
       assert.deepStrictEqual(hashes, [...simulator.chain.rows("transactions")].map((row) => row["tx_hash"]))
     }))
 
-  it.live("delivers chosen columns under chosen names, and only the blocks that were asked for", () =>
+  it.live("delivers chosen columns under chosen names, and only the requested blocks", () =>
     Effect.gen(function*() {
       const simulator = yield* startSimulator({ dialect: "amp", blocks: 60 })
       const reader = yield* arrowFlightReader(simulator.flightUrl)

@@ -8,10 +8,10 @@ import { assemble, bytesField, stringField } from "../../src/domain/flight/wireW
 import { flightServiceDefinition } from "../../src/simulator/flightService.ts"
 
 /**
- * Stands between a client that only speaks prepared statements and a server that has none.
+ * A proxy between a client that supports prepared statements only and a server that has none.
  *
- * The handle of a "prepared" statement is its text; GetFlightInfo is asked for with that text. Everything the server says is handed
- * on byte for byte.
+ * The handle of a "prepared" statement is its text; GetFlightInfo is called with that text. Everything the server sends is
+ * passed on byte for byte.
  */
 
 const RESULT_URL = "type.googleapis.com/arrow.flight.protocol.sql.ActionCreatePreparedStatementResult"
@@ -31,7 +31,7 @@ const fieldOf = (bytes: Uint8Array, number: number): Uint8Array => {
 
 const valueOfAny = (bytes: Uint8Array): Uint8Array => Result.getOrThrow(decodeAny(bytes)).value
 
-/** Answers the URL of a shim in front of the server at `url`; it is gone with the scope. */
+/** Returns the URL of a proxy in front of the server at `url`; it closes with the scope. */
 export const preparedStatements = (url: string): Effect.Effect<string, never, Scope.Scope> =>
   Effect.gen(function*() {
     const upstream = yield* Effect.acquireRelease(

@@ -62,7 +62,7 @@ describe("reorgs and cursors of the simulator", () => {
         assert.deepStrictEqual(rowsOfRange(range!), [...simulator.chain.rows("blocks", 20n)])
       }))
 
-    it.live(`${dialect}: from a hash it does not know the stream begins at the number of the cursor itself`, () =>
+    it.live(`${dialect}: from an unknown hash the stream begins at the number of the cursor itself`, () =>
       Effect.gen(function*() {
         const { cursor, simulator, stream } = yield* desk({ dialect, blocks: 50 })
         const orphaned = cursor(48n)
@@ -146,7 +146,7 @@ describe("reorgs and cursors of the simulator", () => {
         assert.deepStrictEqual((yield* ranges(live, isLast)).map(span), [[18, 26]])
       }))
 
-    it.live(`${dialect}: a cursor below the first block of the dataset is answered by silence, however long the chain grows`, () =>
+    it.live(`${dialect}: a stream from a cursor below the first block of the dataset is silent, however long the chain grows`, () =>
       Effect.gen(function*() {
         const { cursor, simulator, stream } = yield* desk({ dialect, blocks: 25, startBlock: 20 })
         for (const number of [5n, 19n]) {
@@ -157,7 +157,7 @@ describe("reorgs and cursors of the simulator", () => {
         }
       }))
 
-    it.live(`${dialect}: a cursor beyond the tip is answered by silence`, () =>
+    it.live(`${dialect}: a stream from a cursor beyond the tip is silent`, () =>
       Effect.gen(function*() {
         const { cursor, simulator, stream } = yield* desk({ dialect, blocks: 25 })
         const opened = yield* stream("blocks", cursor(50n, UNKNOWN))
@@ -193,7 +193,7 @@ describe("reorgs and cursors of the simulator", () => {
         }
       }))
 
-    it.live(`${dialect}: a cursor header that cannot be read means no cursor at all, without a word`, () =>
+    it.live(`${dialect}: a cursor header that cannot be read means no cursor at all, without an error`, () =>
       Effect.gen(function*() {
         const { stream } = yield* desk({ dialect, blocks: 5 })
         const broken = ["", "nonsense", "[]", `{"anvil":{"number":3}}`, `{"anvil":{"number":3,"hash":"0x12"}}`]

@@ -2,9 +2,9 @@ import { type RecordBatch, tableFromIPC } from "apache-arrow"
 import { createRequire } from "node:module"
 
 /**
- * Reads the simulator with the Flight SQL client of arrow-rs, the very stack that the real servers are written in.
+ * Reads the simulator with the Flight SQL client of arrow-rs, the library of the real servers.
  *
- * It validates what it receives (buffer sizes, offsets, null counts) and hands out what it understood as an IPC stream. It
+ * It validates what it receives (buffer sizes, offsets, null counts) and returns the data as an IPC stream. It
  * collects a whole result, so the query must end, and it panics on a message without data header.
  */
 
@@ -31,7 +31,7 @@ const loadPackage = (): RustPackage | undefined => {
   }
 }
 
-/** Why the Rust client cannot judge here; undefined where it can. */
+/** Why the Rust client cannot run here; undefined where it can. */
 export const rustUnavailable: string | undefined = loadPackage() === undefined
   ? `the optional package ${PACKAGE} is not installed on this platform`
   : undefined

@@ -5,7 +5,7 @@ import { arrowFlightReader } from "./arrowFlightReader.ts"
 
 describe("simulate", () => {
   for (const dialect of ["nozzle", "amp"] as const) {
-    it.live(`${dialect}: prints where it listens and a query that works there, and closes when interrupted`, () =>
+    it.live(`${dialect}: prints its addresses and a query that works there, and closes when interrupted`, () =>
       Effect.gen(function*() {
         const printed: Array<string> = []
         const capture = { ...globalThis.console, log: (text: string) => void printed.push(text) }

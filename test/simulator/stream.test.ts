@@ -88,7 +88,7 @@ describe("a stream of the simulator", () => {
         assert.deepStrictEqual(span(replacing!), [10, 30])
       }))
 
-    it.live(`${dialect}: tables without data end the stream at once, and say so in their own way`, () =>
+    it.live(`${dialect}: tables without data end the stream at once, each dialect in its own way`, () =>
       Effect.gen(function*() {
         const { stream } = yield* desk({ dialect, blocks: 0 })
         const opened = yield* stream("logs")
@@ -116,7 +116,7 @@ describe("a stream of the simulator", () => {
       for (const batch of range!.batches) assert.deepStrictEqual(batch.ranges, [range!.range])
     }))
 
-  it.live("nozzle: metadata knows neither completion nor timestamps", () =>
+  it.live("nozzle: metadata contains neither completion nor timestamps", () =>
     Effect.gen(function*() {
       const { stream } = yield* desk({ dialect: "nozzle", blocks: 6 })
       const batch = yield* next(yield* stream("blocks"))
@@ -124,7 +124,7 @@ describe("a stream of the simulator", () => {
       assert.deepStrictEqual(Object.keys(batch!.ranges[0]!), ["hash", "network", "numbers", "prev_hash"])
     }))
 
-  it.live("nozzle: ranges without rows are invisible", () =>
+  it.live("nozzle: ranges without rows are not sent", () =>
     Effect.gen(function*() {
       const { simulator, stream } = yield* desk({ dialect: "nozzle", blocks: 20, maxRangeBlocks: 3 })
       const opened = yield* stream("blocks", {}, "WHERE _block_num % 7 = 0")
@@ -155,7 +155,7 @@ describe("a stream of the simulator", () => {
       assert.deepStrictEqual(kinds.filter((_) => _ !== "0 false"), ["1 false", "0 true"])
     }))
 
-  it.live("amp: the header decides about streaming, nozzle knows only the SQL clause", () =>
+  it.live("amp: the header decides about streaming, on nozzle only the SQL clause", () =>
     Effect.gen(function*() {
       const amp = yield* desk({ dialect: "amp", blocks: 3 })
       const plain = `SELECT * FROM anvil.blocks`

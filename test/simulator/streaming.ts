@@ -4,7 +4,7 @@ import type { Dialect, TableName } from "../../src/simulator/tables.ts"
 import { type ArrowFlightReader, arrowFlightReader, type Headers, type OpenStream } from "./arrowFlightReader.ts"
 import { type RangeMetadata, type ReadBatch, rowsOf } from "./arrowFlightReader.ts"
 
-/** A simulator with a reader in front of it, and the few sentences in which its streams are told. */
+/** A simulator with a reader, and the steps of tests of its streams. */
 
 export interface Desk {
   readonly simulator: Simulator
@@ -15,7 +15,7 @@ export interface Desk {
     headers?: Headers,
     where?: string
   ) => Effect.Effect<OpenStream, unknown, Scope.Scope>
-  /** The header that resumes after block `number` with `hash` (its canonical one, if nothing is said). */
+  /** The header that resumes after block `number` with `hash` (its canonical one by default). */
   readonly cursor: (number: bigint, hash?: string) => Headers
 }
 
@@ -46,7 +46,7 @@ export const desk = (options: SimulatorOptions): Effect.Effect<Desk, unknown, Sc
 /** The next batch; `undefined` at the end. */
 export const next = (stream: OpenStream): Effect.Effect<ReadBatch | undefined> => Effect.promise(stream.next)
 
-/** True when nothing arrives for `millis`. Ask it last: what arrives later is lost. */
+/** True when nothing arrives for `millis`. Call it last: later messages are lost. */
 export const isSilent = (stream: OpenStream, millis = 150): Effect.Effect<boolean> =>
   Effect.promise(() =>
     Promise.race([
@@ -61,7 +61,7 @@ export interface DeliveredRange {
   readonly batches: ReadonlyArray<ReadBatch>
 }
 
-/** Reads `count` ranges, each until `isLast` says that it has ended. */
+/** Reads `count` ranges, each until `isLast` is true. */
 export const ranges = (
   stream: OpenStream,
   isLast: (delivered: ReadonlyArray<ReadBatch>) => boolean,

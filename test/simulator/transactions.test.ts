@@ -1,4 +1,4 @@
-/** Fees and gas of simulated transactions, as real servers were seen to fill them. */
+/** Fees and gas of simulated transactions, as observed on real servers. */
 import { assert, describe, it } from "@effect/vitest"
 import { Chain } from "../../src/simulator/Chain.ts"
 

@@ -1,4 +1,4 @@
-/** The simulator beside recordings of real servers: the same situation must give the same messages. */
+/** The simulator compared with recordings of real servers: the same situation must give the same messages. */
 import { assert, describe, it } from "@effect/vitest"
 import { Message } from "apache-arrow"
 import type { RecordBatch } from "apache-arrow/ipc/metadata/message"
@@ -11,7 +11,7 @@ import { batchMessages } from "../../src/simulator/microbatch.ts"
 import { Random, seedOf } from "../../src/simulator/random.ts"
 import { type Simulator, startSimulator } from "../../src/simulator/Simulator.ts"
 import type { Dialect, TableName } from "../../src/simulator/tables.ts"
-import { isSignOfLife, linesOf, openCall, rangesOf, recorded, type WireCall, type WireStream } from "../support/wire.ts"
+import { isKeepAlive, linesOf, openCall, rangesOf, recorded, type WireCall, type WireStream } from "../support/wire.ts"
 
 const server = (dialect: Dialect, options: { readonly blocks: number; readonly startBlock?: number }) =>
   startSimulator({ dialect, version: "0.0.1", seed: 3, ...options })
@@ -42,7 +42,7 @@ const readRange = async (
   }
 }
 
-/** Lets the simulator go through what a recorded stream shows. */
+/** Lets the simulator repeat a recorded stream. */
 const replay = Effect.fnUntraced(
   function*(
     dialect: Dialect,
@@ -71,9 +71,9 @@ const replay = Effect.fnUntraced(
 )
 
 const withoutSignsOfLife = (call: WireCall): ReadonlyArray<string> =>
-  linesOf({ ...call, messages: call.messages.filter((message) => !isSignOfLife(message)) })
+  linesOf({ ...call, messages: call.messages.filter((message) => !isKeepAlive(message)) })
 
-/** Fixture, name of the recorded stream, blocks there are when it begins, first block of the dataset. */
+/** Fixture, name of the recorded stream, blocks at its beginning, first block of the dataset. */
 const STREAMS: ReadonlyArray<
   readonly [dialect: Dialect, name: string, situation: { readonly blocks: number; readonly startBlock?: number }]
 > = [

@@ -1,11 +1,11 @@
-/** The real program in a process of its own. */
+/** Starts the built program in a process of its own. */
 import { Deferred, Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { tmpdir } from "node:os"
 import { fileURLToPath } from "node:url"
 import { eventually } from "./eventually.ts"
 
-/** What a user runs; another build of it can be judged by naming it here. */
+/** The program under test; AMPSYNC_MAIN names another build of it. */
 export const MAIN = process.env["AMPSYNC_MAIN"] ?? fileURLToPath(new URL("../../dist/main.js", import.meta.url))
 
 export interface Exited {
@@ -23,7 +23,7 @@ export interface AmpsyncProcess {
   /** Settles when it has ended. */
   readonly exited: Effect.Effect<Exited>
   /** Waits until it has written `text`. */
-  readonly says: (text: string | RegExp, patience?: number) => Effect.Effect<void>
+  readonly prints: (text: string | RegExp, timeoutMillis?: number) => Effect.Effect<void>
 }
 
 /**
@@ -64,11 +64,11 @@ export const startAmpsync = (
       output: () => output,
       kill: (signal) => Effect.sync(() => void child.kill(signal)),
       exited: Deferred.await(exited),
-      says: (text, patience) =>
+      prints: (text, timeoutMillis) =>
         eventually(
-          () => `the process says ${String(text)}; it said:\n${output.slice(-4000)}`,
+          () => `the process prints ${String(text)}; its output:\n${output.slice(-4000)}`,
           Effect.sync(() => typeof text === "string" ? output.includes(text) : text.test(output)),
-          patience
+          timeoutMillis
         )
     }
   })

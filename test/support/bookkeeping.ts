@@ -1,4 +1,4 @@
-/** The layers that keep the tables `_ampsync_*`, and what they leave to see in the database. */
+/** The layers of the tables `_ampsync_*`, and queries of what they contain. */
 import { assert } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import type { TableIdentity } from "../../src/domain/bookkeeping/TableIdentity.ts"
@@ -97,8 +97,8 @@ export const stored = (database: TestDatabase, table: string) =>
     ([row]) => row
   )
 
-/** Makes every writer but the newest look as if it had said nothing for ten seconds. */
-export const silence = (database: TestDatabase, { leases }: Writer) =>
+/** Moves all heartbeats ten seconds back, but for that of the given writer. */
+export const expireHeartbeats = (database: TestDatabase, { leases }: Writer) =>
   Effect.andThen(
     database.query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at - interval '10 seconds'"),
     leases.heartbeat
@@ -111,7 +111,7 @@ export const tableState = (table: string, state: TableState["state"], reason?: s
   ageMillis
 })
 
-/** What the view says of a table's state. */
+/** The row of a table in the view `_ampsync_progress`. */
 export const progressOf = (database: TestDatabase, table: string) =>
   Effect.map(
     database.query<{ state: string; reason: string | null; state_since: Date | null; rows: string | null }>(

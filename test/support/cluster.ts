@@ -1,16 +1,16 @@
-/** Servers of a test's own, for what must not happen to the one of the run: crashes, replicas, promotions. */
+/** PostgreSQL servers of one test, for what would disturb the shared one: crashes, replicas, promotions. */
 import { Effect, Redacted, type Scope } from "effect"
 import { appendFile, cp, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Pool, type QueryResultRow } from "pg"
-import { giveTree } from "../../src/demo/embedded-postgres/account.ts"
+import { chownTree } from "../../src/demo/embedded-postgres/account.ts"
 import { startIn } from "../../src/demo/embedded-postgres/layer.ts"
 import { eventually } from "./eventually.ts"
 import type { TestDatabase } from "./postgres.ts"
 
 const SCHEMA = "synced"
 
-/** Of every cluster: one that is started again keeps what it was made with. */
+/** The same for every cluster, because one that is started again keeps its password. */
 const PASSWORD = "of-the-cluster"
 
 export interface Cluster {
@@ -30,7 +30,7 @@ export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn
     Effect.sync(() => new Pool({ connectionString: Redacted.value(url), max: 3, options: `-csearch_path=${SCHEMA}` })),
     (pool) => Effect.promise(() => pool.end())
   )
-  // A server that ends on purpose takes idle connections along.
+  // A server that a test ends closes idle connections, which is no error.
   pool.on("error", () => undefined)
   const query = <Row extends QueryResultRow = QueryResultRow>(sql: string, params: ReadonlyArray<unknown> = []) =>
     Effect.promise(() => pool.query<Row>(sql, [...params]).then(({ rows }) => rows))
@@ -55,7 +55,7 @@ export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn
         10
       )
       process.kill(pid, "SIGQUIT")
-      // Let go on, they might flush something before they end.
+      // Resumed, they might flush something before they end.
       for (const pid of paused) process.kill(pid, "SIGKILL")
       yield* eventually("the server is gone", Effect.sync(() => !isAlive(pid)))
     })
@@ -75,7 +75,7 @@ export const copyCluster = (from: string, to: string): Effect.Effect<void> =>
   Effect.promise(async () => {
     await cp(from, to, { recursive: true, preserveTimestamps: true })
     const { gid, uid } = await stat(join(from, "data"))
-    if (process.geteuid?.() === 0) await giveTree(to, { name: "the server's", uid, gid })
+    if (process.geteuid?.() === 0) await chownTree(to, { name: "the server's", uid, gid })
   })
 
 /** Starts the copy in `home` as an asynchronous replica of `primary`. */

@@ -1,4 +1,4 @@
-/** Judges what PostgreSQL holds by the simulated chain: every row, every column, by value. */
+/** Compares the contents of PostgreSQL with the simulated chain: every row, every column, by value. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { canonicalJson } from "../../src/simulator/canonicalJson.ts"
@@ -8,7 +8,7 @@ import type { TestDatabase } from "./postgres.ts"
 import type { Observation } from "./snapshots.ts"
 import type { World } from "./world.ts"
 
-const MAX_TOLD = 5
+const MAX_REPORTED = 5
 
 export interface Comparison {
   /** Table in PostgreSQL; named as the simulator's where absent. */
@@ -51,7 +51,7 @@ const lineOf = (row: ExpectedRow): string =>
 const project = (row: ExpectedRow, columns: ReadonlyArray<string> | undefined): ExpectedRow =>
   columns === undefined ? row : Object.fromEntries(columns.map((name) => [name, row[name] ?? null]))
 
-/** What differs between a table and the canonical chain, in words; empty when every value of every row is equal. */
+/** The differences between a table and the canonical chain, one sentence each; empty when every value is equal. */
 export const differences = Effect.fnUntraced(function*(
   { database, simulator }: World,
   table: TableName,
@@ -74,10 +74,10 @@ export const differences = Effect.fnUntraced(function*(
   }
   for (const [line, left] of wanted) if (left > 0) found.push(`missing: ${line.slice(0, 400)}`)
   if (stored.length !== wantedRows) found.unshift(`${stored.length} rows instead of ${wantedRows}`)
-  return found.slice(0, MAX_TOLD).map((text) => `${comparison.as ?? table}: ${text}`)
+  return found.slice(0, MAX_REPORTED).map((text) => `${comparison.as ?? table}: ${text}`)
 })
 
-/** The same for several tables, and for what the bookkeeping says of them. */
+/** The same for several tables and their checkpoints. */
 export const allDifferences = Effect.fnUntraced(function*(
   world: World,
   tables: ReadonlyArray<TableName> = TABLE_NAMES
@@ -89,13 +89,13 @@ export const allDifferences = Effect.fnUntraced(function*(
   return found.flat()
 })
 
-/** No reader saw a wrong row at any time, and none is there at the end. The watching ends with it. */
+/** No reader saw a wrong row at any time, and none is there at the end. Ends the observation. */
 export const assertAlwaysRight = Effect.fnUntraced(function*(world: World, { violations }: Observation) {
   assert.deepStrictEqual(yield* violations, [])
   assert.deepStrictEqual(yield* allDifferences(world), [])
 })
 
-/** What the checkpoint of a table says otherwise than the table and the canonical chain do. */
+/** The differences between the checkpoint of a table and the table itself, or the canonical chain. */
 export const bookkeepingDifferences = Effect.fnUntraced(function*(
   { database, simulator }: World,
   table: string,
@@ -120,5 +120,7 @@ export const bookkeepingDifferences = Effect.fnUntraced(function*(
     ["hash of the watermark", row["watermark_hash"], hash],
     ["newest entry of the history", row["newest"], watermark],
     ["positions with holes in their row index", row["holes"], "0"]
-  ].flatMap(([what, said, is]) => said === is ? [] : [`${table}: ${what}: ${said} instead of ${is}`])
+  ].flatMap(([what, recorded, actual]) =>
+    recorded === actual ? [] : [`${table}: ${what}: ${recorded} instead of ${actual}`]
+  )
 })

@@ -1,3 +1,4 @@
+/** Encodes whole batches, as tests of the encoder compare them. */
 import { Result } from "effect"
 import type { ColumnBatch } from "../../src/domain/arrow/ColumnBatch.ts"
 import type { CopyPlan, EncodeError, RowCursor, RowSpan } from "../../src/domain/postgres/encode/encodeCopy.ts"
@@ -11,7 +12,7 @@ interface EncodeInput extends RowSpan {
 interface EncodedRows {
   /** Tuples without header and trailer. */
   readonly bytes: Uint8Array
-  /** Where the next rows of the same range go on. */
+  /** Where the next rows of the same range continue. */
   readonly cursor: RowCursor | undefined
 }
 

@@ -40,7 +40,7 @@ export const batchFields = [
 export interface RowOptions {
   /** Bytes of every value. */
   readonly valueBytes?: number
-  /** What the message is said to keep alive; its values where absent. */
+  /** Declared size of the message in memory; that of its values where absent. */
   readonly sizeBytes?: number
 }
 

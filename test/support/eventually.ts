@@ -4,19 +4,19 @@ import { Effect } from "effect"
 const PAUSE_MILLIS = 40
 
 /**
- * Waits until `holds` answers true, asking again after a short pause, and fails with `what` when it never does.
+ * Polls `holds` until it is true; fails with `what` after the timeout.
  *
- * For `it.live` only: it waits on other processes, so real time passes. `patience` in milliseconds.
+ * For `it.live` only: it waits for other processes, so real time passes.
  */
 export const eventually = <E, R>(
   what: string | (() => string),
   holds: Effect.Effect<boolean, E, R>,
-  patience = 60_000
+  timeoutMillis = 60_000
 ): Effect.Effect<void, E, R> =>
   Effect.gen(function*() {
-    const until = Date.now() + patience
+    const until = Date.now() + timeoutMillis
     while (!(yield* holds)) {
-      if (Date.now() > until) assert.fail(`not within ${patience} ms: ${typeof what === "string" ? what : what()}`)
+      if (Date.now() > until) assert.fail(`not within ${timeoutMillis} ms: ${typeof what === "string" ? what : what()}`)
       yield* Effect.sleep(PAUSE_MILLIS)
     }
   })

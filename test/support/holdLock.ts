@@ -1,9 +1,9 @@
-/** Somebody else who stands in the way. */
+/** Holds locks in another session. */
 import { Effect } from "effect"
 import pg from "pg"
 import type { TestDatabase } from "./postgres.ts"
 
-/** A session of its own that has run `statement` in a transaction, until that is released or the scope closes. */
+/** Runs `statement` in an open transaction of a session of its own, until it is released or the scope closes. */
 export const holdLock = Effect.fnUntraced(function*({ schema, url }: TestDatabase, statement: string) {
   const client = yield* Effect.acquireRelease(
     Effect.promise(async () => {

@@ -20,7 +20,7 @@ export interface Bench {
   readonly table: string
 }
 
-/** Its connections are told from those of other tests on the same server by their `application_name`. */
+/** The `application_name` of its connections distinguishes them from those of other tests on the same server. */
 export const named = ({ schema, url }: TestDatabase): string => {
   const named = new URL(url)
   named.searchParams.set("application_name", schema)
@@ -76,7 +76,7 @@ export const finish = (pipeline: PgPipeline, before = ""): Effect.Effect<PgResul
 /** Sends the end of the COPY and of the transaction, and waits for it. */
 export const sendEnd = (pipeline: PgPipeline, before?: string) => Effect.suspend(() => finish(pipeline, before))
 
-/** One transaction: what `before` says, COPY, COMMIT. */
+/** One transaction: the statements `before`, COPY, COMMIT. */
 export const copyInto = (
   bench: Bench,
   pieces: ReadonlyArray<Uint8Array>,
@@ -102,7 +102,7 @@ export const inTransaction = ({ database }: Bench) =>
     [database.schema]
   )
 
-/** The pool closes a connection that nobody used for ten seconds: that must not hide one that was left in a transaction. */
+/** The pool closes a connection that was idle for ten seconds: that must not hide one that was left in a transaction. */
 export const BEFORE_IDLE_TIMEOUT = 7_000
 
 /** No session of the pool stays in a transaction, and the pool works. */

@@ -16,7 +16,7 @@ export interface TestDatabase {
   ) => Effect.Effect<ReadonlyArray<Row>>
 }
 
-// Vitest loads this module anew for every test file, so this is one pool per file.
+// Vitest loads this module once per test file, so this is one pool per file.
 let pool: Pool | undefined
 
 const filePool = (): Pool => {

@@ -1,10 +1,10 @@
-/** A TCP proxy on the loopback that can be told to misbehave. */
+/** A TCP proxy on the loopback that injects faults. */
 import { Effect, type Scope } from "effect"
 import { connect, createServer, type Socket } from "node:net"
 
 /** Type and length of BackendKeyData; int32 process id and int32 key follow. */
 const BACKEND_KEY = Buffer.from([0x4b, 0, 0, 0, 12])
-const MADE_UP_PROCESS = 1
+const FAKE_PROCESS_ID = 1
 const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4])
 
 export interface Proxy {
@@ -19,19 +19,19 @@ export interface Proxy {
   readonly cuts: () => number
   /** Resets a connection when the server's bytes contain `text`, which the client never sees; `times` often. */
   readonly cutOnReply: (text: string, times?: number) => void
-  /** Passes nothing on any more, in neither direction, on every connection that has sent `text` since; none hears why. */
+  /** Passes nothing on any more, in neither direction, on every connection that has sent `text` since; none is closed. */
   readonly blackholeOnRequest: (text: string) => void
   /** Reads nothing more of any client, as a server whose processes are stopped; or only of those that are connected now. */
   readonly freeze: (clients?: "all" | "connected") => void
   /**
-   * From now on counts what clients of PostgreSQL ask for, on new connections, and falls silent on the connection of the
-   * `n`-th, counted from 1: from before it, or from before its answer. What comes is read, and nobody hears why.
+   * From now on counts the requests of PostgreSQL clients on new connections, and falls silent on the connection of the
+   * `n`-th, counted from 1: before the request is passed on, or before its answer is. Data is still read, and nothing closed.
    */
-  readonly goDeafAt: (n: number, swallowed: "request" | "answer") => void
-  /** What was counted so far. */
+  readonly goSilentAt: (n: number, lost: "request" | "answer") => void
+  /** Requests counted so far. */
   readonly requests: () => number
   /** The statements of the connection that fell silent at its `n`-th request, that one included. */
-  readonly deafTo: () => ReadonlyArray<string>
+  readonly silencedStatements: () => ReadonlyArray<string>
   /** Gives out process ids of its own for the sessions of PostgreSQL behind it, as poolers do. */
   readonly renumberBackends: () => void
   /** Keeps the sessions of PostgreSQL when their clients leave, until the scope closes, as poolers do. */
@@ -39,9 +39,9 @@ export interface Proxy {
   /** Cuts every connection; those to come are passed on to another port. */
   readonly redirect: (port: number) => void
   /** Whether a connection fell silent so far. */
-  readonly isDeaf: () => boolean
-  /** Ends what was asked for; connections that were blackholed stay deaf. */
-  readonly behave: () => void
+  readonly isSilent: () => boolean
+  /** Ends the injected faults; connections that fell silent stay so. */
+  readonly restore: () => void
 }
 
 /** Passes every connection on to `port` until the scope closes; listens on a free port where none is named. */
@@ -55,30 +55,30 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
     let cuts = 0
     let cut: { readonly text: string; times: number } | undefined
     let blackhole: string | undefined
-    let deafAt: { readonly n: number; readonly swallowed: "request" | "answer" } | undefined
+    let silentAt: { readonly n: number; readonly lost: "request" | "answer" } | undefined
     let requests = 0
-    let deafTo: ReadonlyArray<string> = []
-    let isDeaf = false
+    let silencedStatements: ReadonlyArray<string> = []
+    let isSilent = false
     let frozen = false
     let renumbering = false
     let keeping = false
     const server = createServer({ noDelay: true }, (client) => {
       const upstream = connect({ host: "127.0.0.1", port: target, noDelay: true })
-      let deaf = false
-      const readMessages = deafAt === undefined ? undefined : messageReader()
+      let silent = false
+      const readMessages = silentAt === undefined ? undefined : messageReader()
       const statements: Array<string> = []
-      const hear = (message: Buffer): void => {
+      const forward = (message: Buffer): void => {
         if (isStatement(message)) statements.push(message.toString("latin1", 5))
         if (isRequest(message)) {
           requests += 1
-          const isLast = requests === deafAt?.n
+          const isLast = requests === silentAt?.n
           if (isLast) {
-            deaf = isDeaf = true
-            deafTo = statements
+            silent = isSilent = true
+            silencedStatements = statements
           }
-          if (isLast && deafAt?.swallowed === "answer") upstream.write(message)
+          if (isLast && silentAt?.lost === "answer") upstream.write(message)
         }
-        if (!deaf) upstream.write(message)
+        if (!silent) upstream.write(message)
       }
       const end = () => {
         client.destroy()
@@ -90,14 +90,14 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       if (frozen) client.pause()
       for (const socket of [client, upstream]) socket.on("error", end).on("close", end)
       client.on("data", (bytes) => {
-        if (blackhole !== undefined && bytes.includes(blackhole)) deaf = isDeaf = true
-        if (deaf || keeping && bytes.equals(TERMINATE)) return
+        if (blackhole !== undefined && bytes.includes(blackhole)) silent = isSilent = true
+        if (silent || keeping && bytes.equals(TERMINATE)) return
         passed += bytes.length
         if (readMessages === undefined) upstream.write(bytes)
-        else readMessages(bytes).forEach(hear)
+        else readMessages(bytes).forEach(forward)
       })
       upstream.on("data", (bytes) => {
-        if (deaf) return
+        if (silent) return
         if (cut !== undefined && bytes.includes(cut.text)) {
           cut.times -= 1
           cuts += 1
@@ -107,8 +107,8 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         }
         returned += bytes.length
         const key = renumbering ? bytes.indexOf(BACKEND_KEY) : -1
-        if (key >= 0) bytes.writeInt32BE(MADE_UP_PROCESS, key + BACKEND_KEY.length)
-        // A client that does not read holds the server back, as without us.
+        if (key >= 0) bytes.writeInt32BE(FAKE_PROCESS_ID, key + BACKEND_KEY.length)
+        // A client that does not read holds the server back, as without the proxy.
         if (!client.write(bytes)) {
           upstream.pause()
           client.once("drain", () => upstream.resume())
@@ -137,12 +137,12 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       blackholeOnRequest: (text) => {
         blackhole = text
       },
-      goDeafAt: (n, swallowed) => {
-        deafAt = { n, swallowed }
+      goSilentAt: (n, lost) => {
+        silentAt = { n, lost }
         requests = 0
       },
       requests: () => requests,
-      deafTo: () => deafTo,
+      silencedStatements: () => silencedStatements,
       freeze: (clients = "all") => {
         frozen = clients === "all"
         for (const socket of sockets) socket.pause()
@@ -153,16 +153,16 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       keepBackends: () => {
         keeping = true
       },
-      isDeaf: () => isDeaf,
+      isSilent: () => isSilent,
       redirect: (to) => {
         target = to
         for (const socket of sockets) socket.resetAndDestroy()
       },
-      behave: () => {
+      restore: () => {
         renumbering = false
         cut = undefined
         blackhole = undefined
-        deafAt = undefined
+        silentAt = undefined
         frozen = false
         for (const socket of sockets) socket.resume()
       }
@@ -184,7 +184,7 @@ const messageReader = () => {
       if (rest.length < start + 4) return messages
       const length = start + rest.readInt32BE(start)
       if (rest.length < length) return messages
-      // What asks for TLS looks like a StartupMessage, and one follows.
+      // A request for TLS has the form of a StartupMessage, and one follows it.
       if (!typed) typed = rest.readInt32BE(4) === PROTOCOL_3
       messages.push(rest.subarray(0, length))
       rest = rest.subarray(length)
@@ -199,7 +199,7 @@ const isRequest = (message: Buffer): boolean => !"PBDEHX".includes(String.fromCh
 const isStatement = (message: Buffer): boolean => "QP".includes(String.fromCharCode(message[0]!))
 
 /** `url` with the port of a proxy. */
-export const throughProxy = (url: string, proxy: Proxy): string => {
+export const throughProxy = (url: string, proxy: Pick<Proxy, "port">): string => {
   const parsed = new URL(url)
   parsed.port = String(proxy.port)
   return parsed.href

@@ -19,7 +19,7 @@ export interface RunningSync {
   readonly times: ReadonlyArray<number>
   readonly status: SyncStatus["Service"]
   /** Waits until it logs `text`, counting from the line `after`. */
-  readonly says: (text: string, after?: number) => Effect.Effect<void>
+  readonly logs: (text: string, after?: number) => Effect.Effect<void>
   readonly stop: Effect.Effect<void>
   /** Fails with what ended it. */
   readonly ended: Effect.Effect<never, unknown>
@@ -35,7 +35,7 @@ export const startSync = Effect.fnUntraced(function*(
   const context = yield* Effect.orDie(
     Layer.build(Layer.provideMerge(services, Layer.merge(layerFrom(environment), logging)))
   )
-  // Whoever looks at a test that failed wants to know what was said.
+  // The log explains a test that failed.
   yield* Effect.addFinalizer((exit) =>
     Effect.sync(() => exit._tag === "Failure" && console.log(lines.slice(-60).join("\n")))
   )
@@ -49,9 +49,9 @@ export const startSync = Effect.fnUntraced(function*(
     lines,
     times,
     status: Context.get(context, SyncStatus),
-    says: (text, after = 0) =>
+    logs: (text, after = 0) =>
       eventually(
-        () => `it says "${text}"; it said:\n${lines.slice(-40).join("\n")}`,
+        () => `it logs "${text}"; its log:\n${lines.slice(-40).join("\n")}`,
         Effect.sync(() => lines.slice(after).some((line) => line.includes(text)))
       ),
     stop: Fiber.interrupt(fiber),
@@ -60,7 +60,7 @@ export const startSync = Effect.fnUntraced(function*(
 })
 
 /** Replaces the config as an editor does; a text is written as it is. */
-export const edit = (world: World, config: Queries | string | object) =>
+export const replaceConfig = (world: World, config: Queries | string | object) =>
   Effect.promise(async () => {
     const text = typeof config === "string"
       ? config
@@ -69,8 +69,8 @@ export const edit = (world: World, config: Queries | string | object) =>
     await rename(`${world.manifestPath}.new`, world.manifestPath)
   })
 
-/** The right to write each table: it is another one after every restart of its fiber. */
-export const epochs = (world: World) =>
+/** The writer epoch of each table: every restart of its fiber raises it. */
+export const writerEpochs = (world: World) =>
   Effect.map(
     world.database.query<{ table_name: string; writer_epoch: string }>(
       "SELECT table_name, writer_epoch FROM _ampsync_checkpoints"
@@ -84,7 +84,7 @@ export const streamsOpened = (world: World, table: string): number =>
     call === "DoGet" && sql.includes(`.${table}`) && sql.includes("SETTINGS stream")
   ).length
 
-/** Undefined where there is no such table yet. */
+/** Number of rows; undefined where there is no such table yet. */
 export const rowsOf = Effect.fnUntraced(function*({ database }: World, table: string) {
   const [found] = yield* database.query<{ found: boolean }>("SELECT to_regclass($1) IS NOT NULL AS found", [
     `"${table}"`
@@ -95,24 +95,24 @@ export const rowsOf = Effect.fnUntraced(function*({ database }: World, table: st
 })
 
 /** Waits until a table of the chain holds as many rows as the chain has. */
-export const holdsAll = (world: World, table: "blocks" | "transactions" | "logs", as: string = table) =>
+export const awaitAllRows = (world: World, table: "blocks" | "transactions" | "logs", as: string = table) =>
   eventually(
     `table ${as} has every row`,
     Effect.map(rowsOf(world, as), (rows) => rows === world.simulator.chain.countRows(table, world.simulator.startBlock))
   )
 
-/** Waits until the head of the source was read, for which the Admin API is asked where its table is. */
-export const knowsHead = (sync: RunningSync, table: string) =>
+/** Waits until the head of the source was read. */
+export const awaitHead = (sync: RunningSync, table: string) =>
   eventually(
     `the head of table ${table}'s source is known`,
     Effect.map(sync.status.get, (tables) => tables.get(table)?.sourceHead !== undefined)
   )
 
-/** Mines a block and sees it arrive: the stream that was there goes on. */
-export const goesOn = Effect.fnUntraced(
+/** Mines a block and waits until it has arrived in every table. */
+export const mineAndAwait = Effect.fnUntraced(
   function*(world: World, tables: ReadonlyArray<"blocks" | "transactions" | "logs">) {
     world.simulator.mine(1)
-    for (const table of tables) yield* holdsAll(world, table)
+    for (const table of tables) yield* awaitAllRows(world, table)
   }
 )
 
@@ -121,6 +121,6 @@ export const assertSameStreams = Effect.fnUntraced(function*(
   before: Readonly<Record<string, number>>,
   tables: ReadonlyArray<string>
 ) {
-  const now = yield* epochs(world)
+  const now = yield* writerEpochs(world)
   for (const table of tables) assert.strictEqual(now[table], before[table], `table ${table} was not restarted`)
 })

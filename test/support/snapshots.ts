@@ -1,4 +1,4 @@
-/** The headline property, watched while things happen: every reader's snapshot up to the watermark is one chain. */
+/** Checks while a sync runs that every reader's snapshot up to the watermark is one chain. */
 import { Effect, Fiber, type Scope } from "effect"
 import type { BlockId } from "../../src/simulator/BlockSource.ts"
 import type { Chain } from "../../src/simulator/Chain.ts"
@@ -7,7 +7,7 @@ import { TABLE_NAMES, type TableName, TABLES } from "../../src/simulator/tables.
 import { eventually } from "./eventually.ts"
 import type { World } from "./world.ts"
 
-/** Every chain the server ever served, so that a watermark of an orphaned block can still be judged. */
+/** Every chain the server ever served, so that a watermark of an orphaned block can still be checked. */
 export class Chains {
   private readonly chain: Chain
   private readonly views: Array<ChainView>
@@ -62,7 +62,12 @@ const snapshot = (world: World, table: TableName) => {
   )
 }
 
-const judge = (chains: Chains, world: World, table: TableName, seen: ReadonlyArray<SeenBlock>): string | undefined => {
+const violationOf = (
+  chains: Chains,
+  world: World,
+  table: TableName,
+  seen: ReadonlyArray<SeenBlock>
+): string | undefined => {
   const [first] = seen
   if (first === undefined) return undefined
   if (first.watermark === null) return first.number === null ? undefined : `${table}: rows below no watermark`
@@ -85,16 +90,16 @@ const judge = (chains: Chains, world: World, table: TableName, seen: ReadonlyArr
 }
 
 export interface Observation {
-  /** Ends it; the violations that were seen, none if the property held. */
+  /** Ends it; the violations that were found, none if the property held. */
   readonly violations: Effect.Effect<ReadonlyArray<string>>
-  /** Different watermarks that were judged so far, over all tables. */
-  readonly judged: () => number
+  /** Different watermarks that were checked so far, over all tables. */
+  readonly checked: () => number
 }
 
 /**
- * Reads snapshots of `tables` over and over until it is asked for the result, or the scope closes.
+ * Reads snapshots of `tables` over and over until the result is read, or the scope closes.
  *
- * `chains` began to watch the chain before what is stored was served.
+ * `chains` must exist before the server has served any row that is stored.
  */
 export const watchSnapshots = Effect.fnUntraced(function*(
   world: World,
@@ -103,7 +108,7 @@ export const watchSnapshots = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Observation, never, Scope.Scope> {
   const violations: Array<string> = []
   const watermarks = new Set<string>()
-  const look = Effect.gen(function*() {
+  const check = Effect.gen(function*() {
     const ready = yield* world.database.query(
       "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = ANY($2) HAVING count(*) = $3",
       [world.database.schema, ["_ampsync_checkpoints", ...tables], tables.length + 1]
@@ -111,19 +116,19 @@ export const watchSnapshots = Effect.fnUntraced(function*(
     if (ready.length === 0) return
     for (const table of tables) {
       const seen = yield* snapshot(world, table)
-      const violation = judge(chains, world, table, seen)
+      const violation = violationOf(chains, world, table, seen)
       if (violation !== undefined && violations.length < 5) violations.push(violation)
       if (seen[0]?.watermark_hash != null) watermarks.add(`${table} ${seen[0].watermark_hash}`)
     }
   })
-  const fiber = yield* Effect.forkScoped(Effect.forever(Effect.andThen(look, Effect.sleep(30))))
+  const fiber = yield* Effect.forkScoped(Effect.forever(Effect.andThen(check, Effect.sleep(30))))
   return {
     violations: Effect.map(Fiber.interrupt(fiber), () => violations),
-    judged: () => watermarks.size
+    checked: () => watermarks.size
   }
 })
 
-/** Whether every table holds exactly the canonical chain as it is now, judged by the hashes of its blocks. */
+/** Whether every table holds exactly the canonical chain as it is now, by the hashes of its blocks. */
 export const holdsCanonicalChain = Effect.fnUntraced(function*(
   world: World,
   tables: ReadonlyArray<TableName> = TABLE_NAMES
@@ -147,11 +152,11 @@ export const holdsCanonicalChain = Effect.fnUntraced(function*(
 })
 
 /** Waits until every table holds the canonical chain. */
-export const awaitCanonicalChain = (world: World, tables?: ReadonlyArray<TableName>, patience?: number) =>
-  eventually("the tables hold the canonical chain", holdsCanonicalChain(world, tables), patience)
+export const awaitCanonicalChain = (world: World, tables?: ReadonlyArray<TableName>, timeoutMillis?: number) =>
+  eventually("the tables hold the canonical chain", holdsCanonicalChain(world, tables), timeoutMillis)
 
 /** Waits until `table` has a watermark of at least `block`. */
-export const awaitWatermark = ({ database }: World, table: string, block: bigint, patience?: number) =>
+export const awaitWatermark = ({ database }: World, table: string, block: bigint, timeoutMillis?: number) =>
   eventually(
     `${table} has a watermark of ${block}`,
     Effect.gen(function*() {
@@ -166,5 +171,5 @@ export const awaitWatermark = ({ database }: World, table: string, block: bigint
       )
       return rows.length > 0
     }),
-    patience
+    timeoutMillis
   )

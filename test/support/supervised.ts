@@ -8,7 +8,7 @@ import type { SettingValues } from "../../src/layers/Config.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { makeCopyBuffers } from "../../src/programs/table/CopyBuffers.ts"
 import { superviseTable } from "../../src/programs/table/superviseTable.ts"
-import { makeTableSession } from "../../src/programs/table/syncTable.ts"
+import { makeTableSession } from "../../src/programs/table/TableSession.ts"
 import type { DatasetInfo } from "../../src/services/AdminApi.ts"
 import type { FlightError, StreamRequest } from "../../src/services/FlightClient.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
@@ -23,9 +23,9 @@ import { type HeadAnswer, recordedHead } from "../doubles/SourceHead.ts"
 import { encoderOf, recordedWriter, type TableWriterOptions } from "../doubles/TableWriter.ts"
 import { exampleManifest } from "./exampleManifest.ts"
 import { frameFields } from "./frames.ts"
-import { nowhere } from "./nowhere.ts"
 import { checkpoint } from "./scenario.ts"
 import { testSettings } from "./testSettings.ts"
+import { unreachableDatabase } from "./unreachableDatabase.ts"
 
 const TABLE = "t"
 
@@ -96,7 +96,7 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
     tableLeases({ release: () => count("released") }),
     Layer.mock(TableIndexes, {}),
     statusLayer,
-    testSettings(nowhere, script.settings),
+    testSettings(unreachableDatabase, script.settings),
     logging
   ))
   const session = yield* makeTableSession(

@@ -68,7 +68,7 @@ export const namesOf = (call: WireCall): (text: string) => string => {
 
 const HASH = /0x[0-9a-f]{64}/g
 
-/** One line for each message; messages of the same content are told once, for how rows are cut depends on their size. */
+/** One line for each message, equal neighbours once: how rows are split into messages depends on their size. */
 export const linesOf = (call: WireCall): ReadonlyArray<string> => {
   const named = namesOf(call)
   const lines = call.messages.map(({ fields, kind, metadata, rows = 0 }) =>
@@ -77,8 +77,8 @@ export const linesOf = (call: WireCall): ReadonlyArray<string> => {
   return lines.filter((line, i) => lines[i - 1] !== line)
 }
 
-/** A streaming server may send an empty batch when a range begins, as a sign of life, or may not. */
-export const isSignOfLife = ({ metadata, rows }: WireMessage): boolean =>
+/** The empty batch that a streaming server may send when a range begins, or may not. */
+export const isKeepAlive = ({ metadata, rows }: WireMessage): boolean =>
   rows === 0 && metadata?.endsWith(`"ranges_complete":false}`) === true
 
 const SERVICE = "/arrow.flight.protocol.FlightService"

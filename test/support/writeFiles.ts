@@ -1,3 +1,4 @@
+/** Writes files for tests. */
 import { mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 

@@ -1,4 +1,4 @@
-/** Latency at the tip: from the completion of a block to its being seen by another session, against bare SQL. */
+/** Latency at the tip: from the completion of a block until another session reads it, against bare SQL. */
 import { Writable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import pg from "pg"
@@ -59,7 +59,7 @@ class Listener {
     this.seenAt.clear()
   }
 
-  /** A commit may be about rows alone: only the checkpoint tells up to which block all is there. */
+  /** A commit may contain rows alone: only the checkpoint shows up to which block the table is complete. */
   private async readCheckpoint(): Promise<void> {
     if (this.reading) return
     this.reading = true

@@ -1,4 +1,4 @@
-/** As much of the Admin API of the amp generation as a sync with DATASET and TABLES asks for. */
+/** The part of the Admin API of amp that a sync with DATASET and TABLES needs. */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { NETWORK } from "./rows.ts"

@@ -1,4 +1,4 @@
-/** The HTTP/2 side of a Flight server: two methods of gRPC on Node's own `http2`, without a message being looked at. */
+/** The HTTP/2 side of a Flight server: two methods of gRPC on Node's own `http2`, without decoding messages. */
 import { Result } from "effect"
 import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2"
 import type { AddressInfo } from "node:net"
@@ -32,7 +32,7 @@ export const serveGrpc = (calls: FlightCalls): Promise<number> => {
     stream.on("error", () => undefined)
     const parts: Array<Buffer> = []
     stream.on("data", (part: Buffer) => parts.push(part))
-    // The length prefix is not looked at: a request is exactly one message.
+    // The length prefix is not needed: a request is exactly one message.
     stream.once("end", () => answer(calls, stream, headers, Buffer.concat(parts).subarray(5)))
   })
   return new Promise((resolve, reject) => {

@@ -25,7 +25,7 @@ export interface Behaviour {
   /** Only so many rows are sent: whole ranges, at least one. */
   readonly rows?: number | undefined
   readonly rowsPerSecond?: number | undefined
-  /** Nothing but the schema is sent until `sendBlocks` says so. */
+  /** Only the schema is sent until `sendBlocks` is called. */
   readonly paced?: boolean
 }
 
@@ -120,7 +120,7 @@ const handlers = {
     request: { readonly table: string; readonly blocks: number; readonly intervalMillis: number }
   ): Promise<ReadonlyArray<SentBlock>> => {
     const [stream] = [...open].findLast(([, table]) => table === request.table) ?? []
-    if (stream === undefined) throw new Error(`nobody reads table ${request.table}`)
+    if (stream === undefined) throw new Error(`no stream of table ${request.table} is open`)
     const ranges = streamOf(request.table).ranges.slice(0, request.blocks)
     return await sendPaced(stream, ranges, request.intervalMillis, ({ lastBlock }) => {
       pacedHead = lastBlock

@@ -4,7 +4,7 @@ import { now, sleepUntil } from "../clock.ts"
 import type { CannedRange } from "./cannedStream.ts"
 
 const PIECE_BYTES = 256 * 1024
-/** Pieces that are handed over before the first of them is taken, so that the window never waits for us. */
+/** Pieces that are handed over before the first of them is taken, so that the window never waits for the sender. */
 const MAX_UNSENT = 4
 
 /** Settles when HTTP/2 has taken `bytes`, or the stream is gone. */
@@ -48,7 +48,7 @@ export interface SentBlock {
   readonly flushedAt: number
 }
 
-/** Sends one range every `intervalMillis`; `sending` hears of each. */
+/** Sends one range every `intervalMillis`, and calls `sending` for each. */
 export const sendPaced = async (
   stream: ServerHttp2Stream,
   ranges: ReadonlyArray<CannedRange>,

@@ -1,4 +1,4 @@
-/** How fast a count has grown lately. */
+/** The rate of a count over the last seconds. */
 
 interface Sample {
   readonly atMillis: number
@@ -8,12 +8,12 @@ interface Sample {
 /** The samples of the last few seconds, oldest first. */
 export type Speed = ReadonlyArray<Sample>
 
-/** Long enough that commits of a second do not make the figure jump, short enough that it tells of now. */
+/** Long enough that commits of a second do not make the figure jump, short enough to be current. */
 const WINDOW_MILLIS = 3000
 
 export const noSpeed: Speed = []
 
-/** Takes a sample in; the newest one that is older than the window stays, as its beginning. */
+/** Adds a sample; the newest one older than the window is kept as its beginning. */
 export const sample = (speed: Speed, atMillis: number, count: number): Speed => {
   const begin = speed.findLastIndex((old) => old.atMillis <= atMillis - WINDOW_MILLIS)
   return [...speed.slice(Math.max(0, begin)), { atMillis, count }]

@@ -1,3 +1,4 @@
+/** Lays text out in columns. */
 import type { Line, Style } from "./Line.ts"
 
 /** A cell of a table of text; numbers stand at the right of their column. */

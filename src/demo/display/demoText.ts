@@ -1,8 +1,7 @@
+/** The texts of the demo, written for somebody who sees Ampsync for the first time. */
 import { type Cell, columns } from "./columns.ts"
 import type { Line, Style } from "./Line.ts"
 import { counted, formatCount, formatMillis } from "./numbers.ts"
-
-/** What the demo says to somebody who sees Ampsync for the first time. */
 
 const bold = (text: string): Line => [{ text, style: "bold" }]
 const dim = (text: string): Line => [{ text, style: "dim" }]
@@ -11,7 +10,7 @@ const blank: Line = []
 export const title: ReadonlyArray<Line> = [
   blank,
   bold("Ampsync demo: a simulated chain arrives in a real PostgreSQL"),
-  dim("The servers are made up, the sync is the one that production runs."),
+  dim("The server is simulated, the sync is the one that production runs."),
   blank
 ]
 
@@ -117,7 +116,7 @@ const comparisonRows = (comparison: Comparison): ReadonlyArray<ReadonlyArray<Cel
   ]
 }
 
-/** Two lines per table: what PostgreSQL holds, and what the simulated chain says. */
+/** Two lines per table: the rows in PostgreSQL, and those of the simulated chain. */
 export const comparisonTable = (comparisons: ReadonlyArray<Comparison>): ReadonlyArray<Line> => [
   blank,
   bold("Every column of every row, counted and hashed on both sides:"),

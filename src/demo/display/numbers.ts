@@ -1,3 +1,5 @@
+/** Numbers and times, formatted for people. */
+
 /** `1,234,567`. */
 export const formatCount = (count: number | bigint): string => {
   const digits = (typeof count === "number" ? BigInt(Math.round(count)) : count).toString()

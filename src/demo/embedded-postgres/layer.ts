@@ -17,7 +17,7 @@ import { SUPERUSER } from "./watchdog.ts"
 
 const DATABASE = "postgres"
 
-/** A directory of this run, owned by `account`. The watchdog removes it too: whoever lives longer. */
+/** A directory of this run, owned by `account`. The watchdog removes it too, for when this process is killed. */
 const runtimeDirectory = (account: Account | undefined): Effect.Effect<string, EmbeddedPostgresError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.tryPromise({
@@ -58,14 +58,14 @@ const start = Effect.fnUntraced(function*(choose: (runtime: string) => Cluster) 
   })
 })
 
-/** Characters that need no escape in a URL. */
+/** Only characters that need no escape in a URL. */
 const randomPassword = (): string => randomBytes(24).toString("base64url")
 
 /**
  * Starts a server with fsync whose files stay in `home`, an absolute path.
  *
- * For tests and benchmarks, which see to it that `home` is theirs and that one server at a time uses it. One that holds
- * a cluster is started with the password that the cluster was made with.
+ * For tests and benchmarks: only one server at a time may use `home`. A cluster that exists keeps the password that it was
+ * made with, which must be given again.
  */
 export const startIn = (home: string, password = randomPassword()) => start(() => ({ home, password, durable: true }))
 

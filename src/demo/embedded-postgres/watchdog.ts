@@ -1,4 +1,4 @@
-/** Runs a server below a small shell that outlives us and cleans up behind us. */
+/** Runs a server under a small shell that outlives this process and cleans up after it. */
 import { Deferred, Effect, type Scope } from "effect"
 import { type ChildProcessByStdio, spawn } from "node:child_process"
 import { Socket } from "node:net"
@@ -8,21 +8,21 @@ import { EmbeddedPostgresError } from "../EmbeddedPostgres.ts"
 import type { Account } from "./account.ts"
 import type { Binaries } from "./binaries.ts"
 
-/** The superuser every cluster of ours is made with. */
+/** The superuser of every cluster. */
 export const SUPERUSER = "ampsync"
 
 /**
  * `sh -c SCRIPT watchdog <postgres> <initdb> <home> <runtime> <sync option of initdb> <server options>`.
  *
- * Standard input is a pipe whose other end we hold and never write to. It closes when we close it and when we die of
- * anything, SIGKILL included. The reader then raises TERM in the main shell, which passes on what the running program
- * understands: TERM to initdb, INT (fast shutdown) to the server, and after 10 s QUIT (immediate shutdown).
+ * Standard input is a pipe that this process holds open and never writes to. It closes when this process closes it or ends,
+ * by SIGKILL too. The reader then raises TERM in the main shell, which sends the running program its own stop signal: TERM
+ * to initdb, INT (fast shutdown) to the server, and after 10 s QUIT (immediate shutdown).
  *
  * A server that ends on its own is reported by the last lines of its log and the end of standard error. `runtime` is
- * removed only when the pipe is closed, so that nothing disappears under the eyes of a living parent.
+ * removed only when the pipe is closed, so that a parent that is still running never loses it.
  *
- * `wait` returns early when a trap has run, hence the loop around it. The last line takes the reader and its sleep
- * along: the shell leads a process group of its own, and the server is gone by then.
+ * `wait` returns early when a trap has run, hence the loop around it. The last line also ends the reader and its sleep: the
+ * shell leads a process group of its own, and the server is gone by then.
  */
 const SCRIPT = `
 exec 3<&0 </dev/null
@@ -103,7 +103,7 @@ const spawnWatchdog = (options: WatchdogOptions): Effect.Effect<Watchdog, Embedd
       ...options.serverOptions
     ], {
       cwd: "/",
-      // A session of its own: Ctrl-C in our terminal must not stop the server before our last commit.
+      // A session of its own: Ctrl-C in the terminal must not stop the server before the last commit of the sync.
       detached: true,
       stdio: ["pipe", "ignore", "pipe"],
       env: { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC", ...binaries.environment },
@@ -116,8 +116,8 @@ const spawnWatchdog = (options: WatchdogOptions): Effect.Effect<Watchdog, Embedd
     })
   })
 
-/** The watchdog needs up to 10 s of patience with the server before it insists. */
-const STOP_PATIENCE = "15 seconds"
+/** The watchdog waits up to 10 s for the server before it stops it at once. */
+const STOP_TIMEOUT = "15 seconds"
 
 const stop = (child: Watchdog): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
@@ -126,14 +126,14 @@ const stop = (child: Watchdog): Effect.Effect<void> =>
     child.once("exit", () => resume(Effect.void))
     child.stdin.end()
   }).pipe(Effect.timeoutOrElse({
-    duration: STOP_PATIENCE,
+    duration: STOP_TIMEOUT,
     orElse: () => Effect.sync(() => void (child.pid === undefined || process.kill(-child.pid, "SIGKILL")))
   }))
 
 /**
  * Starts a server that lives until the scope closes or this process ends.
  *
- * The inner effect waits for a server that ended on its own, and then fails with the last lines of its log.
+ * The effect it returns waits until the server ends on its own, and fails with the last lines of its log.
  */
 export const startServer = Effect.fnUntraced(
   function*(

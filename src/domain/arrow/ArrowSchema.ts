@@ -1,5 +1,5 @@
 /**
- * Logical types and fields of Arrow data, however a schema reached us.
+ * Logical types and fields of Arrow data, whether a schema came as IPC or as JSON.
  *
  * Source: Apache Arrow, format/Schema.fbs.
  */
@@ -32,7 +32,7 @@ export type ArrowType =
   | { readonly kind: "map"; readonly key: ArrowField; readonly value: ArrowField; readonly keysSorted: boolean }
   | {
     readonly kind: "dictionary"
-    /** Joins the column to its dictionary batches; 0 where the schema came as JSON. */
+    /** The id of its dictionary batches; 0 where the schema came as JSON. */
     readonly id: bigint
     readonly index: Extract<ArrowType, { kind: "int" }>
     readonly value: ArrowType

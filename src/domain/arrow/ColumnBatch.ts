@@ -1,3 +1,4 @@
+/** Decoded columns and record batches: views of message bodies. */
 import type { ArrowField, ArrowSchema } from "./ArrowSchema.ts"
 
 /**
@@ -15,7 +16,7 @@ export interface Column {
   readonly validity: Uint8Array | undefined
   readonly buffers: ReadonlyArray<Uint8Array>
   readonly children: ReadonlyArray<Column>
-  /** The values a dictionary column points into, in the order they arrived; an index counts over all of them. */
+  /** The values that a dictionary column refers to, in the order they arrived; an index counts over all of them. */
   readonly dictionary: ReadonlyArray<Column>
 }
 
@@ -28,8 +29,9 @@ export interface ColumnBatch {
   readonly sizeBytes: number
 }
 
-/** Whether `row` is absent, as the bitmap says it. */
+/** Whether `row` is null according to the bitmap. */
 export const isNull = (validity: Uint8Array | undefined, row: number): boolean =>
   validity !== undefined && ((validity[row >> 3]! >> (row & 7)) & 1) === 0
 
+/** A DataView of the same bytes. */
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

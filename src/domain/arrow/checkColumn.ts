@@ -1,11 +1,11 @@
 import type { ArrowType } from "./ArrowSchema.ts"
 import { type Column, isNull, viewOf } from "./ColumnBatch.ts"
-import { refuse } from "./MalformedArrow.ts"
+import { reject } from "./MalformedArrow.ts"
 import { readIndex } from "./readIndex.ts"
 
 /**
- * Checks once what every reader of a column relies on afterwards: its buffers are long enough and whatever points into
- * another buffer, a child or a dictionary points inside it. Row values are not looked at.
+ * Checks once what every reader of a column relies on afterwards: its buffers are long enough, and all offsets and indices
+ * into another buffer, a child or a dictionary are inside of it. Row values are not checked.
  */
 export const checkColumn = (column: Column, path: string): void => {
   const { type } = column.field
@@ -57,10 +57,10 @@ const valueBits = (type: ArrowType): number => {
   }
 }
 
-const shown = (path: string): string => `column ${JSON.stringify(path)}`
+const quoted = (path: string): string => `column ${JSON.stringify(path)}`
 
 const need = (column: Column, buffer: number, bytes: number, path: string): void => {
-  if (column.buffers[buffer]!.length < bytes) refuse(`${shown(path)} has a buffer that is too short for its rows`)
+  if (column.buffers[buffer]!.length < bytes) reject(`${quoted(path)} has a buffer that is too short for its rows`)
 }
 
 /** Offsets are read by their low word afterwards: 64-bit ones must fit 31 bits, which every message body does. */
@@ -73,11 +73,11 @@ const checkOffsets = (column: Column, path: string, bits: 32 | 64, end: number):
   for (let at = 0, last = column.length * stride; at <= last; at += stride) {
     const offset = view.getInt32(at, true)
     if (offset < previous || (bits === 64 && view.getInt32(at + 4, true) !== 0)) {
-      refuse(`${shown(path)} has offsets that go backwards`)
+      reject(`${quoted(path)} has offsets that go backwards`)
     }
     previous = offset
   }
-  if (previous > end) refuse(`${shown(path)} has offsets that point outside its values`)
+  if (previous > end) reject(`${quoted(path)} has offsets that point outside its values`)
 }
 
 /** A view: int32 length, then 12 bytes of data, or 4 bytes of prefix, int32 buffer index and int32 offset. */
@@ -91,7 +91,7 @@ const checkViews = (column: Column, path: string): void => {
     const data = column.buffers[1 + view.getUint32(16 * row + 8, true)]
     const start = view.getInt32(16 * row + 12, true)
     if (length < 0 || data === undefined || start < 0 || start + length > data.length) {
-      refuse(`${shown(path)} has a view that points outside its values`)
+      reject(`${quoted(path)} has a view that points outside its values`)
     }
   }
 }
@@ -108,7 +108,7 @@ const checkListViews = (column: Column, path: string, bits: 32 | 64): void => {
     if (isNull(column.validity, row)) continue
     const start = startOf(row)
     const size = sizeOf(row)
-    if (start < 0 || size < 0 || start + size > end) refuse(`${shown(path)} has a list that points outside its values`)
+    if (start < 0 || size < 0 || start + size > end) reject(`${quoted(path)} has a list that points outside its values`)
   }
 }
 
@@ -119,7 +119,7 @@ const checkIndices = (column: Column, path: string, type: Extract<ArrowType, { k
   for (let row = 0; row < column.length; row++) {
     if (isNull(column.validity, row)) continue
     const index = indexOf(row)
-    if (index < 0 || index >= end) refuse(`${shown(path)} has an index outside its dictionary of ${end} values`)
+    if (index < 0 || index >= end) reject(`${quoted(path)} has an index outside its dictionary of ${end} values`)
   }
 }
 
@@ -129,21 +129,21 @@ const checkUnion = (column: Column, path: string, type: Extract<ArrowType, { kin
   const members = new Map(type.typeIds.map((id, index) => [id, column.children[index]!]))
   const offsets = type.mode === "dense" ? viewOf(column.buffers[1]!) : undefined
   for (let row = 0; row < column.length; row++) {
-    const member = members.get(column.buffers[0]![row]!) ?? refuse(`${shown(path)} has a value of an unknown member`)
+    const member = members.get(column.buffers[0]![row]!) ?? reject(`${quoted(path)} has a value of an unknown member`)
     const offset = offsets === undefined ? row : offsets.getInt32(4 * row, true)
-    if (offset < 0 || offset >= member.length) refuse(`${shown(path)} has a value that points outside its member`)
+    if (offset < 0 || offset >= member.length) reject(`${quoted(path)} has a value that points outside its member`)
   }
 }
 
 const checkRunEnds = (column: Column, path: string, type: Extract<ArrowType, { kind: "runEndEncoded" }>): void => {
   const runs = column.children[0]!
-  if (runs.nullCount > 0 || type.runEnds.type.kind !== "int") refuse(`${shown(path)} has a run without an end`)
+  if (runs.nullCount > 0 || type.runEnds.type.kind !== "int") reject(`${quoted(path)} has a run without an end`)
   const endOf = readIndex(type.runEnds.type as Extract<ArrowType, { kind: "int" }>, runs.buffers[0]!)
   let previous = 0
   for (let run = 0; run < runs.length; run++) {
     const end = endOf(run)
-    if (end <= previous) refuse(`${shown(path)} has runs that do not grow`)
+    if (end <= previous) reject(`${quoted(path)} has runs that do not grow`)
     previous = end
   }
-  if (previous < column.length) refuse(`${shown(path)} has runs that end before its rows`)
+  if (previous < column.length) reject(`${quoted(path)} has runs that end before its rows`)
 }

@@ -1,6 +1,6 @@
 import type * as Result from "effect/Result"
 import type { ArrowSchema } from "./ArrowSchema.ts"
-import { attempt, type MalformedArrow, refuse } from "./MalformedArrow.ts"
+import { attempt, type MalformedArrow, reject } from "./MalformedArrow.ts"
 import { readMessage } from "./readMessage.ts"
 import { readSchema } from "./readSchema.ts"
 
@@ -12,12 +12,12 @@ import { readSchema } from "./readSchema.ts"
  */
 export const decodeSchema = (encapsulated: Uint8Array): Result.Result<ArrowSchema, MalformedArrow> =>
   attempt(() => {
-    if (encapsulated.length === 0) refuse("the schema is empty")
+    if (encapsulated.length === 0) reject("the schema is empty")
     const view = new DataView(encapsulated.buffer, encapsulated.byteOffset, encapsulated.byteLength)
     const prefix = view.getInt32(0, true) === -1 ? 4 : 0
     const length = view.getInt32(prefix, true)
     const start = prefix + 4
-    if (length <= 0 || start + length > encapsulated.length) refuse("the schema is cut short")
+    if (length <= 0 || start + length > encapsulated.length) reject("the schema is cut short")
     const message = readMessage(encapsulated.subarray(start, start + length))
-    return message.kind === "schema" ? readSchema(message.table) : refuse("it begins with a batch, not with a schema")
+    return message.kind === "schema" ? readSchema(message.table) : reject("it begins with a batch, not with a schema")
   })

@@ -3,7 +3,10 @@ import { shapeOf } from "./dictionaryFields.ts"
 import { formatArrowType } from "./formatArrowType.ts"
 import { sameField } from "./sameField.ts"
 
-/** What differs first between two schemas, in words: `column "a" was Utf8 and is Int64`. What values do not show comes last. */
+/**
+ * The first difference between two schemas, in words: `column "a" was Utf8 and is Int64`. Differences that do not affect values
+ * come last.
+ */
 export const describeSchemaChange = (before: ArrowSchema, after: ArrowSchema): string => {
   const pairs = Array.from({ length: Math.max(before.fields.length, after.fields.length) }, (_, index) => index)
     .map((index) => [before.fields[index], after.fields[index]] as const)
@@ -13,15 +16,15 @@ export const describeSchemaChange = (before: ArrowSchema, after: ArrowSchema): s
 }
 
 const describe = (was: ArrowField | undefined, is: ArrowField | undefined): string => {
-  if (was === undefined) return `column ${shown(is!)} is new`
-  if (is === undefined) return `column ${shown(was)} is gone`
-  if (was.name !== is.name) return `column ${shown(was)} is now ${shown(is)}`
+  if (was === undefined) return `column ${formatField(is!)} is new`
+  if (is === undefined) return `column ${formatField(was)} is missing`
+  if (was.name !== is.name) return `column ${formatField(was)} is now ${formatField(is)}`
   const [before, after] = [formatArrowType(was.type), formatArrowType(is.type)]
   const column = `column ${JSON.stringify(was.name)}`
   if (before !== after) return `${column} was ${before} and is ${after}`
   return was.nullable === is.nullable
-    ? `column ${shown(was)} is another one inside`
-    : `column ${shown(was)} may ${is.nullable ? "be" : "no longer be"} null`
+    ? `column ${formatField(was)} has another nested type`
+    : `column ${formatField(was)} may ${is.nullable ? "be" : "no longer be"} null`
 }
 
-const shown = (field: ArrowField): string => `${JSON.stringify(field.name)} (${formatArrowType(field.type)})`
+const formatField = (field: ArrowField): string => `${JSON.stringify(field.name)} (${formatArrowType(field.type)})`

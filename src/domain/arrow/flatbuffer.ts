@@ -1,10 +1,11 @@
-import { refuse } from "./MalformedArrow.ts"
+/** Reads flatbuffers in place, with every offset checked. */
+import { reject } from "./MalformedArrow.ts"
 
 /**
  * A table inside a flatbuffer, read in place.
  *
  * Every read goes through a DataView of the message, which throws `RangeError` beyond its end; counts are checked
- * against the bytes that are left before anything is allocated. A slot that the writer left out gives its default.
+ * against the bytes that are left before anything is allocated. A slot that the writer left out has its default.
  * Source: FlatBuffers, docs/source/internals ("Tables", "Vectors").
  */
 export class FlatTable {
@@ -20,7 +21,7 @@ export class FlatTable {
     this.#vtableBytes = view.getUint16(this.#vtable, true)
   }
 
-  /** Where the value of `slot` stands; undefined when the writer left it out. */
+  /** The offset of the value of `slot`; undefined when the writer left it out. */
   #find(slot: number): number | undefined {
     const entry = 4 + 2 * slot
     if (entry + 2 > this.#vtableBytes) return undefined
@@ -60,7 +61,7 @@ export class FlatTable {
     return at === undefined ? 0n : this.view.getBigInt64(at, true)
   }
 
-  /** A length or an offset: refused when negative or beyond what a number counts exactly. */
+  /** A length or an offset: rejected when negative or beyond what a number counts exactly. */
   size(slot: number): number {
     const at = this.#find(slot)
     return at === undefined ? 0 : sizeAt(this.view, at)
@@ -74,7 +75,7 @@ export class FlatTable {
     try {
       return utf8.decode(new Uint8Array(this.view.buffer, this.view.byteOffset + start + 4, count))
     } catch {
-      return refuse("a name in the schema is not valid UTF-8")
+      return reject("a name in the schema is not valid UTF-8")
     }
   }
 
@@ -88,7 +89,7 @@ export class FlatTable {
     return Array.from({ length: count }, (_, index) => new FlatTable(this.view, this.#follow(start + 4 * index)))
   }
 
-  /** A vector of scalars or structs of `elementBytes` each: where the first one stands, and how many there are. */
+  /** A vector of scalars or structs of `elementBytes` each: the offset of the first one, and their number. */
   vector(slot: number, elementBytes: number): { readonly start: number; readonly count: number } {
     const at = this.#find(slot)
     if (at === undefined) return { start: 0, count: 0 }
@@ -106,12 +107,14 @@ export const rootTable = (bytes: Uint8Array): FlatTable => {
 /** Reads an int64 that counts bytes or rows. */
 export const sizeAt = (view: DataView, at: number): number => {
   const size = view.getInt32(at + 4, true) * 4294967296 + view.getUint32(at, true)
-  return size >= 0 && size <= Number.MAX_SAFE_INTEGER ? size : refuse("a length in the message is negative or absurd")
+  return size >= 0 && size <= Number.MAX_SAFE_INTEGER
+    ? size
+    : reject("a length in the message is negative or too large")
 }
 
 const vectorCount = (view: DataView, at: number, elementBytes: number): number => {
   const count = view.getUint32(at, true)
-  return at + 4 + count * elementBytes <= view.byteLength ? count : refuse("the message is cut short")
+  return at + 4 + count * elementBytes <= view.byteLength ? count : reject("the message is cut short")
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

@@ -1,6 +1,6 @@
 import type { ArrowField, ArrowType } from "./ArrowSchema.ts"
 
-/** The short name people know a type by, such as `Decimal128(38, 0)` or `List<Struct<address: FixedSizeBinary(20)>>`. */
+/** The usual short name of a type, such as `Decimal128(38, 0)` or `List<Struct<address: FixedSizeBinary(20)>>`. */
 export const formatArrowType = (type: ArrowType): string => {
   switch (type.kind) {
     case "null":

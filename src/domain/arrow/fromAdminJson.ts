@@ -1,8 +1,9 @@
+/** Reads Arrow schemas from the JSON of the Admin API. */
 import { Data } from "effect"
 import * as Result from "effect/Result"
 import type { ArrowField, ArrowSchema, ArrowType, TimeUnit } from "./ArrowSchema.ts"
 
-/** A field of the Admin API whose type this program does not know. `field` is the path to it, such as `access_list.item`. */
+/** A field of the Admin API with an unknown type. `field` is the path to it, such as `access_list.item`. */
 export class UnknownArrowType extends Data.TaggedError("UnknownArrowType")<{
   readonly field: string
   readonly reason: string
@@ -37,7 +38,7 @@ const unknown = (field: string, reason: string): Result.Result<never, UnknownArr
 const readField = (json: unknown, parent: string, fallbackName: string): Read<ArrowField> =>
   Result.gen(function*() {
     const unnamed = join(parent, fallbackName)
-    if (!isObject(json)) return yield* unknown(unnamed, `expected an object, found ${shown(json)}`)
+    if (!isObject(json)) return yield* unknown(unnamed, `expected an object, found ${excerpt(json)}`)
     const name = json["name"]
     if (typeof name !== "string") return yield* unknown(unnamed, "it has no name")
     const path = join(parent, name)
@@ -47,7 +48,7 @@ const readField = (json: unknown, parent: string, fallbackName: string): Read<Ar
     return { name, type, nullable }
   })
 
-/** Deeper than any real schema, and far from the end of the stack. */
+/** Deeper than any real schema, and far from a stack overflow. */
 const MAX_DEPTH = 64
 
 const join = (parent: string, name: string): string => (parent === "" ? name : `${parent}.${name}`)
@@ -56,15 +57,15 @@ const readType = (json: unknown, path: string): Read<ArrowType> => {
   if (path.split(".").length > MAX_DEPTH) return unknown(path, `it is nested more than ${MAX_DEPTH} levels deep`)
   if (typeof json === "string") {
     const type = plainTypes.get(json)
-    return type === undefined ? unknown(path, `there is no Arrow type ${shown(json)}`) : Result.succeed(type)
+    return type === undefined ? unknown(path, `there is no Arrow type ${excerpt(json)}`) : Result.succeed(type)
   }
   const [entry, ...more] = isObject(json) ? Object.entries(json) : []
-  if (entry === undefined || more.length > 0) return unknown(path, `expected a type, found ${shown(json)}`)
+  if (entry === undefined || more.length > 0) return unknown(path, `expected a type, found ${excerpt(json)}`)
   const [name, argument] = entry
   const read = parameterTypes.get(name)
-  if (read === undefined) return unknown(path, `there is no Arrow type ${shown(name)}`)
+  if (read === undefined) return unknown(path, `there is no Arrow type ${excerpt(name)}`)
   const type = read(argument, path)
-  return type ?? unknown(path, `${shown(argument)} is no argument of ${name}`)
+  return type ?? unknown(path, `${excerpt(argument)} is no argument of ${name}`)
 }
 
 const int = (bits: 8 | 16 | 32 | 64, signed: boolean) => ({ kind: "int", bits, signed }) as const
@@ -237,8 +238,8 @@ const isInteger = (json: unknown): json is number => Number.isSafeInteger(json)
 
 const listOf = (json: unknown): ReadonlyArray<unknown> => Array.isArray(json) ? json : []
 
-/** At most a line of what was found. */
-const shown = (json: unknown): string => {
+/** The JSON of a value, cut to 80 characters. */
+const excerpt = (json: unknown): string => {
   const text = json === undefined ? "nothing" : JSON.stringify(json)
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }

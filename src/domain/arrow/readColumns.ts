@@ -1,11 +1,12 @@
+/** Reads the columns of a record batch out of the body of its message. */
 import type { ArrowField, ArrowType } from "./ArrowSchema.ts"
 import { checkColumn } from "./checkColumn.ts"
 import type { Column } from "./ColumnBatch.ts"
 import { type FlatTable, sizeAt } from "./flatbuffer.ts"
-import { refuse } from "./MalformedArrow.ts"
+import { reject } from "./MalformedArrow.ts"
 import { unpackZstd } from "./unpackZstd.ts"
 
-/** The values that dictionary columns point into, by dictionary id. */
+/** The values that dictionary columns refer to, by dictionary id. */
 export type Dictionaries = ReadonlyMap<bigint, ReadonlyArray<Column>>
 
 export interface ReadContext {
@@ -33,15 +34,15 @@ export const readColumns = (
   return { rows, columns, sizeBytes: parts.sizeBytes }
 }
 
-// Rows are counted in 32 bits everywhere behind this door.
+// All code after this check counts rows in 32 bits.
 const MAX_ROWS = 0x7fffffff
 
-const checkedRows = (rows: number): number => rows <= MAX_ROWS ? rows : refuse(`a column claims ${rows} rows`)
+const checkedRows = (rows: number): number => rows <= MAX_ROWS ? rows : reject(`a column claims ${rows} rows`)
 
-/** What one buffer may grow to when it is unpacked; a field of PostgreSQL cannot be larger either. */
+/** The largest size of one unpacked buffer; a field of PostgreSQL cannot be larger either. */
 const MAX_UNPACKED_BYTES = 0x3fffffff
 
-/** Hands out the nodes and buffers of a batch in the order of its fields. */
+/** Reads the nodes and buffers of a batch in the order of its fields. */
 class Parts {
   readonly dictionaries: Dictionaries
   sizeBytes: number
@@ -67,19 +68,19 @@ class Parts {
   }
 
   node(): { readonly length: number; readonly nullCount: number } {
-    if (this.#node >= this.#nodes.count) refuse("a batch has fewer columns than its schema")
+    if (this.#node >= this.#nodes.count) reject("a batch has fewer columns than its schema")
     const at = this.#nodes.start + 16 * this.#node++
     const length = checkedRows(sizeAt(this.#view, at))
     const nullCount = sizeAt(this.#view, at + 8)
-    return nullCount <= length ? { length, nullCount } : refuse("a column claims more nulls than rows")
+    return nullCount <= length ? { length, nullCount } : reject("a column claims more nulls than rows")
   }
 
   buffer(): Uint8Array {
-    if (this.#buffer >= this.#buffers.count) refuse("a batch has fewer buffers than its schema needs")
+    if (this.#buffer >= this.#buffers.count) reject("a batch has fewer buffers than its schema needs")
     const at = this.#buffers.start + 16 * this.#buffer++
     const offset = sizeAt(this.#view, at)
     const length = sizeAt(this.#view, at + 8)
-    if (offset + length > this.#body.length) refuse("a buffer lies outside the body of its message")
+    if (offset + length > this.#body.length) reject("a buffer lies outside the body of its message")
     const bytes = this.#body.subarray(offset, offset + length)
     if (this.#unpack === undefined || length === 0) return bytes
     const unpacked = this.#unpack(bytes)
@@ -87,20 +88,22 @@ class Parts {
     return unpacked
   }
 
-  /** The data buffers of a view column, whose number the batch says. */
+  /** The data buffers of a view column, whose number the batch declares. */
   variadicBuffers(): ReadonlyArray<Uint8Array> {
-    if (this.#variadicAt >= this.#variadic.count) refuse("a batch does not say how many data buffers a view column has")
+    if (this.#variadicAt >= this.#variadic.count) {
+      reject("a batch does not declare how many data buffers a view column has")
+    }
     const count = sizeAt(this.#view, this.#variadic.start + 8 * this.#variadicAt++)
-    if (count > this.#buffers.count) refuse("a batch has fewer buffers than its schema needs")
+    if (count > this.#buffers.count) reject("a batch has fewer buffers than its schema needs")
     return Array.from({ length: count }, () => this.buffer())
   }
 
-  /** Anything left over means that schema and batch do not belong together. */
+  /** Checks that nothing is left over, which would mean that schema and batch do not belong together. */
   expectEnd(): void {
     const all = this.#node === this.#nodes.count
       && this.#buffer === this.#buffers.count
       && this.#variadicAt === this.#variadic.count
-    if (!all) refuse("a batch has more columns or buffers than its schema")
+    if (!all) reject("a batch has more columns or buffers than its schema")
   }
 }
 
@@ -112,31 +115,31 @@ const unpackOf = (compression: FlatTable | undefined): ((packed: Uint8Array) => 
   const codec = compression.uint8(0, LZ4)
   if (codec !== ZSTD) {
     const name = codec === LZ4 ? "LZ4" : `codec ${codec}`
-    refuse(
+    reject(
       `its batches are compressed with ${name}, and only ZSTD or no compression is accepted; set the compression of the `
         + "Arrow IPC writer on the server to ZSTD or none"
     )
   }
-  if (compression.uint8(1, 0) !== 0) refuse("only buffers are compressed in a way that is understood")
+  if (compression.uint8(1, 0) !== 0) reject("it is compressed by an unknown method, and only BUFFER is supported")
   return (packed) => {
     const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength)
     const rest = packed.subarray(8)
     if (view.getInt32(0, true) === -1 && view.getInt32(4, true) === -1) return rest
     const sizeBytes = sizeAt(view, 0)
-    if (sizeBytes > MAX_UNPACKED_BYTES) refuse("a compressed buffer claims more than 1 GiB")
+    if (sizeBytes > MAX_UNPACKED_BYTES) reject("a compressed buffer claims more than 1 GiB")
     try {
       return unpackZstd(rest, sizeBytes)
     } catch {
-      return refuse("a buffer compressed with ZSTD is damaged")
+      return reject("a buffer compressed with ZSTD is damaged")
     }
   }
 }
 
-/** `path` names the column in errors; `minRows` is what the parent needs of it. */
+/** Reads one column. `path` names it in errors; `minRows` is the number of rows that the parent needs. */
 const readColumn = (field: ArrowField, parts: Parts, path: string, minRows: number, exact = true): Column => {
   const node = parts.node()
   if (exact ? node.length !== minRows : node.length < minRows) {
-    refuse(`column ${JSON.stringify(path)} has ${node.length} rows where ${minRows} are needed`)
+    reject(`column ${JSON.stringify(path)} has ${node.length} rows where ${minRows} are needed`)
   }
   const validity = hasValidity(field.type) ? readValidity(parts.buffer(), node, path) : undefined
   const buffers = readBuffers(field.type, parts)
@@ -164,7 +167,7 @@ const readValidity = (
   if (node.nullCount === 0) return undefined
   return bitmap.length >= Math.ceil(node.length / 8)
     ? bitmap
-    : refuse(`column ${JSON.stringify(path)} claims nulls but has no complete validity bitmap`)
+    : reject(`column ${JSON.stringify(path)} claims nulls but has no complete validity bitmap`)
 }
 
 const readBuffers = (type: ArrowType, parts: Parts): ReadonlyArray<Uint8Array> => {
@@ -209,7 +212,7 @@ const readChildren = (type: ArrowType, parts: Parts, path: string, rows: number)
   }
 }
 
-/** The entries of a map are a struct on the wire; no entry may be absent, so only keys and values are kept. */
+/** The entries of a map are a struct on the wire; no entry may be null, so only keys and values are kept. */
 const readEntries = (
   type: Extract<ArrowType, { kind: "map" }>,
   parts: Parts,
@@ -217,6 +220,6 @@ const readEntries = (
 ): ReadonlyArray<Column> => {
   const node = parts.node()
   parts.buffer()
-  if (node.nullCount > 0) refuse(`the map ${JSON.stringify(path)} has absent entries`)
+  if (node.nullCount > 0) reject(`the map ${JSON.stringify(path)} has absent entries`)
   return [type.key, type.value].map((field) => readColumn(field, parts, `${path}.${field.name}`, node.length, false))
 }

@@ -4,7 +4,7 @@ import { viewOf } from "./ColumnBatch.ts"
 /**
  * Reads small integers (dictionary indices, run ends) of any width as numbers.
  *
- * 64-bit values are exact up to 2^53; what lies beyond is still larger than any index that is allowed.
+ * 64-bit values are exact up to 2^53; a larger one is still larger than any valid index.
  */
 export const readIndex = (type: Extract<ArrowType, { kind: "int" }>, bytes: Uint8Array): (row: number) => number => {
   const view = viewOf(bytes)

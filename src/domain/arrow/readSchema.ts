@@ -1,10 +1,10 @@
 import type { ArrowField, ArrowSchema, ArrowType, TimeUnit } from "./ArrowSchema.ts"
 import type { FlatTable } from "./flatbuffer.ts"
-import { refuse } from "./MalformedArrow.ts"
+import { reject } from "./MalformedArrow.ts"
 
 /** Reads the table of a schema message. Source: Apache Arrow, format/Schema.fbs. */
 export const readSchema = (table: FlatTable): ArrowSchema => {
-  if (table.int16(0, 0) !== 0) refuse("it is big-endian, and only little-endian is read")
+  if (table.int16(0, 0) !== 0) reject("it is big-endian, and only little-endian is read")
   // Tables may share their children, so a small hostile message could describe more fields than memory holds.
   const budget = { fields: table.view.byteLength >> 2 }
   return { fields: table.tables(1).map((field) => readField(field, 1, budget)) }
@@ -13,9 +13,9 @@ export const readSchema = (table: FlatTable): ArrowSchema => {
 const MAX_DEPTH = 64
 
 const readField = (field: FlatTable, depth: number, budget: { fields: number }): ArrowField => {
-  if (depth > MAX_DEPTH) refuse(`a field is nested more than ${MAX_DEPTH} levels deep`)
+  if (depth > MAX_DEPTH) reject(`a field is nested more than ${MAX_DEPTH} levels deep`)
   budget.fields -= 1
-  if (budget.fields < 0) refuse("the schema describes more fields than it has bytes for")
+  if (budget.fields < 0) reject("the schema describes more fields than it has bytes for")
   const name = field.string(0) ?? ""
   const children = field.tables(5).map((child) => readField(child, depth + 1, budget))
   const value = readType(field, children, name)
@@ -25,7 +25,7 @@ const readField = (field: FlatTable, depth: number, budget: { fields: number }):
 }
 
 const dictionaryOf = (encoding: FlatTable, value: ArrowType, name: string): ArrowType => {
-  if (encoding.int16(3, 0) !== 0) refuse(`the dictionary of field ${shown(name)} is of an unknown kind`)
+  if (encoding.int16(3, 0) !== 0) reject(`the dictionary of field ${quoted(name)} is of an unknown kind`)
   const indexType = encoding.table(1)
   const index = indexType === undefined ? ({ kind: "int", bits: 32, signed: true } as const) : intOf(indexType, name)
   return { kind: "dictionary", id: encoding.bigint64(0), index, value }
@@ -34,8 +34,8 @@ const dictionaryOf = (encoding: FlatTable, value: ArrowType, name: string): Arro
 /** The logical type of a field: the union `Type` of Schema.fbs, whose members are counted from 1. */
 const readType = (field: FlatTable, children: ReadonlyArray<ArrowField>, name: string): ArrowType => {
   const id = field.uint8(2, 0)
-  const table = field.table(3) ?? refuse(`field ${shown(name)} has no type`)
-  const read = readers[id] ?? refuse(`field ${shown(name)} has the unknown type ${id}`)
+  const table = field.table(3) ?? reject(`field ${quoted(name)} has no type`)
+  const read = readers[id] ?? reject(`field ${quoted(name)} has the unknown type ${id}`)
   return read(table, children, name)
 }
 
@@ -43,17 +43,17 @@ type ReadType = (table: FlatTable, children: ReadonlyArray<ArrowField>, name: st
 
 const timeUnits: ReadonlyArray<TimeUnit> = ["second", "millisecond", "microsecond", "nanosecond"]
 
-const shown = (name: string) => JSON.stringify(name)
+const quoted = (name: string) => JSON.stringify(name)
 
 const pick = <A>(values: ReadonlyArray<A>, index: number, name: string): A =>
-  values[index] ?? refuse(`field ${shown(name)} has a type with an unknown parameter (${index})`)
+  values[index] ?? reject(`field ${quoted(name)} has a type with an unknown parameter (${index})`)
 
 const only = <A extends number>(values: ReadonlyArray<A>, value: number, name: string): A =>
   values.find((allowed) => allowed === value)
-    ?? refuse(`field ${shown(name)} has a type with an unknown parameter (${value})`)
+    ?? reject(`field ${quoted(name)} has a type with an unknown parameter (${value})`)
 
 const childrenOf = (count: number, children: ReadonlyArray<ArrowField>, name: string): ReadonlyArray<ArrowField> =>
-  children.length === count ? children : refuse(`field ${shown(name)} has ${children.length} children, not ${count}`)
+  children.length === count ? children : reject(`field ${quoted(name)} has ${children.length} children, not ${count}`)
 
 const onlyChild = (children: ReadonlyArray<ArrowField>, name: string): ArrowField => {
   const [child] = childrenOf(1, children, name)
@@ -70,7 +70,7 @@ const decimalOf: ReadType = (table, _, name) => {
   const fits = precision >= 1 && precision <= maxPrecision[bits] && Math.abs(scale) <= MAX_SCALE
   return fits
     ? { kind: "decimal", bits, precision, scale }
-    : refuse(`field ${shown(name)} is a decimal of precision ${precision} and scale ${scale}`)
+    : reject(`field ${quoted(name)} is a decimal of precision ${precision} and scale ${scale}`)
 }
 
 const maxPrecision = { 32: 9, 64: 18, 128: 38, 256: 76 } as const
@@ -82,7 +82,7 @@ const timeOf: ReadType = (table, _, name) => {
   const unit = pick(timeUnits, table.int16(0, 1), name)
   const bits = only([32, 64] as const, table.int32(1, 32), name)
   const fits = (bits === 32) === (unit === "second" || unit === "millisecond")
-  return fits ? { kind: "time", bits, unit } : refuse(`field ${shown(name)} is a Time${bits} in ${unit}s`)
+  return fits ? { kind: "time", bits, unit } : reject(`field ${quoted(name)} is a Time${bits} in ${unit}s`)
 }
 
 const unionOf: ReadType = (table, fields, name) => {
@@ -92,7 +92,7 @@ const unionOf: ReadType = (table, fields, name) => {
     : fields.map((_, index) => index)
   const distinct = new Set(typeIds).size === typeIds.length && typeIds.every((id) => id >= 0 && id <= 127)
   if (!distinct || typeIds.length !== fields.length) {
-    refuse(`the members of the union ${shown(name)} do not fit their ids`)
+    reject(`the members of the union ${quoted(name)} do not fit their ids`)
   }
   return { kind: "union", mode: pick(["sparse", "dense"] as const, table.int16(0, 0), name), typeIds, fields }
 }
@@ -101,7 +101,7 @@ const mapOf: ReadType = (table, children, name) => {
   const entries = onlyChild(children, name)
   const [key, value] = entries.type.kind === "struct" ? childrenOf(2, entries.type.fields, name) : []
   return key === undefined || value === undefined
-    ? refuse(`the entries of the map ${shown(name)} are no struct`)
+    ? reject(`the entries of the map ${quoted(name)} are no struct`)
     : { kind: "map", key, value, keysSorted: table.bool(0) }
 }
 
@@ -110,12 +110,12 @@ const runEndEncodedOf: ReadType = (_, children, name) => {
   const fits = runEnds!.type.kind === "int" && runEnds!.type.signed && runEnds!.type.bits > 8
   return fits
     ? { kind: "runEndEncoded", runEnds: runEnds!, values: values! }
-    : refuse(`the run ends of field ${shown(name)} are no signed integers of 16 bits or more`)
+    : reject(`the run ends of field ${quoted(name)} are no signed integers of 16 bits or more`)
 }
 
 const sizeOf = (table: FlatTable, name: string): number => {
   const size = table.int32(0, 0)
-  return size >= 0 ? size : refuse(`field ${shown(name)} has a negative size`)
+  return size >= 0 ? size : reject(`field ${quoted(name)} has a negative size`)
 }
 
 const readers: Readonly<Record<number, ReadType>> = {

@@ -3,7 +3,7 @@ import type { ArrowField, ArrowType } from "./ArrowSchema.ts"
 /**
  * Whether values of `b` can be read as values of `a`: same name, same layout, same meaning.
  *
- * What a value does not show is left out: whether it may be null, the id of its dictionary, which zone an instant is told in.
+ * Parameters that do not affect values are ignored: nullability, the id of the dictionary, the zone of an instant.
  */
 export const sameField = (a: ArrowField, b: ArrowField | undefined): boolean =>
   b !== undefined && a.name === b.name && sameType(a.type, b.type)

@@ -3,8 +3,8 @@ import { decompress } from "fzstd"
 /**
  * Unpacks one frame of ZSTD that must hold exactly `sizeBytes` bytes.
  *
- * Throws on damaged input. The blocks are measured before any memory is taken: a damaged size costs nothing. The library fills
- * up what a short frame leaves, so the frame is given a last block of our own, which must come out at the end.
+ * Throws on damaged input. The blocks are measured before any memory is allocated, so a damaged size costs nothing. The library
+ * pads a frame that is too short, so a known last block is appended to the frame, which must be at the end of the result.
  *
  * Shape: magic, descriptor, window, dictionary, content size, then blocks of a uint24 header and bytes up to one that is marked
  * as the last, then a checksum if flagged. Source: RFC 8878, section 3.1.1.
@@ -33,16 +33,16 @@ const HEADER_BYTES = 9
 const BLOCK_HEADER_BYTES = 3
 const LAST_BLOCK = 1
 const [RAW, RLE, COMPRESSED] = [0, 1, 2]
-/** The most that a block may hold. */
+/** The most bytes of one block. */
 const BLOCK_BYTES = 128 * 1024
-/** Bytes that are not found by chance behind content that ends too early. */
+/** Bytes that do not occur by chance after content that ends too early. */
 const END_MARK = new TextEncoder().encode("\u0007end of the frame")
 
-const damaged = () => new RangeError("the frame is damaged, or holds another number of bytes than was declared")
+const damaged = () => new RangeError("the frame is damaged, or contains another number of bytes than was declared")
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** Where the blocks begin. */
+/** Checks the header and returns the offset of the first block. */
 const readHeader = (bytes: Uint8Array, sizeBytes: number): number => {
   const view = viewOf(bytes)
   const descriptor = view.getUint8(4)
@@ -70,10 +70,10 @@ const RESERVED = 0x08
 const DICTIONARY = 0x03
 const CHECKSUM = 0x04
 
-/** Where the blocks lie, and the header of the last one. */
+/** The offsets of the first block, of the end, and of the last block's header. */
 const readBlocks = (bytes: Uint8Array, start: number, sizeBytes: number) => {
   const view = viewOf(bytes)
-  // What the blocks hold together, at least and at most.
+  // The least and the most bytes that all blocks together contain.
   let [least, most] = [0, 0]
   let at = start
   for (;;) {

@@ -1,24 +1,24 @@
-/** Whose table it is, and what it is filled with. */
+/** The identity of a table: its owner, and the query it is filled with. */
 
-/** A table belongs to its dataset and its name. */
+/** The owner of a table: its dataset and its name in the config. */
 export interface TableOwner {
   readonly table: string
   /** `namespace/name`. */
   readonly dataset: string
 }
 
-/** What a table is filled with. */
+/** The query that fills a table, and the columns it needs. */
 export interface TableIdentity extends TableOwner {
   readonly version: string | undefined
   /** Changes when the query does. */
   readonly fingerprint: string
-  /** The column with the position of a row in the chain. */
+  /** The column that gives the position of a row in the chain. */
   readonly positionColumn: string
-  /** Every column that ampsync created; where it is absent, what was recorded of them stays. */
+  /** Every column that ampsync created; where it is absent, the recorded ones stay. */
   readonly columns?: ReadonlyArray<string>
 }
 
-/** What a table was filled with last. */
+/** The recorded identity of a table: that of its last writer. */
 export type RecordedTable = Pick<TableIdentity, "fingerprint" | "positionColumn" | "columns"> & {
   /** Absent where none was recorded. */
   readonly version?: string

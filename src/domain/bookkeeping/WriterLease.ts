@@ -14,6 +14,6 @@ export interface WriterLease {
   readonly provisionalRows: bigint
   /** Undefined where ampsync never filled a table of this name. */
   readonly recorded: RecordedTable | undefined
-  /** A table of this name existed when the lease was acquired, whoever made it. */
+  /** A table of this name existed when the lease was acquired, whether ampsync created it or not. */
   readonly tableExists: boolean
 }

@@ -1,4 +1,4 @@
-/** How rows of `_ampsync_checkpoints` and `_ampsync_watermarks` are read. Blocks and counts arrive as decimal text. */
+/** Reads rows of `_ampsync_checkpoints` and `_ampsync_watermarks`. Blocks and counts come as decimal text. */
 import type { Checkpoint } from "../chain/Checkpoint.ts"
 import type { Watermark } from "../chain/watermarks.ts"
 import type { RecordedTable } from "./TableIdentity.ts"
@@ -13,16 +13,17 @@ export const checkpointOf = (row: Row, history: ReadonlyArray<Row>): Checkpoint 
   history: history.map((entry) => ({ block: BigInt(entry["block_num"] as string), hash: entry["hash"] as string }))
 })
 
-/** Undefined of a row of the first ampsync, which had no such column. */
+/** The dataset of a row; undefined for one of the first ampsync, which had no such column. */
 export const datasetOf = (row: Row): string | undefined => {
   const { dataset } = row
   return typeof dataset === "string" ? dataset : undefined
 }
 
+/** The watermark of a row; undefined where the table has none. */
 export const watermarkOf = ({ max_block_num: block, watermark_hash: hash }: Row): Watermark | undefined =>
   block === null ? undefined : { block: BigInt(block as string), hash: String(hash) }
 
-/** A row without a position column belongs to a table that was never filled. */
+/** The recorded identity; undefined for a row without a position column, whose table was never filled. */
 export const recordedOf = (row: Row): RecordedTable | undefined => {
   const {
     column_names: columns,

@@ -1,3 +1,4 @@
+/** Detects when a table has caught up with the chain, as a pure function of its events and the time. */
 import type { RangeStarted, TableEvent } from "./TableEvent.ts"
 
 /**

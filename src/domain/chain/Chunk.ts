@@ -14,6 +14,7 @@ export interface ReorgRecord {
   readonly newHash: string
 }
 
+/** The content of one transaction on a table. */
 export interface Chunk {
   /** Rows at and above this block are deleted first; "all" deletes every row, undefined none. */
   readonly deleteFrom: bigint | "all" | undefined
@@ -65,6 +66,7 @@ export const firstChunk = (checkpoint: Checkpoint): Chunk => {
   return emptyChunk(checkpoint, watermark === undefined ? "all" : watermark.block + 1n)
 }
 
+/** Whether the chunk has reached `rows` rows or `sizeBytes` bytes. */
 export const isFull = (chunk: Chunk, rows: number, sizeBytes: number): boolean =>
   chunk.rows >= rows || chunk.sizeBytes >= sizeBytes
 

@@ -7,6 +7,7 @@ import type { RangeCompleted, RangeStarted, Reorg } from "./TableEvent.ts"
 import type { Watermark } from "./watermarks.ts"
 import { append, upTo } from "./watermarks.ts"
 
+/** The settings that the chain rules depend on. */
 export interface FollowOptions {
   /** Rows carry only the end of their range, so a stored range cannot be split. */
   readonly rangeMode: boolean
@@ -15,7 +16,7 @@ export interface FollowOptions {
   readonly onChainReset: "park" | "resync"
 }
 
-/** The checkpoint as it will be once every event so far is committed, and where this connection stands. */
+/** The checkpoint as it will be once every event so far is committed, and the position of this connection. */
 export interface FollowState extends Checkpoint {
   readonly options: FollowOptions
   readonly strategy: ResumeStrategy
@@ -62,6 +63,7 @@ export interface ChainMismatch {
   readonly reason: string
 }
 
+/** The outcome of one message. */
 export type Step = Advance | Rejection
 
 /** The state at the start of a connection that `strategy` opens. */
@@ -134,12 +136,15 @@ export const passedUnverified = <State extends Checkpoint>(state: State, block: 
   unverifiedFrom: state.unverifiedFrom !== undefined && state.unverifiedFrom < block ? state.unverifiedFrom : block
 })
 
+/** Requests a verdict on the block of `watermark`. */
 export const verify = (watermark: Watermark): Step => ({ _tag: "Verify", watermark })
+/** Requests another connection with `strategy`. */
 export const reconnect = (strategy: ResumeStrategy, reason: string): ReconnectFrom => ({
   _tag: "ReconnectFrom",
   strategy,
   reason
 })
+/** Rejects a message that breaks the protocol. */
 export const violation = (reason: string): Step => ({
   _tag: "Violation",
   reason: `the server violates the protocol: ${reason}`
@@ -153,4 +158,5 @@ export const wrongParent = (range: BlockRange, parent: Watermark): Step =>
       : `blocks ${parent.block + 1n} to ${range.start - 1n} are missing`
   )
 
+/** `start..end`, for messages. */
 export const formatRange = (range: BlockRange): string => `${range.start}..${range.end}`

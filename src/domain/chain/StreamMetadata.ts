@@ -1,3 +1,4 @@
+/** Parses the `app_metadata` of Flight messages. */
 import { Data, Result } from "effect"
 import type { BlockRange } from "./BlockRange.ts"
 
@@ -12,6 +13,7 @@ export interface StreamMetadata {
   readonly complete: boolean | undefined
 }
 
+/** `app_metadata` that cannot be parsed. */
 export class MalformedMetadata extends Data.TaggedError("MalformedMetadata")<{ readonly reason: string }> {
   override get message() {
     return `the server's app_metadata is malformed: ${this.reason}`

@@ -37,6 +37,7 @@ export interface RangeCompleted {
   readonly checkpoint: Checkpoint
 }
 
+/** Rows of a range. */
 export interface Rows<Batch extends RowBatch> {
   readonly _tag: "Rows"
   readonly batch: Batch

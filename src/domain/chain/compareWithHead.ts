@@ -23,6 +23,7 @@ export interface EarlierCheck {
   readonly sinceMillis: number
 }
 
+/** The result of a comparison. */
 export type Finding =
   /** Nothing that is committed is missing. */
   | { readonly _tag: "AtHead" }

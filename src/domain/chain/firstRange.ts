@@ -1,3 +1,4 @@
+/** The rules for the first range of a connection, and for a stream that sends none. */
 import type { Dialect } from "../manifest/Dataset.ts"
 import type { BlockRange } from "./BlockRange.ts"
 import type { ChainMismatch, FollowState, ReconnectFrom, Step, Verdict } from "./FollowState.ts"
@@ -16,7 +17,7 @@ export const firstRange = (
   const cursor = cursorOf(state.strategy, state.history)
   if (cursor === undefined) return losesBlocks(state, range, dialect) ?? replaceAll(state, range)
   if (range.start <= (state.origin ?? 0n)) {
-    return reset(state, `asked for the blocks after ${cursor.block}, it began again at block ${range.start}`)
+    return reset(state, `the blocks after ${cursor.block} were requested, but it began again at block ${range.start}`)
   }
   if (range.start <= cursor.block) return replacing(state, range, cursor)
   if (range.prevHash === cursor.hash) return accepted(state, range, cursor)
@@ -29,7 +30,7 @@ export const firstRange = (
 }
 
 /**
- * Rejects a range that would replace all rows while the server's first block is above ours: the blocks that it no longer has
+ * Rejects a range that would replace all rows while the server's first block is above the stored one: the blocks that it no longer has
  * would be lost. A nozzle server sends no range without rows, so its first range does not show its first block.
  */
 const losesBlocks = (state: FollowState, range: BlockRange, dialect: Dialect): Step | undefined => {

@@ -1,3 +1,4 @@
+/** The search for the newest stored block that is canonical, over several connections. */
 import type { History, Watermark } from "./watermarks.ts"
 import { indexOf, nextProbe } from "./watermarks.ts"
 
@@ -24,7 +25,9 @@ export type ResumeStrategy =
   }
   | { readonly kind: "restart"; readonly replaced: Watermark | undefined }
 
+/** The strategy of an ordinary connection. */
 export const resume: ResumeStrategy = { kind: "resume", resets: 0 }
+/** The strategy that replaces all rows of `history`. */
 export const restart = (history: History): ResumeStrategy => ({ kind: "restart", replaced: history.at(-1) })
 
 /** Returns the strategy if the history still has the watermarks it names, else `resume`. */

@@ -25,6 +25,7 @@ export interface Head {
   readonly isExact: boolean
 }
 
+/** The verdict on a block, and the head of the source. */
 export interface HeadReport {
   /**
    * "canonical": the source has the block. "orphaned": it has another hash for that number, or its chain ends below it.

@@ -68,6 +68,7 @@ export const nextProbe = (rejected: number, accepted: number | undefined, newest
   return rejected === newest ? newest - 1 : Math.max(0, newest - distance)
 }
 
+/** Whether both have the same block and hash, or both are undefined. */
 export const isSameWatermark = (a: Watermark | undefined, b: Watermark | undefined): boolean =>
   a?.block === b?.block && a?.hash === b?.hash
 

@@ -1,3 +1,4 @@
+/** Encodes and decodes the messages of Arrow Flight. */
 import { Result } from "effect"
 import type { FlightData } from "./FlightData.ts"
 import {
@@ -32,7 +33,7 @@ export interface FlightDescriptor {
 
 export interface FlightEndpoint {
   readonly ticket: Uint8Array
-  /** URIs of the servers that redeem the ticket; none means the server that was asked. */
+  /** URIs of the servers that accept the ticket; none means the server that returned it. */
   readonly locations: ReadonlyArray<string>
 }
 

@@ -1,3 +1,4 @@
+/** Encodes and decodes the Flight SQL command of a query. */
 import { Result } from "effect"
 import { expectWireType, LENGTH_DELIMITED, MalformedFlightMessage, readFields, textOf } from "./wire.ts"
 import { assemble, bytesField, stringField } from "./wireWriter.ts"
@@ -43,7 +44,7 @@ export const encodeStatementQuery = (sql: string): Uint8Array =>
 /**
  * The SQL text of a descriptor's `cmd`.
  *
- * Fails: `MalformedFlightMessage`, also for an envelope of another command (look at it with `decodeAny`).
+ * Fails: `MalformedFlightMessage`, also for an envelope of another command (read that with `decodeAny`).
  * Source: format/FlightSql.proto, `CommandStatementQuery`.
  */
 export const decodeStatementQuery = (bytes: Uint8Array): Result.Result<string, MalformedFlightMessage> =>

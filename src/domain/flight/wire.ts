@@ -1,10 +1,9 @@
-import { Data, Result } from "effect"
-
 /**
- * The protobuf wire format, as much of it as Flight needs: varints, length-delimited fields, unknown fields skipped.
+ * Reads the protobuf wire format, as far as Flight needs it: varints, length-delimited fields, unknown fields skipped.
  *
  * Source: protobuf.dev/programming-guides/encoding.
  */
+import { Data, Result } from "effect"
 
 /** Bytes that are not the protobuf `message` they were taken for. `offset` counts from the start of the given bytes. */
 export class MalformedFlightMessage extends Data.TaggedError("MalformedFlightMessage")<{
@@ -27,7 +26,7 @@ const FIXED32 = 5
 const MAX_GROUP_DEPTH = 32
 const EMPTY = new Uint8Array(0)
 
-/** One field as it stands on the wire; the same object is reused for every field of a message. */
+/** One field on the wire; the same object is reused for every field of a message. */
 export interface WireField {
   number: number
   wireType: number
@@ -139,9 +138,9 @@ const skipGroup = (cursor: Cursor, number: number): boolean => {
 }
 
 /**
- * Hands every field of `bytes` to `visit`, in wire order, unknown ones included.
+ * Calls `visit` with every field of `bytes`, in wire order, unknown ones included.
  *
- * `visit` answers nothing, or the reason why the field cannot be what it should be. Fails: `MalformedFlightMessage`,
+ * `visit` returns undefined, or the reason why the field is invalid. Fails: `MalformedFlightMessage`,
  * also for truncated or overlong input.
  */
 export const readFields = (
@@ -159,7 +158,7 @@ export const readFields = (
   return Result.succeed(undefined)
 }
 
-/** Why `field` is not of the wire type its definition has; nothing when it is. */
+/** Why `field` is not of the wire type of its definition; undefined when it is. */
 export const expectWireType = (field: WireField, wireType: number): string | undefined =>
   field.wireType === wireType
     ? undefined
@@ -170,6 +169,6 @@ export const int64Of = (field: WireField): bigint => BigInt.asIntN(64, (BigInt(f
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-/** The text of a string field; fails where the bytes are not UTF-8, as protobuf demands. */
+/** The text of a string field; fails where the bytes are not UTF-8, as protobuf requires. */
 export const textOf = (bytes: Uint8Array): Result.Result<string, string> =>
   Result.try({ try: () => UTF8.decode(bytes), catch: () => "the string is not UTF-8" })

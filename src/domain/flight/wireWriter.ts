@@ -1,6 +1,5 @@
-import { LENGTH_DELIMITED, VARINT } from "./wire.ts"
-
 /** Builds protobuf messages as a list of parts that are copied once, into memory of exactly the right size. */
+import { LENGTH_DELIMITED, VARINT } from "./wire.ts"
 
 export type Part = Uint8Array
 
@@ -19,7 +18,7 @@ const varint = (value: number): Uint8Array => {
   return Uint8Array.from(bytes)
 }
 
-/** A signed 64-bit integer as a varint: a negative one takes ten bytes, as protobuf's `int64` demands. */
+/** A signed 64-bit integer as a varint: a negative one takes ten bytes, as protobuf's `int64` requires. */
 const int64 = (value: bigint): Uint8Array => {
   const bytes: Array<number> = []
   let rest = BigInt.asUintN(64, value)

@@ -1,28 +1,30 @@
 /**
- * Names of datasets and of their tables, as each server generation writes them.
+ * Names of datasets and of their tables, in the syntax of nozzle and amp servers.
  *
  * Source: Amp, crates/core/datasets-common (names, revisions) and crates/core/dataset-store (the earlier SQL form).
  */
 import { Result } from "effect"
 
-/** Which generation of server: the first (Nozzle) or the present one (Amp). */
+/** The protocol of a server: nozzle, or amp, its successor. */
 export type Dialect = "nozzle" | "amp"
 
 /** The namespace of datasets that name none. */
 export const defaultNamespace = "_"
 
+/** A dataset as `[namespace/]name[@revision]`. */
 export interface DatasetReference {
   readonly namespace: string
   readonly name: string
   /** A version, a manifest hash, `latest` or `dev`; absent means the newest version. */
   readonly revision: string | undefined
-  /** The namespace is an owner of a config of the first era: on an amp server it may be none. */
+  /** The namespace is the `owner` of a nozzle config, which need not exist as a namespace on an amp server. */
   readonly isOwned?: true
 }
 
+/** A text that is no dataset reference. */
 export interface InvalidDatasetReference {
   readonly _tag: "InvalidDatasetReference"
-  /** What would be right; the text that was given is not repeated. */
+  /** What is expected; it does not contain the text that was given. */
   readonly expected: string
 }
 
@@ -53,7 +55,7 @@ export const parseDatasetReference = (
 const invalid = (expected: string): Result.Result<never, InvalidDatasetReference> =>
   Result.fail({ _tag: "InvalidDatasetReference", expected })
 
-/** `namespace/name`: who owns a table, whatever the revision. */
+/** `namespace/name`: the owner of a table, whatever the revision. */
 export const datasetId = (reference: Pick<DatasetReference, "namespace" | "name">): string =>
   `${reference.namespace}/${reference.name}`
 
@@ -62,22 +64,22 @@ export const formatDatasetReference = (reference: DatasetReference): string =>
   reference.revision === undefined ? datasetId(reference) : `${datasetId(reference)}@${reference.revision}`
 
 /**
- * The table as it stands behind FROM.
+ * The table as it is written after FROM.
  *
  * amp: `"namespace/name@revision".table`. nozzle: `name.table`, or `name__1_0_0.table`, whose underscores the server turns
- * back into dots; a revision that would not survive that is left out, and the newest version answers.
+ * back into dots; a revision that would not survive that is left out, and the newest version is read.
  */
 export const sqlTableReference = (dialect: Dialect, reference: DatasetReference, table: string): string =>
   `${sqlSchema(dialect, reference)}.${sqlIdentifier(table)}`
 
-/** The dataset as it stands in front of its tables. */
+/** The dataset as it is written before the name of a table. */
 export const sqlSchema = (dialect: Dialect, reference: DatasetReference): string =>
   dialect === "amp" ? quote(formatDatasetReference(reference)) : nozzleSchema(reference)
 
-/** Whether a server of the first generation can be asked for exactly this revision. */
+/** Whether a query to a nozzle server can name exactly this revision. */
 export const hasNozzleForm = (revision: string): boolean => isExactRevision(revision) && !revision.includes("_")
 
-/** Whether it means the same data for ever. */
+/** Whether the revision always means the same data. */
 export const isExactRevision = (revision: string | undefined): revision is string =>
   revision !== undefined && revision !== "latest" && revision !== "dev"
 

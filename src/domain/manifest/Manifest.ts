@@ -1,12 +1,12 @@
 /**
  * The config file as a value: which dataset, and which tables to fill with which queries.
  *
- * Accepts the files of both eras: `nozzle.config.*` (version and network inside, dependencies as objects) and
- * `amp.config.*` (dependencies as references). Keys that are not needed here are ignored: the tools of the servers have keys of
- * their own. Only one that looks like a slip of a key that is needed is a problem.
+ * Accepts both formats: `nozzle.config.*` (version and network inside, dependencies as objects) and `amp.config.*`
+ * (dependencies as references). Other keys are ignored, because the tools of the servers have keys of their own. Only one that
+ * is probably a typo of a key used here is a problem.
  */
 import { Predicate, Result, Schema, SchemaIssue } from "effect"
-import { resembling } from "../resemblance.ts"
+import { didYouMean } from "../didYouMean.ts"
 import {
   type DatasetReference,
   defaultNamespace,
@@ -18,6 +18,7 @@ import {
 import { settingsFields, settingsOf } from "./TableSettings.ts"
 import { makeTableSpec, type TableSpec } from "./TableSpec.ts"
 
+/** A decoded config. */
 export interface Manifest {
   /** The revision is the version of the config, where it has one. */
   readonly dataset: DatasetReference
@@ -27,7 +28,7 @@ export interface Manifest {
   readonly tables: ReadonlyArray<TableSpec>
 }
 
-/** Everything that is wrong, each as `key.path: what is expected`. Values of the file are never repeated. */
+/** All problems of a config, each as `key.path: what is expected`. They never contain values of the file. */
 export interface InvalidManifest {
   readonly _tag: "InvalidManifest"
   readonly problems: ReadonlyArray<string>
@@ -53,12 +54,12 @@ const ConfigFile = Schema.Struct({
 const DependencyObject = Schema.Struct({ owner: Schema.String, name: datasetName, version: Schema.String })
 const TableEntry = Schema.Struct({ sql: Schema.String, ...settingsFields })
 
-/** Decodes what a config file evaluates to, and vets its table names and queries. */
+/** Decodes the value of a config file, and checks its table names and queries. Fails with all problems at once. */
 export const decodeManifest = (input: unknown): Result.Result<Manifest, InvalidManifest> => {
   const problems: Array<string> = []
   const file = decode(ConfigFile, input, [], problems)
-  problems.push(...slips(input, ConfigFile.fields, []))
-  // Parts are read even where the whole is not right: all problems are told at once.
+  problems.push(...typos(input, ConfigFile.fields, []))
+  // The parts are decoded even where the whole is invalid, so that all problems are reported at once.
   const dependencies = decodeDependencies(entriesOf(input, "dependencies"), problems)
   const tables = decodeTables(entriesOf(input, "tables"), problems)
   if (file !== undefined && Object.keys(file.tables).length === 0) problems.push("tables: expected at least one table")
@@ -83,7 +84,7 @@ const decodeTables = (
   entries.flatMap(([name, value]) => {
     const path = ["tables", name]
     const entry = decode(TableEntry, value, path, problems)
-    problems.push(...slips(value, TableEntry.fields, path))
+    problems.push(...typos(value, TableEntry.fields, path))
     if (entry === undefined) return []
     const table = makeTableSpec(name, entry.sql, settingsOf(entry))
     if (Result.isSuccess(table)) return [table.success]
@@ -110,7 +111,7 @@ const decodeDependencies = (
   return Object.fromEntries(references)
 }
 
-/** The first era resolves dependencies by name alone, so its ranges of versions are no promise: they become "newest". */
+/** nozzle resolves dependencies by name alone, so ranges of versions have no effect there: they become "newest". */
 const fromObject = ({ owner, name, version }: typeof DependencyObject.Type): DatasetReference => {
   const revision = revisionPattern.test(version) ? version : undefined
   return namespacePattern.test(owner) && owner !== defaultNamespace
@@ -118,18 +119,18 @@ const fromObject = ({ owner, name, version }: typeof DependencyObject.Type): Dat
     : { namespace: defaultNamespace, name, revision }
 }
 
-/** Keys that would be ignored, but are hardly meant to be. */
-const slips = (input: unknown, fields: object, path: ReadonlyArray<string>): ReadonlyArray<string> => {
+/** Keys that would be ignored but are probably typos of known ones. */
+const typos = (input: unknown, fields: object, path: ReadonlyArray<string>): ReadonlyArray<string> => {
   if (!Predicate.isObject(input)) return []
   const known = Object.keys(fields)
   const owner = path.length === 0 ? "a config" : "a table"
   return Object.keys(input).flatMap((key) => {
-    const meant = resembling(key, known)
+    const meant = didYouMean(key, known)
     return meant === undefined ? [] : [`${keyPath([...path, key])}: is not a key of ${owner}, did you mean ${meant}?`]
   })
 }
 
-/** Decodes one part, or tells what is wrong with it. */
+/** Decodes one part, or adds its problems to `problems`. */
 const decode = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S,
   input: unknown,
@@ -140,7 +141,7 @@ const decode = <S extends Schema.ConstraintDecoder<unknown>>(
   if (Result.isSuccess(decoded)) return decoded.success
   for (const { message, path: steps } of formatIssue(decoded.failure.issue).issues) {
     const at = keyPath([...path, ...(steps ?? []).map((step) => typeof step === "object" ? step.key : step)])
-    problems.push(`${at === "" ? "the default export" : at}: ${worded(message)}`)
+    problems.push(`${at === "" ? "the default export" : at}: ${formatMessage(message)}`)
   }
   return undefined
 }
@@ -149,8 +150,8 @@ const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => issue._tag === "MissingKey" ? "is missing" : SchemaIssue.defaultLeafHook(issue)
 })
 
-/** The library's words without what only its types know. It adds the value that was found only when it is asked to. */
-const worded = (message: string): string => message.replace(" | undefined", "").replace(/^Expected/, "expected")
+/** The library's message without details of its types. It contains no value: the library adds those on request only. */
+const formatMessage = (message: string): string => message.replace(" | undefined", "").replace(/^Expected/, "expected")
 
 /** `tables.blocks.indexes.0`, with quotes around keys that are not plain names. */
 const keyPath = (path: ReadonlyArray<PropertyKey>): string =>

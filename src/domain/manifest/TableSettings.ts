@@ -1,21 +1,22 @@
 /**
- * What the config may say of a table beside its query; the tools of the servers ignore it.
+ * The settings of a table in the config besides its query; the tools of the servers ignore them.
  *
- * Whether it fits the query shows when the server has described the query: here it is only read.
+ * Whether they fit the query is checked later, when the server has described the query.
  */
 import { Schema } from "effect"
 import { identifierProblem } from "../postgres/table/identifiers.ts"
 import { type ColumnOverride, overrideSyntax, parseOverrideType } from "../postgres/types/columnOverride.ts"
 import { positionNames } from "../postgres/types/PgType.ts"
 
+/** The optional settings of one table. */
 export interface TableSettings {
   /** Sorted by column. */
   readonly columns: ReadonlyArray<ColumnOverride>
-  /** The columns of the primary key, where it is not to be the position and `_row_index`. */
+  /** The columns of the primary key; undefined for the default, the position and `_row_index`. */
   readonly primaryKey: ReadonlyArray<string> | undefined
   /** The columns of each index. */
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
-  /** Undefined leaves the comment that is there alone; an empty one removes it. */
+  /** Undefined keeps the present comment; an empty one removes it. */
   readonly comment: string | undefined
 }
 
@@ -44,7 +45,7 @@ const Overrides = Schema.Record(Schema.String, Schema.Struct({ type: OverrideTex
 )
 const Comment = Schema.String.check(expecting((text) => !text.includes("\0"), "a text without NUL characters"))
 
-/** The keys of one entry of `tables` that are ours. */
+/** The schema of these settings, as keys of one entry of `tables`. */
 export const settingsFields = {
   columns: Schema.optional(Overrides),
   primaryKey: Schema.optional(KeyColumns),
@@ -54,6 +55,7 @@ export const settingsFields = {
 
 const SettingsEntry = Schema.Struct(settingsFields)
 
+/** The settings of a decoded entry; absent keys become their defaults. */
 export const settingsOf = (
   { columns = {}, comment, indexes = [], primaryKey }: typeof SettingsEntry.Type
 ): TableSettings => ({

@@ -1,10 +1,10 @@
-/** The manifest of a dataset whose tables are wanted as they are, for settings that name no config file. */
+/** The manifest of a dataset whose tables are synced unchanged, for settings without a config file. */
 import { Result } from "effect"
 import { type DatasetReference, type Dialect, sqlTableReference } from "./Dataset.ts"
 import type { Manifest } from "./Manifest.ts"
 import { makeTableSpec, type TableSpec } from "./TableSpec.ts"
 
-/** Fails with one sentence per table that cannot be synced. */
+/** Makes the manifest with `SELECT *` of each of `tables`. Fails with one sentence per table that cannot be synced. */
 export const datasetManifest = (
   reference: DatasetReference,
   dialect: Dialect,

@@ -1,16 +1,16 @@
 /**
  * The function that config files import from "nozzl", "nozzle" or "@edgeandnode/amp".
  *
- * Those packages need not be installed: the loader answers their names with this module.
+ * Those packages need not be installed: the loader resolves their names to this module.
  */
 
-/** A file that a function of the dataset is made of, as its name and text. */
+/** The source file of a function of the dataset: its name and text. */
 export interface FunctionSource {
   readonly source: string
   readonly filename: string
 }
 
-/** What a config that is a function is called with. */
+/** The argument of a config that is a function. */
 export interface DefinitionContext {
   /** Absolute path of the config file. */
   readonly definitionPath: string
@@ -18,7 +18,7 @@ export interface DefinitionContext {
   readonly functionSource: (relativePath: string) => FunctionSource
 }
 
-/** A config that is a function; a promise is waited for. */
+/** A config that is a function; a promise is awaited. */
 export type DefinitionFunction<A> = (context: DefinitionContext) => A | Promise<A>
 
 /** Makes the default export of a config file from an object, or from a function that returns one. */

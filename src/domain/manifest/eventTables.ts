@@ -1,8 +1,8 @@
 /**
- * Tables of the decoded events of an ABI, as config files ask for them.
+ * Tables of the decoded events of an ABI, for use in config files.
  *
- * Names and queries are those that the packages of the servers give, so that a config means the same with and without them;
- * where theirs collide, each gets a name of its own here.
+ * Names and queries are those of the servers' packages, so that a config means the same with and without them; where those
+ * names collide, each table gets a name of its own here.
  */
 
 import { fingerprint } from "../fingerprint.ts"
@@ -26,7 +26,7 @@ export interface AbiEvent {
   readonly anonymous?: boolean
 }
 
-/** A JSON ABI; what is no event is passed over. */
+/** A JSON ABI; items other than events are ignored. */
 export type Abi = ReadonlyArray<AbiEvent | { readonly type: string }>
 
 /** A table of a config: its query. */
@@ -34,7 +34,7 @@ export interface EventTable {
   readonly sql: string
 }
 
-/** What every table of an event has beside its inputs. */
+/** The columns of every event table besides the inputs of the event. */
 const COMMON = ["block_hash", "tx_hash", "address", "block_num", "timestamp"]
 /** Columns that ampsync reads or adds. */
 const RESERVED: ReadonlySet<string> = new Set([...COMMON, "_block_num", "_row_index", "_range_end"])
@@ -46,7 +46,7 @@ export const camelToSnake = (name: string): string =>
 /** The name of an event's table, where no other event of the ABI has the same name. */
 export const eventTableName = (event: AbiEvent): string => camelToSnake(event.name)
 
-/** One row per log of the event: where it is from, and each input under its name in snake case. */
+/** The query with one row per log of the event: the common columns, and each input under its name in snake case. */
 export const eventQuery = (event: AbiEvent, source = "anvil"): string => {
   const signature = signatureOf(event).replaceAll("'", "''")
   const common = COMMON.join(", ")
@@ -62,8 +62,8 @@ export const eventTable = (event: AbiEvent, source?: string): EventTable => ({ s
 /**
  * One table per event of `abi`, read from the logs of `source`, an alias of the config's dependencies.
  *
- * Events of the same name get the types of their inputs behind it. Anonymous events have no topic to be found by, and no
- * table. `warn` takes a sentence for each table and column whose name is not that of the ABI.
+ * The tables of events of the same name have the types of their inputs in their names. Anonymous events get no table, because
+ * no topic identifies their logs. `warn` is called with a sentence for each table and column whose name is not that of the ABI.
  */
 export const eventTables = (
   abi: Abi,
@@ -74,12 +74,12 @@ export const eventTables = (
   const tables: Record<string, EventTable> = {}
   for (const event of events) {
     if (event.anonymous === true) {
-      warn(`eventTables: event ${event.name} is anonymous, so that no topic tells its logs; it has no table`)
+      warn(`eventTables: event ${event.name} is anonymous, so no topic identifies its logs; it has no table`)
       continue
     }
     const isOverloaded = events.filter((other) => eventTableName(other) === eventTableName(event)).length > 1
     const plain = isOverloaded ? overloadName(event) : eventTableName(event)
-    const name = Object.hasOwn(tables, plain) ? apartFrom(plain, event) : plain
+    const name = Object.hasOwn(tables, plain) ? uniqueName(plain, event) : plain
     if (isOverloaded) {
       warn(`eventTables: several events are called ${event.name}; ${signatureOf(event)} is table "${name}"`)
     }
@@ -98,39 +98,39 @@ export const eventTables = (
 
 const isEvent = (item: Abi[number]): item is AbiEvent => item.type === "event" && "name" in item
 
-/** The same for the same types, wherever in the ABI the event stands. */
+/** The table name of an overloaded event; it does not depend on the order of events in the ABI. */
 const overloadName = (event: AbiEvent): string => {
   const types = (event.inputs ?? []).map((input) => typeOf(input, "").replaceAll(/[^a-z0-9]+/gi, "_"))
   return [eventTableName(event), ...types].join("_").slice(0, MAX_IDENTIFIER_BYTES)
 }
 
-/** For a name that another event has already: by its signature. */
-const apartFrom = (name: string, event: AbiEvent): string =>
+/** A name that differs from the table of another event, by a hash of the signature. */
+const uniqueName = (name: string, event: AbiEvent): string =>
   `${name.slice(0, MAX_IDENTIFIER_BYTES - 9)}_${fingerprint(signatureOf(event)).slice(0, 8)}`
 
 interface Input {
-  /** As the ABI has it; empty where it has none. */
+  /** Its name in the ABI; empty where it has none. */
   readonly given: string
-  /** As the signature has it. */
+  /** Its name in the signature. */
   readonly field: string
-  /** As SQL has it. */
+  /** Its column in SQL. */
   readonly column: string
 }
 
-/** No two of an event are the same, and none is one of `RESERVED`. */
+/** The inputs of an event, with distinct columns that are none of `RESERVED`. */
 const inputsOf = (event: AbiEvent): ReadonlyArray<Input> => {
   const fields = fieldNames(event)
   const taken = new Set(RESERVED)
   return (event.inputs ?? []).map(({ name: given = "" }, index) => {
     const field = fields[index]!
     const plain = camelToSnake(field)
-    const apart = [plain, `event_${plain}`, `event_${plain}_${index}`].find((name) => !taken.has(name))!
-    taken.add(apart)
-    return { given, field, column: sqlIdentifier(apart) }
+    const unique = [plain, `event_${plain}`, `event_${plain}_${index}`].find((name) => !taken.has(name))!
+    taken.add(unique)
+    return { given, field, column: sqlIdentifier(unique) }
   })
 }
 
-/** Names within the signature: they say nothing to the chain, so that those which are missing or double can be made up. */
+/** The names of the inputs in the signature. They do not change its hash, so missing and duplicate ones are made up. */
 const fieldNames = (event: AbiEvent): ReadonlyArray<string> => {
   const names: Array<string> = []
   for (const [index, { name = "" }] of (event.inputs ?? []).entries()) {

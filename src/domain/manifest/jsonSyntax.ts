@@ -1,7 +1,7 @@
 /**
- * The offset at which a text stops being JSON, or -1 where it is JSON.
+ * Returns the offset at which a text stops being JSON, or -1 where it is JSON.
  *
- * `JSON.parse` tells the place in some messages only, and quotes the text in others, secrets included.
+ * The messages of `JSON.parse` do not always contain the place, and some quote the text, secrets included.
  * Source: RFC 8259.
  */
 export const jsonErrorOffset = (text: string): number => {

@@ -1,4 +1,4 @@
-/** Which columns of a query are integers of more than 126 bits, taken out of decoded logs: servers send them as text. */
+/** Finds the columns of a query that are integers of more than 126 bits out of decoded logs, which servers send as text. */
 import { isSymbol, isWord, nameOf, type Token, tokenize } from "../sql/tokenize.ts"
 
 /** Wider ones do not fit into 38 digits, and come as decimal text or with 76 digits. */
@@ -7,7 +7,7 @@ const NARROW_BITS = 126
 /**
  * The columns `event['value'] AS value` of a query whose only event signature gives that input such a type.
  *
- * A name is no more than a hint: a column that turns out to be neither text nor a decimal number is none of these.
+ * This is a guess from the text of the query: a column that is neither text nor a decimal by its schema is not treated so.
  */
 export const wideIntegers = (sql: string): ReadonlyArray<string> => {
   const read = tokenize(sql)

@@ -1,5 +1,5 @@
 /**
- * Where the target database is and how to connect to it: `DATABASE_URL` or its parts, as one value.
+ * The target database and the parameters of the connection: `DATABASE_URL` or its parts, as one value.
  *
  * Parameters carry libpq's names and meanings. Source: PostgreSQL documentation, "Database Connection Control Functions".
  */
@@ -26,7 +26,7 @@ export {
 export type DatabaseParameters = ReadonlyArray<readonly [name: string, value: string]>
 
 /**
- * Reads a `postgres://` or `postgresql://` URL; `defaults` stand in for what it leaves out.
+ * Parses a `postgres://` or `postgresql://` URL; `defaults` are used for parts that it does not contain.
  *
  * Fails: a text that is no such URL, several hosts, a missing user, an unknown or ill-valued parameter.
  */
@@ -43,11 +43,11 @@ export const databaseTargetFromUrl = (
     ])
   })
 
-/** Why a parameter cannot be used, whatever the others are. */
+/** Why a parameter cannot be used, independent of the others. */
 export const parameterProblem = (name: string, value: string): InvalidDatabaseTarget | undefined =>
   applyParameter(emptyDraft(), name, value)
 
-/** Takes the parameters as they are: nothing is escaped, joined or parsed again. Fails as `databaseTargetFromUrl`. */
+/** Uses the parameters literally: nothing is escaped, joined or parsed again. Fails as `databaseTargetFromUrl`. */
 export const databaseTargetFromParameters = (
   parameters: DatabaseParameters
 ): Result.Result<DatabaseTarget, InvalidDatabaseTarget> => {

@@ -1,20 +1,21 @@
-/** Turns the texts of variables into values, or into everything that is wrong with them. */
+/** Decodes the texts of variables into values, or into all of their problems. */
 import { Effect, Result, Schema, SchemaIssue } from "effect"
 import type { Setting } from "./Setting.ts"
 import { type SettingName, settingNames, settingOf, type settings, type Variable, variablesOf } from "./settings.ts"
 import { quoted } from "./values.ts"
 
-/** What is set, as text; a secret from a file stands under the name of the secret too. */
+/** The variables that are set, as text; a secret from a file is under the name of the secret too. */
 export type SettingTexts = { readonly [V in Variable]?: string }
 
-/** What is wrong with a setting, for messages; of a secret it holds nothing but what kind of mistake it is. */
+/** The problem of a setting, for messages; for a secret it contains only the kind of problem. */
 export interface InvalidSetting {
-  /** Reads on after the name of the variable: `is not set`, `is "7x"`. */
+  /** Continues after the name of the variable: `is not set`, `is "7x"`. */
   readonly found: string
-  /** What it may be, and so what to do. */
+  /** The accepted values, which is also what to do. */
   readonly allowed: string
 }
 
+/** A problem, with the variable it belongs to. */
 export interface SettingProblem extends InvalidSetting {
   readonly variable: string
 }
@@ -29,7 +30,7 @@ type Value<N extends SettingName> =
 /** Values by the names of their variables. */
 export type SettingsOf<N extends SettingName> = { readonly [K in N]: Value<K> }
 
-/** The variable that a setting is read from; its own name where none is set. */
+/** The variable that a setting is read from; its main name where none is set. */
 export const sourceOf = (name: SettingName, texts: SettingTexts): Variable =>
   variablesOf(name).findLast((variable) => texts[variable] !== undefined) ?? name
 
@@ -56,7 +57,7 @@ export const decodeSettings = <N extends SettingName>(
   return problems.length > 0 ? Result.fail(problems) : decoded as Result.Result<SettingsOf<N>, never>
 }
 
-/** Decodes one text of a setting, wherever it comes from. */
+/** Decodes one text of a setting. */
 export const decodeText = <N extends SettingName>(
   name: N,
   text: string
@@ -95,7 +96,7 @@ const aliasProblem = (name: SettingName, texts: SettingTexts): Problems => {
     : [{ variable: name, found: `differs from ${alias}`, allowed: "one of the two, or the same value" }]
 }
 
-/** Only our own messages: the library's repeat what a value is expected to be, which the setting has in plain words. */
+/** Only the messages of the settings: those of the library repeat the expected values, which `accepts` has in plain words. */
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => issue._tag === "InvalidValue" && issue.annotations?.message || "",
   checkHook: (issue) => SchemaIssue.defaultCheckHook(issue) ?? ""

@@ -1,16 +1,16 @@
-/** The settings of a verb as its `--help` shows them. */
+/** The settings of a verb, for its `--help`. */
 import type { Verb } from "./Setting.ts"
 import { type SettingName, settingNames, settingOf } from "./settings.ts"
 
 /** One line per setting, and one that names those of libpq. */
 export const settingsHelp = (verb: Verb): string => {
   const names = settingNames.filter((name) => settingOf(name).verbs.includes(verb))
-  const ours = names.filter((name) => settingOf(name).section !== "libpq")
+  const own = names.filter((name) => settingOf(name).section !== "libpq")
   const libpq = names.filter((name) => settingOf(name).section === "libpq")
-  const width = Math.max(...ours.map((name) => name.length))
+  const width = Math.max(...own.map((name) => name.length))
   return [
     "SETTINGS (environment variables)",
-    ...ours.map((name) => `  ${name.padEnd(width)}    ${explained(name)}`),
+    ...own.map((name) => `  ${name.padEnd(width)}    ${explained(name)}`),
     `  What these leave out is taken from libpq's variables: ${libpq.join(", ")}`
   ].map((line) => `\n${line}`).join("")
 }

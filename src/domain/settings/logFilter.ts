@@ -5,9 +5,10 @@ export const logLevels = ["off", "error", "warn", "info", "debug", "trace"] as c
 
 export type LogFilterLevel = typeof logLevels[number]
 
+/** A parsed `RUST_LOG`. */
 export interface LogFilter {
   readonly level: LogFilterLevel
-  /** Longest prefix wins; in the order of the text otherwise. */
+  /** The longest prefix applies; in the order of the text otherwise. */
   readonly targets: ReadonlyArray<{ readonly target: string; readonly level: LogFilterLevel }>
   /** Parts of the text that name no target, such as `info;ampsync=debug`; absent where there are none. */
   readonly ignored?: ReadonlyArray<string>
@@ -18,7 +19,7 @@ export const defaultLogFilter: LogFilter = { level: "info", targets: [] }
 /**
  * Parses `info`, `ampsync=debug,warn`, `warn,ampsync::table=trace`.
  *
- * A target without a level means all of its lines, as in Rust's env_logger. Fails with what was found wrong.
+ * A target without a level means all of its lines, as in Rust's env_logger. Fails with the part that is wrong.
  */
 export const parseLogFilter = (text: string): Result.Result<LogFilter, string> => {
   let level: LogFilterLevel = defaultLogFilter.level
@@ -31,14 +32,14 @@ export const parseLogFilter = (text: string): Result.Result<LogFilter, string> =
       ignored.push(directive)
       continue
     }
-    if (rest.length > 0 || target === "") return Result.fail(`holds "${directive}"`)
+    if (rest.length > 0 || target === "") return Result.fail(`contains "${directive}"`)
     if (name === undefined) {
       if (found !== undefined) level = found
       else if (/^[\w:./-]+$/.test(target) && (target === "ampsync" || target.includes("::"))) {
         targets.push({ target, level: "trace" })
-      } else return Result.fail(`holds the unknown level "${target}"`)
+      } else return Result.fail(`contains the unknown level "${target}"`)
     } else if (found === undefined) {
-      return Result.fail(`holds the unknown level "${name}"`)
+      return Result.fail(`contains the unknown level "${name}"`)
     } else targets.push({ target, level: found })
   }
   return Result.succeed({ level, targets, ...(ignored.length > 0 ? { ignored } : {}) })

@@ -1,7 +1,7 @@
 /**
- * The list of all settings, in the order of the documentation: names, defaults, meanings and what each accepts.
+ * The list of all settings, in the order of the documentation: names, defaults, meanings and accepted values.
  *
- * Decoding, messages, the command line and docs/configuration.md read it here, and nowhere else.
+ * Decoding, messages, the command line and docs/configuration.md are all derived from it.
  */
 import { urlForm } from "./database/databaseUrl.ts"
 import {
@@ -34,7 +34,6 @@ const database = { section: "database", verbs: allVerbs } as const
 const server = { section: "server", verbs: withServer } as const
 const writing = { section: "writing", verbs: allVerbs } as const
 const limits = { section: "limits", verbs: withServer } as const
-const health = { section: "health", verbs: withServer } as const
 const libpq = { section: "libpq", verbs: allVerbs } as const
 
 export const settings = {
@@ -200,18 +199,6 @@ export const settings = {
     description:
       "Reaction to a NUL character, which PostgreSQL cannot store in a text: refuse parks the table, replace stores U+FFFD."
   },
-  HEALTH_PORT: {
-    ...health,
-    ...wholeNumber(0, 65_535),
-    whenUnset: "off",
-    description: "TCP port of the HTTP endpoints for probes; 0 takes a free one, which the log names."
-  },
-  HEALTH_HOST: {
-    ...health,
-    ...text("a host name or an address of this machine"),
-    default: "0.0.0.0",
-    description: "Address that HEALTH_PORT is opened on; 127.0.0.1 for this machine alone."
-  },
   RUST_LOG: {
     section: "logging",
     verbs: allVerbs,
@@ -327,7 +314,7 @@ type Settings = typeof settings
 
 export type SettingName = keyof Settings
 
-/** The settings whose value may stand in a file. */
+/** The settings whose value may be in a file. */
 export type SecretName = { [N in SettingName]: Settings[N] extends { fromFile: true } ? N : never }[SettingName]
 
 type Alias = { [N in SettingName]: Settings[N] extends { alias: infer A extends string } ? A : never }[SettingName]
@@ -337,7 +324,7 @@ export type Variable = SettingName | `${SecretName}_FILE` | Alias
 
 export const settingNames = Object.keys(settings) as ReadonlyArray<SettingName>
 
-/** The list as a whole; what is typed by its name is `settings`. */
+/** One setting without the type of its value; `settings` has the types. */
 export const settingOf = (name: SettingName): Setting => settings[name]
 
 export const secretNames = settingNames.filter((name): name is SecretName => settingOf(name).fromFile === true)

@@ -1,7 +1,7 @@
 /**
- * What a setting may hold: each value is a schema from text, and the phrase that describes what it accepts.
+ * The kinds of values of settings: each is a schema from text, and the phrase that describes the accepted values.
  *
- * A schema adds a message only where "is" and the text would not be enough; it reads on after the name of the variable.
+ * A schema adds a message only where "is" and the text would not be enough; the message continues after the variable's name.
  */
 import { Effect, type Redacted, Result, Schema, SchemaGetter, SchemaIssue, SchemaTransformation } from "effect"
 import { type DatasetReference, parseDatasetReference } from "../manifest/Dataset.ts"
@@ -12,10 +12,10 @@ import type { Setting } from "./Setting.ts"
 
 type Value<A> = Pick<Setting<A>, "accepts" | "schema">
 
-/** Long texts are cut: a message is read by people. */
+/** Quotes a text for a message, cut to 80 characters. */
 export const quoted = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 
-/** A schema from a parser; its failure reads on after the name of the variable. */
+/** A schema from a parser; its failure continues after the name of the variable. */
 const parsedBy = <A>(parse: (text: string) => Result.Result<A, string>): Schema.Codec<A, string> =>
   Schema.String.pipe(Schema.decodeTo(
     Schema.declare((_): _ is A => true),
@@ -62,22 +62,28 @@ export const trueOrFalse: Value<boolean> = {
   accepts: "true or false"
 }
 
-/** `http://host:port` or `https://host:port`, a slash at the end tolerated; nothing else that a URL may hold. */
+/** Quotes an address up to its host: the text after it may be a secret, such as a key, and so may that before an @. */
+const quotedHost = (text: string): string => {
+  if (text.includes("@")) return "not a URL"
+  const host = /^(?:[^/?#]*:\/\/)?[^/?#]*/.exec(text)?.[0] ?? ""
+  return quoted(host === text ? text : `${host}...`)
+}
+
+/** `http://host:port` or `https://host:port`, with or without a slash at the end, and no other part of a URL. */
 export const httpAddress: Value<URL> = {
   schema: parsedBy((text) => {
     let url: URL
     try {
       url = new URL(text)
     } catch {
-      return Result.fail(`is ${text.includes("@") ? "not a URL" : quoted(text)}`)
+      return Result.fail(`is ${quotedHost(text)}`)
     }
     if (url.username !== "" || url.password !== "") {
-      return Result.fail("holds credentials (a token belongs in AMP_AUTH_TOKEN)")
+      return Result.fail("contains credentials (a token belongs in AMP_AUTH_TOKEN)")
     }
-    if (url.protocol !== "http:" && url.protocol !== "https:") return Result.fail(`is ${quoted(text)}`)
-    // Behind the host anything may stand, a key for example.
+    if (url.protocol !== "http:" && url.protocol !== "https:") return Result.fail(`is ${quotedHost(text)}`)
     return url.pathname !== "/" || url.search !== "" || url.hash !== ""
-      ? Result.fail(`has something behind ${quoted(url.origin)}`)
+      ? Result.fail(`has a path, a query or a fragment after ${quoted(url.origin)}`)
       : Result.succeed(new URL(url.origin))
   }),
   accepts: "http://host:port or https://host:port, without a path"
@@ -98,7 +104,7 @@ export const schemaName: Value<string> = {
 export const bearerToken: Value<Redacted.Redacted<string>> = {
   schema: Schema.String.check(
     Schema.makeFilter((token: string) =>
-      /^[\x21-\x7e]+$/.test(token) || "holds a blank or a character outside of ASCII"
+      /^[\x21-\x7e]+$/.test(token) || "contains a blank or a character outside of ASCII"
     )
   ).pipe(Schema.RedactedFromValue),
   accepts: "a token without the word Bearer, in visible ASCII characters"
@@ -111,7 +117,7 @@ export const datasetReference: Value<DatasetReference> = {
   accepts: "[namespace/]name[@revision]"
 }
 
-/** Names separated by commas, blanks around them tolerated; each once. */
+/** Names separated by commas, with or without blanks around them; each once. */
 export const tableNames: Value<ReadonlyArray<string>> = {
   schema: parsedBy((text) => {
     const names = text.split(",").map((name) => name.trim())

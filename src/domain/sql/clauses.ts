@@ -1,7 +1,7 @@
-/** Finds the clauses at the end of a query, telling a clause from a column that has its name. */
+/** Finds the clauses at the end of a query, and distinguishes a clause from a column of the same name. */
 import type { Token } from "./tokenize.ts"
 
-/** Words that want an operand behind them: what follows is a name, not a clause. */
+/** Words that need an operand after them: the next word is a name, not a clause. */
 const expectsOperand = new Set(
   ("select distinct all from where and or not by on as in is like ilike between case when then else having using join " +
     "union except intersect with over settings").split(" ")
@@ -51,7 +51,7 @@ export const settingsIndex = (tokens: ReadonlyArray<Token>, depth: number): numb
     (tokens[index + 1]?.kind === "word" || tokens[index + 1]?.kind === "quoted") && tokens[index + 2]?.text === "="
   )
 
-/** Index of the `ORDER BY` that ends the query, or -1; one that a set operation follows is not the last word. */
+/** Index of the `ORDER BY` at the end of the query, or -1; one before a set operation does not count. */
 export const orderByIndex = (tokens: ReadonlyArray<Token>, depth: number): number => {
   const index = tokens.findIndex((token, at) =>
     token.kind === "word" && token.text === "order" && token.depth === depth && tokens[at + 1]?.text === "by" &&

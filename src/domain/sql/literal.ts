@@ -1,9 +1,9 @@
-/** Values inside of a statement's text, for statements that are sent without parameters. */
+/** Literals for statements that are sent without parameters. */
 
 /**
- * Writes `text` as a string literal; a NUL character, which no text of PostgreSQL has, becomes U+FFFD.
+ * Writes `text` as a string literal; a NUL character, which PostgreSQL cannot store in a text, becomes U+FFFD.
  *
- * Holds whatever `standard_conforming_strings` is: a text with a backslash is written as an escape string.
+ * It means the same under every `standard_conforming_strings`: a text with a backslash is written as an escape string.
  * Source: PostgreSQL, doc "Lexical Structure", "String Constants with C-Style Escapes".
  */
 export const textLiteral = (text: string | undefined): string => {

@@ -1,24 +1,24 @@
 /**
- * Finds the schemas a query names, before tables, columns and functions, and puts others in their place.
+ * Finds the schemas that a query names before tables, columns and functions, and replaces them.
  *
- * A schema stands before a table behind FROM or JOIN, in a column `schema.table.column` of such a table, and before a function.
+ * A schema is named before a table after FROM or JOIN, in a column `schema.table.column` of such a table, and before a function.
  * Everything else that has a dot is a column of an alias, a CTE or a struct, and stays.
  */
 import { isSymbol, isWord, nameOf, type Token } from "./tokenize.ts"
 
-/** One place in the text where a schema stands. */
+/** One place in the text that names a schema. */
 export interface SchemaName {
   /** As the server reads it: without quotes, and in lower case where it has none. */
   readonly name: string
   readonly isQuoted: boolean
-  /** Stands before a function, not before a table. */
+  /** It is named before a function, not before a table. */
   readonly isFunction: boolean
   /** Offsets in UTF-16 units; `end` excludes. */
   readonly start: number
   readonly end: number
 }
 
-/** Where one parenthesis, or the text outside of all, stands in its query. */
+/** The state of the scan inside of one parenthesis, or outside of all. */
 interface Scope {
   /** A SELECT came, so that FROM begins a list of tables: in `extract(year from x)` it does not. */
   hasSelect: boolean
@@ -26,7 +26,7 @@ interface Scope {
   inFrom: boolean
 }
 
-/** Every place, in the order of the text. */
+/** All places that name a schema, in the order of the text. */
 export const schemaNames = (tokens: ReadonlyArray<Token>): ReadonlyArray<SchemaName> => {
   const tables = tablePlaces(tokens)
   const qualified = new Set(tables.filter(({ hasAlias }) => !hasAlias).map(({ at }) => tableKey(tokens, at)))
@@ -43,7 +43,7 @@ export const schemaNames = (tokens: ReadonlyArray<Token>): ReadonlyArray<SchemaN
   })
 }
 
-/** `sql` with what `replacement` gives in the place of each schema; undefined leaves it as it is. */
+/** Replaces each schema in `sql` with the result of `replacement`; undefined keeps it. */
 export const replaceSchemas = (
   sql: string,
   names: ReadonlyArray<SchemaName>,
@@ -58,7 +58,7 @@ export const replaceSchemas = (
   return text + sql.slice(at)
 }
 
-/** Indexes of the first part of every `schema.table` behind FROM and JOIN. */
+/** Indexes of the first part of every `schema.table` after FROM and JOIN. */
 const tablePlaces = (
   tokens: ReadonlyArray<Token>
 ): ReadonlyArray<{ readonly at: number; readonly hasAlias: boolean }> => {
@@ -112,7 +112,7 @@ const endsFrom = new Set(
   "where group having order limit offset fetch union except minus intersect window qualify settings".split(" ")
 )
 
-/** Words behind a table that are no alias of it. */
+/** Words after a table that are no alias of it. */
 const follows = new Set([
   ...endsFrom,
   ..."join inner left right full cross natural semi anti on using tablesample".split(" ")

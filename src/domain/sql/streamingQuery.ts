@@ -1,28 +1,30 @@
 /**
- * Vets a user's query and gives it the setting that keeps it open.
+ * Checks a user's query and adds the setting with which the server streams it.
  *
- * It refuses what can never be a table that is kept equal to a chain; whether a query is incremental is the server's word.
+ * It rejects queries that can never be synced; whether a query is incremental is decided by the server.
  */
 import { Result } from "effect"
 import { endsOperand, orderByIndex, rowLimit, settingsIndex } from "./clauses.ts"
 import { isSymbol, isWord, type Token, tokenize } from "./tokenize.ts"
 
+/** A checked query in the forms that are sent. */
 export interface StreamingQuery {
   /** As the user wrote it, trimmed, without a semicolon at its end. */
   readonly sql: string
-  /** What is sent to follow the chain; ends with `SETTINGS stream = true`. */
+  /** The query that is sent to follow the chain; ends with `SETTINGS stream = true`. */
   readonly streaming: string
-  /** The same rows as far as the server has them, once. */
+  /** The query for the rows that the server has now. */
   readonly batch: string
-  /** What was changed without changing the rows, one sentence each. */
+  /** Changes to the text that do not change the rows, one sentence each. */
   readonly notes: ReadonlyArray<string>
   /** Equal for queries that differ only in layout, comments and the case of words. */
   readonly normalized: string
 }
 
+/** A query that cannot be synced. */
 export interface InvalidQuery {
   readonly _tag: "InvalidQuery"
-  /** A sentence that says what is wrong and what to do. */
+  /** A sentence: the problem, and what to do. */
   readonly reason: string
 }
 
@@ -38,12 +40,12 @@ export const streamingQuery = (sql: string): Result.Result<StreamingQuery, Inval
     const depth = wrappingParentheses(body)
     const inner = body.slice(depth, body.length - depth)
     yield* checkClauses(inner, depth)
-    // What is appended to half a sentence would become a part of it.
-    if (!endsOperand(body, body.length - 1)) return yield* refuse("the query ends in the middle of an expression")
+    // Appended to an incomplete expression, SETTINGS would become a part of it.
+    if (!endsOperand(body, body.length - 1)) return yield* reject("the query ends in the middle of an expression")
     const ordered = orderByIndex(inner, depth)
     if (ordered >= 0) yield* checkUnsorted(inner, depth)
     const kept = ordered < 0 ? body : body.slice(0, depth + ordered)
-    // The text ends with a token, so that no comment behind it can swallow what is appended.
+    // The text ends with a token, so that no comment after it can swallow the appended setting.
     const batch = sql.slice(body[0]?.start, kept.at(-1)?.end) + (ordered < 0 ? "" : ")".repeat(depth))
     return {
       sql: sql.slice(0, statement.at(-1)?.end).trim(),
@@ -54,23 +56,23 @@ export const streamingQuery = (sql: string): Result.Result<StreamingQuery, Inval
     }
   })
 
-/** A query without SETTINGS, as it is sent to follow the chain. */
+/** Adds the setting to a query without SETTINGS, as it is sent to follow the chain. */
 export const streamed = (batch: string): string => `${batch} SETTINGS stream = true`
 
 const orderByNote = "ORDER BY was left out: the rows of a table have no order, and a stream cannot be sorted"
 
 const invalid = (reason: string): InvalidQuery => ({ _tag: "InvalidQuery", reason })
 
-const refuse = (reason: string): Result.Result<never, InvalidQuery> => Result.fail(invalid(reason))
+const reject = (reason: string): Result.Result<never, InvalidQuery> => Result.fail(invalid(reason))
 
 /** The tokens without the semicolons that end them. */
 const singleStatement = (tokens: ReadonlyArray<Token>): Result.Result<ReadonlyArray<Token>, InvalidQuery> => {
   let length = tokens.length
   while (isSymbol(tokens[length - 1], ";")) length--
   const statement = tokens.slice(0, length)
-  if (length === 0) return refuse("the query is empty; write a SELECT")
+  if (length === 0) return reject("the query is empty; write a SELECT")
   if (statement.some((token) => isSymbol(token, ";"))) {
-    return refuse("the query holds several statements; a table is filled by exactly one SELECT")
+    return reject("the query has several statements; a table is filled by exactly one SELECT")
   }
   return Result.succeed(statement)
 }
@@ -80,11 +82,11 @@ const checkVerb = (tokens: ReadonlyArray<Token>): Result.Result<void, InvalidQue
   const first = tokens[start]
   if (isWord(first, "select")) return Result.void
   const notSelect = "the query is not a SELECT; a table is filled by a query that begins with SELECT or WITH"
-  if (!isWord(first, "with")) return refuse(notSelect)
+  if (!isWord(first, "with")) return reject(notSelect)
   const verb = tokens.find((token, index) =>
     index > start && token.depth === first?.depth && token.kind === "word" && verbs.includes(token.text)
   )
-  return verb === undefined || verb.text === "select" ? Result.void : refuse(notSelect)
+  return verb === undefined || verb.text === "select" ? Result.void : reject(notSelect)
 }
 
 const verbs = ["select", "insert", "update", "delete", "merge"]
@@ -104,17 +106,17 @@ const checkSettings = (tokens: ReadonlyArray<Token>): Result.Result<void, Invali
   for (let at = 0; at < tokens.length; at += 4) {
     const [name, equals, value, comma] = tokens.slice(at, at + 4)
     if (!isSymbol(equals, "=") || value === undefined || (comma !== undefined && !isSymbol(comma, ","))) {
-      return refuse("the SETTINGS clause cannot be read; write SETTINGS stream = true, or leave it out")
+      return reject("the SETTINGS clause cannot be read; write SETTINGS stream = true, or leave it out")
     }
     if (name?.text.replaceAll("\"", "").toLowerCase() !== "stream") {
-      return refuse(`SETTINGS ${name?.text} is not supported; the only setting of a table is stream = true`)
+      return reject(`SETTINGS ${name?.text} is not supported; the only setting of a table is stream = true`)
     }
     if (!isWord(value, "true")) {
-      return refuse(
-        "SETTINGS stream must be true: any other value ends the query once, and the table would stand still"
+      return reject(
+        "SETTINGS stream must be true: with any other value the query ends at the present head, and the table would get no more rows"
       )
     }
-    if (comma !== undefined && tokens[at + 4] === undefined) return refuse("the SETTINGS clause ends with a comma")
+    if (comma !== undefined && tokens[at + 4] === undefined) return reject("the SETTINGS clause ends with a comma")
   }
   return Result.void
 }
@@ -122,17 +124,17 @@ const checkSettings = (tokens: ReadonlyArray<Token>): Result.Result<void, Invali
 const checkClauses = (tokens: ReadonlyArray<Token>, depth: number): Result.Result<void, InvalidQuery> => {
   const limit = rowLimit(tokens, depth)
   if (limit !== undefined) {
-    return refuse(
+    return reject(
       `${limit} is not possible: which rows come first changes while the chain grows; ` +
         "remove it, and choose rows with WHERE (a range of block numbers, for example)"
     )
   }
   return depth > 0 && settingsIndex(tokens, depth) >= 0
-    ? refuse("SETTINGS stands inside of the parentheses; it belongs behind the whole query, or can be left out")
+    ? reject("SETTINGS is inside of the parentheses; move it to the end of the query, or leave it out")
     : Result.void
 }
 
 const checkUnsorted = (tokens: ReadonlyArray<Token>, depth: number): Result.Result<void, InvalidQuery> =>
   tokens.some((token, at) => token.depth === depth && isWord(token, "distinct") && isWord(tokens[at + 1], "on"))
-    ? refuse("ORDER BY decides which rows DISTINCT ON keeps, and a stream cannot be sorted; remove ORDER BY")
+    ? reject("ORDER BY decides which rows DISTINCT ON keeps, and a stream cannot be sorted; remove ORDER BY")
     : Result.void

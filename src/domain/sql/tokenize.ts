@@ -7,6 +7,7 @@ import { Result } from "effect"
 
 export type TokenKind = "word" | "quoted" | "string" | "number" | "symbol"
 
+/** A token of a query, with its place. */
 export interface Token {
   readonly kind: TokenKind
   /** As written; of a word the lower case form, because unquoted names fold on the server. */
@@ -14,7 +15,7 @@ export interface Token {
   /** Offsets in UTF-16 units; `end` excludes. */
   readonly start: number
   readonly end: number
-  /** How many parentheses are open around it; a parenthesis stands at the depth outside of it. */
+  /** How many parentheses are open around it; a parenthesis itself has the depth outside of it. */
   readonly depth: number
 }
 
@@ -30,7 +31,7 @@ export const nameOf = ({ kind, text }: Token): string => {
   return text.slice(1, -1).replaceAll(quote + quote, quote)
 }
 
-/** Why a text has no tokens, as the end of a sentence that begins "the query". */
+/** Why a text cannot be split into tokens, as the end of a sentence that begins "the query". */
 export type Untokenizable = string
 
 const space = /\s+/y
@@ -39,7 +40,7 @@ const word = /[\p{L}_@#][\p{L}\p{N}_$@#]*/uy
 const number = /(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y
 const dollarTag = /\$(?:[\p{L}_][\p{L}\p{N}_]*)?\$/uy
 
-/** Fails on an open string, comment, quoted name or parenthesis. Comments are not tokens. */
+/** Splits `sql` into tokens; comments are none. Fails: an open string, comment, quoted name or parenthesis. */
 export const tokenize = (sql: string): Result.Result<ReadonlyArray<Token>, Untokenizable> => {
   const tokens: Array<Token> = []
   let depth = 0

@@ -1,10 +1,8 @@
-/** How a transaction on one table begins. */
+/** The statements that begin a transaction on one table. */
 import { MAX_IDENTIFIER_BYTES } from "../postgres/table/identifiers.ts"
 import { textLiteral } from "./literal.ts"
 
-/**
- * Behind a lock for this long, coming back later is better than holding a connection and a permit that others wait for.
- */
+/** After waiting so long for a lock it is better to retry later than to keep a connection and a permit that others wait for. */
 const LOCK_TIMEOUT = "1s"
 
 /** `activity` becomes the session's `application_name` for as long as the transaction lasts. */
@@ -12,9 +10,10 @@ export const beginTransaction = (activity: string): string =>
   `BEGIN; SET LOCAL application_name TO ${activityLiteral(activity)}; SET LOCAL statement_timeout TO 0; ` +
   `SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`
 
-/** Statements in `beginTransaction`. */
+/** The number of statements in `beginTransaction`. */
 export const BEGIN_STATEMENTS = 4
 
+/** The literal of an `application_name`, cut to the length that PostgreSQL keeps. */
 export const activityLiteral = (activity: string): string => {
   const bytes = new TextEncoder().encode(activity)
   return textLiteral(

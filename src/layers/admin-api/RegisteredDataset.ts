@@ -1,4 +1,4 @@
-/** A dataset as a server has it registered. */
+/** A dataset as it is registered at a server, and the failures for one that is not. */
 import { Result } from "effect"
 import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
 import { fieldsFromAdminJson } from "../../domain/arrow/fromAdminJson.ts"
@@ -6,23 +6,29 @@ import type { DatasetReference } from "../../domain/manifest/Dataset.ts"
 import type { DatasetInfo } from "../../services/AdminApi.ts"
 import { type Failure, failure } from "./request.ts"
 
+/** What the Admin API reports of a dataset. */
 export interface RegisteredDataset {
   readonly info: DatasetInfo
-  /** What its registered manifest builds on; empty where the server does not tell. */
+  /** The dependencies of its registered manifest; empty where the server does not report them. */
   readonly dependencies: ReadonlyArray<DatasetReference>
 }
 
-/** Undefined for a type we do not know: the schema of the query decides, and names the column. */
+/** Undefined where a type is unknown: the schema of the query decides, and its error names the column. */
 export const schemaOf = (fields: unknown): ArrowSchema | undefined =>
   fields === undefined ? undefined : Result.getOrUndefined(fieldsFromAdminJson(fields))
 
 export const datasetNotFound = (reference: DatasetReference): Failure =>
-  failure("DatasetNotFound", `no dataset "${reference.name}" is published there`, { retryable: true })
+  failure(
+    "DatasetNotFound",
+    `no dataset "${reference.name}" is published at this server; publish it, or check its namespace and name`,
+    { retryable: true }
+  )
 
-const shown = 10
+const MAX_LISTED_VERSIONS = 10
 
 export const versionNotFound = (reference: DatasetReference, available: ReadonlyArray<string>): Failure => {
-  const list = available.slice(0, shown).join(", ") + (available.length > shown ? ", ..." : "")
+  const list = available.slice(0, MAX_LISTED_VERSIONS).join(", ") +
+    (available.length > MAX_LISTED_VERSIONS ? ", ..." : "")
   const known = list === "" ? "it has no version" : `available: ${list}`
   return failure("VersionNotFound", `"${reference.name}" has no version "${reference.revision}"; ${known}`, {
     retryable: true

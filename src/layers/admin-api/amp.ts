@@ -31,7 +31,7 @@ const RegisteredManifest = Schema.Struct({
 const pathOf = ({ name, namespace }: DatasetReference): string =>
   `/datasets/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/versions`
 
-/** Fails with `NoSuchRoute` on a server of the first generation. */
+/** Reads a dataset at one version. Fails with `NoSuchRoute` on a server of the first generation. */
 export const readAmp = Effect.fnUntraced(function*(get: Get, reference: DatasetReference) {
   const versions = yield* getDecoded(get, pathOf(reference), Versions)
   const version = yield* Effect.fromResult(resolve(reference, versions))
@@ -55,7 +55,7 @@ export const readAmp = Effect.fnUntraced(function*(get: Get, reference: DatasetR
   } satisfies RegisteredDataset
 })
 
-/** A name of a version is exact here; the newest version is the one the server tags `latest`. */
+/** Resolves a revision to a version or a manifest hash. Names are exact; the newest version is the one tagged `latest`. */
 const resolve = (
   reference: DatasetReference,
   { special_tags, versions }: typeof Versions.Type
@@ -72,7 +72,7 @@ const resolve = (
     ? latest
     : revision === "dev"
     ? dev
-    // A manifest that no version names any more is still there under its hash.
+    // A manifest that no version refers to any more is still available under its hash.
     : names.includes(revision) || /^[0-9a-f]{64}$/.test(revision)
     ? revision
     : undefined

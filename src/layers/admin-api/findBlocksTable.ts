@@ -1,4 +1,4 @@
-/** Walks from a manifest to the dataset that holds the blocks of a network. */
+/** Searches a manifest's dependencies for the dataset with the blocks of a network. */
 import { Effect, Option, Result } from "effect"
 import {
   type DatasetReference,
@@ -10,10 +10,13 @@ import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import type { RegisteredDataset } from "./RegisteredDataset.ts"
 import type { Failure } from "./request.ts"
 
-/** Dependencies are a few levels deep; a limit keeps a registry that is wrong from being walked for ever. */
+/** Dependencies are a few levels deep; the limit ends the search in a registry that is wrong. */
 const maxDatasets = 32
 
-/** Breadth first: what the config names, the dataset itself, then what those build on. */
+/**
+ * Finds the table of blocks of `network`, ready to stand behind FROM. Breadth first: what the config names, the dataset
+ * itself, then their dependencies.
+ */
 export const findBlocksTable = Effect.fnUntraced(function*(
   load: (reference: DatasetReference) => Effect.Effect<RegisteredDataset, Failure>,
   manifest: Manifest,
@@ -35,8 +38,8 @@ export const findBlocksTable = Effect.fnUntraced(function*(
 })
 
 /**
- * None for a dataset that is not there: another one may answer. A config of the first era writes an owner that is no
- * namespace, and a version that need not be published.
+ * Returns none for a dataset that is not published: another one may have the table. A config of the first ampsync has an
+ * owner that is no namespace, and a version that need not be published.
  */
 const loadLeniently = Effect.fnUntraced(function*(
   load: (reference: DatasetReference) => Effect.Effect<RegisteredDataset, Failure>,
@@ -57,14 +60,14 @@ const loadLeniently = Effect.fnUntraced(function*(
   return Option.none<RegisteredDataset>()
 })
 
-/** A table called `blocks` may be anything in a derived dataset, so known columns must include the ones that are read. */
-const blocksIn = ({ info }: RegisteredDataset, asked: DatasetReference, network: string): string | undefined => {
+/** A table `blocks` of a derived dataset may be anything, so known columns must include the ones that are read. */
+const blocksIn = ({ info }: RegisteredDataset, requested: DatasetReference, network: string): string | undefined => {
   const table = info.tables.find((candidate) => candidate.name === "blocks" && candidate.network === network)
   const names = table?.schema?.fields.map((field) => field.name)
   if (table === undefined || (names !== undefined && !(names.includes("hash") && names.includes("block_num")))) {
     return undefined
   }
-  // The first generation is asked without a version where the config names none: that form always works there.
-  const revision = info.dialect === "amp" || asked.revision !== undefined ? info.version : undefined
+  // Where the config names no version, nozzle gets none: that form always works there.
+  const revision = info.dialect === "amp" || requested.revision !== undefined ? info.version : undefined
   return sqlTableReference(info.dialect, { namespace: info.namespace, name: info.name, revision }, table.name)
 }

@@ -23,16 +23,17 @@ const DatasetDocument = Schema.Struct({
 
 /** The server's own maximum. */
 const pageSize = 1000
-/** A development server registers a version per edit; nobody makes this many of them by hand. */
+/** A development server registers a version per edit; this is more than anybody makes. */
 const maxPages = 50
 
 const pathOf = ({ name }: DatasetReference): string => `/datasets/${encodeURIComponent(name)}/versions`
 
+/** Reads a dataset at one version. Fails with `NoSuchRoute` where the server has no such path. */
 export const readNozzle = Effect.fnUntraced(function*(get: Get, reference: DatasetReference) {
   const version = yield* Effect.fromResult(resolve(reference, yield* allVersions(get, reference)))
   const path = `${pathOf(reference)}/${encodeURIComponent(version)}`
   const document = yield* getDecoded(get, `${path}/schema`, DatasetDocument).pipe(
-    // Builds before and after a few weeks of 2025 lack the route, and list the tables alone.
+    // Only builds of a few weeks in 2025 have the route; the others list the tables without schemas.
     Effect.catchIf(
       (error) => error.reason === "NoSuchRoute",
       () => getDecoded(get, path, DatasetDocument)
@@ -64,8 +65,8 @@ const allVersions = Effect.fnUntraced(function*(get: Get, reference: DatasetRefe
 })
 
 /**
- * The development tool publishes `1.0.1` as `1.0.1-<hash>`, anew on every edit: the newest of those stands in for a version
- * that is not published as such. The hyphen belongs to the prefix, so that 1.0.1 never means 1.0.10.
+ * Resolves a revision to a version. The development tool publishes `1.0.1` as `1.0.1-<hash>` on every edit: the newest of
+ * those stands for a version that is not published as such. The prefix includes the hyphen, so that 1.0.1 never means 1.0.10.
  */
 const resolve = (reference: DatasetReference, versions: ReadonlyArray<string>): Result.Result<string, Failure> => {
   const { revision } = reference

@@ -1,10 +1,10 @@
-/** One GET of the Admin API, and the only place that decides what its failures mean. */
+/** Sends one GET to the Admin API; the only place that decides what its failures mean. */
 import { type Duration, Effect, Redacted, Schema, type SchemaIssue } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import type { AdminApiReason } from "../../services/AdminApi.ts"
 import type { SyncSettings } from "../../services/Config.ts"
 
-/** What `AdminApiError` says apart from who asked for what. */
+/** The fields of `AdminApiError` that do not depend on the operation. */
 export interface Failure {
   readonly reason: AdminApiReason
   readonly status: number | undefined
@@ -13,12 +13,13 @@ export interface Failure {
   readonly retryable: boolean
 }
 
-/** The JSON of a 2xx answer; `path` begins with a slash. */
+/** Returns the JSON of a 2xx response; `path` begins with a slash. */
 export type Get = (path: string) => Effect.Effect<unknown, Failure>
 
 const requestTimeout: Duration.Input = "10 seconds"
 const maxDetailLength = 400
 
+/** A failure that is not retryable unless `more` overrides it; `detail` is cut to 400 characters. */
 export const failure = (reason: AdminApiReason, detail: string, more: Partial<Failure> = {}): Failure => ({
   reason,
   status: undefined,
@@ -40,14 +41,14 @@ export const makeGet = (
       Effect.map((token) => HttpClientRequest.bearerToken(request, Redacted.value(token))),
       Effect.mapError((error) => failure("Unauthorized", error.message, { retryable: true }))
     )
-  const answer = (request: HttpClientRequest.HttpClientRequest) =>
+  const send = (request: HttpClientRequest.HttpClientRequest) =>
     client.execute(request).pipe(
       Effect.flatMap((response) => Effect.map(response.text, (text) => [response, text] as const)),
       Effect.mapError((error) => unreachable(error, place))
     )
   return (path) =>
     authorized(HttpClientRequest.get(base + path).pipe(HttpClientRequest.acceptJson)).pipe(
-      Effect.flatMap(answer),
+      Effect.flatMap(send),
       // The body counts: a server may send its headers and then nothing more.
       Effect.timeoutOrElse({
         duration: requestTimeout,
@@ -63,7 +64,7 @@ type Credential = SyncSettings["authToken"]
 const unreachable = (error: HttpClientError.HttpClientError, place: string): Failure =>
   failure("Unreachable", `no answer from ${place} over HTTP: ${rootMessage(error)}`, { retryable: true })
 
-/** `fetch` says "fetch failed" and hides the reason two causes deep. */
+/** The message of `fetch` is "fetch failed"; the reason is two causes deep. */
 const rootMessage = (error: unknown, depth = 0): string => {
   if (!(error instanceof Error)) return String(error)
   if (error.cause !== undefined && depth < 5) return rootMessage(error.cause, depth + 1)
@@ -81,14 +82,14 @@ const interpret = (
   const json = parse(text)
   if (status >= 200 && status < 300) {
     return json === undefined
-      // A proxy that lost its server may cut an answer short.
-      ? Effect.fail(failure("UnexpectedAnswer", `the answer of ${url} is not JSON`, { status, retryable: true }))
+      // A proxy that lost its server may truncate a response.
+      ? Effect.fail(failure("UnexpectedAnswer", `the response of ${url} is not JSON`, { status, retryable: true }))
       : Effect.succeed(json.value)
   }
-  return Effect.fail(refused(status, errorDocument(json?.value), text, url, credential))
+  return Effect.fail(errorResponse(status, errorDocument(json?.value), text, url, credential))
 }
 
-const refused = (
+const errorResponse = (
   status: number,
   document: ErrorDocument | undefined,
   text: string,
@@ -96,17 +97,17 @@ const refused = (
   credential: Credential
 ): Failure => {
   const code = document?.error_code
-  const detail = document?.error_message ?? (text.trim() === "" ? `${url} answered without a reason` : text.trim())
+  const detail = document?.error_message ?? (text.trim() === "" ? `${url} gave no reason` : text.trim())
   if (status === 401 || status === 403) {
     const hint = credential === undefined ? "set AMP_AUTH_TOKEN" : `check ${credential.variable}`
-    // A token in a file may be replaced; rights that a good token lacks are another matter.
+    // A token in a file may be replaced; a 403 means that a valid token lacks rights.
     const retryable = status === 401 && credential?.mayChange === true
     return failure("Unauthorized", `${detail}; ${hint}`, { status, code, retryable })
   }
   if (status === 408 || status === 429 || status >= 500) {
     return failure("Unavailable", detail, { status, code, retryable: true })
   }
-  // The server's own 404 of an unknown path has no error document: another generation, or another server.
+  // A 404 without an error document is that of an unknown path: another generation, or another server.
   if ((status === 404 || status === 405) && document === undefined) {
     return failure("NoSuchRoute", `${url} is not a path of this server`, { status })
   }
@@ -128,7 +129,7 @@ const parse = (text: string): { readonly value: unknown } | undefined => {
   }
 }
 
-/** Gets a document and checks its shape. */
+/** Gets a document and decodes it; fails with `UnexpectedAnswer` where it has another shape. */
 export const getDecoded = <S extends Schema.ConstraintDecoder<unknown>>(
   get: Get,
   path: string,
@@ -140,8 +141,7 @@ export const getDecoded = <S extends Schema.ConstraintDecoder<unknown>>(
     (body) =>
       Effect.mapError(
         Effect.fromResult(decode(body)),
-        ({ issue }) =>
-          failure("UnexpectedAnswer", `${path} answered with something else than its document: ${oneLine(issue)}`)
+        ({ issue }) => failure("UnexpectedAnswer", `the response of ${path} has an unexpected shape: ${oneLine(issue)}`)
       )
   )
 }

@@ -1,12 +1,13 @@
-/** What each table, view and column of the bookkeeping is for, as `\d+` and every other tool show it. */
+/** The comments on each table, view and column of the bookkeeping, which `\d+` and other tools show. */
 import { Effect } from "effect"
 import type { Row } from "../../domain/bookkeeping/checkpointRow.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { textLiteral } from "../../domain/sql/literal.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 
+/** The comments of one table or view. */
 interface Described {
-  /** Absent of the view, whose comment carries the fingerprint of its definition. */
+  /** Absent for a view, whose comment contains the fingerprint of its definition. */
   readonly purpose?: string
   readonly columns: { readonly [column: string]: string }
 }
@@ -21,7 +22,7 @@ const described: { readonly [relation: string]: Described } = {
       table_name: tableName,
       max_block_num: "Watermark: the last block up to which the table is complete; a reorg may lower it",
       updated_at: "Time of the last commit",
-      dataset: "Dataset that fills the table, namespace/name; another one is refused",
+      dataset: "Dataset that fills the table, namespace/name; another one is rejected",
       dataset_version: "Version of the dataset that the table reads",
       network: "Network of the blocks",
       position_column: "Column with the block of a row: _block_num, block_num or _range_end",
@@ -40,7 +41,7 @@ const described: { readonly [relation: string]: Described } = {
     }
   },
   _ampsync_watermarks: {
-    purpose: "Blocks up to which a table was complete, with their hashes: what a reorg is proved by",
+    purpose: "Blocks up to which a table was complete, with their hashes, which prove a reorg",
     columns: {
       table_name: tableName,
       block_num: "Block up to which the table was complete",
@@ -62,13 +63,13 @@ const described: { readonly [relation: string]: Described } = {
     }
   },
   _ampsync_writers: {
-    purpose: "Processes that use this schema; those that were silent for a day are removed at a start",
+    purpose: "Processes that use this schema; those without a heartbeat for a day are removed at a start",
     columns: {
       writer,
-      heartbeat_at: "Time of the last sign of life, one every two seconds; after six the process counts as gone",
-      config_loaded_at: "Time at which the active config was taken",
-      reload_failed_at: "Time at which a changed config was refused; null once one is taken",
-      reload_reason: "Why it was refused"
+      heartbeat_at: "Time of the last heartbeat; one every two seconds, and after six the process counts as dead",
+      config_loaded_at: "Time at which the active config was applied",
+      reload_failed_at: "Time at which a changed config was rejected; null once one is applied",
+      reload_reason: "Why it was rejected"
     }
   },
   _ampsync_states: {
@@ -76,7 +77,7 @@ const described: { readonly [relation: string]: Described } = {
     columns: {
       table_name: tableName,
       writer,
-      state: "State of the table",
+      state: "State of the table, as its process reports it",
       reason: "Why it is in this state, as the log has it",
       since: "Time at which it came into this state",
       source_head: "Newest block of the source",
@@ -97,23 +98,33 @@ const described: { readonly [relation: string]: Described } = {
       rows: "Rows in the table, provisional ones included",
       provisional_rows: "Rows above the watermark",
       unverified: "Whether a watermark was passed without a check of its hash (nozzle)",
-      writer: `${writer}, of the one that writes the table or was the last to do so`,
-      writer_seen_at: "Time of its last sign of life",
+      writer: `${writer}; the one that writes the table, or the last one that did`,
+      writer_seen_at: "Time of its last heartbeat",
       last_reorg_at: "Time of the last reorg",
       last_reorg_block: "First block that it removed",
       last_reorg_depth: "Blocks that it removed",
-      state: "What is done with the table",
-      reason: "Why, as the log has it",
+      state: "State of the table; offline: its process is dead",
+      reason: "Why it is in this state, as the log has it",
       state_since: "Time at which the table came into this state",
       source_head: "Newest block of the source",
       source_head_at: "Time of that block, where the server reports it (amp)",
       lag_blocks: "Blocks from the watermark to the newest block of the source"
     }
+  },
+  _ampsync_latest: {
+    columns: {
+      dataset: "Dataset that fills the tables, namespace/name",
+      network: "Network of the blocks",
+      block_num:
+        "Newest block up to which all of the tables are complete and show the same chain; a reorg may lower it",
+      hash: "Hash of the block",
+      tables: "The tables: all that the dataset fills, without those that the config no longer has"
+    }
   }
 }
 
 /**
- * One text per table or view of which a comment is missing or out of date.
+ * Returns one text of statements per table or view with a comment that is missing or out of date.
  *
  * Only its owner may comment on an object; a process with another role leaves the comments as they are.
  */

@@ -1,3 +1,4 @@
+/** The tables `_ampsync_*` and the view `_ampsync_progress`: the statements that create or extend them. */
 import { Effect } from "effect"
 import { SqlError } from "effect/sql"
 import type { Row } from "../../domain/bookkeeping/checkpointRow.ts"
@@ -7,10 +8,11 @@ import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { textLiteral } from "../../domain/sql/literal.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { commentStatements } from "./comments.ts"
+import { latestView } from "./latestView.ts"
 
 /**
- * A failure that names the GRANT to run, where this role lacks a right that a sync cannot do without: to use the schema, and
- * to create in it where the bookkeeping is not there yet.
+ * Returns a failure with the GRANT to run where this role lacks a required right: to use the schema, and to create in it
+ * where the bookkeeping is missing.
  */
 export const missingRights = Effect.fnUntraced(function*(run: RunStatement, schema: string, creates: boolean) {
   const [row] = yield* run<Row>(
@@ -25,32 +27,32 @@ export const missingRights = Effect.fnUntraced(function*(run: RunStatement, sche
   const role = quoteIdentifier(String(row["role"]))
   if (row["exists"] === true) {
     return denied(
-      `schema "${schema}" may not be used for tables by this role; run: ` +
+      `this role lacks rights on schema "${schema}"; run: ` +
         `GRANT USAGE, CREATE ON SCHEMA ${quoteIdentifier(schema)} TO ${role}`
     )
   }
   if (row["may_create"] === true) return undefined
   return denied(
-    `schema "${schema}" does not exist and this role may not create it; run: ` +
+    `schema "${schema}" does not exist, and this role may not create it; run: ` +
       `CREATE SCHEMA ${quoteIdentifier(schema)} AUTHORIZATION ${role}`
   )
 })
 
-/** Nothing but an operator can change it, so it is not tried again. */
-const refused = (message: string, cause: string) =>
+/** Only an operator can change it, so it is not retried. */
+const rejected = (message: string, cause: string) =>
   new SqlError.SqlError({ reason: new SqlError.AuthorizationError({ message, operation: "start", cause }) })
 
-const denied = (message: string) => refused(message, "SQLSTATE 42501")
+const denied = (message: string) => rejected(message, "SQLSTATE 42501")
 
-/** Statements, in their order. */
+/** Statements, in the order of execution. */
 export interface BookkeepingDdl {
-  /** They need CREATE on the schema. */
+  /** Need CREATE on the schema. */
   readonly definitions: ReadonlyArray<string>
-  /** They need no more than to own the tables. */
+  /** Need only the ownership of the tables. */
   readonly comments: ReadonlyArray<string>
 }
 
-/** The statements that bring the bookkeeping of `schema` to today's shape; those of an earlier version are extended. */
+/** Returns the statements that create the bookkeeping of `schema`, or extend that of an earlier version. */
 export const bookkeepingDdl = Effect.fnUntraced(function*(run: RunStatement, schema: string) {
   const existing = yield* run<Row>(
     `SELECT c.relname || '.' || a.attname AS name, a.attnotnull AS "notNull"
@@ -67,14 +69,14 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: RunStatement, sch
       table_name text PRIMARY KEY, max_block_num bigint, updated_at timestamptz NOT NULL DEFAULT now(),
       ${checkpointColumns.map(([name, type]) => `${name} ${type}`).join(", ")})`)
   } else if (!columns.has("_ampsync_checkpoints.max_block_num")) {
-    return yield* refused(
-      `the table _ampsync_checkpoints in schema "${schema}" is not one that this version knows; ` +
+    return yield* rejected(
+      `the table _ampsync_checkpoints in schema "${schema}" has unknown columns; ` +
         "set DATABASE_SCHEMA to another schema",
       "SQLSTATE 42P16"
     )
   } else {
     const changes = missingColumns(columns, "_ampsync_checkpoints", checkpointColumns)
-    // The first ampsync had no table without a block; ours exists before its first block does.
+    // The first ampsync had no checkpoint without a block; here it exists before the first block.
     if (columns.get("_ampsync_checkpoints.max_block_num") === true) {
       changes.push("ALTER COLUMN max_block_num DROP NOT NULL")
     }
@@ -86,19 +88,19 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: RunStatement, sch
     const changes = missingColumns(columns, table, later)
     if (changes.length > 0) statements.push(`ALTER TABLE ${quoted}.${table} ${changes.join(", ")}`)
   }
-  // With an index on the id alone the planner would look for the newest reorg of a table in those of all tables.
+  // With an index on the id alone the planner would search the reorgs of all tables for the newest of one.
   if (columns.has("_ampsync_reorgs_pkey.id") && !columns.has("_ampsync_reorgs_pkey.table_name")) {
     statements.push(
       `ALTER TABLE ${quoted}._ampsync_reorgs DROP CONSTRAINT _ampsync_reorgs_pkey, ADD PRIMARY KEY (table_name, id)`
     )
   }
-  const view = progressView(quoted)
-  const comment = `What is known of each table (definition ${fingerprint(view)})`
-  const [found] = yield* run<Row>("SELECT obj_description(to_regclass($1), 'pg_class') AS comment", [
-    `${quoted}._ampsync_progress`
-  ])
-  if (found?.["comment"] !== comment) {
-    statements.push(view, `COMMENT ON VIEW ${quoted}._ampsync_progress IS ${textLiteral(comment)}`)
+  for (const [name, definition, purpose] of views) {
+    const view = `${quoted}.${name}`
+    const comment = `${purpose} (definition ${fingerprint(definition(quoted))})`
+    const [found] = yield* run<Row>("SELECT obj_description(to_regclass($1), 'pg_class') AS comment", [view])
+    if (found?.["comment"] !== comment) {
+      statements.push(definition(quoted), `COMMENT ON VIEW ${view} IS ${textLiteral(comment)}`)
+    }
   }
   const ddl: BookkeepingDdl = { definitions: statements, comments: yield* commentStatements(run, schema) }
   return ddl
@@ -191,3 +193,9 @@ const progressView = (schema: string): string =>
        state_since DESC
      LIMIT 1
    ) s ON true`
+
+/** In the order in which they are made: the second reads the first. */
+const views: ReadonlyArray<readonly [name: string, definition: (schema: string) => string, purpose: string]> = [
+  ["_ampsync_progress", progressView, "State of each table"],
+  ["_ampsync_latest", latestView, "The newest block at which all tables of a dataset show the same chain"]
+]

@@ -9,16 +9,17 @@ import type { RunStatement } from "../../services/PgPool.ts"
 const MAX_CHARACTERS = 1_000
 
 /**
- * One string with the statement, so that it holds for that one only and takes no transaction of the pool. Without it each
- * attempt that is given up would leave a session behind that waits for the lock.
+ * Sent as one string with the statement, so that it applies to that one only and needs no transaction of the pool. Without
+ * it each abandoned attempt would leave a session behind that waits for the lock.
  */
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout TO '1s'"
 
-/** Servers may report anything, of any length. */
+/** The reason may contain a server's message, of any length. */
 const literal = (text: string | undefined): string => `${textLiteral(text?.slice(0, MAX_CHARACTERS))}::text`
 
 const ago = (millis: number): string => `clock_timestamp() - interval '${millis} milliseconds'`
 
+/** The methods that write reports, in the name of `writer`. */
 export const makeReports = (
   run: RunStatement,
   databaseSchema: string,
@@ -27,7 +28,7 @@ export const makeReports = (
   const schema = quoteIdentifier(databaseSchema)
   const me = literal(writer)
 
-  // Each process has rows of its own, so that none can take a word out of another's mouth; those of the dead go.
+  // Each process has rows of its own, so that none overwrites another's report; those of dead processes are deleted.
   const report = Effect.fn("Bookkeeping.report")(function*(states: ReadonlyArray<TableState>) {
     if (states.length === 0) return
     const tables = states.map(({ table }) => literal(table)).join(", ")

@@ -1,4 +1,4 @@
-/** How far a table is: what each transaction that changes its rows records. */
+/** The statement that records a commit: checkpoint, watermark history and reorgs. */
 import { isHeld } from "../../domain/bookkeeping/leaseConditions.ts"
 import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import type { ReorgRecord } from "../../domain/chain/Chunk.ts"
@@ -7,11 +7,12 @@ import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { blocksLiteral, numberLiteral, textLiteral, textsLiteral } from "../../domain/sql/literal.ts"
 import type { Advance, Checkpoints } from "../../services/Checkpoints.ts"
 
-/** Reorgs of a table that are kept: months of a chain that has one every hour. */
+/** Reorgs kept per table: months of a chain with one per hour. */
 const KEPT_REORGS = 1_000
-/** Most that one transaction removes of them, where an earlier version kept all. */
+/** Most reorgs that one transaction removes, where an earlier version kept all. */
 const FORGOTTEN_REORGS = 1_000
 
+/** Makes `Checkpoints.advanceStatement` for the process `writer`. */
 export const makeAdvanceStatement = (
   databaseSchema: string,
   writer: string
@@ -62,7 +63,7 @@ export const makeAdvanceStatement = (
 
   const reorgLog = (table: string, { reorgs, rowsRemoved }: Advance): ReadonlyArray<string> => {
     if (reorgs.length === 0) return []
-    // The rows of one transaction belong to its newest reorg; an earlier one in it had nothing left to remove.
+    // The deleted rows belong to the newest reorg of a transaction; an earlier one had nothing left to delete.
     const values = reorgs.map((reorg, index) =>
       reorgValues(table, reorg, index === reorgs.length - 1 ? rowsRemoved : 0)
     )
@@ -74,7 +75,7 @@ export const makeAdvanceStatement = (
     ]
   }
 
-  /** The oldest reorgs of a table of which the newest are kept, once `added` more are. */
+  /** Selects the ids of a table's oldest reorgs beyond the kept ones, once `added` more are stored. */
   const tooOld = (table: string, added: number): string => {
     const ids = `SELECT id FROM ${schema}._ampsync_reorgs WHERE table_name = ${textLiteral(table)}`
     const oldestKept = `${ids} ORDER BY id DESC LIMIT 1 OFFSET ${Math.max(0, KEPT_REORGS - added - 1)}`
@@ -90,7 +91,6 @@ const reorgValues = (table: string, { firstBlock, newHash, replaced }: ReorgReco
   return `(${textLiteral(table)}, ${firstBlock}, ${depth}, ${hashes}, ${rowsRemoved})`
 }
 
-/** Both are ascending, and most of the time only their ends differ. */
 const historyChanges = (stored: ReadonlyArray<Watermark>, wanted: ReadonlyArray<Watermark>) => {
   const known = new Map(stored.map((entry) => [entry.block, entry.hash]))
   const added = wanted.filter((entry) => known.get(entry.block) !== entry.hash)

@@ -1,4 +1,4 @@
-/** The target database from `DATABASE_URL` or the parts beside it, and below them the variables of libpq. */
+/** The target database from `DATABASE_URL` or the `DATABASE_*` variables, which take precedence over those of libpq. */
 import { Effect, Result } from "effect"
 import { parseDatabaseUrl } from "../../domain/settings/database/databaseUrl.ts"
 import {
@@ -20,7 +20,7 @@ import { type Secret, SecretError } from "../../services/Config.ts"
 import { tlsFileProblems } from "./tlsFiles.ts"
 import { readSecretFiles, type Texts } from "./variables.ts"
 
-/** Reads the target, with the files of certificates that it names checked. Succeeds with the problems where it is not usable. */
+/** Reads the target and checks the certificate files that it names. Succeeds with the problems where it is not usable. */
 export const readDatabase = Effect.fnUntraced(function*(texts: Texts) {
   const read = targetOf(texts)
   if (Result.isFailure(read)) return read
@@ -30,7 +30,7 @@ export const readDatabase = Effect.fnUntraced(function*(texts: Texts) {
   return problems.length === 0 ? read : Result.fail(problems)
 })
 
-/** The target as it is now: of the texts that were given, with their secret files read again. */
+/** The target, with the secret files in `given` read again at every use. */
 export const databaseSecret = (given: Texts, texts: Texts): Secret<DatabaseTarget> => {
   const variable = loginVariable(texts)
   return {
@@ -47,14 +47,14 @@ export const databaseSecret = (given: Texts, texts: Texts): Secret<DatabaseTarge
   }
 }
 
-/** Settings that are parameters of libpq: those of its own variables first, because ours take precedence. */
+/** Settings that are parameters of libpq: its own variables first, because the `DATABASE_*` ones take precedence. */
 const parameterNames: ReadonlyArray<SettingName> = [true, false].flatMap((isLibpq) =>
   settingNames.filter((name) =>
     settingOf(name).parameter !== undefined && (settingOf(name).section === "libpq") === isLibpq
   )
 )
 
-/** What `DATABASE_URL` takes the place of. */
+/** The settings that `DATABASE_URL` replaces. */
 const partNames: ReadonlyArray<SettingName> = ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_USER", "DATABASE_NAME"]
 
 interface Parameter {
@@ -63,7 +63,7 @@ interface Parameter {
   readonly value: string
 }
 
-/** The parameters that are set outside of the URL, later ones before earlier ones. */
+/** The parameters that are set outside of the URL; later ones override earlier ones. */
 const parametersOf = (texts: Texts): ReadonlyArray<Parameter> => {
   const hasUrl = texts.DATABASE_URL !== undefined || texts.DATABASE_URL_FILE !== undefined
   return parameterNames.filter((name) => !(hasUrl && partNames.includes(name))).flatMap((name) => {
@@ -95,9 +95,9 @@ const parameterProblems = ({ name, parameter, value }: Parameter): Problems => {
   return problem === undefined ? [] : [problemOf(name, problem)]
 }
 
-/** What is not set where there is no URL. */
+/** The problem of settings that are missing where there is no URL. */
 const missing = (texts: Texts): Problems => {
-  // Its file could not be read, which is reported already.
+  // Only the file could not be read, so no other variable is missing.
   if (texts.DATABASE_URL_FILE !== undefined) return [problemOf("DATABASE_URL_FILE", unreadable)]
   const isSet = (parameter: string) => parametersOf(texts).some((_) => _.parameter === parameter)
   if (isSet("user") && isSet("dbname")) return []
@@ -114,7 +114,7 @@ const inUrl = ({ DATABASE_URL: url }: Texts, parameter: string): boolean =>
       parameters.some(([name]) => name === parameter) || (parameter === "password" && password !== undefined)
   })
 
-/** The variable that a parameter comes from; that of the whole target where it is not known. */
+/** The variable that a parameter comes from; the one of the whole target where unknown. */
 const variableOf = (texts: Texts, parameter: string | undefined): string => {
   const whole = texts.DATABASE_URL === undefined ? "DATABASE_USER" : sourceOf("DATABASE_URL", texts)
   if (parameter === undefined || inUrl(texts, parameter)) return whole
@@ -122,7 +122,7 @@ const variableOf = (texts: Texts, parameter: string | undefined): string => {
   return found === undefined ? whole : sourceOf(found.name, texts)
 }
 
-/** The variable to check when the server refuses the login: a file rather than another, because it may change. */
+/** The variable to check when the server refuses the login; a file has priority, because it may change. */
 const loginVariable = (texts: Texts): string => {
   const password = variableOf(texts, "password")
   return password.endsWith("_FILE") || texts.DATABASE_URL_FILE === undefined ? password : "DATABASE_URL_FILE"

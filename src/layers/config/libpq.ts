@@ -1,10 +1,10 @@
 /**
- * The variables of libpq that have no effect here; those that have one are settings.
+ * The variables of libpq that have no effect in ampsync; those that have one are settings.
  *
- * PGPASSFILE is left to the library that reads password files. Source: PostgreSQL documentation, libpq, "Environment Variables".
+ * PGPASSFILE is read by the library for password files. Source: PostgreSQL documentation, libpq, "Environment Variables".
  */
 
-/** They would change where libpq connects to, or what it demands of the server. */
+/** In libpq they change the server it connects to, or its requirements on the server. */
 export const ignoredNames = [
   "PGSERVICE",
   "PGSERVICEFILE",

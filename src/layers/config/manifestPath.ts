@@ -1,4 +1,4 @@
-/** Checks that the config file can be loaded at all, before anything asks for its content. */
+/** Checks that the config file exists and has a supported extension. */
 import { Effect, Result } from "effect"
 import { stat } from "node:fs/promises"
 import { extname, resolve } from "node:path"
@@ -9,7 +9,7 @@ const manifestExtensions: ReadonlyArray<string> = [".ts", ".js", ".mts", ".mjs",
 
 const allowed = "the path of an existing file with one of the extensions ts, js, mts, mjs, json"
 
-/** Succeeds with the absolute path; a bare file name is looked for in the working directory. */
+/** Returns the absolute path; a relative one is resolved in the working directory. */
 export const checkManifestPath = Effect.fnUntraced(function*(
   text: string
 ): Effect.fn.Return<Result.Result<string, InvalidSetting>> {
@@ -26,5 +26,5 @@ export const checkManifestPath = Effect.fnUntraced(function*(
     const missing = found.failure === "ENOENT" || found.failure === "ENOTDIR"
     return invalid(missing ? "names a file that does not exist" : `names a file that cannot be read (${found.failure})`)
   }
-  return found.success.isFile() ? Result.succeed(path) : invalid("names something that is not a file")
+  return found.success.isFile() ? Result.succeed(path) : invalid("is not the path of a file")
 })

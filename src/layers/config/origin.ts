@@ -1,4 +1,4 @@
-/** Where it is written which tables to fill: a config file, or a dataset with the names of its tables; exactly one of the two. */
+/** What defines the tables to fill: a config file, or a dataset with the names of its tables; exactly one of the two. */
 import { Effect, Result } from "effect"
 import { both, decodeSettings, type Problems, type SettingTexts } from "../../domain/settings/decode.ts"
 import { settingOf } from "../../domain/settings/settings.ts"
@@ -7,6 +7,7 @@ import { checkManifestPath } from "./manifestPath.ts"
 
 type Read = Result.Result<ManifestOrigin, Problems>
 
+/** Reads `DATASET_MANIFEST`, or `DATASET` and `TABLES`. Succeeds with the problems where neither is usable. */
 export const readOrigin = Effect.fnUntraced(function*(texts: SettingTexts): Effect.fn.Return<Read> {
   const { DATASET, DATASET_MANIFEST: file, TABLES } = texts
   if (file !== undefined) return Result.map(both(yield* readPath(file), noDataset(texts)), ([origin]) => origin)

@@ -9,7 +9,7 @@ import { type Secret, SecretError } from "../../services/Config.ts"
 /**
  * Reads the file that `variable` names, without the newline at its end; never suspends.
  *
- * Fails: `SecretError` where it cannot be read or is empty. The path is not part of it: people paste the secret in its place.
+ * Fails: `SecretError` where it cannot be read or is empty. The error omits the path: people paste the secret in its place.
  */
 export const readSecretFile = (variable: string, path: string): Effect.Effect<string, SecretError> =>
   Effect.try({
@@ -20,7 +20,7 @@ export const readSecretFile = (variable: string, path: string): Effect.Effect<st
     Effect.mapError((why) => new SecretError({ variable, reason: `names a file that ${why}` }))
   )
 
-/** A secret setting that is read from where `texts` have it, and decoded, at every use; none where it is not set. */
+/** A secret setting, read from its file or from `texts` and decoded at every use; undefined where it is not set. */
 export const secretFrom = <N extends SecretName>(
   name: N,
   texts: SettingTexts

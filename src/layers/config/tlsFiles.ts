@@ -1,4 +1,4 @@
-/** Checks the files of certificates that a database URL names, before a connection stumbles over them. */
+/** Checks the certificate files that a database URL names, so that their problems are reported with the settings. */
 import { Effect } from "effect"
 import { readFile } from "node:fs/promises"
 import { createSecureContext } from "node:tls"
@@ -6,7 +6,7 @@ import { errorCode } from "../../domain/errorCode.ts"
 import { type DatabaseTarget, type TlsFile, tlsFiles } from "../../domain/settings/DatabaseTarget.ts"
 import type { InvalidSetting } from "../../domain/settings/decode.ts"
 
-/** What is wrong with them; a path is not repeated, because people paste keys in its place. */
+/** Returns the problems of the files. Paths are omitted, because people paste keys in their place. */
 export const tlsFileProblems = Effect.fnUntraced(function*(target: DatabaseTarget) {
   const problems: Array<TlsFileProblem> = []
   const texts: { [parameter: string]: string } = {}
@@ -20,12 +20,14 @@ export const tlsFileProblems = Effect.fnUntraced(function*(target: DatabaseTarge
   }
   const { sslcert, sslkey, sslrootcert } = texts
   if (sslrootcert !== undefined && !hasCertificate(sslrootcert)) {
-    problems.push(unusable("sslrootcert", "holds no certificate"))
+    problems.push(unusable("sslrootcert", "contains no certificate"))
   }
   if (sslcert !== undefined && sslkey !== undefined) {
-    if (!hasCertificate(sslcert)) problems.push(unusable("sslcert", "holds no certificate"))
+    if (!hasCertificate(sslcert)) problems.push(unusable("sslcert", "contains no certificate"))
     else if (!isAccepted({ cert: sslcert, key: sslkey })) {
-      problems.push(unusable("sslkey", "holds no key, one with a passphrase, or one that does not belong to sslcert"))
+      problems.push(
+        unusable("sslkey", "contains no key, one with a passphrase, or one that does not belong to sslcert")
+      )
     }
   }
   return problems
@@ -39,12 +41,13 @@ const unusable = (parameter: TlsFile["parameter"], why: string): TlsFileProblem 
   }
 })
 
+/** A file that cannot be used. */
 export interface TlsFileProblem {
   readonly parameter: TlsFile["parameter"]
   readonly problem: InvalidSetting
 }
 
-/** Node takes authorities that are none without a word. */
+/** Node accepts a `ca` without certificates silently. */
 const hasCertificate = (text: string): boolean => /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(text)
 
 const isAccepted = (options: Parameters<typeof createSecureContext>[0]): boolean => {

@@ -1,6 +1,6 @@
-/** Where the texts of settings come from: the ConfigProvider in force or the values of a host program, and secret files. */
+/** Reads the texts of settings: from the current ConfigProvider or the values of a host program, and from secret files. */
 import { Config, Effect, Option, Redacted } from "effect"
-import { resembling } from "../../domain/resemblance.ts"
+import { didYouMean } from "../../domain/didYouMean.ts"
 import type { Problems, SettingProblem, SettingTexts } from "../../domain/settings/decode.ts"
 import {
   type SecretName,
@@ -13,24 +13,24 @@ import {
 import { type IgnoredName, ignoredNames } from "./libpq.ts"
 import { readSecretFile } from "./secretFile.ts"
 
-/** Those that our own messages and suggestions are about. */
+/** Those that suggestions are made from. */
 const ownVariables = settingNames.filter((name) => settingOf(name).section !== "libpq").flatMap(variablesOf)
 
-/** Every variable that is read, and those of libpq that are only read to report that they have no effect. */
+/** Every variable of a setting, and those of libpq that are read only for the warning that they have no effect. */
 const variables = [...settingNames.flatMap(variablesOf), ...ignoredNames]
 
 type Variable = SettingVariable | IgnoredName
 
-/** In the order of the list of settings. */
+/** Sorts problems by the order of the settings. */
 export const inOrder = (problems: Problems): Problems => {
   const places = new Map<string, number>(variables.map((variable, place) => [variable, place]))
   return problems.toSorted((a, b) => (places.get(a.variable) ?? 0) - (places.get(b.variable) ?? 0))
 }
 
-/** What is set, as text; an empty text is not set. */
+/** The variables that are set, as text; an empty text counts as not set. */
 export type Texts = SettingTexts & { readonly [V in IgnoredName]?: string }
 
-/** What a host program may pass for each variable. */
+/** The values of a host program, by variable. */
 export type SettingValues = {
   readonly [V in Variable]?: string | number | boolean | URL | Redacted.Redacted<string> | undefined
 }
@@ -41,14 +41,14 @@ export interface Typo {
   readonly didYouMean: SettingVariable
 }
 
-/** Texts so far, and what was wrong with the others. */
+/** The texts that were read, and the problems of the others. */
 export interface Gathered {
   readonly texts: Texts
   readonly problems: Problems
   readonly typos: ReadonlyArray<Typo>
 }
 
-// A blank at either end of a password is part of it, anywhere else it is a mistake.
+// A blank at either end belongs to a password; elsewhere it is a typing error.
 const keepsBlanks: ReadonlyArray<string> = settingNames.filter((name) => settingOf(name).parameter === "password")
 
 const keep = (variable: Variable, text: string): readonly [Variable, string] | undefined => {
@@ -58,26 +58,27 @@ const keep = (variable: Variable, text: string): readonly [Variable, string] | u
 
 const isDefined = <A>(value: A | undefined): value is A => value !== undefined
 
-/** Asks the ConfigProvider for every variable; by default that is the environment of the process. */
+/** Reads every variable from the current ConfigProvider, by default the environment of the process. */
 export const fromProvider: Effect.Effect<Gathered> = Effect.gen(function*() {
   const entries: Array<readonly [Variable, string] | undefined> = []
   const problems: Array<SettingProblem> = []
   for (const variable of variables) {
     const text = yield* Effect.option(Config.option(Config.String(variable)))
     if (Option.isNone(text)) {
-      problems.push({ variable, found: "could not be read", allowed: "a text that the ConfigProvider can give" })
+      problems.push({ variable, found: "could not be read", allowed: "a text that the ConfigProvider can read" })
     } else if (Option.isSome(text.value)) entries.push(keep(variable, text.value.value))
   }
   return { texts: Object.fromEntries(entries.filter(isDefined)), problems, typos: typosInEnvironment() }
 })
 
-/** Names in the environment of the process that would be ignored but are hardly meant to be; values are not read. */
+/** Names in the environment of the process that resemble a setting's; values are not read. */
 const typosInEnvironment = (): ReadonlyArray<Typo> =>
   Object.keys(process.env).flatMap((name) => {
-    const didYouMean = resembling(name, ownVariables)
-    return didYouMean === undefined ? [] : [{ name, didYouMean }]
+    const suggestion = didYouMean(name, ownVariables)
+    return suggestion === undefined ? [] : [{ name, didYouMean: suggestion }]
   })
 
+/** The texts of a host program's values. */
 export const fromValues = (values: SettingValues): Gathered => ({
   texts: Object.fromEntries(
     variables.flatMap((variable) => {
@@ -90,7 +91,7 @@ export const fromValues = (values: SettingValues): Gathered => ({
   typos: []
 })
 
-/** Puts the content of secret files in the place of the variables that name them. */
+/** Reads the secret files and adds their contents as the texts of their settings. */
 export const readSecretFiles = Effect.fnUntraced(function*(
   texts: Texts,
   wanted: ReadonlyArray<SecretName> = secretNames

@@ -1,13 +1,14 @@
-/** What an operator may have meant although it has no effect: a sentence for each. */
+/** The warnings for settings without effect. */
 import type { LogFilter } from "../../domain/settings/logFilter.ts"
 import { quoted } from "../../domain/settings/values.ts"
 import { ignoredNames } from "./libpq.ts"
 import type { Texts, Typo } from "./variables.ts"
 
+/** One sentence per ignored variable or part of `RUST_LOG`. */
 export const configWarnings = (texts: Texts, typos: ReadonlyArray<Typo>, log: LogFilter): ReadonlyArray<string> => [
   ...typos.map(({ didYouMean, name }) => `The environment variable ${name} is ignored; did you mean ${didYouMean}?`),
   ...ignoredNames.filter((name) => texts[name] !== undefined).map((name) =>
-    `The environment variable ${name} is ignored; write what it stands for into DATABASE_URL or the DATABASE_* variables`
+    `The environment variable ${name} is ignored; set DATABASE_URL or the DATABASE_* variables instead`
   ),
   ...(log.ignored ?? []).map((part) =>
     `RUST_LOG: ${quoted(part)} is ignored: no target has this name. Separate parts with commas: info,ampsync=debug`

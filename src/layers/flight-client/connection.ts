@@ -3,27 +3,29 @@ import * as grpc from "@grpc/grpc-js"
 import { Duration } from "effect"
 import { mayUseProxy, proxyVariable } from "./proxy.ts"
 
+/** A channel and how it was opened. */
 export interface Connection {
   readonly client: grpc.Client
-  /** None where undefined. */
+  /** No pings where undefined. */
   readonly pingInterval: Duration.Duration | undefined
   readonly openedAtMillis: number
-  /** Where it leads, as a message ends: `(at https://host, which AMP_FLIGHT_ADDR names)`. */
+  /** The address for the end of a message: `(at https://host, which AMP_FLIGHT_ADDR names)`. */
   readonly place: string
   /** Whether an HTTP proxy of the environment is in between. */
   readonly isProxied: boolean
 }
 
+/** The settings of a channel. */
 export interface ConnectionSettings {
   readonly address: URL
   readonly maxMessageBytes: number
   readonly pingInterval: Duration.Duration | undefined
 }
 
-/** How long an answer to a ping may take; a shorter interval shortens it. */
+/** How long the response to a ping may take; at most the interval. */
 const PING_TIMEOUT = Duration.seconds(10)
 
-/** Connects with the first call. */
+/** Opens a channel, which connects with the first call. */
 export const connect = ({ address, maxMessageBytes, pingInterval }: ConnectionSettings): Connection => {
   const secure = address.protocol === "https:"
   const target = `${address.hostname}:${address.port || (secure ? "443" : "80")}`
@@ -32,21 +34,21 @@ export const connect = ({ address, maxMessageBytes, pingInterval }: ConnectionSe
     "grpc.max_receive_message_length": maxMessageBytes,
     // The default window of 64 KiB caps a stream at 64 KiB per round trip; larger ones than 1 MiB gain nothing on loopback.
     "grpc-node.flow_control_window": 1024 * 1024,
-    // Between blocks the server sends nothing: only pings tell silence from a peer that is gone.
+    // Between blocks the server sends nothing: only pings detect a peer that is gone.
     ...(pingInterval === undefined ? {} : {
       "grpc.keepalive_time_ms": Duration.toMillis(pingInterval),
       "grpc.keepalive_timeout_ms": Duration.toMillis(Duration.min(pingInterval, PING_TIMEOUT))
     }),
-    // Our own schedule decides when to come back, so the channel must not wait longer than it.
+    // The retry schedule of the tables decides when to reconnect, so the channel must not wait longer.
     "grpc.initial_reconnect_backoff_ms": 250,
     "grpc.max_reconnect_backoff_ms": 5_000,
-    // Without it grpc-js would give all clients of the process one connection.
+    // Without it all clients of the process would share one connection.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.enable_http_proxy": mayUseProxy(address, process.env) ? 1 : 0
   })
-  const connectsTo = client.getChannel().getTarget().replace(/^dns:/, "")
-  const isProxied = connectsTo !== target
-  const through = isProxied ? `, through the proxy ${connectsTo} of ${proxyVariable(process.env)}` : ""
+  const connectTarget = client.getChannel().getTarget().replace(/^dns:/, "")
+  const isProxied = connectTarget !== target
+  const through = isProxied ? `, through the proxy ${connectTarget} of ${proxyVariable(process.env)}` : ""
   return {
     client,
     pingInterval,
@@ -56,5 +58,6 @@ export const connect = ({ address, maxMessageBytes, pingInterval }: ConnectionSe
   }
 }
 
+/** Whether the channel is connected. */
 export const isReady = ({ client }: Connection): boolean =>
   client.getChannel().getConnectivityState(false) === grpc.connectivityState.READY

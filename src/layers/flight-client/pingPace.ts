@@ -1,26 +1,28 @@
-/** How often connections are pinged: as the setting asks for, until a peer refuses it. */
+/** How often connections are pinged: by the setting, until a peer refuses that rate. */
 import * as grpc from "@grpc/grpc-js"
 import { Duration } from "effect"
 import { type Connection, isReady } from "./connection.ts"
 
+/** The current interval of pings, for all connections of a process. */
 export interface PingPace {
   /** For the next connection; no pings where undefined. */
   readonly interval: () => Duration.Duration | undefined
-  /** Takes note of a connection that was closed for its pings. */
+  /** Raises the interval after a connection with the interval `refused` was closed for its pings; returns the new one. */
   readonly slowDown: (refused: Duration.Duration) => Duration.Duration
 }
 
 /**
- * What gRPC's own servers put up with when no data flows, 5 minutes, and a margin for a ping that was late before one in time.
+ * The interval that gRPC's own servers tolerate without data, 5 minutes, and a margin for a ping that was late.
  * Source: https://github.com/grpc/proposal/blob/master/A8-client-side-keepalive.md
  */
 const TOLERATED = Duration.seconds(330)
 
+/** Starts at the setting; no pings where undefined. */
 export const makePingPace = (setting: Duration.Duration | undefined): PingPace => {
   let interval = setting
   return {
     interval: () => interval,
-    // Of many connections that were opened at the same pace only the first one to be closed changes it.
+    // Of many connections with the same interval only the first one that is closed changes it.
     slowDown: (refused) => {
       const slower = Duration.max(TOLERATED, Duration.times(refused, 2))
       return interval = Duration.max(slower, interval ?? slower)
@@ -29,8 +31,8 @@ export const makePingPace = (setting: Duration.Duration | undefined): PingPace =
 }
 
 /**
- * Whether the peer closed the connection because it was pinged too often: GOAWAY with ENHANCE_YOUR_CALM. grpc-js keeps the reason
- * `too_many_pings` to itself, but a stream that is refused with the same code leaves its connection ready.
+ * Whether the peer closed the connection because it was pinged too often: GOAWAY with ENHANCE_YOUR_CALM. grpc-js does not expose
+ * the reason `too_many_pings`, but a stream that is refused with the same code leaves its connection ready.
  */
 export const isPingedTooOften = (
   connection: Connection,

@@ -7,14 +7,14 @@ const loopback = new BlockList()
 loopback.addSubnet("127.0.0.0", 8, "ipv4")
 loopback.addAddress("::1", "ipv6")
 
-/** In the order in which grpc-js takes them. */
+/** In the order in which grpc-js reads them. */
 const VARIABLES = ["grpc_proxy", "https_proxy", "http_proxy"] as const
 
 /**
- * Whether grpc-js may look for a proxy at all; it reads `no_grpc_proxy` and `no_proxy` itself, but for the `*`.
+ * Whether grpc-js may use a proxy; it applies `no_grpc_proxy` and `no_proxy` itself, except for `*`.
  *
- * Never for the loopback. For a plaintext address only where `grpc_proxy` asks for it: the other variables name the way out of
- * the own network, and a proxy there does not connect to the ports of servers in it.
+ * Never for the loopback. For a plaintext address only where `grpc_proxy` is set: the other variables name the proxy out of
+ * the local network, which does not connect to the ports of servers in it.
  */
 export const mayUseProxy = (address: URL, environment: Environment): boolean => {
   const excluded = environment["no_grpc_proxy"] || environment["no_proxy"] || ""

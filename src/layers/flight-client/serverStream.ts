@@ -1,13 +1,13 @@
-/** A server-streaming call of grpc-js as a stream that pulls. */
+/** A server-streaming call of grpc-js as a pull-based stream. */
 import * as grpc from "@grpc/grpc-js"
 import { Cause, Effect, type Scope, Stream } from "effect"
 import type { FlightError } from "../../services/FlightClient.ts"
 
 /**
- * One message per pull, so that a slow consumer slows the server.
+ * Emits one message per pull, so that a slow consumer slows the server.
  *
- * The call is cancelled by closing the scope; grpc-js does not do so by itself when its stream is dropped. `ended` decides what an
- * error and the content type of the answer mean; the stream ends in good order where that is undefined.
+ * Closing the scope cancels the call; grpc-js does not do so by itself when its stream is dropped. `ended` maps an error and the
+ * content type of the response to a failure; the stream ends without one where that is undefined.
  */
 export const serverStream = <A>(
   open: () => grpc.ClientReadableStream<Buffer>,
@@ -17,12 +17,12 @@ export const serverStream = <A>(
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
-        const call = open() // grpc-js reads 16 messages ahead and has no option for it; of 2 MiB or more each, one is enough to be busy.
+        const call = open() // grpc-js reads 16 messages ahead and has no option for it; at 2 MiB or more each, one is enough.
         ;(call as unknown as { _readableState: { highWaterMark: number } })._readableState.highWaterMark = 1
         const state: CallState = { call, ended: false, error: undefined, wake: undefined }
         const contentType = contentTypeOf(call)
         call.on("readable", () => state.wake?.())
-        // Only the status says how a stream ended: its "end" comes with a failure as well.
+        // Only the status has the outcome of a stream: "end" is emitted after a failure as well.
         call.on("status", ({ code }: grpc.StatusObject) => {
           if (code === grpc.status.OK) state.ended = true
           state.wake?.()
@@ -39,7 +39,7 @@ export const serverStream = <A>(
     (state) => Stream.fromPull(Effect.succeed(pull(state, decode)))
   )
 
-/** The content type of the answer to a call, once its headers are there. */
+/** Returns a function that gives the content type of the response to a call, once its headers have arrived. */
 export const contentTypeOf = (
   call: { readonly on: (event: "metadata", listener: (metadata: grpc.Metadata) => void) => unknown }
 ): () => string | undefined => {

@@ -1,57 +1,58 @@
-/** One evaluation of a config file that is code, in a thread of its own. Knows nothing of effects: it may be what runs first. */
+/** One evaluation of a config file that is code, in a thread of its own. Without effects: it may run before they are loaded. */
 import { createRequire } from "node:module"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Worker, type WorkerOptions } from "node:worker_threads"
 import type { Ended, Report, Task } from "./worker.ts"
 
-/** What one evaluation may print: a reload must not be able to fill a log. */
+/** Most bytes that one evaluation may print: a reload must not fill a log. */
 const maxOutputBytes = 64 * 1024
 
-/** Enough for any config; one that takes more would take the process with it. */
+/** Enough for any config; a larger heap could end the whole process. */
 const maxHeapMegabytes = 512
 
-const PATIENCE_WITH_STUCK_MILLIS = 1_000
+const TERMINATE_TIMEOUT_MILLIS = 1_000
 
+/** Begins when it is constructed. */
 export class Evaluation {
-  /** Digests of the files it has read, as it read them. */
+  /** Digests of the files it has read so far. */
   readonly files = new Map<string, string>()
-  /** Never rejects. */
+  /** The outcome; never rejects. */
   readonly ended: Promise<Ended>
   #worker: Worker | undefined
   #stopped = false
 
-  /** It has `patienceMillis` to come to an end. */
-  constructor(path: string, patienceMillis: number) {
-    this.ended = this.#begin(path, patienceMillis)
+  /** Fails after `timeoutMillis`. */
+  constructor(path: string, timeoutMillis: number) {
+    this.ended = this.#begin(path, timeoutMillis)
   }
 
-  /** The thread is gone afterwards, with everything it opened; one that waits outside of JavaScript is left to its end. */
+  /** Ends the thread and everything it opened; one that is blocked outside of JavaScript ends later by itself. */
   async stop(): Promise<void> {
     this.#stopped = true
-    await Promise.race([this.#worker?.terminate(), sleep(PATIENCE_WITH_STUCK_MILLIS, undefined, { ref: false })])
+    await Promise.race([this.#worker?.terminate(), sleep(TERMINATE_TIMEOUT_MILLIS, undefined, { ref: false })])
   }
 
-  async #begin(path: string, patienceMillis: number): Promise<Ended> {
-    // Asked for its own address, which is another one in the bundle, in the library and in the sources.
+  async #begin(path: string, timeoutMillis: number): Promise<Ended> {
+    // Only the module knows its own URL, which differs between the bundle, the library and the sources.
     const { evaluate, TASK, workerUrl } = await import("./worker.ts")
-    if (this.#stopped) return failed("was not wanted any more")
-    // A host that bundles everything into one file leaves no file that a thread could begin with.
+    if (this.#stopped) return failed("was cancelled")
+    // A host that bundles everything into one file has no file that a thread could be started from.
     if (workerUrl === import.meta.url) return evaluate(path, (file, digest) => this.files.set(file, digest))
-    this.#worker = startWorker(workerUrl, { task: TASK, path, patienceMillis })
-    return this.#listen(this.#worker, patienceMillis)
+    this.#worker = startWorker(workerUrl, { task: TASK, path, timeoutMillis })
+    return this.#listen(this.#worker, timeoutMillis)
   }
 
-  #listen(worker: Worker, patienceMillis: number): Promise<Ended> {
+  #listen(worker: Worker, timeoutMillis: number): Promise<Ended> {
     return new Promise((resolve) => {
-      const tooLong = () => resolve(failed(`did not come to an end within ${patienceMillis / 1000} seconds`))
-      const timer = setTimeout(tooLong, patienceMillis)
+      const onTimeout = () => resolve(failed(`did not finish within ${timeoutMillis / 1000} seconds`))
+      const timer = setTimeout(onTimeout, timeoutMillis)
       const end = (ended: Ended) => {
         clearTimeout(timer)
         resolve(ended)
       }
       worker.on("message", (report: Report) => {
         if (report.kind !== "file") return end(report)
-        // What a thread needs to get going on a busy machine is not the config's fault.
+        // The time limit excludes the start of the thread, which is slow on a busy machine.
         if (this.files.size === 0) timer.refresh()
         this.files.set(report.file, report.digest)
       })
@@ -59,11 +60,11 @@ export class Evaluation {
         end(failed(
           code === "ERR_WORKER_OUT_OF_MEMORY"
             ? `takes more than ${maxHeapMegabytes} MB of memory`
-            : `failed outside of what it awaits: ${name}`
+            : `failed in code that it does not await: ${name}`
         )))
       worker.on(
         "exit",
-        () => end(failed("ended without exporting anything: it ended its thread, or waits for what never comes"))
+        () => end(failed("ended without exporting anything: it called process.exit, or awaits what never settles"))
       )
     })
   }
@@ -91,8 +92,8 @@ const startWorker = (workerUrl: string, task: Task): Worker => {
 }
 
 /**
- * What a config prints is for whoever wrote it: standard output belongs to the answer of a verb, such as `plan --json`.
- * Bytes are passed on as they come, without a pipe, whose listeners would add up on `process.stderr`.
+ * Writes what a config prints to standard error: standard output belongs to the result of a verb, such as `plan --json`.
+ * Bytes are written as they come, without a pipe, whose listeners would add up on `process.stderr`.
  */
 const toStandardError = (worker: Worker): Worker => {
   let left = maxOutputBytes
@@ -107,7 +108,7 @@ const toStandardError = (worker: Worker): Worker => {
   return worker
 }
 
-/** Node 20 runs no TypeScript: where these sources were not compiled, the thread compiles what it needs of them. */
+/** Node 20 runs no TypeScript: from uncompiled sources the thread compiles what it needs. */
 const runFromSources = `
 const { jiti, workerUrl } = require("node:worker_threads").workerData
 require(jiti).createJiti(workerUrl).import(workerUrl)

@@ -3,10 +3,10 @@ import { realpath } from "node:fs/promises"
 import { dirname } from "node:path"
 
 /**
- * Hears that something may have happened to some files. It may be wrong either way; what it misses, a look will find.
+ * Calls `onEvent` when some files may have changed. Events may be spurious or missing, so the files are polled as well.
  *
- * Directories tell of files that are replaced, also where a symbolic link on the way to them is what changes; a file itself
- * is watched because a single file that is mounted into a container is all its directory there never hears of.
+ * Directories are watched for files that are replaced, also through a symbolic link on the path; files themselves are watched
+ * because the directory of a single file that is mounted into a container emits no events for it.
  */
 export class FileWatch {
   readonly #onEvent: () => void
@@ -17,7 +17,7 @@ export class FileWatch {
     this.#onEvent = onEvent
   }
 
-  /** From now on, these. To be called again after a change: whoever watches a file that was replaced is deaf. */
+  /** Replaces the watched files. To be called again after a change: a watch on a replaced file emits no events. */
   async watch(files: Iterable<string>): Promise<void> {
     const real = await Promise.all(Array.from(files, async (file) => [file, await realpath(file).catch(() => file)]))
     const paths = new Set(real.flat().flatMap((file) => [file, dirname(file)]))
@@ -34,7 +34,7 @@ export class FileWatch {
 
   #open(path: string): ReadonlyArray<FSWatcher> {
     try {
-      // A path that goes away, or a system that is out of watches, is no failure: there are looks as well.
+      // A path that disappears, or a system that is out of watches, is no failure: the files are polled as well.
       return [watch(path, { persistent: false }, this.#onEvent).on("error", () => undefined)]
     } catch {
       return []

@@ -1,9 +1,9 @@
 /**
- * Evaluates one config file with everything it imports, every time from the files as they are now.
+ * Evaluates one config file with everything it imports, from the files as they are now.
  *
- * The user's own modules are transformed and run here, in a cache that lives for one evaluation: Node keeps what it imports
- * for the life of the process, so its own loader would go on answering with the helper of yesterday. Packages below
- * node_modules and built-in modules do not change under a running service, and go to Node.
+ * The user's own modules are transformed and run here, in a cache that lives for one evaluation: Node caches modules for the
+ * life of the process, so its own loader would return an outdated helper. Packages below node_modules and built-in modules do
+ * not change under a running service, and are loaded by Node.
  */
 import type { Jiti } from "jiti"
 import { existsSync, realpathSync } from "node:fs"
@@ -32,12 +32,13 @@ type Compiled = (
 
 const moduleExtensions = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"])
 
+/** Loads the modules of one evaluation. */
 export class ModuleLoader {
   readonly #jiti: Jiti
   readonly #virtual: Readonly<Record<string, unknown>>
   readonly #sources: SourceFiles
   readonly #modules = new Map<string, LoadedModule>()
-  /** By the file of a module: those whose end it waits for, and how often. */
+  /** By the file of a module: the files it waits for, and how many times. */
   readonly #waits = new Map<string, Map<string, number>>()
 
   constructor(jiti: Jiti, virtual: Readonly<Record<string, unknown>>, sources: SourceFiles) {
@@ -46,23 +47,23 @@ export class ModuleLoader {
     this.#sources = sources
   }
 
-  /** True for a file that was evaluated here. */
+  /** Whether this loader evaluated the file. */
   readonly isOwnFile = (file: string): boolean => this.#modules.has(file)
 
-  /** The namespace of the module in `file`, an absolute path. */
+  /** Returns the namespace of the module in `file`, an absolute path. */
   load(file: string): Promise<unknown> {
     return this.#import(file, [])
   }
 
   /**
-   * `ancestors` are the modules this one is imported for. One of them, or another one that waits for the module that asks, is
-   * answered as far as it has come: modules that are loaded at once may need each other.
+   * `ancestors` are the modules on the path of imports. One of them, or another one that waits for the importer, is returned
+   * as far as it is loaded: modules that are loaded concurrently may import each other.
    */
   async #import(file: string, ancestors: ReadonlyArray<string>): Promise<unknown> {
     const known = this.#modules.get(file)
-    const asking = ancestors.at(-1)
+    const importer = ancestors.at(-1)
     if (known !== undefined) {
-      if (!ancestors.includes(file) && !this.#waitsFor(file, asking)) await this.#waiting(asking, file, known.done)
+      if (!ancestors.includes(file) && !this.#waitsFor(file, importer)) await this.#waiting(importer, file, known.done)
       return known.exports
     }
     if (extname(file) === ".json") return this.#json(file)
@@ -70,14 +71,14 @@ export class ModuleLoader {
     const run = this.#compile(file, true)
     const done = Promise.resolve().then(() => this.#run(run, file, module, [...ancestors, file])).then(() => undefined)
     this.#modules.set(file, this.#entry(module, done))
-    await this.#waiting(asking, file, done)
+    await this.#waiting(importer, file, done)
     return module.exports
   }
 
-  async #waiting(asking: string | undefined, file: string, done: Promise<void>): Promise<void> {
-    if (asking === undefined) return done
-    const files = this.#waits.get(asking) ?? new Map<string, number>()
-    this.#waits.set(asking, files)
+  async #waiting(importer: string | undefined, file: string, done: Promise<void>): Promise<void> {
+    if (importer === undefined) return done
+    const files = this.#waits.get(importer) ?? new Map<string, number>()
+    this.#waits.set(importer, files)
     files.set(file, (files.get(file) ?? 0) + 1)
     try {
       await done
@@ -88,7 +89,7 @@ export class ModuleLoader {
     }
   }
 
-  /** True where `file` comes to its end only after `other` has. */
+  /** Whether `file` waits for `other`, directly or through others. */
   #waitsFor(file: string, other: string | undefined, seen = new Set<string>()): boolean {
     if (file === other) return true
     if (seen.has(file)) return false
@@ -105,7 +106,7 @@ export class ModuleLoader {
     try {
       this.#run(this.#compile(file, false), file, module, [...ancestors, file])
     } catch (thrown) {
-      // As in Node: whoever asks again meets the failure again, and not half a module.
+      // As in Node: the next import fails again, instead of getting half a module.
       this.#modules.delete(file)
       throw thrown
     }
@@ -113,7 +114,7 @@ export class ModuleLoader {
   }
 
   #entry(module: { exports: unknown }, done: Promise<void>): LoadedModule {
-    // A module that fails is reported through its importer; nobody else may be waiting.
+    // A failure is reported by the importer; without a handler here it would be an unhandled rejection.
     done.catch(() => undefined)
     return {
       get exports() {
@@ -168,13 +169,13 @@ export class ModuleLoader {
     return file
   }
 
-  /** Node names a file by where it really is. What led there may be turned to another one, and is a file of the config too. */
+  /** Node resolves links. A link may be changed to another file, so it is a file of the config too. */
   #noteLink(specifier: string, parent: string, file: string): void {
     const named = candidates(specifier, parent).find((path) => leadsTo(path, file))
     if (named !== undefined && named !== file) this.#sources.read(named)
   }
 
-  /** A package that is linked from a workspace resolves to its real place, and is the user's own as well. */
+  /** A package that is linked from a workspace resolves to its real path, and is the user's own as well. */
   #isOwn(specifier: string, file: string): boolean {
     const extension = extname(file)
     if (!moduleExtensions.has(extension) && extension !== ".json") return false
@@ -197,7 +198,7 @@ const leadsTo = (path: string, file: string): boolean => {
   }
 }
 
-/** Where a module is looked for. */
+/** The files a module may resolve to. */
 const candidates = (specifier: string, parent: string): ReadonlyArray<string> => {
   const path = specifier.startsWith("file:") ? fileURLToPath(specifier) : resolve(dirname(parent), specifier)
   const endings = ["", ...moduleExtensions, ".json"]

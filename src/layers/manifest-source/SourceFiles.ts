@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { ABSENT, digestOf } from "./contentDigest.ts"
 
-/** Reads the files that an evaluation depends on, and tells each with the digest of what was read. */
+/** Reads the files that an evaluation depends on, and reports each with the digest of its content. */
 export class SourceFiles {
   readonly #onFile: (file: string, digest: string) => void
 
@@ -15,7 +15,7 @@ export class SourceFiles {
     return content.toString("utf8")
   }
 
-  /** Files that would have made a difference if there were any. */
+  /** Reports files that do not exist, but would change the result if they did. */
   missing(files: ReadonlyArray<string>): void {
     for (const file of files) this.#onFile(file, ABSENT)
   }

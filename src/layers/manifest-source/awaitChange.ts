@@ -1,20 +1,21 @@
+/** Waits for changes of files, by events and by polling. */
 import { Duration, Effect, Queue } from "effect"
 import type { Scope } from "effect"
 import { type Digests, digestsNow, sameDigests } from "./contentDigest.ts"
 import { FileWatch } from "./FileWatch.ts"
 
-/** Network and some bind mounts tell nobody; reading a few small files is cheap. */
-const LOOK_EVERY = Duration.seconds(2)
-/** Pause after each look, so that a directory in which much happens does not keep us reading. */
-const BREATH = "50 millis"
+/** Network and some bind mounts emit no events; reading a few small files is cheap. */
+const POLL_INTERVAL = Duration.seconds(2)
+/** Least time between two reads, for a directory with many events. */
+const READ_PAUSE = "50 millis"
 
 /**
- * Gives an effect that waits until some files are not as they were in `before`, and have been the same for as long as
- * `rest`; it ends with what they are then. A change that is taken back by then is none.
+ * Returns an effect that waits until some files differ from `before` and then have not changed for `debounce`; it returns
+ * their digests. A change that is reverted by then is none.
  */
 export const changeWatcher = (
-  rest: Duration.Duration,
-  pollInterval: Duration.Duration = LOOK_EVERY
+  debounce: Duration.Duration,
+  pollInterval: Duration.Duration = POLL_INTERVAL
 ): Effect.Effect<(before: Digests) => Effect.Effect<Digests>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const events = yield* Queue.sliding<void>(1)
@@ -22,20 +23,20 @@ export const changeWatcher = (
       Effect.sync(() => new FileWatch(() => Queue.offerUnsafe(events, undefined))),
       (watch) => Effect.sync(() => watch.close())
     )
-    const eventOrTime = Effect.andThen(Effect.timeoutOption(Queue.take(events), pollInterval), Effect.sleep(BREATH))
+    const eventOrTime = Effect.andThen(Effect.timeoutOption(Queue.take(events), pollInterval), Effect.sleep(READ_PAUSE))
 
     return Effect.fnUntraced(function*(before: Digests) {
-      const look = Effect.promise(() => digestsNow(before.keys()))
+      const read = Effect.promise(() => digestsNow(before.keys()))
       yield* Effect.promise(() => fileWatch.watch(before.keys()))
-      let now = yield* look
+      let now = yield* read
       for (;;) {
         while (sameDigests(now, before)) {
           yield* eventOrTime
-          now = yield* look
+          now = yield* read
         }
         const changed = now
-        yield* Effect.sleep(rest)
-        now = yield* look
+        yield* Effect.sleep(debounce)
+        now = yield* read
         if (sameDigests(now, changed)) return now
       }
     })

@@ -1,15 +1,16 @@
-/** What tells one state of some files from another: their content, not when it was written. */
+/** Digests of files: a change is one of their content, not of the time it was written. */
 import { createHash } from "node:crypto"
 import { readFile } from "node:fs/promises"
 
 /** By absolute path. */
 export type Digests = ReadonlyMap<string, string>
 
+/** In place of the digest of a file that does not exist. */
 export const ABSENT = "absent"
 
 export const digestOf = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex")
 
-/** The state of `files` now; one that cannot be read is told by why. */
+/** Digests of `files` as they are now; an error code in place of the digest of one that cannot be read. */
 export const digestsNow = async (files: Iterable<string>): Promise<Digests> =>
   new Map(
     await Promise.all(Array.from(files, async (file) => {

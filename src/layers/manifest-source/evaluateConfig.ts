@@ -1,4 +1,4 @@
-/** Runs a config file that is code, and gives what its default export comes to. */
+/** Runs a config file that is code, and returns the value of its default export. */
 import { dirname, isAbsolute, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { defineDataset, type DefinitionContext } from "../../domain/manifest/defineDataset.ts"
@@ -8,20 +8,20 @@ import { ModuleLoader } from "./ModuleLoader.ts"
 import type { SourceFiles } from "./SourceFiles.ts"
 import { reportTsconfigFiles } from "./tsconfigFiles.ts"
 
-/** The packages config files of both eras import from. */
+/** The packages that config files of both generations import from. */
 const packages = ["nozzl", "nozzle", "@edgeandnode/amp"]
 
-/** What is offered in their place where they are not installed. */
+/** Their exports where they are not installed. */
 const offered = { defineDataset, eventTables, eventTable, eventQuery, eventTableName, camelToSnake }
 
-/** Names a module namespace is asked for by interoperability code; their absence is an answer, not a mistake. */
-const askedByLoaders = new Set(["then", "__esModule", "toJSON"])
+/** Properties that interoperability code reads of a module namespace; their absence is no error of the config. */
+const readByLoaders = new Set(["then", "__esModule", "toJSON"])
 
-/** Answers an import of something else with the sentence that helps, instead of `undefined is not a function`. */
+/** Fails an import of anything else with an explanation, instead of `undefined is not a function`. */
 const packageOf = (name: string): object =>
   new Proxy({ __esModule: true, default: offered, ...offered }, {
     get: (target, key) => {
-      if (typeof key === "symbol" || Object.hasOwn(target, key) || askedByLoaders.has(key)) {
+      if (typeof key === "symbol" || Object.hasOwn(target, key) || readByLoaders.has(key)) {
         return Reflect.get(target, key)
       }
       throw new EvaluationFailure(
@@ -34,7 +34,7 @@ const packageOf = (name: string): object =>
 
 const virtualModules = Object.fromEntries(packages.map((name) => [name, packageOf(name)]))
 
-/** Rejects with an `EvaluationFailure`, whatever the module does. */
+/** Rejects only with an `EvaluationFailure`. */
 export const evaluateConfig = async (path: string, sources: SourceFiles): Promise<unknown> => {
   // 2 MB of compiler that a JSON config never needs.
   const { createJiti } = await import("jiti/static")

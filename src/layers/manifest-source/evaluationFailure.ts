@@ -3,6 +3,7 @@ import { jsonErrorOffset, lineOf } from "../../domain/manifest/jsonSyntax.ts"
 
 const maxReasonLength = 300
 
+/** `file` and `line`, counted from 1, where known. */
 export class EvaluationFailure extends Error {
   readonly file: string | undefined
   readonly line: number | undefined
@@ -27,10 +28,11 @@ export const failureInTransformed = (code: string): EvaluationFailure | undefine
   return new EvaluationFailure(`syntax error: ${oneLine(message)}`, filename, line)
 }
 
+/** The failure of an import that resolves to nothing. */
 export const missingModule = (specifier: string, parent: string): EvaluationFailure =>
   new EvaluationFailure(`cannot find the module ${JSON.stringify(specifier)}`, parent)
 
-/** Parses JSON; a failure names the line and nothing of the text. */
+/** Parses JSON; a failure has the line and nothing of the text. */
 export const parseJson = (text: string, file: string): unknown => {
   const json = text.replace(/^\uFEFF/, "")
   try {
@@ -40,7 +42,7 @@ export const parseJson = (text: string, file: string): unknown => {
   }
 }
 
-/** Reduces what a module threw to a message without its values, and to the line of the user's code it came from. */
+/** Reduces what a module threw to a message without values, and to the line of the user's code. */
 export const failureFromThrown = (thrown: unknown, isOwnFile: (file: string) => boolean): EvaluationFailure => {
   if (thrown instanceof EvaluationFailure) return thrown
   if (!isError(thrown)) return new EvaluationFailure("threw something that is not an Error")
@@ -63,7 +65,7 @@ const placeOf = (stack: string, isOwnFile: (file: string) => boolean): readonly 
   return []
 }
 
-/** V8 quotes the text that `JSON.parse` and `BigInt` were given. */
+/** V8 quotes the argument of `JSON.parse` and `BigInt`. */
 const withoutQuotedInput = (message: string): string =>
   message
     .replace(/, (?:\.\.\.)?"[\s\S]*"(?:\.\.\.)? is not valid JSON$/, " in JSON")

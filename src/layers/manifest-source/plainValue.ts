@@ -1,15 +1,16 @@
 /**
- * Copies what a module exported into plain objects, so that it can leave the thread it was made in.
+ * Copies what a module exported into plain objects, so that it can be sent to another thread.
  *
- * Functions and symbols become empty objects: nothing that a manifest needs is one, and a validation that finds one where
- * it wants a text says so. Getters are asked, those of a class as well; what they throw is thrown on.
+ * Functions and symbols become empty objects: a manifest needs none, and the validation reports one in place of a text.
+ * Getters are evaluated, those of a class as well, and their exceptions are passed on.
  */
 import { EvaluationFailure } from "./evaluationFailure.ts"
 
-/** Far beyond any dataset; a config that exports half the world ends here. */
+/** Far beyond any dataset; ends the copy of a config that exports far too much. */
 const maxValues = 200_000
 const maxDepth = 12
 
+/** Throws `EvaluationFailure` above 200,000 values; cuts off below 12 levels. */
 export const plainValue = (value: unknown): unknown => {
   let left = maxValues
   const copy = (value: unknown, depth: number): unknown => {

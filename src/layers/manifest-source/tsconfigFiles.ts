@@ -8,8 +8,8 @@ const NAME = "tsconfig.json"
 
 /**
  * Reports the `tsconfig.json` that is nearest to the config file in `path` and those it extends, so that a change of one
- * is a change of the config; and where a nearer one may appear. Packages are left out, as everywhere. Never fails: what is
- * wrong with them is found where they are used.
+ * is a change of the config; and the paths of nearer ones that do not exist yet. Packages are left out, as everywhere. Never
+ * fails: errors in them are reported where they are used.
  */
 export const reportTsconfigFiles = (path: string, sources: SourceFiles): void => {
   const nearer: Array<string> = []
@@ -20,7 +20,7 @@ export const reportTsconfigFiles = (path: string, sources: SourceFiles): void =>
       return reportWithBases(file, sources, new Set())
     }
     nearer.push(file)
-    // Directories above a project, such as that of temporary files, see too many events to be watched for a file.
+    // Directories above a project, such as that of temporary files, have too many events to be watched for a file.
     if (directory === dirname(directory)) return sources.missing(nearer.slice(0, 1))
   }
 }
@@ -35,7 +35,7 @@ const reportWithBases = (file: string, sources: SourceFiles, seen: Set<string>):
 
 const basesOf = (file: string, sources: SourceFiles): ReadonlyArray<string> => {
   try {
-    // With its comments and trailing commas it is no JSON, but it is an expression of JavaScript.
+    // With comments and trailing commas it is no JSON, but it is a JavaScript expression.
     const config: unknown = runInNewContext(`(${sources.read(file).replace(/^\uFEFF/, "")}\n)`)
     const bases = typeof config === "object" && config !== null && "extends" in config ? [config.extends].flat() : []
     return bases.filter((base) => typeof base === "string")

@@ -1,7 +1,7 @@
 /**
- * The thread in which config files that are code run, so that one without an end can be ended.
+ * The thread in which config files that are code run, so that one that never ends can be terminated.
  *
- * Imported elsewhere it does nothing, and says with `workerUrl` which file to start a thread with.
+ * Imported elsewhere it does nothing; `workerUrl` is the file to start a thread from.
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads"
 import { evaluateConfig } from "./evaluateConfig.ts"
@@ -10,16 +10,17 @@ import { limitChildProcesses } from "./limitChildProcesses.ts"
 import { plainValue } from "./plainValue.ts"
 import { SourceFiles } from "./SourceFiles.ts"
 
-/** Marks `workerData` as ours: the app of a host may have threads of its own. */
+/** Identifies a thread of ampsync by its `workerData`: the app of a host may have threads of its own. */
 export const TASK = "ampsync evaluates a config file"
 
-/** Whoever waits for us says first that it took too long. */
-const AFTER_ALL_MILLIS = 500
+/** The main thread reports its timeout before child processes are killed. */
+const CHILD_GRACE_MILLIS = 500
 
+/** The `workerData` of a thread. */
 export interface Task {
   readonly task: typeof TASK
   readonly path: string
-  readonly patienceMillis: number
+  readonly timeoutMillis: number
 }
 
 /** How an evaluation ended. */
@@ -33,9 +34,10 @@ export type Ended =
     readonly line: number | undefined
   }
 
-/** What the thread says: each file it reads, then how it ended. */
+/** The messages of the thread: each file it reads, then the outcome. */
 export type Report = { readonly kind: "file"; readonly file: string; readonly digest: string } | Ended
 
+/** Called with each file that is read and the digest of its content. */
 export type OnFile = (file: string, digest: string) => void
 
 export const workerUrl = import.meta.url
@@ -45,7 +47,7 @@ const failed = (operation: "evaluate" | "validate", thrown: unknown): Ended => {
   return { kind: "failed", operation, reason: message, file, line }
 }
 
-/** Gives plain values only, whatever the module exports. Never rejects. */
+/** Runs a config file; the outcome has plain values only. Never rejects. */
 export const evaluate = async (path: string, onFile: OnFile): Promise<Ended> => {
   let exported: unknown
   try {
@@ -63,18 +65,19 @@ export const evaluate = async (path: string, onFile: OnFile): Promise<Ended> => 
 const isTask = (data: unknown): data is Task =>
   typeof data === "object" && data !== null && "task" in data && data.task === TASK
 
-const handedOver = (output: NodeJS.WriteStream): Promise<void> =>
+/** Resolves once everything written to `output` has left the thread. */
+const flushed = (output: NodeJS.WriteStream): Promise<void> =>
   new Promise((resolve) => {
     if (output.writableLength === 0) resolve()
     else output.write("", () => resolve())
   })
 
 if (!isMainThread && isTask(workerData)) {
-  limitChildProcesses(performance.now() + workerData.patienceMillis + AFTER_ALL_MILLIS)
-  const say = (report: Report): void => parentPort?.postMessage(report)
-  void evaluate(workerData.path, (file, digest) => say({ kind: "file", file, digest })).then(async (ended) => {
-    // Whoever hears how it ended ends the thread, and what it has not handed over by then is lost.
-    await Promise.all([process.stdout, process.stderr].map(handedOver))
-    say(ended)
+  limitChildProcesses(performance.now() + workerData.timeoutMillis + CHILD_GRACE_MILLIS)
+  const post = (report: Report): void => parentPort?.postMessage(report)
+  void evaluate(workerData.path, (file, digest) => post({ kind: "file", file, digest })).then(async (ended) => {
+    // The main thread terminates this one after the outcome: output that was not flushed by then is lost.
+    await Promise.all([process.stdout, process.stderr].map(flushed))
+    post(ended)
   })
 }

@@ -6,9 +6,9 @@ import pg from "pg"
 import passwordFromFile from "pgpass"
 import type { DatabaseTarget } from "../../domain/settings/DatabaseTarget.ts"
 import type { ConnectionSettings } from "../../services/Config.ts"
-import { connectFailure, type Seen, UnsuitableSession } from "./connectFailure.ts"
+import { connectFailure, type ConnectProgress, UnsuitableSession } from "./connectFailure.ts"
 
-/** What `pg` keeps to itself. Source: pg, lib/client.js and lib/connection.js. */
+/** Parts of `pg` that its types lack. Source: pg, lib/client.js and lib/connection.js. */
 interface Internals {
   readonly connection: EventEmitter & { readonly stream: Socket }
   readonly connectionParameters: { options: string | undefined; replication: string | undefined }
@@ -18,14 +18,17 @@ type Settings = Pick<ConnectionSettings, "database" | "databaseNow">
 type Done = (cause?: Error | null) => void
 
 /**
- * The client of `pg` for one server: reads user and password anew for every connection, demands `channel_binding` and
- * `target_session_attrs`, and fails with a `SqlError` that names the variable to look at.
+ * The client of `pg` for one server: reads user and password again for every connection, enforces `channel_binding` and
+ * `target_session_attrs`, and fails with a `SqlError` that names the variable to check.
  */
 export const clientFor = ({ database, databaseNow }: Settings): typeof pg.Client => {
   const { channelBinding, targetSessionAttrs } = database.options ?? {}
 
   return class Client extends pg.Client {
-    private readonly seen: { -readonly [K in keyof Seen]: Seen[K] } = { refusedTls: false, askedToAuthenticate: false }
+    private readonly progress: { -readonly [K in keyof ConnectProgress]: ConnectProgress[K] } = {
+      refusedTls: false,
+      askedToAuthenticate: false
+    }
     private offersBinding = false
     private provedBinding = false
 
@@ -45,28 +48,28 @@ export const clientFor = ({ database, databaseNow }: Settings): typeof pg.Client
       // The pool listens only once a connection is made.
       this.on("error", () => {})
       const { connection, connectionParameters } = this as unknown as Internals
-      // Of the environment `pg` takes what it finds where nothing else is set; ours is read in one place.
+      // `pg` falls back to variables of the environment, which only the settings may read.
       connectionParameters.options = database.options?.options
       connectionParameters.replication = undefined
       if (config.ssl !== false) {
-        connection.stream.once("data", (answer: Buffer) => this.seen.refusedTls = answer[0] === REFUSES_TLS)
+        connection.stream.once("data", (answer: Buffer) => this.progress.refusedTls = answer[0] === REFUSES_TLS)
       }
       for (const event of ["authenticationCleartextPassword", "authenticationMD5Password", "authenticationSASL"]) {
-        connection.on(event, () => this.seen.askedToAuthenticate = true)
+        connection.on(event, () => this.progress.askedToAuthenticate = true)
       }
       connection.on("authenticationSASL", ({ mechanisms }: { readonly mechanisms: ReadonlyArray<string> }) => {
         this.offersBinding = connection.stream instanceof TLSSocket && mechanisms.includes("SCRAM-SHA-256-PLUS")
       })
-      // What it holds is verified by `pg`, which fails where it is wrong.
+      // `pg` verifies its content and fails where it is wrong.
       connection.on("authenticationSASLFinal", () => this.provedBinding = this.offersBinding)
     }
 
     /** In the only form that the pool uses. */
     override connect: pg.Client["connect"] = ((done: Done): void => {
-      const fail = (cause: unknown): void => done(connectFailure(cause, this.seen, databaseNow, this.isEncrypted))
+      const fail = (cause: unknown): void => done(connectFailure(cause, this.progress, databaseNow, this.isEncrypted))
       super.connect((cause: Error | null) => {
         if (cause != null) return fail(cause)
-        this.demand().then(() => done(null), (cause: unknown) => {
+        this.checkSession().then(() => done(null), (cause: unknown) => {
           this.end(() => {})
           fail(cause)
         })
@@ -78,7 +81,7 @@ export const clientFor = ({ database, databaseNow }: Settings): typeof pg.Client
     }
 
     /** Rejects a session that is not what the settings ask for. */
-    private async demand(): Promise<void> {
+    private async checkSession(): Promise<void> {
       if (channelBinding === "require" && !this.provedBinding) throw new UnsuitableSession(NOT_BOUND)
       if (targetSessionAttrs === undefined || targetSessionAttrs === "any") return
       const { rows: [session] } = await this.query(

@@ -1,4 +1,4 @@
-/** Statements and COPY data on one connection of `pg`, sent without awaiting their answers. */
+/** Statements and COPY data on one connection of `pg`, sent without awaiting their responses. */
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import type { PoolClient } from "pg"
@@ -6,17 +6,17 @@ import type { PgAnswer, PgPipeline, PgResult, SendOptions } from "../../services
 import { classify, connectionLost } from "./classify.ts"
 import { secondsSince, type SilenceLimits, watchSilence } from "./Silence.ts"
 
-/** Bytes that may wait for the network before a writer is held back. Measured: more is slower, and half as much too. */
+/** Bytes that may wait for the network before a writer must wait. Measured: more is slower, and half as much too. */
 const MAX_UNSENT_BYTES = 2 * 1024 * 1024
 
 /** Shape: `c`, int32 length. Source: PostgreSQL, doc "Message Formats", `CopyDone`. */
 const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4])
 
-/** A text that is not answered yet. It stands in the queue of `pg` so that the driver hands the answers over. */
+/** A text that is not answered yet. It is in the queue of `pg`, so that the driver passes the responses to it. */
 class Text {
   readonly statements: string
   readonly rows: Array<ReadonlyArray<string | null>> = []
-  /** One per statement of the text that was carried out. */
+  /** One per statement of the text that was executed. */
   readonly tags: Array<string> = []
   readonly guard: number | undefined
   isCopying = false
@@ -60,7 +60,7 @@ interface TextEvents {
   readonly failed: (cause: unknown, text: Text) => void
 }
 
-/** Of `pg`, since 8.17 in the case of the status, but not in its types. */
+/** Parts of `pg` that its types lack; the status exists since 8.17. */
 interface ClientInternals {
   readonly getTransactionStatus: () => "I" | "T" | "E" | null
   readonly processID: number | null
@@ -82,8 +82,8 @@ interface Socket {
 /**
  * Invariant I6: a pipeline that is not clean must be closed with its connection.
  *
- * A connection that takes no byte and gives no answer for the time of its limits leads nowhere: no timeout of PostgreSQL
- * covers a COPY. Only where a deletion may take long is the server asked.
+ * A connection that accepts no byte and sends no response for the time of its limits counts as lost: no timeout of PostgreSQL
+ * covers a COPY. Where a deletion may take long, the server's view of the session is checked.
  */
 export class Pipeline implements PgPipeline {
   readonly isDirect: boolean
@@ -99,7 +99,7 @@ export class Pipeline implements PgPipeline {
   #stalled: NodeJS.Timeout | undefined
   #failure: { readonly error: SqlError.SqlError; readonly isGuard: boolean } | undefined
 
-  /** `onFailure` must close the connection: answers of what was sent behind the failure are not awaited. */
+  /** `onFailure` must close the connection: responses after the failure are not awaited. */
   constructor(client: PoolClient, isDirect: boolean, limits: SilenceLimits, onFailure: () => void) {
     this.isDirect = isDirect
     this.#client = client
@@ -107,12 +107,12 @@ export class Pipeline implements PgPipeline {
     this.#onFailure = onFailure
   }
 
-  /** No transaction is open and no answer is missing: others may use the connection. */
+  /** No transaction is open and no response is missing: others may use the connection. */
   get isClean(): boolean {
     return this.#isSettled && transactionStatus(this.#client) === "I"
   }
 
-  /** Waits for missing answers, but not for that of a COPY that was left in the middle. */
+  /** Waits for missing responses, but not for that of an unfinished COPY. */
   get answered(): Effect.Effect<void, SqlError.SqlError> {
     const unfinished = this.#isCopyOpen ? 1 : 0
     return this.#until(() => this.#texts.length <= unfinished && this.#failure === undefined, true)
@@ -131,13 +131,13 @@ export class Pipeline implements PgPipeline {
         this.#fail(classify(cause, "transaction"), codeOf(cause) === DIVISION_BY_ZERO && tags.length === guard)
     })
     this.#texts.push(text)
-    // Only one at a time stands in the queue of `pg`, which warns of more.
+    // Only one at a time is in the queue of `pg`, which warns of more.
     if (this.#texts.length === 1) this.#client.query(text)
     this.#write(queryMessage(statements))
     const settled = (isSettled: () => boolean, limited: boolean) =>
       Effect.map(this.#until(isSettled, limited), (): PgResult => text)
     return {
-      // A large deletion before the COPY may take as long as it takes.
+      // A large deletion before the COPY has no time limit.
       copying: settled(() => text.isCopying || text.isDone, false),
       done: settled(() => text.isDone, true)
     }
@@ -170,7 +170,7 @@ export class Pipeline implements PgPipeline {
 
   isGuardFailure = (error: SqlError.SqlError): boolean => this.#failure?.error === error && this.#failure.isGuard
 
-  /** The connection is lost or given up. */
+  /** Closes a connection that is lost or abandoned. */
   close(reason: string): void {
     this.#fail(connectionLost(reason, "transaction"), false)
   }
@@ -183,7 +183,7 @@ export class Pipeline implements PgPipeline {
   }
 
   #fail(error: SqlError.SqlError, isGuard: boolean): void {
-    // What was sent behind the failure fails because of it: only the first cause is one.
+    // Everything sent after the failure fails because of it: only the first cause counts.
     if (this.#failure !== undefined) return
     this.#failure = { error, isGuard }
     this.#onFailure()
@@ -201,7 +201,7 @@ export class Pipeline implements PgPipeline {
         const settled = isSettled()
         if (!settled && this.#failure === undefined) return
         stop()
-        // An answer that came before the failure holds.
+        // A response that came before the failure is valid.
         resume(settled ? Effect.void : Effect.fail(this.#failure!.error))
       }
       const stop = (): void => {
@@ -217,18 +217,18 @@ export class Pipeline implements PgPipeline {
     })
   }
 
-  /** For what may take long: asks the server about it. */
+  /** For statements that may take long: checks the session at the server. */
   #watch(): () => void {
     const statement = this.#texts[0]?.statements ?? ""
     const processId = this.isDirect ? processIdOf(this.#client) : undefined
     return watchSilence(
       this.#limits,
       { processId, statement },
-      (why) => this.close(`a deletion ${why}; the transaction is given up`)
+      (why) => this.close(`a deletion ${why}; the transaction is rolled back`)
     )
   }
 
-  /** The time limit runs while somebody waits whose wait is limited. */
+  /** The time limit runs while at least one limited wait is pending. */
   #limit(change: 1 | -1): void {
     this.#limitedWaiters += change
     if (this.#limitedWaiters === 0) clearTimeout(this.#stalled)
@@ -240,18 +240,18 @@ export class Pipeline implements PgPipeline {
     }
   }
 
-  /** What is not answered, and what that means for the transaction. */
+  /** Names the unanswered statement, and the outcome of the transaction. */
   #stall(millis: number): string {
     const [first] = this.#texts
     const isEnding = first !== undefined && endsTransaction(first)
     const statement = first === undefined || first.isCopying ? "COPY" : isEnding ? "COMMIT" : "BEGIN"
     const outcome = this.#texts.some(endsTransaction)
       ? "the outcome of the transaction is unknown"
-      : "the transaction is given up"
+      : "the transaction is rolled back"
     return `${statement} was not answered for ${secondsSince(performance.now() - millis)}; ${outcome}`
   }
 
-  /** What is written in one turn of the event loop leaves together. */
+  /** Bytes written in one turn of the event loop are sent together. */
   #write(bytes: Uint8Array, written?: () => void): void {
     if (this.#failure !== undefined) return written?.()
     const socket = this.#socket

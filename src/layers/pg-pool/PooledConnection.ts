@@ -1,3 +1,4 @@
+/** A connection of `pg` for effect's SQL client. */
 import { Effect, Stream } from "effect"
 import type { SqlConnection, SqlError } from "effect/sql"
 import type { PoolClient, QueryArrayResult, QueryResult } from "pg"
@@ -6,17 +7,17 @@ import { Pipeline, processIdOf, transactionStatus } from "./Pipeline.ts"
 import { resultTypes } from "./resultTypes.ts"
 import { type SilenceLimits, watchSilence } from "./Silence.ts"
 
-/** Statements that nothing but a lost connection can keep waiting (locks end before), so that no slow server is hit. */
+/** Statements that only a lost connection can delay (lock timeouts are shorter), so that a slow server is not affected. */
 const INSTANT = /^(?:BEGIN|ROLLBACK|COMMIT|SAVEPOINT|RELEASE|INSERT|UPDATE)$/
-/** Whoever ends a transaction must not be held up by it: without an answer the session is ended, and rolled back with it. */
+/** The end of a transaction must not block: without a response the session is ended, and rolled back with it. */
 const ROLLBACK_MILLIS = 5_000
-/** What changes nothing by itself, or is rolled back with its session. */
+/** Statements without an effect of their own, or that are rolled back with their session. */
 const WITHOUT_OUTCOME = /^(?:BEGIN|ROLLBACK|SAVEPOINT|RELEASE|SELECT|SET|SHOW)$/
 
 /**
  * One checked-out connection of the pool, as effect's SQL client wants it, or as a pipeline.
  *
- * Once `broken`, nothing more is sent: its transaction is over, committed or not, and the pool throws it away.
+ * Once `broken`, nothing more is sent: its transaction has ended, committed or not, and the pool discards it.
  */
 export class PooledConnection implements SqlConnection.Connection {
   broken = false
@@ -28,8 +29,8 @@ export class PooledConnection implements SqlConnection.Connection {
   }
 
   /**
-   * What begins or ends a transaction counts as lost when unanswered for the time of `limits`; of everything else the server
-   * is asked then. `isPostgres`: no pooler stands between.
+   * A statement that begins or ends a transaction counts as lost when it is not answered in the time of `limits`; for others
+   * the server's view of the session is checked then. `isPostgres`: without a pooler in between.
    */
   constructor(client: PoolClient, limits: SilenceLimits, isPostgres: boolean) {
     this.client = client
@@ -96,7 +97,7 @@ export class PooledConnection implements SqlConnection.Connection {
     return Stream.fromIterableEffect(this.execute(sql, params, transform))
   }
 
-  /** COMMIT, with the server's answer checked: it says ROLLBACK when the transaction had failed before. */
+  /** COMMIT, with the server's response checked: it is ROLLBACK when the transaction had failed before. */
   get commit(): Effect.Effect<void, SqlError.SqlError> {
     return Effect.flatMap(this.executeRaw("COMMIT", []), (result) =>
       result.command === "ROLLBACK"
@@ -104,7 +105,7 @@ export class PooledConnection implements SqlConnection.Connection {
         : Effect.void)
   }
 
-  /** False of `pg-native`, whose client has no socket that could be written to. */
+  /** False for `pg-native`, whose client has no socket to write to. */
   get takesPipeline(): boolean {
     return socketOf(this.client) !== undefined
   }
@@ -114,7 +115,7 @@ export class PooledConnection implements SqlConnection.Connection {
     return new Pipeline(this.client, isDirect, this.limits, () => this.destroy())
   }
 
-  /** Whether the server at the other end is PostgreSQL itself: a pooler gives out process ids of its own. */
+  /** Whether the peer is PostgreSQL itself: a pooler has process ids of its own. */
   get isDirect(): Effect.Effect<boolean, SqlError.SqlError> {
     return Effect.map(
       this.execute("SELECT pg_backend_pid() AS pid", [], undefined),
@@ -151,7 +152,7 @@ export class PooledConnection implements SqlConnection.Connection {
         if (endsSession(cause)) this.broken = true
         resume(Effect.fail(classify(cause, operation)))
       })
-      // A statement that nobody waits for any more must not go on inside a transaction that goes on without it.
+      // An interrupted statement must not continue inside a transaction that goes on without it.
       return Effect.sync(() => {
         endWatch()
         this.destroy()
@@ -170,6 +171,6 @@ const limitsOf = (operation: string, limits: SilenceLimits): SilenceLimits => {
 
 const firstWord = (sql: string): string => /[a-z]+/i.exec(sql)?.[0].toUpperCase() ?? "query"
 
-/** What `pg` keeps to itself. Source: pg, lib/connection.js. */
+/** A part of `pg` that its types lack. Source: pg, lib/connection.js. */
 const socketOf = (client: PoolClient): { destroy(): void } | undefined =>
   (client as unknown as { connection?: { stream?: { destroy(): void } } }).connection?.stream

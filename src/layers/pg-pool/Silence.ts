@@ -1,36 +1,38 @@
-/** Tells a statement that takes long from a connection that leads nowhere, where no timeout of PostgreSQL does. */
+/** Distinguishes a long statement from a lost connection, where no timeout of PostgreSQL does. */
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 
-/** What a session is doing, found out on another connection. */
+/** What a session is doing, as read on another connection. */
 export type Verdict =
   | { readonly kind: "working" }
   | { readonly kind: "unknown" }
   | { readonly kind: "lost"; readonly why: string }
 
+/** A session with a statement that is not answered. */
 export interface SilentSession {
-  /** Of the server process; none behind a pooler, which gives out numbers of its own. */
+  /** Of the server process; undefined behind a pooler, which has process ids of its own. */
   readonly processId: number | undefined
-  /** What is not answered. */
+  /** The statement that is not answered. */
   readonly statement: string
 }
 
+/** How long a statement may stay without a response. */
 export interface SilenceLimits {
-  /** An unanswered statement is looked into after so long, and again after as long. */
+  /** The interval at which the session of an unanswered statement is checked. */
   readonly millis: number
-  /** Never fails. Absent while nothing is known of the server: then silence alone decides. */
+  /** Checks a session; never fails. Absent while the server is unknown: then the time alone decides. */
   readonly ask?: (session: SilentSession) => Promise<Verdict>
 }
 
-/** A server that hides what its sessions do is believed this often in a row. */
+/** Most checks in a row without a result, on a server that hides what its sessions do. */
 const MOST_UNKNOWN = 10
-/** A statement may end at the very moment of the question: a session that is idle is asked about twice. */
-const SECOND_LOOK_MILLIS = 1_000
+/** A statement may end at the moment of a check: an idle session is checked twice. */
+const RECHECK_MILLIS = 1_000
 
 /**
- * Calls `onLost` once when the answer to a statement will not come; the function that is returned ends the wait for it.
+ * Calls `onLost` once when the connection of an unanswered statement counts as lost; the returned function ends the watch.
  *
- * A plain timer, because statements also run where nothing may interrupt them.
+ * A plain timer, because statements also run in uninterruptible regions.
  */
 export const watchSilence = (
   { ask, millis }: SilenceLimits,
@@ -41,7 +43,7 @@ export const watchSilence = (
   let isOver = false
   let unknown = 0
   let suspicions = 0
-  const look = async (): Promise<void> => {
+  const check = async (): Promise<void> => {
     const verdict: Verdict = ask === undefined ? { kind: "lost", why: "" } : await ask(session)
     if (isOver) return
     unknown = verdict.kind === "unknown" ? unknown + 1 : 0
@@ -52,9 +54,9 @@ export const watchSilence = (
       const why = verdict.kind === "lost" ? verdict.why : "the server does not show what its session does"
       return onLost(`was not answered for ${secondsSince(began)}${why === "" ? "" : `; ${why}`}`)
     }
-    timer = setTimeout(look, suspicions > 0 ? Math.min(SECOND_LOOK_MILLIS, millis / 4) : millis)
+    timer = setTimeout(check, suspicions > 0 ? Math.min(RECHECK_MILLIS, millis / 4) : millis)
   }
-  let timer = setTimeout(look, millis)
+  let timer = setTimeout(check, millis)
   return () => {
     isOver = true
     clearTimeout(timer)
@@ -67,13 +69,13 @@ export const secondsSince = (began: number): string => {
   return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} seconds`
 }
 
-/** What every server keeps of a statement, and most servers ten times as much. Source: `track_activity_query_size`, minimum. */
+/** The part of a statement that every server keeps; most keep ten times as much. Source: `track_activity_query_size`, minimum. */
 const KEPT_CHARACTERS = 90
 
 /**
- * Whether a session is at work, by `pg_stat_activity`. One that waits for its client is not: it has answered already, or
- * the statement has not reached it. Behind a pooler the session is the one that runs the same text, as far as the server
- * keeps it: what two tables are asked may differ only behind its first hundred characters.
+ * Reads from `pg_stat_activity` whether a session is at work. One that waits for its client is not: it has responded already,
+ * or the statement has not reached it. Behind a pooler the session is the one with the same text, as far as the server keeps
+ * it: the statements of two tables may differ only after the first hundred characters.
  */
 export const askAbout = <E>(
   run: (statement: string, params: ReadonlyArray<unknown>) => Effect.Effect<ReadonlyArray<unknown>, E>,
@@ -106,10 +108,11 @@ const verdictOf = (row: SessionRow | undefined): Verdict => {
   return works ? { kind: "working" } : { kind: "lost", why: "the server's session waits for a statement or its data" }
 }
 
-/** A server that refuses the question is there, and may be busy; one that gives no answer is out of reach. */
+/** The verdict of a failed check: a server that refuses it is reachable and may be busy, one that does not respond is lost. */
 export const unanswered = ({ message, reason }: SqlError.SqlError): Verdict =>
   typeof reason.cause === "string" && reason.cause.startsWith("SQLSTATE ")
     ? { kind: "unknown" }
     : { kind: "lost", why: `nor does the database answer on another connection (${message})` }
 
+/** The verdict of a check without a response. */
 export const noAnswer: Verdict = { kind: "lost", why: "nor does the database answer on another connection" }

@@ -2,10 +2,10 @@ import { SqlError } from "effect/sql"
 import { IndexRowTooLarge } from "../../services/PgPool.ts"
 
 /**
- * Turns what the driver throws into a `SqlError`: the one place that decides whether a retry may help.
+ * Turns an error of the driver into a `SqlError`: the one place that decides whether a retry may help.
  *
- * Invariant I7: texts of data and constraint errors quote row values, and a trigger may say anything under a code of its
- * own, so only texts of known classes are kept; the driver's error object goes no further than here.
+ * Invariant I7: texts of data and constraint errors quote row values, and a trigger may raise any text under any code, so
+ * only texts of known classes are kept; the driver's error object is not passed on.
  * Source: PostgreSQL, appendix "Error Codes".
  */
 export const classify = (cause: unknown, operation: string): SqlError.SqlError => {
@@ -14,16 +14,16 @@ export const classify = (cause: unknown, operation: string): SqlError.SqlError =
   return new SqlError.SqlError({ reason: reasonOf(error, `PostgreSQL: ${describe(error)}`, operation) })
 }
 
-/** A failure of our own, such as a deadline, told like one of the connection. */
+/** A failure of ampsync, such as a deadline, reported as one of the connection. */
 export const connectionLost = (text: string, operation: string): SqlError.SqlError =>
   new SqlError.SqlError({
     reason: new SqlError.ConnectionError({ message: `PostgreSQL: ${text}`, operation, cause: text })
   })
 
-/** The server ended this session, or the connection to it is gone. */
+/** Whether the server ended this session, or the connection to it is lost. */
 export const endsSession = (cause: unknown): boolean => {
   const { code, severity, isServerError } = fieldsOf(cause)
-  // 25006: this server became a standby; only a new connection can find the one that is the primary now.
+  // 25006: this server became a standby; only a new connection can reach the new primary.
   return !isServerError || severity === "FATAL" || severity === "PANIC" || /^(08|57P)/.test(code) || code === "25006"
 }
 
@@ -36,9 +36,9 @@ interface Fields {
   readonly constraint: string
   /** The function of the server's source that raised it: unlike the text, it is never translated. */
   readonly routine: string
-  /** The function of the user's that raised it, where the server says so. */
+  /** The user's function that raised it; empty where unknown. */
   readonly raisedBy: string
-  /** A function of the user's, or a statement it made up, chose the words. */
+  /** The text comes from a user's function, or from a statement that it built. */
   readonly isForeign: boolean
 }
 
@@ -65,17 +65,17 @@ const fieldsOf = (cause: unknown): Fields => {
 }
 
 /**
- * The innermost frame of a context, and of that the name only. It is looked for at the very beginning: frames below it may
- * quote statements, and a value in one of these may look like a frame.
+ * The function name in the innermost frame of a context. Only the beginning is matched: later frames may quote statements,
+ * and a value in one of these may look like a frame.
  * Source: PostgreSQL, src/pl/plpgsql/src/pl_exec.c, `plpgsql_exec_error_callback`.
  */
 const RAISED_BY = /^PL\/pgSQL function ((?:"(?:[^"\n]|"")+"|[\p{L}\p{N}_$.])+)\([^)\n]*\) line \d+ at /u
 
-/** The innermost frame is one of a function, or any frame is that of a statement put together from text, maybe of values. */
+/** The innermost frame is one of a function, or any frame is that of a dynamic statement, which may contain values. */
 const FOREIGN = /^PL\/| at EXECUTE$/m
 
 /**
- * The column that a binary COPY was reading. One in text quotes the value behind a colon.
+ * The column that a binary COPY was reading. A COPY in text format quotes the value behind a colon.
  * Source: PostgreSQL, src/backend/commands/copyfrom.c, `CopyFromErrorCallback`.
  */
 const COPIED_COLUMN = /^COPY [^\n:]+, line \d+, column ([^\n:]+)$/
@@ -93,25 +93,25 @@ const describe = (error: Fields): string => {
   return `${text} (${details})`
 }
 
-/** What the driver says of a handshake that it cannot go through with, whoever asks again. Source: pg, lib/crypto/sasl.js. */
+/** The driver's error of a handshake that fails at every attempt. Source: pg, lib/crypto/sasl.js. */
 const HANDSHAKE = /^SASL: /
 const NO_PASSWORD = /^SASL: .*client password must be /
 
-/** Classes whose texts speak of connections, rights, objects and resources, never of values. */
+/** Classes whose texts are about connections, rights, objects and resources, never about values. */
 const SAFE_CLASSES = /^(?:08|0A|25|26|28|3D|3F|40|42|53|54|55|57|58|F0|XX)/
 
-/** What rows meet on their way into a table, and what triggers, generated columns and indexes on it may raise. */
+/** Texts for errors of rows, and of triggers, generated columns and indexes on their table. */
 const conditions: Record<string, string> = {
   "21000": "a subquery of a trigger or function returned more than one row",
   "22001": "text is longer than its column allows",
   "22003": "numeric value out of range",
-  "22004": "a function was given a null that it does not take",
+  "22004": "a function was called with a null that it rejects",
   "22007": "text is not a date or time",
   "22008": "datetime out of range",
   "22012": "division by zero",
   "22015": "interval out of range",
   "22021": "text is not valid in the database's encoding",
-  "22023": "a function was given a value that it does not take",
+  "22023": "a function was called with a value that it rejects",
   "22026": "bits of another length than their column has",
   "22030": "a JSON object in which a key comes twice",
   "22032": "text is not JSON",
@@ -120,7 +120,7 @@ const conditions: Record<string, string> = {
   "22P04": "malformed COPY data",
   "22P05": "a character that the encoding of the database lacks; a database in UTF8 holds every one",
   "2201B": "text is not a regular expression",
-  "2200H": "a sequence has come to its end",
+  "2200H": "a sequence is exhausted",
   "23001": "a foreign key keeps a row that is to be deleted",
   "23502": "null in a column that allows none",
   "23503": "a foreign key finds no row to refer to, or would lose the one it refers to",
@@ -149,9 +149,10 @@ const reasonOf = (error: Fields, message: string, operation: string): SqlError.S
   if (code === "55P03") return new SqlError.LockTimeoutError(fields)
   if (code === "57014") return new SqlError.StatementTimeoutError(fields)
   // Connections, resources (disk full, too many clients), shutdown, I/O, and a standby that is about to be promoted.
-  // 25P03 and 25P04: the server's patience with an open transaction; 54000 at COMMIT: a listener that does not listen.
-  const passing = ["25006", "55000", "25P03", "25P04"].includes(code) || (code === "54000" && operation === "COMMIT")
-  if (/^(08|53|57|58)/.test(code) || passing) return new SqlError.ConnectionError(fields)
+  // 25P03 and 25P04: the server's time limits of a transaction; 54000 at COMMIT: the queue of NOTIFY is full.
+  const isTransient = ["25006", "55000", "25P03", "25P04"].includes(code) ||
+    (code === "54000" && operation === "COMMIT")
+  if (/^(08|53|57|58)/.test(code) || isTransient) return new SqlError.ConnectionError(fields)
   if (code.startsWith("28")) return new SqlError.AuthenticationError(fields)
   if (code === "42501") return new SqlError.AuthorizationError(fields)
   if (code.startsWith("42")) return new SqlError.SqlSyntaxError(fields)

@@ -1,3 +1,4 @@
+/** The check of the database's encoding. */
 import { Effect } from "effect"
 import { SqlError } from "effect/sql"
 import type { PooledConnection } from "./PooledConnection.ts"
@@ -14,7 +15,7 @@ export const requireUtf8 = Effect.fnUntraced(function*(connection: PooledConnect
   return yield* new SqlError.SqlError({
     reason: new SqlError.AuthorizationError({
       message: `PostgreSQL: database ${name} has the encoding ${encoding}, which cannot store every text; ` +
-        "use one that is made with: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+        "use a database that is created by: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
       operation: "connect",
       cause: `server_encoding ${encoding}`
     })

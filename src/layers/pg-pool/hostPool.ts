@@ -1,4 +1,4 @@
-/** The connections of a host program: out of the pool that it has, and of its kind outside of it. */
+/** The connections of a host program: from its pool, and outside of it with the same options. */
 import { Effect, Semaphore } from "effect"
 import type { Scope } from "effect"
 import type { SqlError } from "effect/sql"
@@ -11,17 +11,17 @@ import { lease, unknownServer } from "./lease.ts"
 import { newPool } from "./newPool.ts"
 import { waitFor } from "./ownPool.ts"
 
-/** A host may use all connections itself: a table that waits longer than this should be seen to. */
+/** A host may use all connections itself: a longer wait must be reported. */
 const FREE_WITHIN_SECONDS = 30
-/** What `pg` takes where a pool names no other. */
+/** The default of `pg`. */
 const DEFAULT_MAX = 10
 
-/** What the options of a pool may hold, as `pg` reads them. */
+/** The options of a pool, as `pg` reads them. */
 interface Options extends pg.PoolConfig {
   readonly max?: number
 }
 
-/** Connections of a host's pool that have proved to work; a database that is down is waited for. */
+/** Connections of a host's pool, one of which has proved to work; waits for a database that is down. */
 export const hostConnections = Effect.fnUntraced(function*(
   host: HostPool,
   { maxConnections }: HostPoolOptions,
@@ -77,7 +77,7 @@ const ofNative: ConfigProblem = {
   allowed: "a Pool of pg"
 }
 
-/** The loss of an idle connection is an event of the pool; without a listener it would end the process. */
+/** The loss of an idle connection is an event of the pool, which without a listener ends the process. */
 const survivesLostConnections = (host: HostPool): Effect.Effect<void, never, Scope.Scope> => {
   const listener = (): void => {}
   return Effect.acquireRelease(
@@ -86,7 +86,7 @@ const survivesLostConnections = (host: HostPool): Effect.Effect<void, never, Sco
   )
 }
 
-/** `pg` hides the password of a pool from copies. */
+/** The options for another pool to the same database: `pg` hides the password of a pool from copies. */
 const sameKind = (host: HostPool): pg.PoolConfig => {
   const { Client } = host as { readonly Client?: typeof pg.Client }
   const options = host.options as Options

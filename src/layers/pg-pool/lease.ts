@@ -1,3 +1,4 @@
+/** Connections from a pool of `pg`, scoped. */
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import type { SqlError } from "effect/sql"
@@ -6,16 +7,17 @@ import { classify } from "./classify.ts"
 import { PooledConnection } from "./PooledConnection.ts"
 import type { SilenceLimits } from "./Silence.ts"
 
-/** For short statements on a connection that is new. */
+/** The time limit of short statements on a new connection. */
 export const ANSWER_MILLIS = 10_000
 
+/** How statements of a session are watched. */
 export interface SessionOptions {
   readonly limits: SilenceLimits
-  /** No pooler stands between. */
+  /** Without a pooler in between. */
   readonly isPostgres: boolean
 }
 
-/** Before it is known what is at the other end, and where only short statements are run, silence alone decides. */
+/** For a peer that is unknown yet, and for short statements: the time alone decides. */
 export const unknownServer = (millis: number): SessionOptions => ({
   limits: { millis: Math.min(millis, ANSWER_MILLIS) },
   isPostgres: false
@@ -31,7 +33,7 @@ export const lease = (
       let wanted = true
       pool.connect((cause, client, release) => {
         if (client === undefined) return resume(Effect.fail(classify(cause, "connect")))
-        // Nobody waits any more: a client that comes late goes straight back.
+        // Interrupted meanwhile: a client that comes late is returned at once.
         if (!wanted) return release()
         resume(Effect.succeed(new PooledConnection(client, limits, isPostgres)))
       })

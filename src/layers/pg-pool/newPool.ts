@@ -4,7 +4,7 @@ import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import pg from "pg"
 
-/** What a stop grants connections to end as PostgreSQL wants it; one that leads nowhere would take for ever. */
+/** How long a stop waits for connections to close; a lost one would never do so. */
 const END_MILLIS = 1_000
 
 /** A pool that ends with the scope. */
@@ -30,5 +30,5 @@ export const newPool = (config: pg.PoolConfig): Effect.Effect<pg.Pool, never, Sc
       })
   ).pipe(Effect.map(({ pool }) => pool))
 
-/** A host may reach its database through a socket of its own making. */
+/** A host may connect to its database through a socket of its own. */
 const openSocket = (make: pg.PoolConfig["stream"]): Duplex => make?.() ?? new Socket()

@@ -1,4 +1,4 @@
-/** The connections of a process of its own: to the database that the settings name. */
+/** The connections of the program itself, to the database that the settings name. */
 import { Effect, Schedule } from "effect"
 import type { Scope } from "effect"
 import type { SqlError } from "effect/sql"
@@ -21,11 +21,11 @@ const reconnectDelays = backoff("100 millis", "30 seconds")
 type Ssl = ReturnType<typeof tlsAttempts>[number]
 
 /**
- * Connections that have proved to work, in the first way of TLS or plain text that `sslmode` allows and that works.
+ * Connections, one of which has proved to work, with the first transport (TLS or plain text) that `sslmode` allows and that
+ * works.
  *
- * A database that is down is waited for; one that refuses us (password, name, rights, no TLS, a certificate that does not
- * hold) is a failure at once, unless the password is in a file that may change, and so is a file of certificates that cannot be
- * read.
+ * Waits for a database that is down. Fails at once where the server refuses the login (password, name, rights, no TLS, an
+ * invalid certificate), unless the password is in a file that may change, and where a certificate file cannot be read.
  */
 export const ownConnections = (
   settings: ConnectionSettings,
@@ -38,7 +38,7 @@ export const ownConnections = (
       Effect.scoped
     )
   const firstThatWorks = ([first, second]: ReturnType<typeof tlsAttempts>) =>
-    // Only a refusal of the way itself calls for the other way; a database that is down is down either way.
+    // Only a refusal of the transport calls for the other one; a database that is down is down for both.
     second === undefined ? attempt(first) : Effect.catchIf(attempt(first), refusesTransport, () => attempt(second))
   return Effect.try({ try: () => tlsAttempts(settings.database), catch: (cause) => classify(cause, "connect") }).pipe(
     Effect.flatMap((attempts) => waitFor(firstThatWorks(attempts))),
@@ -54,17 +54,17 @@ export const ownConnections = (
   )
 }
 
-/** Tries again until the database is there, with a warning each time. */
+/** Retries until the database is reachable, with a warning for each attempt. */
 export const waitFor = <A, R>(
   attempt: Effect.Effect<A, SqlError.SqlError, R>
 ): Effect.Effect<A, SqlError.SqlError, R> =>
   attempt.pipe(
-    Effect.tapError((error) =>
-      isRetryable(error)
-        ? Effect.logWarning(log.databaseUnreachable(error.message))
-        : Effect.void
-    ),
-    Effect.retry(($) => $(reconnectDelays).pipe(Schedule.while(({ input }) => isRetryable(input))))
+    Effect.retry(($) =>
+      $(reconnectDelays).pipe(
+        Schedule.while(({ input }) => isRetryable(input)),
+        Schedule.tap(({ duration, input }) => Effect.logWarning(log.databaseUnreachable(input.message, duration)))
+      )
+    )
   )
 
 const poolConfig = (settings: ConnectionSettings, max: number, ssl: Ssl): pg.PoolConfig => {
@@ -78,7 +78,7 @@ const poolConfig = (settings: ConnectionSettings, max: number, ssl: Ssl): pg.Poo
     max,
     application_name: options?.applicationName ?? defaultApplicationName,
     connectionTimeoutMillis: (options?.connectTimeoutSeconds ?? defaultConnectTimeoutSeconds) * 1000,
-    // A peer that vanished is noticed even while a connection only waits for an answer.
+    // Detects a lost peer also while a connection waits for a response.
     keepAlive: options?.keepalives ?? true,
     keepAliveInitialDelayMillis: (options?.keepalivesIdleSeconds ?? 10) * 1000
   }

@@ -1,7 +1,7 @@
 /**
- * How values of results are read: `boolean`, numbers that JavaScript has, and JSON; all others as text, `bigint` among them.
+ * Parsers of result values: `boolean`, numbers that fit a JavaScript number, and JSON; all others stay text, also `bigint`.
  *
- * Given with each statement, because a host program may have changed what `pg` does by itself for all who share its copy.
+ * Passed with each statement, because a host program may have changed the global parsers of `pg`.
  * Source: PostgreSQL, catalog/pg_type.dat.
  */
 export const resultTypes = {

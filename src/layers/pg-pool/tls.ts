@@ -1,3 +1,4 @@
+/** TLS options for connections to PostgreSQL. */
 import { readFileSync } from "node:fs"
 import type { ConnectionOptions } from "node:tls"
 import { type DatabaseTarget, usesTls } from "../../domain/settings/DatabaseTarget.ts"
@@ -23,7 +24,7 @@ export const tlsAttempts = (target: DatabaseTarget): readonly [Transport, Transp
     case "prefer":
       return mustEncrypt ? [unverified] : [unverified, false]
     case "require":
-      // With a root certificate at hand, libpq's `require` checks the chain, as `verify-ca` does.
+      // With a root certificate, libpq's `require` verifies the chain, as `verify-ca` does.
       return [rootCertPath === undefined ? unverified : { ...verified(), checkServerIdentity: () => undefined }]
     case "verify-ca":
       return [{ ...verified(), checkServerIdentity: () => undefined }]
@@ -33,8 +34,8 @@ export const tlsAttempts = (target: DatabaseTarget): readonly [Transport, Transp
 }
 
 /**
- * The authorities to trust: those of a file alone; else those of the system, which OpenSSL's variable may replace, or Node's.
- * NODE_EXTRA_CA_CERTS adds to both of the latter: Node does it by itself where no others are named.
+ * The authorities to trust: those of the file alone; otherwise those of SSL_CERT_FILE, or Node's.
+ * NODE_EXTRA_CA_CERTS adds to both of the latter: Node does so itself where `ca` is absent.
  */
 const authorities = (path: string | undefined): { readonly ca?: Array<string> } => {
   if (path !== undefined && path !== "system") return { ca: [readFileSync(path, "utf8")] }

@@ -1,34 +1,36 @@
-/** What asks this process to stop, from its first moment on. Loaded before everything else, so it imports next to nothing. */
+/** Handles stop requests from the first moment of the process. Loaded before everything else, so it imports next to nothing. */
 import { shutdownComplete, signalReceived } from "../../domain/stopLines.ts"
 
-/** A stop is over after this long, whatever hangs: what is not committed by then was never going to be half-written. */
+/** A stop ends after this long even if something hangs: a transaction that is not committed by then is rolled back. */
 const STOP_WITHIN_MILLIS = 4_500
-/** npm passes a signal on that the terminal has sent to its children already: one stop arrives twice. */
+/** npm forwards a signal that the terminal has sent to its children already: one stop arrives twice. */
 const ECHO_MILLIS = 500
 
-/** Verbs whose exit code 0 is an answer, which a stop is not. */
-const ANSWERING: ReadonlyArray<string> = ["plan", "resync"]
-const exitCode = (): number => process.argv.some((argument) => ANSWERING.includes(argument)) ? 1 : 0
+/** Verbs whose exit code 0 is a result, which a stop is not. */
+const RESULT_VERBS: ReadonlyArray<string> = ["plan", "resync"]
+const exitCode = (): number => process.argv.some((argument) => RESULT_VERBS.includes(argument)) ? 1 : 0
 
 let stoppedAt: number | undefined
-let work: ((reason: string) => void) | undefined
+let handler: ((reason: string) => void) | undefined
 
-/** Asks the work to stop for a reason such as `SIGTERM`, once, and answers whether this was the first; without work, the process ends. */
+/**
+ * Requests a stop for a reason such as `SIGTERM` and returns whether it was the first one. Exits where nothing handles it yet.
+ */
 export const stop = (reason: string): boolean => {
   if (stoppedAt !== undefined) return false
   stoppedAt = performance.now()
-  if (work === undefined) {
+  if (handler === undefined) {
     console.log(`${signalReceived(reason)}\n${shutdownComplete}`)
     process.exit(exitCode())
   }
   setTimeout(() => process.exit(exitCode()), STOP_WITHIN_MILLIS).unref()
-  work(reason)
+  handler(reason)
   return true
 }
 
-/** From now on there is work, which ends itself when it is asked to. */
-export const onStop = (ask: (reason: string) => void): void => {
-  work = ask
+/** Sets the handler of stop requests, which must end the process. */
+export const onStop = (handle: (reason: string) => void): void => {
+  handler = handle
 }
 
 const onSignal = (signal: string): void => {
@@ -37,8 +39,8 @@ const onSignal = (signal: string): void => {
 }
 
 /**
- * Takes SIGTERM, SIGINT and SIGHUP for a stop, and another one after that for an exit at once. The listeners stay for good:
- * a signal during the last finalizers must not kill them half-way.
+ * Stops on SIGTERM, SIGINT and SIGHUP; another signal after that exits at once. The listeners are never removed: a signal
+ * during the last finalizers must not kill the process.
  */
 export const listenForSignals = (): void => {
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, onSignal)

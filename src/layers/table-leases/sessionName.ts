@@ -1,21 +1,21 @@
-/** How a writer is named in the bookkeeping, and its sessions in `pg_stat_activity`. */
+/** The names of a writer in the bookkeeping and of its sessions in `pg_stat_activity`. */
 import { createHash } from "node:crypto"
 
 /** Most bytes of an `application_name`: NAMEDATALEN - 1. */
 const MAX_BYTES = 63
 const HASH_DIGITS = 16
 
-/** `id`: eight hexadecimal digits, unlike those of any other process. */
+/** `id`: eight hexadecimal digits, unique per process. */
 export const writerName = (host: string, processId: number, id: string): string => `${host} pid ${processId} (${id})`
 
-/** The `id` in the name of a writer; undefined where it has none. */
+/** The `id` in the name of a writer; undefined where there is none. */
 export const writerIdOf = (writer: string): string | undefined => /\(([0-9a-f]{8})\)$/.exec(writer)?.[1]
 
 /**
- * The `application_name` of a writer's transactions on one table: unlike that of any other writer or table.
+ * The `application_name` of a writer's transactions on one table, unique per writer and table.
  *
- * Shape: `ampsync <writer> <table>`. PostgreSQL cuts a longer name and replaces everything but printable ASCII, so such a
- * table is identified by a hash after what is left of its name.
+ * Shape: `ampsync <writer> <table>`. PostgreSQL truncates a longer name and replaces all but printable ASCII, so such a
+ * name ends in a hash of the table's.
  */
 export const sessionName = (writerId: string, table: string): string => {
   const prefix = `ampsync ${writerId} `

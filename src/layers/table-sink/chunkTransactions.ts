@@ -11,7 +11,7 @@ import { Fenced, type TableLeases } from "../../services/TableLeases.ts"
 import type { ChunkTransactions, WriteError } from "../../services/TableSink.ts"
 import { deletion, undeletable } from "./deletion.ts"
 
-/** What stays the same for all transactions of a table. */
+/** The part that is the same for all transactions of a table. */
 export interface TransactionPlan {
   readonly definition: TableDefinition
   /** `COPY ... FROM STDIN (FORMAT BINARY)` of the table. */
@@ -21,12 +21,12 @@ export interface TransactionPlan {
   readonly notifies: boolean
 }
 
-/** The lease moves with each transaction whose end was sent: what follows it is fenced by it. */
+/** The current lease: each COMMIT that is sent replaces it, and fences the next transaction. */
 export interface LeaseRef {
   current: WriterLease
 }
 
-/** Opens transactions on a connection of their own. Invariant I1: all of a chunk is one transaction. */
+/** Opens transactions on a connection of their own. Invariant I1: one chunk is one transaction. */
 export const openTransactions = Effect.fnUntraced(function*(
   pool: PgPool["Service"],
   plan: TransactionPlan,
@@ -73,7 +73,7 @@ class PipelinedTransactions implements ChunkTransactions {
       return Effect.map(this.#begin(chunk.deleteFrom), () => this.#end(chunk))
     })
 
-  /** Begins a transaction. Waits only for a deletion, and makes sure that it left nothing. */
+  /** Begins a transaction. Waits only for a deletion, and checks that no row is left. */
   #begin(deleteFrom: Chunk["deleteFrom"], copy?: string): Effect.Effect<void, WriteError> {
     const { definition } = this.#plan
     const endsInCopy = copy !== undefined
@@ -86,7 +86,7 @@ class PipelinedTransactions implements ChunkTransactions {
     const begun = this.#pipeline.send(opening, { guard })
     const texts = [...deletion(definition, deleteFrom), ...(endsInCopy ? [copy] : [])]
     const deleted = this.#pipeline.send(texts.join("; "), { endsInCopy })
-    // The begin has a time limit; a large deletion takes as long as it takes.
+    // BEGIN has a time limit; a large deletion has none.
     return Effect.andThen(begun.done, deleted.copying).pipe(
       Effect.mapError(this.#explain),
       Effect.flatMap(({ rows, tags }) => {
@@ -110,11 +110,11 @@ class PipelinedTransactions implements ChunkTransactions {
         provisionalRows: provisionalAfter(before, chunk),
         blockTimestamp: chunk.completed?.timestamp
       },
-      notifies ? notification(definition.table, chunk, rowsRemoved) : undefined
+      notifies ? notification(definition, chunk, rowsRemoved) : undefined
     )
-    const answer = this.#pipeline.send(`${statement}; COMMIT`, { guard: 0 })
+    const response = this.#pipeline.send(`${statement}; COMMIT`, { guard: 0 })
     this.#lease.current = lease
-    return Effect.mapBoth(answer.done, { onFailure: this.#explain, onSuccess: () => ({ rowsRemoved }) })
+    return Effect.mapBoth(response.done, { onFailure: this.#explain, onSuccess: () => ({ rowsRemoved }) })
   }
 
   #explain = (error: SqlError.SqlError): WriteError =>
@@ -135,10 +135,18 @@ const provisionalAfter = (before: WriterLease, chunk: Chunk): bigint => {
 const removedBy = (tags: ReadonlyArray<string>): number =>
   Number(tags.find((tag) => tag.startsWith("DELETE "))?.slice("DELETE ".length) ?? 0)
 
-/** Shape: `{"table","kind":"rows"|"watermark"|"reorg","from","to","rows","removed"}`; blocks as decimal numbers. */
-const notification = (table: string, chunk: Chunk, removed: number): string => {
+/** Shape: `{"schema","table","kind":"rows"|"watermark"|"reorg","from","to","rows","removed"}`; blocks as decimal numbers. */
+const notification = ({ schema, table }: TableDefinition, chunk: Chunk, removed: number): string => {
   const kind = chunk.reorgs.length > 0 ? "reorg" : chunk.rows > 0 ? "rows" : "watermark"
   const from = chunk.reorgs[0]?.firstBlock ?? chunk.firstBlock
   const number = (block: bigint | undefined) => (block === undefined ? null : Number(block))
-  return JSON.stringify({ table, kind, from: number(from), to: number(chunk.lastBlock), rows: chunk.rows, removed })
+  return JSON.stringify({
+    schema,
+    table,
+    kind,
+    from: number(from),
+    to: number(chunk.lastBlock),
+    rows: chunk.rows,
+    removed
+  })
 }

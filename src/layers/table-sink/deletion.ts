@@ -1,5 +1,5 @@
 /**
- * The deletion of rows from a block on, and the proof that it left none: policies, triggers and rules may keep some, and rows
+ * The deletion of rows from a block on, and the check that none is left: policies, triggers and rules may keep some, and rows
  * of an orphaned chain must not stay below a watermark.
  */
 import type { Chunk } from "../../domain/chain/Chunk.ts"
@@ -7,11 +7,12 @@ import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { qualifiedName, type TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
 
+/** A table and the column with the block of a row. */
 export type PlacedTable = Pick<TableDefinition, "schema" | "table" | "positionColumn">
 
 type From = NonNullable<Chunk["deleteFrom"]>
 
-/** The statements, in their order and for one transaction. The last one returns whether rows are left. */
+/** The statements, in order, for one transaction. The last one returns whether rows are left. */
 export const deletion = (table: PlacedTable, from: From): readonly [string, string, string] => [
   UNFILTERED,
   `DELETE FROM ${qualifiedName(table)}${where(table, from)}`,
@@ -21,14 +22,14 @@ export const deletion = (table: PlacedTable, from: From): readonly [string, stri
 /** A policy that hides rows from the deletion hides them from the check as well: an error is better. */
 export const UNFILTERED = "SET LOCAL row_security TO off"
 
-/** Returns one value, `exists`. */
+/** A query for whether rows are left; returns one value, `exists`. */
 export const rowsLeft = (table: PlacedTable, from: From): string =>
   `SELECT EXISTS (SELECT FROM ${qualifiedName(table)}${where(table, from)})`
 
 const where = ({ positionColumn }: PlacedTable, from: From): string =>
   from === "all" ? "" : ` WHERE ${quoteIdentifier(positionColumn)} >= ${from}`
 
-/** Rows are left. */
+/** The failure where rows are left. */
 export const undeletable = ({ table }: PlacedTable, from: From): TableRejected =>
   new TableRejected({
     table,

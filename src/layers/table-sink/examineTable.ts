@@ -1,3 +1,4 @@
+/** Compares a table with its query. */
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { compareTable } from "../../domain/postgres/table/compareTable.ts"
@@ -9,16 +10,17 @@ import { TableRejected } from "../../services/TableLeases.ts"
 import type { TablePlan } from "../../services/TableSink.ts"
 import { readTable } from "./readTable.ts"
 
+/** The plan of a table, and whether its checkpoint is still valid. */
 export interface Examined extends TablePlan {
-  /** The data table is gone: what its checkpoint says holds no longer. */
+  /** The data table is missing: its checkpoint is no longer valid. */
   readonly startsAgain: boolean
 }
 
 const HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) AS lz4 FROM pg_settings WHERE name = 'default_toast_compression'"
 
-const ANEW = "drop the table to have it made and filled anew from the first block"
+const DROP_IT = "drop the table, and it is created and filled again from the first block"
 
-/** What must be done so that a table holds what its query yields; fails where nothing can be. It only reads. */
+/** Plans the statements after which a table fits its query; fails where there are none. Changes nothing. */
 export const examineTable = Effect.fnUntraced(function*(
   run: RunStatement,
   definition: TableDefinition,
@@ -26,14 +28,14 @@ export const examineTable = Effect.fnUntraced(function*(
   { recorded, watermark }: Pick<StoredCheckpoint, "recorded" | "watermark">
 ): Effect.fn.Return<Examined, SqlError.SqlError | TableRejected> {
   const { columns, comment, positionColumn, table } = definition
-  const refuse = (reason: string) => new TableRejected({ table, reason })
+  const reject = (reason: string) => new TableRejected({ table, reason })
   const hasLz4 = run<{ lz4: boolean }>(HAS_LZ4).pipe(Effect.map(([row]) => row?.lz4 === true))
   const found = yield* readTable(run, definition)
   if (found === undefined) {
     const statements = createTable(definition, yield* hasLz4)
     const notes = recorded === undefined
       ? [`created with columns ${columns.map((_) => _.name).join(", ")}`]
-      : ["the table was gone although it had a checkpoint; created again, it starts from the first block"]
+      : ["the table was missing although it had a checkpoint; it is created again and starts from the first block"]
     return {
       table,
       kind: "create",
@@ -44,11 +46,13 @@ export const examineTable = Effect.fnUntraced(function*(
     }
   }
   if (recorded === undefined || !found.isTable) {
-    return yield* refuse("something of this name exists that ampsync did not create; it is left alone")
+    return yield* reject(
+      "a relation of this name exists that ampsync did not create; use another name in the config, or another DATABASE_SCHEMA"
+    )
   }
   if (recorded.positionColumn !== positionColumn) {
-    return yield* refuse(
-      `its rows are placed by column "${recorded.positionColumn}", those of the query by "${positionColumn}"; ${ANEW}`
+    return yield* reject(
+      `its rows are placed by column "${recorded.positionColumn}", those of the query by "${positionColumn}"; ${DROP_IT}`
     )
   }
   const difference = compareTable(definition, found, recorded.columns)
@@ -56,12 +60,12 @@ export const examineTable = Effect.fnUntraced(function*(
   const conflicts = [
     ...(found.isLogged
       ? []
-      : ["it is UNLOGGED, so a crash of PostgreSQL would empty it unseen; run ALTER TABLE ... SET LOGGED"]),
+      : ["it is UNLOGGED, so a crash of PostgreSQL would empty it without notice; run ALTER TABLE ... SET LOGGED"]),
     ...difference.conflicts
   ]
   if (conflicts.length > 0) {
-    const wayOut = difference.conflicts.length > 0 ? `. Undo what was changed, or ${ANEW}` : ""
-    return yield* refuse(`the query no longer fits it: ${conflicts.join("; ")}${wayOut}`)
+    const remedy = difference.conflicts.length > 0 ? `. Undo what was changed, or ${DROP_IT}` : ""
+    return yield* reject(`the query no longer fits it: ${conflicts.join("; ")}${remedy}`)
   }
   const alter = alterTable(definition, difference, yield* hasLz4)
   const statements = [
@@ -89,7 +93,7 @@ export const examineTable = Effect.fnUntraced(function*(
 })
 
 const changedQuery = (table: string, block: bigint): string =>
-  `its query changed: rows up to block ${block} were made by the earlier one; to make all of them anew, ` +
+  `its query changed: rows up to block ${block} were made by the earlier one; to fill the table again, ` +
   `stop this process and run: node dist/main.js resync --table ${
     /^[\w-]+$/.test(table) ? table : JSON.stringify(table)
   }`

@@ -1,4 +1,4 @@
-/** What a failed transaction means for the blocks it was about. */
+/** Turns the failure of a transaction into one with the cause and the blocks of its chunk. */
 import { SqlError } from "effect/sql"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { columnList, RANGE_END, type TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
@@ -6,20 +6,21 @@ import { indexRowTooLarge } from "../../services/PgPool.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
 import { RowTooLargeForIndex, TableChanged, type WriteError } from "../../services/TableSink.ts"
 
+/** As `TableWriter.explain`. */
 export const explainFailure = (definition: TableDefinition) => (error: WriteError, chunk: Chunk): WriteError =>
   error._tag === "SqlError"
     ? duplicateKey(definition, chunk, error) ?? changedSince(definition, error) ?? rejectedRow(definition, chunk, error)
     : error
 
-/** The statements were right when the table was prepared. If they no longer are, somebody changed or dropped it. */
+/** The statements were valid when the table was prepared. If they no longer are, somebody changed or dropped it. */
 const changedSince = ({ table }: TableDefinition, error: SqlError.SqlError): TableChanged | undefined =>
   error.reason._tag === "SqlSyntaxError"
     ? new TableChanged({ table, detail: error.reason.message ?? "its statements are no longer valid" })
     : undefined
 
 /**
- * A row that has the primary key of another one, where the config gave the table that key. No retry changes it; the chunk's
- * deletion, which precedes its rows, has had its chance.
+ * A row with the primary key of another one, where the config defines that key. No retry changes it: the chunk's deletion
+ * precedes its rows.
  */
 const duplicateKey = (
   definition: TableDefinition,
@@ -30,13 +31,12 @@ const duplicateKey = (
   if (primaryKey === undefined || error.reason._tag !== "UniqueViolation") return undefined
   return new TableRejected({
     table,
-    reason:
-      `in ${blocksOf(definition, chunk)} a row has a key that another row has already (${error.reason.constraint}); ` +
+    reason: `in ${blocksOf(definition, chunk)} a row has the key of another row (${error.reason.constraint}); ` +
       `the config makes ${columnList(primaryKey)} its primary key`
   })
 }
 
-/** PostgreSQL knows the column or the constraint, and only we know the blocks. */
+/** The error of PostgreSQL has the column or the constraint; this adds the blocks. */
 const rejectedRow = (definition: TableDefinition, chunk: Chunk, error: SqlError.SqlError): WriteError => {
   const { reason } = error
   if (chunk.firstBlock === undefined) return error
@@ -62,4 +62,5 @@ const rejectedRow = (definition: TableDefinition, chunk: Chunk, error: SqlError.
 }
 
 const blocksOf = ({ positionColumn }: TableDefinition, { firstBlock, lastBlock }: Chunk): string =>
-  `${positionColumn === RANGE_END ? "the range of " : ""}blocks ${firstBlock} to ${lastBlock}`
+  (positionColumn === RANGE_END ? "the range of " : "") +
+  (firstBlock === lastBlock ? `block ${firstBlock}` : `blocks ${firstBlock} to ${lastBlock}`)

@@ -1,9 +1,10 @@
+/** Reads a table's definition from the catalog. */
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import type { ExistingColumn, ExistingTable } from "../../domain/postgres/table/compareTable.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 
-/** What stands under the name of a table. */
+/** The relation with the name of a table. */
 export interface FoundRelation extends ExistingTable {
   /** Plain or partitioned; views, indexes and sequences share the namespace of tables. */
   readonly isTable: boolean
@@ -11,7 +12,7 @@ export interface FoundRelation extends ExistingTable {
   readonly isLogged: boolean
   /** Empty where there is none. */
   readonly comment: string
-  /** What may keep rows from being deleted, such as `trigger "a"`. */
+  /** Triggers, rules and policies that may keep rows from being deleted, such as `trigger "a"`. */
   readonly filters: ReadonlyArray<string>
 }
 
@@ -27,7 +28,7 @@ const COLUMNS = `
   FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`
 
-/** Keys that hold for all rows at all times: an index on expressions or of a part of the rows is none. */
+/** Keys of all rows: an index on expressions or of a part of the rows is none. */
 const KEYS = `
   SELECT i.indisprimary AS "isPrimary", to_jsonb(ARRAY(
     SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
@@ -36,7 +37,7 @@ const KEYS = `
   FROM pg_index i
   WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL`
 
-/** Of triggers only those for each row and before it can. Source: PostgreSQL, catalog/pg_trigger.h, `TRIGGER_TYPE_ROW`. */
+/** Of triggers only those BEFORE ... FOR EACH ROW can. Source: PostgreSQL, catalog/pg_trigger.h, `TRIGGER_TYPE_ROW`. */
 const FILTERS = `
   SELECT 'trigger' AS kind, tgname::text AS name FROM pg_trigger
   WHERE tgrelid = $1::oid AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 11 = 11
@@ -45,7 +46,7 @@ const FILTERS = `
   UNION ALL SELECT 'row security of', relname FROM pg_class WHERE oid = $1::oid AND row_security_active(oid)
   ORDER BY kind DESC, name`
 
-/** What the catalog says of a name in a schema, whatever the search path is; undefined where there is nothing. */
+/** Reads a relation by schema and name, independent of the search path; undefined where there is none. */
 export const readTable = Effect.fnUntraced(function*(
   run: RunStatement,
   { schema, table }: { readonly schema: string; readonly table: string }

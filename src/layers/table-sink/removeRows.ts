@@ -1,4 +1,4 @@
-/** What removes rows of a table outside of a chunk: all of them, in steps, or those above the watermark. */
+/** Deletes rows of a table outside of a chunk: all of them, in steps, or those above the watermark. */
 import { Effect, Option, Ref } from "effect"
 import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import { emptyCheckpoint } from "../../domain/chain/Checkpoint.ts"
@@ -10,12 +10,13 @@ import { type TableLeases, TableRejected } from "../../services/TableLeases.ts"
 import type { Emptying, TableSink } from "../../services/TableSink.ts"
 import { deletion, type PlacedTable, rowsLeft, undeletable, UNFILTERED } from "./deletion.ts"
 
-/** Small enough that a transaction lasts a second or so, and that little is lost when it is interrupted. */
+/** A transaction of about a second, so that little is lost when it is interrupted. */
 const STEP_ROWS = 50_000
 
-/** Nobody waits for the connection of a deletion: whoever reads or locks rows for a while must not end it. */
+/** Longer than elsewhere, because nobody waits for this connection: a session that locks rows for a while must not end it. */
 const LOCK_TIMEOUT = "30s"
 
+/** The methods of `TableSink` that delete rows. */
 export const makeRemoval = (
   pool: PgPool["Service"],
   leases: TableLeases["Service"],
@@ -24,14 +25,14 @@ export const makeRemoval = (
 ): Pick<TableSink["Service"], "trim" | "empty"> => {
   const run: RunStatement = (statement, params = []) => pool.sql.unsafe(statement, [...params])
 
-  /** Acquires the lease of a table as what it is recorded, and does `work` in the same transaction. */
+  /** Acquires the lease of a table for its recorded dataset, and runs `work` in the same transaction. */
   const leasing = <A, E>(table: string, work: (lease: WriterLease, positionColumn: string) => Effect.Effect<A, E>) =>
     Effect.gen(function*() {
       const { dataset, recorded } = Option.getOrUndefined(yield* checkpoints.load(table)) ?? {}
       if (dataset === undefined || recorded === undefined) {
         return yield* new TableRejected({
           table,
-          reason: `schema "${schema}" has no checkpoint of it, so nothing syncs it`
+          reason: `schema "${schema}" has no checkpoint of it, so it is not synced; check the name and DATABASE_SCHEMA`
         })
       }
       return yield* leases.transaction(
@@ -72,11 +73,11 @@ export const makeRemoval = (
     const [unfiltered, remove] = deletion(table, from)
     yield* run(unfiltered)
     const result = yield* pool.sql.unsafe(remove).raw
-    yield* refuseRowsLeft(table, from)
+    yield* rejectRowsLeft(table, from)
     return (result as { rowCount: number | null }).rowCount ?? 0
   })
 
-  const refuseRowsLeft = Effect.fnUntraced(function*(table: PlacedTable, from: bigint | "all") {
+  const rejectRowsLeft = Effect.fnUntraced(function*(table: PlacedTable, from: bigint | "all") {
     const [left] = yield* run<{ exists: boolean }>(rowsLeft(table, from))
     if (left?.exists === true) return yield* undeletable(table, from)
   })
@@ -109,15 +110,15 @@ export const makeRemoval = (
     const { table } = before
     const upTo = yield* Ref.get(last)
     yield* run(`SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`)
-    // Before it deletes: whoever lost the lease must neither wait for the rows of whoever has it, nor hold them.
+    // Before the deletion: a process that lost the lease must neither wait for the new holder's rows, nor lock them.
     yield* leases.fence(before)
     yield* run(UNFILTERED)
     const isThere = yield* exists(table)
     const { deletedUpTo, removed } = isThere
       ? yield* deleteFrom(table, positionColumn, upTo)
       : { removed: 0n, deletedUpTo: undefined }
-    // It is the last step. Looking for rows after each would walk through all that was deleted, time and again.
-    if (isThere && removed === 0n) yield* refuseRowsLeft({ schema, table, positionColumn }, "all")
+    // Only in the last step: a check after each one would scan all deleted rows every time.
+    if (isThere && removed === 0n) yield* rejectRowsLeft({ schema, table, positionColumn }, "all")
     const left = before.rows > removed && removed > 0n ? before.rows - removed : 0n
     const lease = yield* checkpoints.advance(before, {
       checkpoint: emptyCheckpoint,
@@ -130,12 +131,12 @@ export const makeRemoval = (
     return { lease, removed: Number(removed), upTo: deletedUpTo ?? upTo }
   })
 
-  /** `upTo` is where the last step ended: an index scan from the start would walk through all that was deleted before. */
+  /** `upTo` is the end of the last step: an index scan from the start would read all rows deleted before. */
   const deleteFrom = Effect.fnUntraced(function*(table: string, positionColumn: string, upTo: bigint | undefined) {
     const [position, name] = [quoteIdentifier(positionColumn), qualifiedName({ schema, table })]
     const from = upTo === undefined ? "" : `WHERE ${position} >= ${upTo}`
     const pick = `SELECT tableoid, ctid, ${position} AS position FROM ${name} ${from} ORDER BY 3 LIMIT ${STEP_ROWS}`
-    // A row has its place, the ctid, to itself only in its partition.
+    // A ctid is unique only within a partition.
     const [gone] = yield* run<{ removed: string; up_to: string | null }>(
       `WITH picked AS MATERIALIZED (${pick}), gone AS (
          DELETE FROM ${name} t WHERE ctid = ANY(ARRAY(SELECT ctid FROM picked))

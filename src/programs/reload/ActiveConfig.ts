@@ -1,7 +1,6 @@
 /** A config as the server resolved it, and the difference between two of them. */
 import { Equal } from "effect"
 import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
-import { fingerprint } from "../../domain/fingerprint.ts"
 import {
   datasetId,
   type DatasetReference,
@@ -12,8 +11,8 @@ import {
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import type { Source } from "../../domain/manifest/references.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
-import type { DatasetInfo } from "../../services/AdminApi.ts"
-import type { ActiveConfigStatus } from "../../services/SyncStatus.ts"
+import type { StreamingQuery } from "../../domain/sql/streamingQuery.ts"
+import type { DatasetInfo, DatasetTable } from "../../services/AdminApi.ts"
 import type { TableRequest } from "../../services/TableSink.ts"
 
 /** A valid config and what its names mean on the server. */
@@ -113,26 +112,14 @@ export const requestOf = (active: ActiveConfig, table: TableSpec, schema: ArrowS
   wideIntegers: table.wideIntegers
 })
 
-/** What people and probes may know of a config. */
-export const statusOf = ({ config, dialect, info, manifest, sources }: ActiveConfig): Omit<
-  ActiveConfigStatus,
-  "atMillis"
-> => ({
-  dataset: formatDatasetReference(config.dataset),
-  version: info?.version,
-  dialect,
-  sources: sources === undefined ? undefined : [
-    ...new Map(
-      [...sources.values()].flat().map((source) => [
-        `${datasetId(source)}@${source.version}`,
-        { dataset: datasetId(source), version: source.version }
-      ])
-    ).values()
-  ],
-  fingerprint: fingerprint(JSON.stringify([
-    formatDatasetReference(config.dataset),
-    config.tables.map((table) => [table.name, table.fingerprint, table.settings]).toSorted()
-  ])),
-  tables: manifest.tables.map(({ name }) => name),
-  queries: [...config.tables, ...manifest.tables].flatMap(({ query }) => [query.streaming, query.batch, query.sql])
-})
+/** The table's query as the active config resolves it: the same data may have been named otherwise before. */
+export const sentQuery = ({ manifest }: ActiveConfig, { name, query }: TableSpec): StreamingQuery =>
+  manifest.tables.find((table) => table.name === name)?.query ?? query
+
+/** What the Admin API reports of the table. */
+export const publishedTable = ({ info }: ActiveConfig, table: TableSpec): DatasetTable | undefined =>
+  info?.tables.find(({ name }) => name === table.name)
+
+/** The network of a table before its stream names one. */
+export const expectedNetwork = (active: ActiveConfig, table: TableSpec): string | undefined =>
+  publishedTable(active, table)?.network ?? active.manifest.network

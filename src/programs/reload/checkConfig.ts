@@ -1,3 +1,4 @@
+/** Checks a changed config before it is activated. */
 import { Duration, Effect, Result, Schema } from "effect"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"

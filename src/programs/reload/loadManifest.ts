@@ -29,8 +29,12 @@ export const loadManifest = Effect.fn("loadManifest")(function*(shouldRetry: (er
         (isGivenUp) => isGivenUp && origin._tag === "Dataset" ? manifestFromFlight(origin, error) : Effect.fail(error)
       )
     ),
-    Effect.tapError((error) => shouldRetry(error) ? Effect.logWarning(log.tryingAgain(error.message)) : Effect.void),
-    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => shouldRetry(input))))
+    Effect.retry(($) =>
+      $(retrySchedule).pipe(
+        Schedule.while(({ input }) => shouldRetry(input)),
+        Schedule.tap(({ duration, input }) => Effect.logWarning(log.tryingAgain(input.message, duration)))
+      )
+    )
   )
 })
 

@@ -1,3 +1,4 @@
+/** Hot reload: activates the first config and every valid change of it. */
 import { Effect, Option, Ref, Result, Schedule, Stream, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
@@ -66,6 +67,8 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
     const before = yield* SubscriptionRef.get(tables.active)
     const next = Option.getOrUndefined(yield* Ref.getAndSet(known, Option.none()))
     if (next === undefined || before === undefined || before.sources !== undefined) return
+    // An edit that was activated meanwhile is resolved again.
+    if (next.config !== before.config) return
     yield* Effect.logInfo(log.adminApiAnswers(datasetId(next.config.dataset), next.info?.version))
     yield* logVersions(before, next)
     yield* logUnlisted(next)

@@ -1,4 +1,5 @@
-import { Clock, Effect, Schedule, SubscriptionRef } from "effect"
+/** Syncs the tables of a config for as long as the program runs. */
+import { Clock, type Duration, Effect, Schedule, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
 import { formatDatasetReference } from "../../domain/manifest/Dataset.ts"
@@ -16,9 +17,8 @@ const retrySchedule = backoff("1 second", "30 seconds")
 /** Syncs the tables of a manifest, and from then on those of the config as it changes, until it is interrupted. */
 export const syncDataset = Effect.fn("syncDataset")(
   function*(manifest: Manifest) {
-    const [tables, status] = [yield* makeTableFibers, yield* StatusRecorder]
+    const tables = yield* makeTableFibers
     const announceStop = Effect.gen(function*() {
-      yield* status.activated(undefined)
       const active = yield* SubscriptionRef.get(tables.active)
       yield* Effect.logInfo(log.shuttingDown(active?.manifest.tables.length ?? 0))
     })
@@ -36,8 +36,12 @@ const startFirst = Effect.fnUntraced(function*(manifest: Manifest) {
   yield* status.begin(manifest.tables.map(({ name }) => name))
   const sinceMillis = yield* Clock.currentTimeMillis
   const active = yield* resolveWithFallback(manifest, sinceMillis).pipe(
-    Effect.tapError((error) => isRetryable(error) ? waiting(manifest, log.tryingAgain(error.message)) : Effect.void),
-    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input)))),
+    Effect.retry(($) =>
+      $(retrySchedule).pipe(
+        Schedule.while(({ input }) => isRetryable(input)),
+        Schedule.tap(({ duration, input }) => waiting(manifest, input.message, duration))
+      )
+    ),
     Effect.tapError((error) => parkAll(manifest, error.message))
   )
   for (const warning of active.warnings) yield* Effect.logWarning(warning)
@@ -45,9 +49,9 @@ const startFirst = Effect.fnUntraced(function*(manifest: Manifest) {
   return active
 })
 
-const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {
+const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string, delay: Duration.Duration) {
   const status = yield* StatusRecorder
-  yield* Effect.logWarning(reason)
+  yield* Effect.logWarning(log.tryingAgain(reason, delay))
   for (const { name } of tables) yield* status.record(name, { _tag: "Waiting", reason })
 })
 

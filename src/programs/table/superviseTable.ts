@@ -10,8 +10,8 @@ import { TableIndexes } from "../../services/TableIndexes.ts"
 import { TableLeases, TableRejected } from "../../services/TableLeases.ts"
 import { type RowTooLargeForIndex, TableSink } from "../../services/TableSink.ts"
 import type { ReconnectFrom } from "./Outcome.ts"
-import type { TableSession } from "./syncTable.ts"
 import { syncTable } from "./syncTable.ts"
+import type { TableSession } from "./TableSession.ts"
 
 /** A server that violates the protocol this often in a row will not stop doing so by itself. */
 const MAX_VIOLATIONS = 5

@@ -1,57 +1,32 @@
 /**
- * From the events of a table to its transactions: when one opens, what it takes, and when it commits.
+ * Turns the events of a table into transactions: when one opens, what it contains, and when it commits.
  *
  * A chunk is an open transaction. Rows are encoded straight into its COPY, under the back-pressure of the socket, and only
  * while the table holds one of the permits that all tables share (I8). While a COMMIT is on its way the next events gather:
  * that makes chunks large under a backlog and small at the tip.
  */
-import { Clock, Effect, Fiber, Ref, type Semaphore, type Stream } from "effect"
+import { Clock, Effect, Fiber, Ref, type Stream } from "effect"
 import type { SqlError } from "effect/sql"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
-import {
-  addEvent,
-  addRows,
-  closesGroup,
-  firstChunk,
-  isFull,
-  isWorthCommitting,
-  nextChunk
-} from "../../domain/chain/Chunk.ts"
+import { addEvent, addRows, closesGroup, isFull, isWorthCommitting } from "../../domain/chain/Chunk.ts"
 import type { Rows, TableEvent } from "../../domain/chain/TableEvent.ts"
-import type { ChunkSize } from "../../domain/ChunkSize.ts"
 import { afterCommit, afterFailure, MAX_CHUNK_BYTES } from "../../domain/ChunkSize.ts"
-import type { EncodeError, RowCursor } from "../../domain/postgres/encode/encodeCopy.ts"
-import type { BoundBatch } from "../../domain/postgres/encode/RowEncoder.ts"
+import type { EncodeError } from "../../domain/postgres/encode/encodeCopy.ts"
 import type { ChunkTransactions, Committed, TableWriter, WriteError } from "../../services/TableSink.ts"
-import { type CopyBuffer, type CopyBuffers, newBuffer } from "./CopyBuffers.ts"
-import { makeReadAhead, type ReadAhead } from "./ReadAhead.ts"
-
-export interface WriteChunksOptions<R> {
-  /** One permit per chunk in flight, shared by all tables. */
-  readonly permits: Semaphore.Semaphore
-  /** Rows a chunk should have, learnt from one chunk to the next. */
-  readonly size: Ref.Ref<ChunkSize>
-  readonly buffers: CopyBuffers
-  /** Runs for each event, before it is written; undefined where there is nothing to wait for. */
-  readonly onEvent: (event: TableEvent) => Effect.Effect<void, never, R> | undefined
-  /** What came lately is a backlog: more of it is on its way, whatever waits right now. */
-  readonly isBacklog: () => boolean
-  /** Runs while nothing waits to be committed, and is interrupted by the next event. */
-  readonly whileIdle: Effect.Effect<void, never, R>
-  readonly onCommit: (chunk: Chunk, committed: Committed, elapsedMillis: number) => Effect.Effect<void, never, R>
-  readonly onFailure: (chunk: Chunk, error: WriteError) => Effect.Effect<void, never, R>
-}
+import { newBuffer } from "./CopyBuffers.ts"
+import { makeReadAhead } from "./ReadAhead.ts"
+import { type WriteChunksOptions, WriterState } from "./WriterState.ts"
 
 /** Bytes of frames that may wait while the table holds a permit. Measured: more costs garbage collection, and gains nothing. */
 const READ_AHEAD_BYTES = 2 * 1024 * 1024
 /** So many waiting bytes are worth a transaction behind a COMMIT that is not answered yet. */
 const PIPELINE_BYTES = 1024 * 1024
-/** How long a chunk out of a backlog waits for more: chunks become large, and nobody waits for the tip of a chain there. */
+/** How long a chunk of a backlog waits for more events: chunks become large, and latency does not matter there. */
 const LINGER_MILLIS = 30
 /** A chunk commits at this age, and a table gives its permit to others. */
 const MAX_AGE_MILLIS = 1_000
-/** Ranges of more blocks come out of a backlog: more of them is on its way, whatever waits right now. */
+/** Ranges of more blocks belong to a backlog: more are on the way, whatever waits right now. */
 const LONG_RANGE_BLOCKS = 16n
 
 /** Writes what `events` bring until they end; what came before a failure is committed before the failure is passed on. */
@@ -61,7 +36,7 @@ export const writeChunks = <R>(writer: TableWriter, options: WriteChunksOptions<
 ): Effect.Effect<void, E | SqlError.SqlError | WriteError | EncodeError, R | R2> =>
   Effect.gen(function*() {
     const input = yield* makeReadAhead(events, sizeOf)
-    const writing = new Writing(writer, options, input, yield* Clock.Clock)
+    const writing = new WriterState(writer, options, input, yield* Clock.Clock)
     while (yield* takeWithoutRows(writing)) {
       yield* writeBacklog(writing).pipe(
         Effect.scoped,
@@ -74,63 +49,8 @@ export const writeChunks = <R>(writer: TableWriter, options: WriteChunksOptions<
 
 const sizeOf = (event: TableEvent<ColumnBatch>): number => (event._tag === "Rows" ? event.batch.sizeBytes : 0)
 
-/** Where the writing of one table stands. */
-class Writing<E, R> {
-  readonly writer: TableWriter
-  readonly options: WriteChunksOptions<R>
-  readonly input: ReadAhead<TableEvent<ColumnBatch>, E>
-  chunk: Chunk
-  /** The transaction of the chunk is open. */
-  isOpen = false
-  /** Since when there is something to commit. */
-  beganAtMillis: number | undefined
-  /** Time the chunk waited for the source. */
-  waitedMillis = 0
-  /** Nothing more is to be expected at once: the range is complete, or it is one of the tip. */
-  isSettled = true
-  /** Where in the current range the rows stand. */
-  cursor: RowCursor | undefined
-  /** The batch that is written, and how many of its rows are. */
-  batch: { readonly bound: BoundBatch; readonly of: ColumnBatch } | undefined
-  from = 0
-  buffer: CopyBuffer | undefined
-  readonly #clock: Clock.Clock
-
-  constructor(
-    writer: TableWriter,
-    options: WriteChunksOptions<R>,
-    input: ReadAhead<TableEvent<ColumnBatch>, E>,
-    clock: Clock.Clock
-  ) {
-    this.writer = writer
-    this.options = options
-    this.input = input
-    this.chunk = firstChunk(writer.checkpoint)
-    this.#clock = clock
-  }
-
-  nowMillis(): number {
-    return this.#clock.currentTimeMillisUnsafe()
-  }
-
-  ageMillis(): number {
-    return this.beganAtMillis === undefined ? 0 : this.nowMillis() - this.beganAtMillis
-  }
-
-  begins(): void {
-    this.beganAtMillis ??= this.nowMillis()
-  }
-
-  next(): void {
-    this.chunk = nextChunk(this.chunk)
-    this.isOpen = false
-    this.beganAtMillis = undefined
-    this.waitedMillis = 0
-  }
-}
-
 /** Takes events until there is something to write; false at the end. Needs neither permit nor connection. */
-const takeWithoutRows = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>) {
+const takeWithoutRows = Effect.fnUntraced(function*<E, R>(writing: WriterState<E, R>) {
   const { input, options } = writing
   for (;;) {
     const event = input.peek()
@@ -148,7 +68,7 @@ const takeWithoutRows = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>
 })
 
 /** Adds an event without rows to the chunk. */
-const takeEvent = <E, R>(writing: Writing<E, R>, event: Exclude<TableEvent<ColumnBatch>, Rows<ColumnBatch>>) => {
+const takeEvent = <E, R>(writing: WriterState<E, R>, event: Exclude<TableEvent<ColumnBatch>, Rows<ColumnBatch>>) => {
   const noted = writing.options.onEvent(event)
   writing.chunk = addEvent(writing.chunk, event)
   if (isWorthCommitting(writing.chunk)) writing.begins()
@@ -163,7 +83,7 @@ const takeEvent = <E, R>(writing: Writing<E, R>, event: Exclude<TableEvent<Colum
 }
 
 /** Commits one chunk after the other on one connection for as long as there is a backlog. */
-const writeBacklog = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>) {
+const writeBacklog = Effect.fnUntraced(function*<E, R>(writing: WriterState<E, R>) {
   const { input } = writing
   const transactions = yield* writing.writer.transactions
   const until = writing.nowMillis() + MAX_AGE_MILLIS
@@ -174,7 +94,7 @@ const writeBacklog = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>) {
     Effect.catch(effect, (error) => Effect.andThen(answered, fail(writing, writing.chunk, error)))
   input.limit(READ_AHEAD_BYTES)
   do {
-    const refused = yield* behind(fill(writing, transactions))
+    const rejected = yield* behind(fill(writing, transactions))
     if (isWorthCommitting(writing.chunk)) {
       const { beganAtMillis, chunk, waitedMillis } = writing
       const outcome = yield* behind(close(writing, transactions))
@@ -182,7 +102,7 @@ const writeBacklog = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>) {
       yield* answered
       committing = yield* Effect.forkScoped(settle(writing, chunk, outcome, (beganAtMillis ?? 0) + waitedMillis))
     }
-    if (refused !== undefined) return yield* Effect.andThen(answered, Effect.fail(refused))
+    if (rejected !== undefined) return yield* Effect.andThen(answered, Effect.fail(rejected))
     // Nothing is opened behind an unanswered COMMIT but for a backlog: otherwise chunks would become crumbs.
     yield* transactions.mayOverlap ? Effect.raceFirst(answered, input.backlog(PIPELINE_BYTES)) : answered
     if (writing.nowMillis() >= until) input.limit(0)
@@ -192,7 +112,7 @@ const writeBacklog = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>) {
 
 /** Fills the chunk until it is to be committed; gives the row that could not be encoded, where one ended it. */
 const fill = Effect.fnUntraced(function*<E, R>(
-  writing: Writing<E, R>,
+  writing: WriterState<E, R>,
   transactions: ChunkTransactions
 ): Effect.fn.Return<EncodeError | undefined, WriteError, R> {
   const { input, options } = writing
@@ -211,8 +131,8 @@ const fill = Effect.fnUntraced(function*<E, R>(
     } else if (closesGroup(writing.chunk, event)) {
       return undefined
     } else if (event._tag === "Rows") {
-      const refused = yield* writeRows(writing, transactions, event)
-      if (refused !== undefined) return refused
+      const rejected = yield* writeRows(writing, transactions, event)
+      if (rejected !== undefined) return rejected
     } else {
       const noted = takeEvent(writing, event)
       if (noted !== undefined) yield* noted
@@ -224,7 +144,7 @@ const fill = Effect.fnUntraced(function*<E, R>(
 
 /** Encodes rows of the event until they, or the rows a chunk may have, are used up. */
 const writeRows = Effect.fnUntraced(function*<E, R>(
-  writing: Writing<E, R>,
+  writing: WriterState<E, R>,
   transactions: ChunkTransactions,
   event: Rows<ColumnBatch>
 ): Effect.fn.Return<EncodeError | undefined, WriteError, R> {
@@ -269,7 +189,7 @@ const writeRows = Effect.fnUntraced(function*<E, R>(
 })
 
 /** Sends what is encoded, and opens the transaction before the first of it. */
-const flush = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>, transactions: ChunkTransactions) {
+const flush = Effect.fnUntraced(function*<E, R>(writing: WriterState<E, R>, transactions: ChunkTransactions) {
   const { buffer, chunk, options } = writing
   if (buffer === undefined || buffer.end === 0) return
   writing.buffer = undefined
@@ -280,14 +200,14 @@ const flush = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>, transact
   yield* transactions.copy(buffer.bytes.subarray(0, buffer.end), () => options.buffers.release(buffer))
 })
 
-const close = Effect.fnUntraced(function*<E, R>(writing: Writing<E, R>, transactions: ChunkTransactions) {
+const close = Effect.fnUntraced(function*<E, R>(writing: WriterState<E, R>, transactions: ChunkTransactions) {
   yield* flush(writing, transactions)
   return yield* transactions.close(writing.chunk)
 })
 
 /** Waits for the outcome of a chunk whose time, without that of waiting for the source, counts from `beganAtMillis`. */
 const settle = <E, R>(
-  writing: Writing<E, R>,
+  writing: WriterState<E, R>,
   chunk: Chunk,
   outcome: Effect.Effect<Committed, WriteError>,
   beganAtMillis: number
@@ -300,9 +220,11 @@ const settle = <E, R>(
   })
 
 /** The first failure of a writer is its last: reports what it means for `chunk`, and lets the next attempt take smaller steps. */
-const fail = Effect.fnUntraced(function*<E, R>({ options, writer }: Writing<E, R>, chunk: Chunk, error: WriteError) {
-  const explained = writer.explain(error, chunk)
-  yield* Ref.update(options.size, afterFailure)
-  yield* options.onFailure(chunk, explained)
-  return yield* Effect.fail(explained)
-})
+const fail = Effect.fnUntraced(
+  function*<E, R>({ options, writer }: WriterState<E, R>, chunk: Chunk, error: WriteError) {
+    const explained = writer.explain(error, chunk)
+    yield* Ref.update(options.size, afterFailure)
+    yield* options.onFailure(chunk, explained)
+    return yield* Effect.fail(explained)
+  }
+)

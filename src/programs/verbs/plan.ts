@@ -26,7 +26,7 @@ const retrySchedule = backoff("1 second", "30 seconds")
 
 /** What a start would do with one table. */
 export interface PlannedTable extends Omit<TablePlan, "kind" | "indexed"> {
-  readonly kind: TablePlan["kind"] | "refuse"
+  readonly kind: TablePlan["kind"] | "reject"
   /** Why it would be parked. */
   readonly reason: string | undefined
   /** What would follow in the background, once the table has caught up. */
@@ -38,7 +38,7 @@ export interface DatasetPlan {
   readonly dataset: string
   readonly version: string
   readonly schema: string
-  readonly outcome: "nothing" | "changes" | "refused"
+  readonly outcome: "nothing" | "changes" | "rejected"
   /** Statements that create or update the bookkeeping tables. */
   readonly bookkeeping: ReadonlyArray<string>
   readonly tables: ReadonlyArray<PlannedTable>
@@ -74,7 +74,7 @@ export const planDataset = Effect.gen(function*() {
     concurrency: 4
   })
   const changes = bookkeeping.length > 0 || tables.some(({ indexes, kind }) => kind !== "none" || indexes.length > 0)
-  const outcome = tables.some(({ kind }) => kind === "refuse") ? "refused" : changes ? "changes" : "nothing"
+  const outcome = tables.some(({ kind }) => kind === "reject") ? "rejected" : changes ? "changes" : "nothing"
   const plan: DatasetPlan = {
     dataset: datasetId(info ?? manifest.dataset),
     version: info?.version ?? manifest.dataset.revision ?? "newest",
@@ -99,20 +99,20 @@ const planTable = (schema: string, active: ActiveConfig, table: TableSpec) =>
       indexes: later.map((index) => createIndex({ schema, table: name }, index.name, index.columns))
     }
   }).pipe(
-    Effect.catchIf(isRefusal, (error) => Effect.succeed(refused(table, error)))
+    Effect.catchIf(isRejection, (error) => Effect.succeed(rejected(table, error)))
   )
 
 /** The server's reply about the query counts, also where a sync would ask again. */
-const isRefusal = (
+const isRejection = (
   error: FlightError | SqlError.SqlError | TableRejected | UnreadableSchema
 ): error is FlightError | TableRejected | UnreadableSchema =>
   error._tag === "FlightError"
     ? isAboutQuery(error)
     : error._tag !== "SqlError"
 
-const refused = ({ name }: TableSpec, error: FlightError | TableRejected | UnreadableSchema): PlannedTable => ({
+const rejected = ({ name }: TableSpec, error: FlightError | TableRejected | UnreadableSchema): PlannedTable => ({
   table: name,
-  kind: "refuse",
+  kind: "reject",
   statements: [],
   notes: [],
   indexes: [],
@@ -123,7 +123,7 @@ const refused = ({ name }: TableSpec, error: FlightError | TableRejected | Unrea
 export const plan = Effect.fn("plan")(function*({ json }: { readonly json: boolean }) {
   const found = yield* planDataset
   yield* Console.log(json ? JSON.stringify(found, undefined, 2) : formatPlan(found))
-  if (found.outcome === "refused") return yield* new PlanOutcome({ exitCode: 4 })
+  if (found.outcome === "rejected") return yield* new PlanOutcome({ exitCode: 4 })
   if (found.outcome === "changes") return yield* new PlanOutcome({ exitCode: 3 })
 })
 
@@ -141,6 +141,6 @@ const formatTable = ({ indexes, kind, notes, reason, statements, table }: Planne
   ...(indexes.length === 0 ? [] : [indented("-- once it has caught up:"), ...indexes.map(indented)])
 ]
 
-const headings = { none: "nothing to do", create: "CREATE", alter: "ALTER", refuse: "refused" } as const
+const headings = { none: "nothing to do", create: "CREATE", alter: "ALTER", reject: "rejected" } as const
 
 const indented = (statement: string): string => `  ${statement.replaceAll(/\s*\n\s*/g, " ")}`

@@ -1,3 +1,4 @@
+/** The verb `simulate`: a simulated server for any Flight client. */
 import { Console, Effect, Schedule, Stdio } from "effect"
 import { tip } from "../../demo/display/demoText.ts"
 import { plain } from "../../demo/display/Line.ts"
@@ -27,7 +28,7 @@ const printTip = Effect.fnUntraced(function*({ chain }: Simulator) {
   yield* Effect.repeat(Effect.delay(line, "10 seconds"), Schedule.forever)
 })
 
-/** Runs the simulator alone, for any Flight client, until it is interrupted. */
+/** Runs the simulator alone until it is interrupted. */
 export const simulate = (options: SimulatorOptions): Effect.Effect<never, SimulatorError, Stdio.Stdio> =>
   startSimulator(options).pipe(
     Effect.tap((simulator) => Console.log(startText(simulator, options))),

@@ -1,3 +1,4 @@
+/** The verb without a name: syncs until it is stopped. */
 import { Effect, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
@@ -5,7 +6,6 @@ import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
 import { SyncConfig } from "../../services/Config.ts"
-import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { loadManifest } from "../reload/loadManifest.ts"
 import { namesExactVersions } from "../reload/resolveReferences.ts"
 import { syncDataset } from "../reload/syncDataset.ts"
@@ -23,11 +23,15 @@ export const prepare = Effect.gen(function*() {
   const manifest = yield* loadManifest(isRetryable)
   yield* Effect.logInfo(log.loadedManifest(manifest.dataset.name, manifest.dataset.revision))
   if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
-    yield* Effect.logWarning(log.pollsInVain(manifest.dataset.revision))
+    yield* Effect.logWarning(log.pollsInVain)
   }
   yield* bookkeeping.ensure.pipe(
-    Effect.tapError((error) => Effect.logWarning(log.bookkeepingFailed(error.message))),
-    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input))))
+    Effect.retry(($) =>
+      $(retrySchedule).pipe(
+        Schedule.while(({ input }) => isRetryable(input)),
+        Schedule.tap(({ duration, input }) => Effect.logWarning(log.bookkeepingFailed(input.message, duration)))
+      )
+    )
   )
   yield* Effect.logInfo(log.checkpointsReady)
   return manifest
@@ -35,11 +39,11 @@ export const prepare = Effect.gen(function*() {
 
 /** Syncs the tables of a manifest until interrupted; meanwhile heartbeats and states are written to the database. */
 export const run = Effect.fn("run")(function*(manifest: Manifest) {
-  yield* sendHeartbeats((yield* StatusRecorder).heartbeat)
+  yield* sendHeartbeats
   yield* reportStates
   yield* logSummaries
   return yield* syncDataset(manifest)
 }, Effect.scoped)
 
-/** The verb without a name: `prepare`, then `run`. */
+/** Runs `prepare`, then `run`. */
 export const sync = Effect.flatMap(prepare, run)

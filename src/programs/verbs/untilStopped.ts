@@ -1,3 +1,4 @@
+/** Runs a verb until it ends or a signal stops it. */
 import { Data, Effect, Fiber } from "effect"
 import * as log from "../../domain/logLines.ts"
 

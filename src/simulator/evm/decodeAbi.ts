@@ -1,13 +1,12 @@
-import type { PlainValue } from "../columns.ts"
-import { headBytes, isDynamic, WORD_BYTES } from "./layout.ts"
-import type { AbiType } from "./signature.ts"
-
 /**
  * Reads ABI-encoded values.
  *
  * Integers: numbers up to 32 bits, text above 248 bits, bigints between. Tuples: `{ c0, c1, ... }`.
  * Source: Solidity, Contract ABI Specification.
  */
+import type { PlainValue } from "../columns.ts"
+import { headBytes, isDynamic, WORD_BYTES } from "./layout.ts"
+import type { AbiType } from "./signature.ts"
 
 /** The bytes are not those of the type. */
 export class AbiMismatch extends Error {}
@@ -18,7 +17,7 @@ const mismatch = (type: AbiType): never => {
 
 const TEXT = new TextDecoder("utf-8", { ignoreBOM: true })
 
-/** Values that stand one after the other from `base` on. Throws `AbiMismatch`. */
+/** Decodes consecutive values from `base` on. Throws `AbiMismatch`. */
 export const decodeAbi = (types: ReadonlyArray<AbiType>, data: Uint8Array, base = 0): ReadonlyArray<PlainValue> => {
   let head = base
   return types.map((type) => {
@@ -35,7 +34,7 @@ const wordAt = (type: AbiType, data: Uint8Array, at: number): bigint => {
   return [0, 8, 16, 24].reduce((word, offset) => (word << 64n) | view.getBigUint64(offset), 0n)
 }
 
-/** A length or an offset: nothing that is larger than the data can be one. */
+/** A length or an offset; one that is larger than the data is a mismatch. */
 const lengthAt = (type: AbiType, data: Uint8Array, at: number): number => {
   const length = wordAt(type, data, at)
   return length > BigInt(data.length) ? mismatch(type) : Number(length)

@@ -1,9 +1,8 @@
+/** `evm_decode_log`: the inputs of an event from the topics and the data of a log. */
 import type { ArrowField, ArrowType } from "../../domain/arrow/ArrowSchema.ts"
 import type { PlainValue } from "../columns.ts"
 import { AbiMismatch, decodeAbi } from "./decodeAbi.ts"
 import { type AbiType, type EventInput, type EventSignature, isHashed } from "./signature.ts"
-
-/** `evm_decode_log`: the inputs of an event from the topics and the data of a log. */
 
 const nullable = (name: string, type: ArrowType): ArrowField => ({ name, type, nullable: true })
 

@@ -1,3 +1,4 @@
+/** Encodes values by the contract ABI. */
 import { headBytes, isDynamic, WORD_BYTES } from "./layout.ts"
 import type { AbiType } from "./signature.ts"
 

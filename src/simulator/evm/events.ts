@@ -1,9 +1,8 @@
+/** The events that contracts of the simulated chain emit; the other logs are random bytes. */
 import type { Random } from "../random.ts"
 import { type AbiValue, encodeAbi } from "./encodeAbi.ts"
 import { keccak256 } from "./keccak.ts"
 import { isHashed, parseSignature } from "./signature.ts"
-
-/** The events that contracts of the simulated chain emit; the other logs are random bytes. */
 
 /** Topics of 32 bytes each, the first of them the event's, and the data. */
 export interface EventLog {

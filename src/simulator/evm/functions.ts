@@ -1,3 +1,4 @@
+/** The functions that decode events, as columns of a query. They fail with the problem of the call, as text. */
 import { Result } from "effect"
 import type { ArrowField, ArrowType } from "../../domain/arrow/ArrowSchema.ts"
 import { appendValue } from "../appendValue.ts"
@@ -7,8 +8,6 @@ import type { Argument, EvmFunction } from "../query.ts"
 import type { TableColumn } from "../tables.ts"
 import { decodeLog, structOf } from "./decodeLog.ts"
 import { type EventSignature, InvalidSignature, parseSignature } from "./signature.ts"
-
-/** The functions that decode events, as columns of a query. They fail with what is wrong with a call, as text. */
 
 type RowsOf = (block: BlockSource) => number
 
@@ -96,7 +95,7 @@ const materialized = ({ append, field }: TableColumn, block: BlockSource): Colum
   return column
 }
 
-/** The same column for all that read it of one block: it is computed once. */
+/** Computes the column of a block once for all of its readers. */
 export const computedOnce = (of: TableColumn, rowsOf: RowsOf): TableColumn => {
   let last: { readonly block: BlockSource; readonly column: Column } | undefined
   const { field } = of

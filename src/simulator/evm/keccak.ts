@@ -65,4 +65,5 @@ export const sponge256 = (message: Uint8Array, suffix: number): Uint8Array => {
   return new Uint8Array(hash.buffer)
 }
 
+/** The Keccak-256 hash of `message`, 32 bytes. */
 export const keccak256 = (message: Uint8Array): Uint8Array => sponge256(message, 0x01)

@@ -1,10 +1,9 @@
+/** The layout of values of a type. Source: Solidity, Contract ABI Specification, "Formal Specification of the Encoding". */
 import type { AbiType } from "./signature.ts"
-
-/** Where the values of a type stand. Source: Solidity, Contract ABI Specification, "Formal Specification of the Encoding". */
 
 export const WORD_BYTES = 32
 
-/** The value stands behind the heads, at an offset that the head contains. */
+/** Whether the value follows the heads, at an offset that the head contains. */
 export const isDynamic = (type: AbiType): boolean => {
   if (type.kind === "array") return type.length === undefined || isDynamic(type.item)
   if (type.kind === "tuple") return type.fields.some(isDynamic)

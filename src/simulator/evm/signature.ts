@@ -1,6 +1,5 @@
+/** Event signatures in the form of Solidity: `Transfer(address indexed from, address indexed to, uint256 value)`. */
 import { keccak256 } from "./keccak.ts"
-
-/** Event signatures as people write them: `Transfer(address indexed from, address indexed to, uint256 value)`. */
 
 export type AbiType =
   | { readonly kind: "int"; readonly bits: number; readonly signed: boolean }

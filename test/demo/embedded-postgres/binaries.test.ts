@@ -12,12 +12,12 @@ describe("nativeDirectory", () => {
       assert.include(error.message, "leave out the word demo and set DATABASE_URL")
     }))
 
-  it.effect("says so when there is no server for the platform", () =>
+  it.effect("names a platform that has no server", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(nativeDirectory("sunos-x64"))
       assert.include(
         error.message,
-        "no embedded server for sunos-x64; the demo runs on no other PostgreSQL, but a sync does"
+        "no embedded server for sunos-x64; the demo needs this server; to sync into another PostgreSQL"
       )
     }))
 })

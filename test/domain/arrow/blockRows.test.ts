@@ -1,4 +1,4 @@
-/** What is read from a batch of a blocks table, and what is refused. */
+/** Reading a batch of a blocks table. */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
@@ -10,7 +10,7 @@ const bytes32: ArrowType = { kind: "fixedSizeBinary", width: 32 }
 const hash = (byte: number) => new Uint8Array(32).fill(byte)
 const numbers = (values: ReadonlyArray<Value>, type = uint64) => columnOf(field("block_num", type), values)
 const hashes = (values: ReadonlyArray<Value>, type = bytes32) => columnOf(field("hash", type), values)
-const refusal = (columns: Parameters<typeof batchOf>[0]) => Result.getFailure(blockRows(batchOf(columns)))
+const rejection = (columns: Parameters<typeof batchOf>[0]) => Result.getFailure(blockRows(batchOf(columns)))
 
 describe("the rows of a blocks table", () => {
   it("are number and hash, whatever the order of the columns and however large the number", () => {
@@ -27,7 +27,7 @@ describe("the rows of a blocks table", () => {
     assert.deepStrictEqual(Result.getOrThrow(blockRows(batchOf([numbers([]), hashes([])]))), [])
   })
 
-  it("are refused, not passed over, where a column is missing, of another type, or null", () => {
+  it("are rejected, not skipped, where a column is missing, of another type, or null", () => {
     const cases = [
       [hashes([hash(1)])],
       [numbers([1n])],
@@ -36,6 +36,6 @@ describe("the rows of a blocks table", () => {
       [numbers([null]), hashes([hash(1)])],
       [numbers([1n]), hashes([null])]
     ]
-    for (const columns of cases) assert.strictEqual(refusal(columns)._tag, "Some")
+    for (const columns of cases) assert.strictEqual(rejection(columns)._tag, "Some")
   })
 })

@@ -12,7 +12,7 @@ const item = field("item", int(32))
 
 const column = (type: ArrowType, values: ReadonlyArray<Value>) => columnOf(field("c", type), values)
 
-/** The reason why a column is refused, or "fine". */
+/** The reason why a column is rejected, or "fine". */
 const verdict = (of: Column): string =>
   Result.match(attempt(() => checkColumn(of, "c")), { onFailure: ({ reason }) => reason, onSuccess: () => "fine" })
 
@@ -34,7 +34,7 @@ const shortened = (of: Column, buffer: number): Column => ({
 const tooShort = "column \"c\" has a buffer that is too short for its rows"
 
 describe("checkColumn", () => {
-  it("refuses a values buffer that is one byte too short, for every width", () => {
+  it("rejects a values buffer that is one byte too short, for every width", () => {
     const types: ReadonlyArray<readonly [ArrowType, Value]> = [
       [{ kind: "bool" }, true],
       ...([8, 16, 32, 64] as const).map((bits) => [int(bits), 1n] as const),
@@ -63,7 +63,7 @@ describe("checkColumn", () => {
     }
   })
 
-  it("refuses offsets that go backwards, begin below zero, point outside or exceed 31 bits", () => {
+  it("rejects offsets that go backwards, begin below zero, point outside or exceed 31 bits", () => {
     for (const offsets of [32, 64] as const) {
       const width = offsets / 8
       const good = column({ kind: "utf8", offsets }, ["ab", "", "cde"])
@@ -86,7 +86,7 @@ describe("checkColumn", () => {
     assert.include(verdict(patched(map, 0, 4, 32, 2n)), "outside its values")
   })
 
-  it("refuses views that are negative, point outside or name no buffer, unless they are null", () => {
+  it("rejects views that are negative, point outside or name no buffer, unless they are null", () => {
     const long = "more than twelve bytes"
     const good = column({ kind: "binary", offsets: "view" }, [long, "short", null])
     const at = (place: number, value: bigint) => verdict(patched(good, 0, place, 32, value))
@@ -101,7 +101,7 @@ describe("checkColumn", () => {
     assert.strictEqual(at(32, -99n), "fine")
   })
 
-  it("refuses list views that point outside the items, unless they are null", () => {
+  it("rejects list views that point outside the items, unless they are null", () => {
     for (const [offsets, bits] of [["view32", 32], ["view64", 64]] as const) {
       const good = column({ kind: "list", offsets, item }, [[1n, 2n], [3n], null])
       const at = (buffer: 0 | 1, row: number, value: bigint) =>
@@ -115,7 +115,7 @@ describe("checkColumn", () => {
     }
   })
 
-  it("refuses dictionary indices outside the dictionary, unless they are null", () => {
+  it("rejects dictionary indices outside the dictionary, unless they are null", () => {
     for (const signed of [true, false]) {
       const good = column({ kind: "dictionary", id: 0n, index: int(8, signed), value: utf8 }, ["a", "b", "c", null])
       const at = (row: number, value: bigint) => verdict(patched(good, 0, row, 8, value))
@@ -126,7 +126,7 @@ describe("checkColumn", () => {
     }
   })
 
-  it("refuses unions with an unknown member or an offset outside it", () => {
+  it("rejects unions with an unknown member or an offset outside it", () => {
     const fields = [field("a", int(32)), field("b", utf8)]
     const sparse = column({ kind: "union", mode: "sparse", typeIds: [5, 7], fields }, [[0n, 1n], [1n, "x"]])
     assert.strictEqual(verdict(sparse), "fine")
@@ -139,7 +139,7 @@ describe("checkColumn", () => {
     assert.strictEqual(verdict(shortened(dense, 1)), tooShort)
   })
 
-  it("refuses runs that do not grow, end early or have no end", () => {
+  it("rejects runs that do not grow, end early or have no end", () => {
     const type = { kind: "runEndEncoded", runEnds: field("r", int(32), false), values: field("v", utf8) } as const
     const good = column(type, ["a", "a", "b", "c"])
     const withEnds = (ends: ReadonlyArray<bigint | null>): string =>

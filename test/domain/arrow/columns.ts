@@ -1,4 +1,4 @@
-/** Columns from JavaScript values, laid out byte by byte as the Arrow columnar format says, for every type there is. */
+/** Columns from JavaScript values, laid out byte by byte in the Arrow columnar format, for every type. */
 import type { ArrowField, ArrowSchema, ArrowType } from "../../../src/domain/arrow/ArrowSchema.ts"
 import type { Column, ColumnBatch } from "../../../src/domain/arrow/ColumnBatch.ts"
 
@@ -168,7 +168,7 @@ const bitmap = (bits: ReadonlyArray<boolean>): Uint8Array => {
   return bytes
 }
 
-/** Little-endian two's complement; absent values are filled with a pattern that must never show. */
+/** Little-endian two's complement; null values are filled with a pattern that must never be read. */
 const words = (width: number, values: ReadonlyArray<Value>): Uint8Array =>
   concat(values.map((value) => {
     let rest = BigInt.asUintN(width * 8, value === null ? 0x5a5an : BigInt(value as bigint))

@@ -142,7 +142,7 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
     assert.deepStrictEqual(decoded("dictionary_replaced"), [words("a", "b"), words("z", "z")])
   })
 
-  it("refuses a body that is compressed with LZ4, and names what to set", () => {
+  it("rejects a body that is compressed with LZ4, and names what to set", () => {
     assert.strictEqual(
       Result.getOrThrow(Result.flip(decodeStream(stream("lz4")))).message,
       "the server's Arrow data cannot be read: its batches are compressed with LZ4, and only ZSTD or no compression is "
@@ -156,14 +156,14 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
     assert.deepStrictEqual(encodedRows(batch!, 0, 1000), encodedRows(plain, 0, 1000))
   })
 
-  it("refuses a damaged compressed buffer, and names the codec", () => {
+  it("rejects a damaged compressed buffer, and names the codec", () => {
     const frames = framesOfStream(stream("zstd"), 0).map((frame) => ({ ...frame, dataBody: frame.dataBody.slice() }))
     frames.find(({ dataBody }) => dataBody.length > 0)!.dataBody[8]! ^= 1
     const { reason } = Result.getOrThrow(Result.flip(decodeFrames(frames)))
     assert.strictEqual(reason, "a buffer compressed with ZSTD is damaged")
   })
 
-  it("refuses damaged compressed buffers without hanging", () => {
+  it("rejects damaged compressed buffers without hanging", () => {
     const zstd = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x05, 1, 2)
     const work = process.cpuUsage()
     for (let cut = 0; cut < zstd.length; cut++) {
@@ -172,7 +172,7 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
     assert.isBelow(process.cpuUsage(work).user, 1_000_000)
   })
 
-  it("refuses a declared size that a compressed buffer cannot have, before it takes memory or time for it", () => {
+  it("rejects a declared size that a compressed buffer cannot have, before it takes memory or time for it", () => {
     const work = process.cpuUsage()
     const frame = zstdFrame()
     for (const declared of [VALUES_BYTES - 1, VALUES_BYTES + 1, 2 ** 20, 2 ** 28, 2 ** 30 - 1, 2 ** 30]) {
@@ -181,7 +181,7 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
     assert.isBelow(process.cpuUsage(work).user, 500_000)
   })
 
-  it("refuses a ZSTD frame that does not declare its size and holds another number of bytes", () => {
+  it("rejects a ZSTD frame that does not declare its size and holds another number of bytes", () => {
     const frame = (...blocks: ReadonlyArray<ReadonlyArray<number>>) =>
       Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, ...blocks.flat())
     const [raw, repeated] = [[4 << 3, 0, 0, 1, 2, 3, 4], [(4 << 3) | 3, 0, 0, 9]]
@@ -198,7 +198,7 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
     assert.throws(() => unpackZstd(frame(raw), 4), RangeError)
   })
 
-  it("makes of a compressed buffer damaged anywhere an error or as many bytes as were declared", () => {
+  it("turns a compressed buffer damaged anywhere into an error, or into as many bytes as were declared", () => {
     const work = process.cpuUsage()
     const frame = zstdFrame()
     for (let at = 0; at < frame.length; at++) {
@@ -212,7 +212,7 @@ describe(`Arrow IPC of ${fixture.writer}`, () => {
     assert.isBelow(process.cpuUsage(work).user, 10_000_000)
   })
 
-  it("refuses metadata of version V4", () => {
+  it("rejects metadata of version V4", () => {
     const { reason } = Result.getOrThrow(Result.flip(decodeStream(stream("v4"))))
     assert.strictEqual(reason, "it is written in metadata version V4, and only V5 (Arrow 1.0 and later) is read")
   })

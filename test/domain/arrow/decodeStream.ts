@@ -5,7 +5,7 @@ import type { MalformedArrow } from "../../../src/domain/arrow/MalformedArrow.ts
 import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
 import { framesOfStream } from "./ipcFrames.ts"
 
-/** Everything a sequence of messages says. */
+/** Decodes a sequence of messages. */
 export const decodeFrames = (
   frames: ReadonlyArray<FlightData>
 ): Result.Result<{ readonly state: DecoderState; readonly batches: ReadonlyArray<ColumnBatch> }, MalformedArrow> =>

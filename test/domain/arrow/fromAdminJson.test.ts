@@ -73,7 +73,7 @@ describe("Arrow types of the Admin API", () => {
     assert.deepStrictEqual(typeOf({ FixedSizeBinary: 32 }), { kind: "fixedSizeBinary", width: 32 })
   })
 
-  it("reads nested types, whose fields say data_type", () => {
+  it("reads nested types, whose fields have data_type", () => {
     const item = nested("item", "Utf8")
     const utf8 = { name: "item", type: { kind: "utf8", offsets: 32 }, nullable: false } as const
     const layouts = [["List", 32], ["LargeList", 64], ["ListView", "view32"], ["LargeListView", "view64"]] as const
@@ -108,7 +108,7 @@ describe("Arrow types of the Admin API", () => {
     })
   })
 
-  it("names the field whose type it does not know", () => {
+  it("names the field of an unknown type", () => {
     assert.include(problemOf(column("Uint64")), "the column \"bad\"")
     assert.include(problemOf(column("Uint64")), "there is no Arrow type \"Uint64\"")
     assert.include(problemOf(column({ List: nested("item", "Text") })), "the column \"bad.item\"")
@@ -120,7 +120,7 @@ describe("Arrow types of the Admin API", () => {
     }
   })
 
-  it("refuses what is no list of fields", () => {
+  it("rejects what is no list of fields", () => {
     for (
       const fields of [undefined, null, {}, "Utf8", [null], [{ type: "Utf8", nullable: true }], [{
         name: "a",
@@ -131,7 +131,7 @@ describe("Arrow types of the Admin API", () => {
     }
   })
 
-  it("refuses a type nested without end", () => {
+  it("rejects a type nested without end", () => {
     let type: unknown = "Utf8"
     for (let depth = 0; depth < 10_000; depth++) type = { Dictionary: ["Int32", type] }
     assert.include(problemOf([{ name: "deep", type, nullable: true }]), "nested more than 64 levels")

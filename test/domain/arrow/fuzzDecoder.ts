@@ -1,4 +1,4 @@
-/** Damages messages at random and looks at what becomes of them. */
+/** Damages messages at random, decodes and encodes them, and checks the outcome. */
 import { Result } from "effect"
 import type { ColumnBatch } from "../../../src/domain/arrow/ColumnBatch.ts"
 import { decodeFrame, type DecoderState, noSchema } from "../../../src/domain/arrow/decodeFrame.ts"
@@ -8,7 +8,7 @@ import { planColumns } from "../../../src/domain/postgres/types/PgType.ts"
 import { encodeAll } from "../../support/encodeAll.ts"
 import type { Random } from "../postgres/randomColumns.ts"
 
-/** A copy in the middle of other bytes, which no reader may see. */
+/** A copy in the middle of other bytes, which must not be read. */
 const surrounded = (bytes: Uint8Array, by: number): Uint8Array => {
   const room = new Uint8Array(bytes.length + 513).fill(by)
   room.set(bytes, 257)
@@ -59,7 +59,7 @@ const encoded = (batch: ColumnBatch): string => {
   })
 }
 
-/** What a stream comes to: rows, or sentences. Throws what the decoder or the encoder throws. */
+/** The outcome of a stream: rows, or sentences. Throws what the decoder or the encoder throws. */
 export const outcome = (frames: ReadonlyArray<FlightData>, neighbour: number): ReadonlyArray<string> => {
   let state: DecoderState = noSchema
   const seen: Array<string> = []
@@ -83,7 +83,7 @@ export interface Failure {
 /** The longest a few thousand rows may take; what takes longer counts as a hang. */
 const HANG_MILLIS = 5000
 
-/** What must not become of a stream, if it does. */
+/** The forbidden outcome of a stream; undefined where there is none. */
 export const failureOf = (frames: ReadonlyArray<FlightData>): Failure | undefined => {
   const started = performance.now()
   try {
@@ -96,7 +96,7 @@ export const failureOf = (frames: ReadonlyArray<FlightData>): Failure | undefine
   return millis > HANG_MILLIS ? { what: `took ${millis.toFixed(0)} ms` } : undefined
 }
 
-/** A stream as a file of test/fixtures/fuzz holds it. */
+/** A stream in the format of the files of test/fixtures/fuzz. */
 export const savedCase = (frames: ReadonlyArray<FlightData>, { what }: Failure): string => {
   const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64")
   const saved = frames.map(({ dataBody, dataHeader }) => ({ header: base64(dataHeader), body: base64(dataBody) }))

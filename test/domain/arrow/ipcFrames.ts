@@ -1,4 +1,4 @@
-/** Arrow IPC made by apache-arrow, an encoder that is not ours, as the messages of a DoGet stream. */
+/** Arrow IPC made by apache-arrow, an independent encoder, as the messages of a DoGet stream. */
 import { Message, type RecordBatch, RecordBatchStreamWriter, type Table } from "apache-arrow"
 import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
 
@@ -34,7 +34,7 @@ const moved = (bytes: Uint8Array, offset: number): Uint8Array => {
   return room.subarray(offset, offset + bytes.length)
 }
 
-/** The encapsulated schema message, as `FlightInfo.schema` carries it. */
+/** The encapsulated schema message, as in `FlightInfo.schema`. */
 export const encapsulatedSchemaOf = (table: Table): Uint8Array => {
   const stream = RecordBatchStreamWriter.writeAll(table).toUint8Array(true)
   const length = new DataView(stream.buffer, stream.byteOffset).getInt32(4, true)

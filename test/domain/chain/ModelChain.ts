@@ -97,7 +97,7 @@ export class ModelChain {
   startAfter(position: { readonly number: bigint; readonly hash: string } | undefined): bigint {
     if (position === undefined) return this.origin
     const block = this.byHash(position.hash)
-    if (block === undefined || !this.knows(block)) return position.number
+    if (block === undefined || !this.has(block)) return position.number
     if (this.isCanonical(block)) return position.number + 1n
     let lowest = block
     while (lowest.parent !== undefined && !this.isCanonical(lowest.parent) && this.remembered.has(lowest.parent)) {
@@ -106,7 +106,7 @@ export class ModelChain {
     return lowest.number
   }
 
-  private knows(block: ModelBlock): boolean {
+  private has(block: ModelBlock): boolean {
     return this.isCanonical(block) || this.remembered.has(block)
   }
 

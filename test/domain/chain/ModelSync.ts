@@ -100,7 +100,7 @@ export class ModelSync {
         this.parked = { reason: step.reason, oldestIsCanonical: this.oldestIsCanonical() }
         return
       default:
-        throw new Error(step._tag === "Violation" ? step.reason : "a verdict was asked for twice")
+        throw new Error(step._tag === "Violation" ? step.reason : "a verdict was requested twice")
     }
   }
 

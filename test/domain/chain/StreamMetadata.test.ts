@@ -56,7 +56,7 @@ describe("the metadata of a message", () => {
     assert.strictEqual(parse({ ranges: [{ ...wire, numbers }] })?.ranges[0]?.end, 9_007_199_254_740_991n)
   })
 
-  const broken: ReadonlyArray<readonly [what: string, json: unknown, says: RegExp]> = [
+  const broken: ReadonlyArray<readonly [what: string, json: unknown, message: RegExp]> = [
     ["no JSON", "{ranges:", /not JSON in UTF-8/],
     ["nothing but null", null, /the document is not an object/],
     ["a list", [], /the document is not an object/],
@@ -87,11 +87,11 @@ describe("the metadata of a message", () => {
       /2\.\.1 ends before it starts/
     ]
   ]
-  for (const [what, json, says] of broken) {
+  for (const [what, json, expected] of broken) {
     it(`is rejected as malformed with ${what}`, () => {
       const result = parseStreamMetadata(bytes(json))
       assert.isTrue(Result.isFailure(result))
-      if (Result.isFailure(result)) assert.match(result.failure.message, says)
+      if (Result.isFailure(result)) assert.match(result.failure.message, expected)
     })
   }
 

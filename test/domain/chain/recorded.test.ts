@@ -42,7 +42,7 @@ const eventsOf = (call: WireCall): ReadonlyArray<string> => {
     let step = followFrame(state, frame)
     if (step._tag === "ReconnectFrom") {
       const { prevHash, start } = frame.metadata!.ranges[0]!
-      lines.push(`asks what is below ${start}`)
+      lines.push(`searches below ${start}`)
       const below = state.history.filter(({ block }) => block < start - 1n)
       const parent = prevHash === undefined ? [] : [{ block: start - 1n, hash: prevHash }]
       state = following({ network: "anvil", origin: 0n, history: [...below, ...parent] })
@@ -59,7 +59,7 @@ const eventsOf = (call: WireCall): ReadonlyArray<string> => {
 const AMP_REORGS = [
   "complete to 1244",
   "complete to 1247",
-  "asks what is below 1247",
+  "searches below 1247",
   "complete to 1248",
   "replaced from 1247",
   "complete to 1249",
@@ -82,13 +82,13 @@ const NOZZLE_REORGS = [
   "complete to 1625",
   "replaced from 1626",
   "complete to 1627",
-  "asks what is below 1627",
+  "searches below 1627",
   "complete to 1629",
-  "asks what is below 1628",
+  "searches below 1628",
   "complete to 1631",
   "replaced from 1628",
   "complete to 1633",
-  "asks what is below 1629",
+  "searches below 1629",
   "complete to 1635"
 ]
 
@@ -102,14 +102,14 @@ const STREAMS: ReadonlyArray<readonly [fixture: string, stream: string, events: 
   ["amp-streams", "a reorg of 140 blocks", ["complete to 999", "complete to 1678"]],
   ["amp-streams", "a reorg below the first block", [
     "complete to 1590",
-    "asks what is below 1586",
+    "searches below 1586",
     "complete to 1592",
     "replaced from 1588",
     "complete to 1595"
   ]],
   ["amp-streams", "a derived dataset", ["complete to 999", "complete to 1253"]],
   ["amp-streams", "a large block", ["complete to 999", "complete to 1587"]],
-  ["amp-streams", "a server that ends", ["asks what is below 1676", "complete to 1679"]],
+  ["amp-streams", "a server that ends", ["searches below 1676", "complete to 1679"]],
   ["nozzle-streams", "history of blocks", []],
   ["nozzle-streams", "live reorgs of blocks", NOZZLE_REORGS],
   ["nozzle-streams", "live reorgs of logs", NOZZLE_REORGS]

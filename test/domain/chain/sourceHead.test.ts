@@ -76,9 +76,9 @@ describe("the head of the source", () => {
   })
 
   it("is otherwise the last row, which is not exact when the window is full", () => {
-    const shown = (last: bigint) => headOf(answer([row(2n), row(7n), row(last)]), "anvil", [2n, 7n])
-    assert.deepStrictEqual(shown(105n), { ...row(105n), atSeconds: undefined, isExact: true })
-    assert.deepStrictEqual(shown(106n), { ...row(106n), atSeconds: undefined, isExact: false })
+    const headWith = (last: bigint) => headOf(answer([row(2n), row(7n), row(last)]), "anvil", [2n, 7n])
+    assert.deepStrictEqual(headWith(105n), { ...row(105n), atSeconds: undefined, isExact: true })
+    assert.deepStrictEqual(headWith(106n), { ...row(106n), atSeconds: undefined, isExact: false })
   })
 
   it("needs a second query when a nozzle server returns no block from the highest one on", () => {

@@ -49,7 +49,7 @@ describe("Flight messages", () => {
     assert.deepStrictEqual(Flight.decodeStatementQuery(SELECT_1), Result.succeed("SELECT 1"))
   })
 
-  it("refuses the command of another Flight SQL call and says which one it was", () => {
+  it("rejects the command of another Flight SQL call and names it", () => {
     const other = Uint8Array.from(SELECT_1)
     other[40] = "X".charCodeAt(0)
     const decoded = Flight.decodeStatementQuery(other)
@@ -57,7 +57,7 @@ describe("Flight messages", () => {
     if (Result.isFailure(decoded)) assert.include(decoded.failure.message, "type.googleapis.com")
   })
 
-  it.prop("gives back every FlightInfo it wrote", { info: anyInfo }, ({ info }) => {
+  it.prop("reads back every FlightInfo it wrote", { info: anyInfo }, ({ info }) => {
     const decoded = Flight.decodeFlightInfo(Flight.encodeFlightInfo(info))
     assert.deepStrictEqual(normal(Result.getOrThrow(decoded)), normal(info))
   })
@@ -76,7 +76,7 @@ describe("Flight messages", () => {
   })
 
   it.prop("writes a FlightInfo that the codec of another library reads the same way", { info: anyInfo }, ({ info }) => {
-    // That codec holds int64 in a double and refuses what does not fit.
+    // That codec reads int64 as a double and rejects values that do not fit.
     const small = { ...info, totalRecords: BigInt.asIntN(40, info.totalRecords), totalBytes: -1n }
     const theirs = flightProtocol.FlightInfo.decode(Flight.encodeFlightInfo(small))
     assert.deepStrictEqual(
@@ -88,7 +88,7 @@ describe("Flight messages", () => {
     assert.strictEqual(hex(theirs.flightDescriptor?.cmd ?? NONE), hex(info.descriptor.cmd))
   })
 
-  it("reads what the generated codec of another library wrote, whatever fields it knows and we do not", () => {
+  it("reads messages of the generated codec of another library, which has more fields", () => {
     const theirs = flightProtocol.FlightInfo.encode(flightProtocol.FlightInfo.fromPartial({
       schema: Buffer.from("schema"),
       flightDescriptor: { type: 2, cmd: Buffer.from(SELECT_1) },
@@ -105,7 +105,7 @@ describe("Flight messages", () => {
     assert.strictEqual(hex(decoded.descriptor!.cmd), hex(SELECT_1))
   })
 
-  it("hands out FlightData as views of the bytes that arrived, in whatever order the fields came", () => {
+  it("returns FlightData as views of the bytes that arrived, in whatever order the fields came", () => {
     const data = { dataHeader: bytes("0102"), dataBody: bytes("030405"), appMetadata: bytes("06") }
     const written = Flight.encodeFlightData(data)
     const reversed = Uint8Array.from([...bytes("c23e03030405"), ...bytes("1a0106"), ...bytes("12020102")])
@@ -143,7 +143,7 @@ describe("Flight messages", () => {
     }
   })
 
-  it.prop("answers arbitrary bytes with a value or MalformedFlightMessage", { input: anyBytes }, ({ input }) => {
+  it.prop("decodes arbitrary bytes to a value or MalformedFlightMessage", { input: anyBytes }, ({ input }) => {
     for (const decode of decoders) {
       const decoded = decode(input)
       if (Result.isFailure(decoded)) assert.strictEqual(decoded.failure._tag, "MalformedFlightMessage")
@@ -160,7 +160,7 @@ describe("Flight messages", () => {
     ["a group that never ends", "4b0801"],
     ["wire type 6", "0e"],
     ["a varint where bytes belong", "0801"]
-  ])("refuses %s", (_, input) => {
+  ])("rejects %s", (_, input) => {
     assert.isTrue(Result.isFailure(Flight.decodeTicket(bytes(input))))
   })
 })

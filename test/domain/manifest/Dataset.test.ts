@@ -20,7 +20,7 @@ describe("a dataset reference", () => {
     }
   })
 
-  it("is refused where the grammar is broken", () => {
+  it("is rejected where the grammar is broken", () => {
     for (
       const text of [
         "",
@@ -61,7 +61,7 @@ describe("sqlTableReference", () => {
     assert.strictEqual(sqlTableReference("nozzle", reference("anvil"), "blocks"), "anvil.blocks")
   })
 
-  it("quotes what would not survive otherwise, and leaves out a version that would be read as another one", () => {
+  it("quotes names that would change otherwise, and leaves out a version that would be read as another one", () => {
     assert.strictEqual(
       sqlTableReference("nozzle", reference("anvil@0.1.0-LTcy"), "Blocks"),
       "\"anvil__0_1_0-LTcy\".\"Blocks\""

@@ -13,7 +13,7 @@ const problemsOf = (input: unknown): Array<string> => {
 const tables = { blocks: { sql: "SELECT * FROM anvil.blocks" } }
 
 describe("a config file", () => {
-  it("of the first era gives its version, network and dependencies", () => {
+  it("of a nozzle server gives its version, network and dependencies", () => {
     const manifest = decoded({
       name: "example",
       network: "anvil",
@@ -33,7 +33,7 @@ describe("a config file", () => {
     ])
   })
 
-  it("of the present era gives its namespace and references", () => {
+  it("of an amp server gives its namespace and references", () => {
     const manifest = decoded({
       namespace: "my_ns",
       name: "example",
@@ -59,7 +59,7 @@ describe("a config file", () => {
     assert.deepStrictEqual(manifest.tables.map((table) => table.name), names)
   })
 
-  it("is told all of its problems at once, each with its key", () => {
+  it("reports all of its problems at once, each with its key", () => {
     const problems = problemsOf({
       namespace: "my-ns",
       version: "one",
@@ -85,8 +85,8 @@ describe("a config file", () => {
     assert.include(problems.join("\n"), "tables.logs.sql: LIMIT is not possible")
   })
 
-  it("has no key that is nearly one of its keys, where it would be ignored", () => {
-    const slips = {
+  it("is rejected with a key that is probably a typo and would be ignored", () => {
+    const typos = {
       Tables: "tables",
       table: "tables",
       dependancies: "dependencies",
@@ -96,7 +96,7 @@ describe("a config file", () => {
       names: "name",
       namspace: "namespace"
     }
-    for (const [key, meant] of Object.entries(slips)) {
+    for (const [key, meant] of Object.entries(typos)) {
       assert.deepStrictEqual(problemsOf({ name: "a", tables, [key]: {} }), [
         `${key}: is not a key of a config, did you mean ${meant}?`
       ])
@@ -105,7 +105,7 @@ describe("a config file", () => {
     assert.sameMembers(missing, ["tables: is missing", "\"table s\": is not a key of a config, did you mean tables?"])
   })
 
-  it("may have the keys that the tools of both eras know", () => {
+  it("may have the keys of the tools of both servers", () => {
     const keys = ["readme", "repository", "description", "keywords", "license", "private", "visibility", "sources"]
     const more = [
       "functions",
@@ -130,7 +130,7 @@ describe("a config file", () => {
     assert.match(problemsOf({ name: "a", tables: { ["é".repeat(32)]: { sql: "SELECT 1" } } })[0] ?? "", /63 bytes/)
   })
 
-  it("I7 never sees its values repeated", () => {
+  it("I7 never finds its values in a message", () => {
     const secret = "hunter2-"
     const problems = [
       ...problemsOf(secret),

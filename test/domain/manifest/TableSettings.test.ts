@@ -43,7 +43,7 @@ describe("the settings of a table", () => {
     })
   })
 
-  it("that are wrong are all told at once, each with its key", () => {
+  it("that are wrong are all reported at once, each with its key", () => {
     const problems = problemsOf({
       columns: { value: { type: "numeric(5,6)" }, nonce: "bigint", input: { type: "varchar" }, gas: {} },
       primaryKey: [],
@@ -64,8 +64,8 @@ describe("the settings of a table", () => {
     assert.include(problems.join("\n"), "expected bigint, text, numeric or numeric(precision, scale)")
   })
 
-  it("under a key that is misspelled are refused with the key that is meant, and not ignored", () => {
-    const slips = {
+  it("under a misspelled key are rejected with the key that is meant, and not ignored", () => {
+    const typos = {
       primarykey: "primaryKey",
       primary_key: "primaryKey",
       PrimaryKeys: "primaryKey",
@@ -77,7 +77,7 @@ describe("the settings of a table", () => {
       sqll: "sql",
       SQL: "sql"
     }
-    for (const [key, meant] of Object.entries(slips)) {
+    for (const [key, meant] of Object.entries(typos)) {
       assert.deepStrictEqual(problemsOf({ [key]: ["tx_hash"] }), [
         `tables.transactions.${key}: is not a key of a table, did you mean ${meant}?`
       ])
@@ -110,7 +110,7 @@ describe("the settings of a table", () => {
     }
   })
 
-  it("I7 never see their values repeated", () => {
+  it("I7 never find their values in a message", () => {
     const secret = "hunter2-"
     const problems = problemsOf({
       columns: { a: { type: secret } },
@@ -135,7 +135,7 @@ describe("the settings of a table", () => {
     assert.strictEqual(specOf(around).fingerprint, plain.fingerprint)
   })
 
-  it("are compared by what they say, so that a reload restarts a table when any of them changes", () => {
+  it("are compared by value, so that a reload restarts a table when any of them changes", () => {
     const entry = { columns: { value: { type: "bigint" } }, primaryKey: ["a"], indexes: [["b"]], comment: "c" }
     assert.isTrue(Equal.equals(specOf(entry).settings, specOf(structuredClone(entry)).settings))
     const others = [{ columns: {} }, { primaryKey: ["b"] }, { indexes: [["b"], ["c"]] }, { comment: "d" }]

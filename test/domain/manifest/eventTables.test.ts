@@ -23,10 +23,10 @@ const made = (abi: Abi) => {
 
 describe("eventTables", () => {
   it("gives the tables and queries of the published package, name for name", () => {
-    const ours = eventTables(abiFile.abi as Abi, published.source)
-    assert.deepStrictEqual(Object.keys(ours), Object.keys(published.tables))
+    const generated = eventTables(abiFile.abi as Abi, published.source)
+    assert.deepStrictEqual(Object.keys(generated), Object.keys(published.tables))
     for (const [name, { sql }] of Object.entries(published.tables)) {
-      assert.strictEqual(normalized(ours[name]!.sql), normalized(sql), name)
+      assert.strictEqual(normalized(generated[name]!.sql), normalized(sql), name)
     }
   })
 
@@ -46,7 +46,7 @@ describe("eventTables", () => {
     assert.include(warnings[0], "several events are called Sold; Sold(uint256 id) is table \"sold_uint256\"")
   })
 
-  it("loses no event whose table another one has", () => {
+  it("keeps an event whose table name another one has", () => {
     const long = "x".repeat(70)
     const { columns, warnings } = made([
       event("Sent", input("address", "a")),
@@ -61,7 +61,7 @@ describe("eventTables", () => {
     )
   })
 
-  it("names inputs apart that have no name, that of another column, or that of each other in snake case", () => {
+  it("gives distinct names to inputs without a name, with that of another column, or with the same in snake case", () => {
     const { columns, tables, warnings } = made([
       event(
         "Odd",
@@ -91,7 +91,7 @@ describe("eventTables", () => {
     assert.match(warnings[0]!, /event Hidden is anonymous/)
   })
 
-  it("keeps the quotes of names out of the way of SQL", () => {
+  it("escapes quotes in names", () => {
     const sql = made([event("Quoted", input("uint8", "it's"))]).tables["quoted"]!.sql
     assert.strictEqual(normalized(sql).includes("e . event [ 'it''s' ] as \"it's\""), true, sql)
   })

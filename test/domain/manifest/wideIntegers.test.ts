@@ -8,7 +8,7 @@ import { field } from "../arrow/columns.ts"
 const decode = (signature: string) => `evm_decode_log(topic1, topic2, topic3, data, '${signature}')`
 
 describe("integers of more than 126 bits in a query of decoded logs", () => {
-  it("are found in the tables of the published package, and in ours", () => {
+  it("are found in the tables of the published package, and in those of eventTables", () => {
     assert.deepStrictEqual(wideIntegers(published.tables.transfer.sql), ["value"])
     const inputs = [["uint128", "a"], ["uint120", "b"], ["int256", "cD"], ["uint", "e"], ["uint256[]", "f"]]
       .map(([type, name]) => ({ type: type!, name: name! }))

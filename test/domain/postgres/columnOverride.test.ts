@@ -29,7 +29,7 @@ const encode = (type: ArrowType, wanted: string, values: ReadonlyArray<Value>) =
   return encodeAll(copy, { batch, from: 0, to: values.length, range: { start: 0n, end: 7n }, cursor: undefined })
 }
 
-const refusal = (type: ArrowType, wanted: string, values: ReadonlyArray<Value>): EncodeError => {
+const rejection = (type: ArrowType, wanted: string, values: ReadonlyArray<Value>): EncodeError => {
   const encoded = encode(type, wanted, values)
   return Result.isFailure(encoded) ? encoded.failure : assert.fail(`accepted ${String(values)}`)
 }
@@ -51,7 +51,7 @@ describe("a column that the config gives another type", () => {
       value: utf8
     }
     accepts(dictionary, "numeric(3,0)", ["12", null, "12"])
-    assert.match(refusal(dictionary, "numeric(3,0)", ["12", "1234"]).reason, /3 digits/)
+    assert.match(rejection(dictionary, "numeric(3,0)", ["12", "1234"]).reason, /3 digits/)
   })
 
   it("keeps its own encoder where that type is its own already", () => {
@@ -79,7 +79,7 @@ describe("a column that the config gives another type", () => {
       Result.isFailure(result) ? result.failure.message : "accepted",
       "the config requests types that are not possible: column \"flag\" (Boolean) as bigint: allowed for it: no other type; " +
         "column \"raw\" (Binary) as numeric: allowed for it: text; " +
-        "column \"cents\" (Decimal128(10, 2)) as numeric(20,0): its values have 2 digits behind the point, and values are never rounded; " +
+        "column \"cents\" (Decimal128(10, 2)) as numeric(20,0): its values have 2 digits after the decimal point, and values are never rounded; " +
         "column \"nowhere\" as text: the query does not yield this column"
     )
   })
@@ -112,7 +112,7 @@ describe("decimal text as a number", () => {
       ]
     ) {
       for (const wanted of ["numeric", "numeric(78,0)", "bigint"]) {
-        const error = refusal(utf8, wanted, ["1", null, text])
+        const error = rejection(utf8, wanted, ["1", null, text])
         assert.deepStrictEqual([error.kind, error.column, error.row], ["value", "value", 2], text)
         assert.strictEqual(error.reason, "it is not a decimal number such as -12.50")
         if (text.length > 2) assert.notInclude(error.message, text)
@@ -120,20 +120,20 @@ describe("decimal text as a number", () => {
     }
   })
 
-  it("is rejected where it has more digits than its type, before or behind the point; zeros do not count", () => {
+  it("is rejected where it has more digits than its type, before or after the decimal point; zeros do not count", () => {
     accepts(utf8, "numeric(4,2)", ["99.99", "-0099.990", "+.5", "5.", "0.000"])
-    assert.match(refusal(utf8, "numeric(4,2)", ["100"]).reason, /more than the 2 digits before the point/)
-    assert.match(refusal(utf8, "numeric(4,2)", ["0.001"]).reason, /more than the 2 digits behind the point/)
+    assert.match(rejection(utf8, "numeric(4,2)", ["100"]).reason, /more than the 2 digits before the decimal point/)
+    assert.match(rejection(utf8, "numeric(4,2)", ["0.001"]).reason, /more than the 2 digits after the decimal point/)
     accepts(utf8, "numeric(78,0)", [(2n ** 256n - 1n).toString()])
-    assert.match(refusal(utf8, "numeric(78,0)", [`1${"0".repeat(78)}`]).reason, /78 digits before/)
-    assert.match(refusal(utf8, "numeric", [`1${"0".repeat(131_072)}`]).reason, /131072 digits before/)
-    assert.match(refusal(utf8, "numeric", [`0.${"0".repeat(16_383)}1`]).reason, /16383 digits behind/)
+    assert.match(rejection(utf8, "numeric(78,0)", [`1${"0".repeat(78)}`]).reason, /78 digits before/)
+    assert.match(rejection(utf8, "numeric", [`1${"0".repeat(131_072)}`]).reason, /131072 digits before/)
+    assert.match(rejection(utf8, "numeric", [`0.${"0".repeat(16_383)}1`]).reason, /16383 digits after/)
   })
 
   it("is rejected as bigint where it is a fraction or more than 64 bits", () => {
     accepts(utf8, "bigint", ["9223372036854775807", "-9223372036854775808", "0012.00", "-0"])
     for (const text of ["9223372036854775808", "-9223372036854775809", "0.5", "1".repeat(40)]) {
-      assert.match(refusal(utf8, "bigint", [text]).reason, /not a whole number from -2\^63 to 2\^63-1/)
+      assert.match(rejection(utf8, "bigint", [text]).reason, /not a whole number from -2\^63 to 2\^63-1/)
     }
   })
 })
@@ -141,16 +141,16 @@ describe("decimal text as a number", () => {
 describe("a number as another number", () => {
   it("is rejected where it does not fit", () => {
     accepts(uint64, "bigint", [2n ** 63n - 1n])
-    assert.match(refusal(uint64, "bigint", [2n ** 63n]).reason, /larger than 2\^63-1/)
+    assert.match(rejection(uint64, "bigint", [2n ** 63n]).reason, /larger than 2\^63-1/)
     accepts(decimal(38, 2), "bigint", [500n, -100n, (2n ** 63n - 1n) * 100n, -(2n ** 63n) * 100n])
     for (const unscaled of [1n, -150n, 2n ** 63n * 100n, -(2n ** 63n) * 100n - 100n]) {
-      assert.match(refusal(decimal(38, 2), "bigint", [unscaled]).reason, /not a whole number/)
+      assert.match(rejection(decimal(38, 2), "bigint", [unscaled]).reason, /not a whole number/)
     }
     accepts(decimal(76, -3, 256), "bigint", [9_223_372_036_854_775n])
-    assert.match(refusal(decimal(76, -3, 256), "bigint", [9_223_372_036_854_776n]).reason, /not a whole number/)
+    assert.match(rejection(decimal(76, -3, 256), "bigint", [9_223_372_036_854_776n]).reason, /not a whole number/)
     accepts(uint64, "numeric(3,1)", [99n])
-    assert.match(refusal(uint64, "numeric(3,1)", [100n]).reason, /more than the 2 digits/)
+    assert.match(rejection(uint64, "numeric(3,1)", [100n]).reason, /more than the 2 digits/)
     accepts(decimal(38, 0), "numeric(2,2)", [0n])
-    assert.match(refusal(decimal(38, 0), "numeric(2,2)", [1n]).reason, /more than the 0 digits/)
+    assert.match(rejection(decimal(38, 0), "numeric(2,2)", [1n]).reason, /more than the 0 digits/)
   })
 })

@@ -315,7 +315,7 @@ describe("values PostgreSQL cannot store", () => {
     const others = [
       [batchOf([blocks([5n]), columnOf(binary, ["x"])]), "column \"c\" was Utf8 and is Binary"],
       [batchOf([blocks([5n]), columnOf(field("d", utf8), ["x"])]), "column \"c\" (Utf8) is now \"d\" (Utf8)"],
-      [batchOf([blocks([5n])]), "column \"c\" (Utf8) is gone"],
+      [batchOf([blocks([5n])]), "column \"c\" (Utf8) is missing"],
       [
         batchOf([blocks([5n]), columnOf(field("c", utf8), ["x"]), columnOf(field("e", utf8), ["x"])]),
         "column \"e\" (Utf8) is new"

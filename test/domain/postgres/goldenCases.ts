@@ -52,7 +52,7 @@ const integers = [
   )
 ]
 
-/** The decimal `unscaled * 10^-scale` in digits, with `scale` of them behind the point. */
+/** The decimal `unscaled * 10^-scale` in digits, with `scale` of them after the decimal point. */
 const digits = (unscaled: bigint, scale: number): string => {
   if (scale <= 0) return `${unscaled}${unscaled === 0n ? "" : "0".repeat(-scale)}`
   const all = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(scale + 1, "0")

@@ -15,7 +15,7 @@ describe("identifiers", () => {
     ])
   })
 
-  it("accepts 63 bytes and refuses 64, counting UTF-8", () => {
+  it("accepts 63 bytes and rejects 64, counting UTF-8", () => {
     assert.isTrue(Result.isSuccess(checkIdentifier("x".repeat(63))))
     assert.isTrue(Result.isSuccess(checkIdentifier("é".repeat(31))))
     assert.include(problem("x".repeat(64)), "it has 64 bytes")

@@ -56,7 +56,7 @@ describe("DATABASE_URL", () => {
     assert.strictEqual(target(url).database, database)
   })
 
-  it("I7 refuses a URL in which the end of the password can only be guessed, and takes no part of it for a host", () => {
+  it("I7 rejects a URL in which the end of the password is ambiguous, and takes no part of it for a host", () => {
     for (
       const url of [
         "postgresql://u:Secret@Bank/2024@h/db",
@@ -71,7 +71,7 @@ describe("DATABASE_URL", () => {
       const { allowed, found } = problem(url)
       assert.strictEqual(
         found,
-        "has an unencoded @ behind a / or ?, so that it is not clear where the password ends"
+        "has an unencoded @ after a / or ?, so that it is not clear where the password ends"
       )
       assert.include(allowed, "/ is %2F, ? is %3F, @ is %40")
       assert.notMatch(found + allowed, /Secret|Bank|2024/)
@@ -93,8 +93,8 @@ describe("DATABASE_URL", () => {
     assert.strictEqual(passwordOf("postgresql://h/db?user=me&password=a+b"), "a+b")
   })
 
-  it("refuses a host that holds more than a host", () => {
-    assert.match(problem("postgresql:///db?user=me&host=h:5432").found, /a port behind the host/)
+  it("rejects a host that has more than a host", () => {
+    assert.match(problem("postgresql:///db?user=me&host=h:5432").found, /a port after the host/)
     assert.match(problem("postgresql://me@h%20x/db").found, /no host name/)
   })
 
@@ -111,7 +111,7 @@ describe("DATABASE_URL", () => {
     assert.deepStrictEqual(named("postgresql://me@h:1/db?sslmode=disable"), ["h", 1, "me", "db", "disable"])
   })
 
-  it("accepts the channel binding and the session that a writer can have, and refuses others with a reason", () => {
+  it("accepts the channel binding and the session that a writer can have, and rejects others with a reason", () => {
     assert.deepStrictEqual(target("postgresql://me@h/db?sslmode=require&channel_binding=require").options, {
       channelBinding: "require"
     })
@@ -121,7 +121,7 @@ describe("DATABASE_URL", () => {
     )
     for (const standby of ["standby", "read-only", "prefer-standby"]) {
       const { allowed, found } = problem(`postgresql://me@h/db?target_session_attrs=${standby}`)
-      assert.strictEqual(found, "asks for a server that cannot be written to")
+      assert.strictEqual(found, "requires a server that cannot be written to")
       assert.include(allowed, "any, read-write, primary")
     }
   })
@@ -147,7 +147,7 @@ describe("DATABASE_URL", () => {
     assert.match(problem("postgresql://me@h/db?sslmode=on").allowed, /verify-full/)
   })
 
-  it("keeps the other parameters it knows", () => {
+  it("keeps the other known parameters", () => {
     const query =
       "connect_timeout=7&application_name=a%20b&options=-c%20x%3D1&keepalives=0&target_session_attrs=read-write"
     assert.deepStrictEqual(target(`postgresql://me@h/db?${query}`).options, {
@@ -165,7 +165,7 @@ describe("DATABASE_URL", () => {
     assert.notInclude(found + allowed, "hunter2")
   })
 
-  it("I7 says what is wrong without a word of the text", () => {
+  it("I7 names the problem without a word of the text", () => {
     for (
       const url of [
         "mysql://me:hunter2@h/db",
@@ -185,7 +185,7 @@ describe("DATABASE_URL", () => {
 })
 
 describe("a database target", () => {
-  it("takes parts literally, whatever they hold", () => {
+  it("uses parts literally, whatever they contain", () => {
     const parts = Result.getOrThrow(databaseTargetFromParameters([
       ["host", "db.example"],
       ["user", "a@b/c"],

@@ -33,9 +33,9 @@ describe("RUST_LOG", () => {
     })
   })
 
-  it("is refused with the word that is wrong", () => {
-    assert.deepStrictEqual(parseLogFilter("ampsync=loud"), Result.fail("holds the unknown level \"loud\""))
-    assert.deepStrictEqual(parseLogFilter("verbose"), Result.fail("holds the unknown level \"verbose\""))
-    assert.deepStrictEqual(parseLogFilter("a=b=c"), Result.fail("holds \"a=b=c\""))
+  it("is rejected with the word that is wrong", () => {
+    assert.deepStrictEqual(parseLogFilter("ampsync=loud"), Result.fail("contains the unknown level \"loud\""))
+    assert.deepStrictEqual(parseLogFilter("verbose"), Result.fail("contains the unknown level \"verbose\""))
+    assert.deepStrictEqual(parseLogFilter("a=b=c"), Result.fail("contains \"a=b=c\""))
   })
 })

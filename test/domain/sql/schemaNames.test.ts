@@ -84,7 +84,7 @@ describe("the schemas of a query", () => {
     })
   }
 
-  it("are given as the server reads them: without quotes, in lower case where there are none", () => {
+  it("are returned as the server reads them: without quotes, in lower case where there are none", () => {
     const [plain, quoted, called] = namesIn("SELECT X.f(1) FROM Rpc.a, \"a\"\"B\".b").toSorted((a, b) =>
       b.start - a.start
     )

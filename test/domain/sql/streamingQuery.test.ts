@@ -38,7 +38,7 @@ describe("streamingQuery", () => {
     streams("SELECT a -- one\nFROM t /* two /* three */ */", "SELECT a -- one\nFROM t SETTINGS stream = true")
   })
 
-  it("leaves out an ORDER BY at the end and says so", () => {
+  it("leaves out an ORDER BY at the end and reports it", () => {
     const query = accepted("SELECT a FROM t ORDER BY a DESC NULLS LAST, b SETTINGS stream = true")
     assert.strictEqual(query.streaming, "SELECT a FROM t SETTINGS stream = true")
     assert.strictEqual(query.notes.length, 1)
@@ -56,11 +56,11 @@ describe("streamingQuery", () => {
     ) streams(sql, `${sql} SETTINGS stream = true`)
   })
 
-  it("refuses an ORDER BY that chooses rows", () => {
+  it("rejects an ORDER BY that chooses rows", () => {
     assert.match(reasonOf("SELECT DISTINCT ON (a) a, b FROM t ORDER BY a, b"), /DISTINCT ON/)
   })
 
-  it("refuses a limit on the number of rows and says what to do instead", () => {
+  it("rejects a limit on the number of rows and names the alternative", () => {
     const cases = [
       ["SELECT * FROM t LIMIT 10", "LIMIT"],
       ["SELECT * LIMIT 10", "LIMIT"],
@@ -73,7 +73,7 @@ describe("streamingQuery", () => {
     for (const [sql, clause] of cases) assert.match(reasonOf(sql), new RegExp(`^${clause} .*WHERE`))
   })
 
-  it("tells a column from the clause that has its name", () => {
+  it("distinguishes a column from the clause of the same name", () => {
     for (
       const sql of [
         "SELECT limit, offset FROM t",
@@ -87,7 +87,7 @@ describe("streamingQuery", () => {
     ) streams(sql, `${sql} SETTINGS stream = true`)
   })
 
-  it("refuses settings that end the query or that it does not know", () => {
+  it("rejects settings that end the query, and unknown ones", () => {
     assert.match(reasonOf("SELECT a FROM t SETTINGS stream = false"), /must be true/)
     assert.match(reasonOf("SELECT a FROM t SETTINGS stream = 1"), /must be true/)
     assert.match(reasonOf("SELECT a FROM t SETTINGS stream = 'true'"), /must be true/)
@@ -96,7 +96,7 @@ describe("streamingQuery", () => {
     assert.match(reasonOf("(SELECT a FROM t SETTINGS stream = true)"), /parentheses/)
   })
 
-  it("refuses what is not exactly one query", () => {
+  it("rejects text that is not exactly one query", () => {
     for (const sql of ["", "  ;; ", "-- nothing", "/* nothing */"]) assert.match(reasonOf(sql), /empty/)
     assert.match(reasonOf("SELECT 1; SELECT 2"), /several statements/)
     for (

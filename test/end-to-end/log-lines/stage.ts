@@ -67,7 +67,7 @@ export const makeStage = (expected: (name: LineName) => ReadonlyArray<Expected>)
       return eventually(
         () =>
           `the log has ${missing().map(({ level, line }) => `${level} ${String(line)}`).join("\nand ")}\nIt has:\n${
-            logged().slice(-60).map(({ level, message }) => `${level} ${message}`).join("\n")
+            logged().slice(-300).map(({ level, message }) => `${level} ${message}`).join("\n")
           }`,
         Effect.sync(() => missing().length === 0),
         75_000

@@ -1,4 +1,4 @@
-/** What servers of both generations answer, as their documentation has it. */
+/** Responses of servers of both generations, as their documentation has them. */
 import { ok, type Routes } from "./server.ts"
 
 export const field = (name: string, type: unknown) => ({ name, type, nullable: false })

@@ -1,4 +1,4 @@
-/** A small HTTP server that answers documents, and an `AdminApi` that asks it. */
+/** A small HTTP server that serves documents, and an `AdminApi` that reads from it. */
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Redacted, Result } from "effect"
 import { FetchHttpClient } from "effect/http"
@@ -30,7 +30,7 @@ export const text = (status: number, body: string): Reply => ({
   raw: (response) => response.writeHead(status).end(body)
 })
 
-/** A HTTP server that answers what `routes` has, and else a 404 without a document, as the real one does. */
+/** An HTTP server that serves `routes`, and otherwise a 404 without a document, as the real one does. */
 export const serverOf = (routes: Routes, fallback: Reply = text(404, "")) =>
   Effect.acquireRelease(
     Effect.promise(() =>

@@ -12,7 +12,7 @@ const started = (database: TestDatabase) =>
     (services) => Context.get(services, Bookkeeping)
   )
 
-/** Objects of ours, and their columns, that `pg_description` has nothing of. */
+/** Objects of the bookkeeping, and their columns, that have no comment. */
 const withoutComment = ({ query, schema }: TestDatabase) =>
   Effect.map(
     query<{ name: string }>(
@@ -42,10 +42,10 @@ describe("comments of the bookkeeping", () => {
       const [view] = yield* database.query(
         "SELECT obj_description('_ampsync_progress'::regclass, 'pg_class') AS comment"
       )
-      assert.match(String(view?.["comment"]), /^What is known of each table \(definition \w+\)$/)
+      assert.match(String(view?.["comment"]), /^State of each table \(definition \w+\)$/)
     }))
 
-  it.live("that are missing or out of date are made by the next start, and no other statement is", () =>
+  it.live("that are missing or out of date are set by the next start, which runs no other statement", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
       const bookkeeping = yield* started(database)

@@ -1,4 +1,4 @@
-/** Settings from an environment that holds what a test gives, and nothing else. */
+/** Settings from an environment that contains only the variables of a test. */
 import { assert } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger } from "effect"
 import { writeFile } from "node:fs/promises"
@@ -7,7 +7,7 @@ import { databaseLayer, layer, logFilter } from "../../../src/layers/Config.ts"
 import { ConfigError, ConnectionConfig, DatabaseConfig, SyncConfig } from "../../../src/services/Config.ts"
 import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
 
-/** A directory with a config file, gone when the test ends. */
+/** A directory with a config file, removed when the test ends. */
 export const directory = Effect.tap(
   temporaryDirectory,
   (path) => Effect.promise(() => writeFile(join(path, "nozzle.config.ts"), "export default {}"))
@@ -28,13 +28,13 @@ export const allSettings = Effect.gen(function*() {
 export const fromEnvironment = (env: Record<string, string>) =>
   Effect.provide(allSettings, Layer.provide(layer, providing(env)))
 
-/** What whoever works on the database alone reads. */
+/** The services of the database's settings alone. */
 export const databaseFromEnvironment = (env: Record<string, string>) =>
   Effect.provide(databaseSettings, Layer.provide(databaseLayer, providing(env)))
 
 export const logFilterFromEnvironment = (env: Record<string, string>) => Effect.provide(logFilter, providing(env))
 
-/** What is logged while settings are read. */
+/** The lines that are logged while settings are read. */
 export const linesOf = <A, E>(reading: Effect.Effect<A, E>) =>
   Effect.suspend(() => {
     const lines: Array<string> = []
@@ -50,7 +50,7 @@ export const errorOf = (env: Record<string, string>) =>
     return error
   })
 
-/** What is set in every case that is about something else. */
+/** The variables that are set where a test is about others. */
 export const withBasics = Effect.fnUntraced(function*(env: Record<string, string>) {
   const path = join(yield* directory, "nozzle.config.ts")
   return { DATASET_MANIFEST: path, DATABASE_URL: "postgresql://me:hunter2@h/db", ...env }

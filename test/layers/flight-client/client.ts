@@ -3,12 +3,12 @@ import { Context, Effect, Layer, Stream } from "effect"
 import type { Cursor } from "../../../src/domain/chain/BlockRange.ts"
 import { layer } from "../../../src/layers/FlightClient.ts"
 import { FlightClient } from "../../../src/services/FlightClient.ts"
-import { nowhere } from "../../support/nowhere.ts"
 import { testSettings } from "../../support/testSettings.ts"
+import { unreachableDatabase } from "../../support/unreachableDatabase.ts"
 
 export const clientOf = (flightUrl: string, more: Parameters<typeof testSettings>[1] = {}) =>
   Effect.map(
-    Layer.build(layer.pipe(Layer.provide(testSettings(nowhere, { AMP_FLIGHT_ADDR: flightUrl, ...more })))),
+    Layer.build(layer.pipe(Layer.provide(testSettings(unreachableDatabase, { AMP_FLIGHT_ADDR: flightUrl, ...more })))),
     (services) => Context.get(services, FlightClient)
   )
 

@@ -1,4 +1,4 @@
-/** What goes wrong beneath a call: the words an operator reads, and whether the call is made again. */
+/** Failures of a call: the message for the operator, and whether it is retryable. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { gzipSync } from "node:zlib"
@@ -11,7 +11,7 @@ import { type Answer, begin, end, framed, message, serveHttp2 } from "./http2Ser
 const textsOf = (messages: ReadonlyArray<FlightData>) => messages.map((_) => Buffer.from(_.appMetadata).toString())
 
 describe("failures of Flight calls", () => {
-  it.live("I8 a compressed message that unpacks beyond the limit names GRPC_MAX_DECODE_MB, and is not asked for again", () =>
+  it.live("I8 a compressed message above the limit names GRPC_MAX_DECODE_MB, and is not retryable", () =>
     Effect.gen(function*() {
       const url = yield* serveHttp2({
         DoGet: (stream) => {
@@ -24,14 +24,14 @@ describe("failures of Flight calls", () => {
       assert.include(error.message, "GRPC_MAX_DECODE_MB")
     }))
 
-  it.live("a status without a message is told as one without a reason", () =>
+  it.live("a status without a message is reported as one without a reason", () =>
     Effect.gen(function*() {
       const url = yield* serveHttp2({ GetFlightInfo: end({ "grpc-status": "3" }) })
       const error = yield* Effect.flip((yield* clientOf(url)).schema(SQL))
       assert.strictEqual(error.message, "GetFlightInfo failed with INVALID_ARGUMENT: the server gave no reason")
     }))
 
-  /** INTERNAL is the status of failures that pass, and of these, which come behind the schema. */
+  /** INTERNAL is the status of transient failures, and of these permanent ones, which come after the schema. */
   const hopeless = (text: string) =>
     Effect.gen(function*() {
       const failing = end({ "grpc-status": "13", "grpc-message": encodeURI(text) }, framed(message("")))
@@ -43,7 +43,7 @@ describe("failures of Flight calls", () => {
     "Ipc error: no dict id for field kind of",
     "streaming query execution error | Caused by: Arrow error: Ipc error: no dict id for field kind of -> Ipc error: no dict id"
   ])(
-    "a dictionary-encoded column that a server cannot send is named with its cure, and not asked for again: %s",
+    "a dictionary-encoded column that a server cannot send is reported with the CAST that helps, and not retryable: %s",
     (text) =>
       Effect.gen(function*() {
         const error = yield* hopeless(text)
@@ -54,7 +54,7 @@ describe("failures of Flight calls", () => {
       })
   )
 
-  it.live("a query that turns out not to be incremental only where it runs is not asked for again", () =>
+  it.live("a query that the server finds not to be incremental only while it runs is not retryable", () =>
     Effect.gen(function*() {
       const text = "streaming query execution error | Caused by: query contains non-incremental operation: Sort"
       const error = yield* hopeless(text)
@@ -64,7 +64,7 @@ describe("failures of Flight calls", () => {
       assert.isTrue(passing.retryable)
     }))
 
-  it.live("a web page in the place of a server is named as what it is, with AMP_FLIGHT_ADDR, and the call is made again", () =>
+  it.live("a web page in place of a server is reported as one, with AMP_FLIGHT_ADDR, and is retryable", () =>
     Effect.gen(function*() {
       const simulator = yield* startSimulator({ dialect: "amp", blocks: 5 })
       simulator.faults.showMaintenancePage()
@@ -87,7 +87,7 @@ describe("failures of Flight calls", () => {
       }
     }))
 
-  it.live("a web page too short to be taken for a message is no end of a stream either", () =>
+  it.live("a web page too short for a message does not end a stream either", () =>
     Effect.gen(function*() {
       const url = yield* serveHttp2({
         DoGet: (stream) => {
@@ -100,7 +100,7 @@ describe("failures of Flight calls", () => {
       assert.include(error.message, "text/html")
     }))
 
-  it.live("a stream that a stopping server resets without a status has ended, with all messages that came before", () =>
+  it.live("a stream that a stopping server resets without a status ends after all messages that came before", () =>
     Effect.gen(function*() {
       const simulator = yield* startSimulator({ dialect: "amp", blocks: 5 })
       const client = yield* clientOf(simulator.flightUrl)
@@ -116,7 +116,7 @@ describe("failures of Flight calls", () => {
       yield* Fiber.join(reading)
     }))
 
-  it.live("an answer that a stopping server resets without a status is not taken for a whole one", () =>
+  it.live("a batch query that a stopping server resets without a status fails", () =>
     Effect.gen(function*() {
       const stopping = (stream: Parameters<typeof begin>[0]) => {
         begin(stream)
@@ -153,19 +153,19 @@ describe("failures of Flight calls", () => {
     return { error, received: textsOf(received) }
   })
 
-  it.live("I4 a message in an encoding we lack ends its own call and nothing else", () =>
+  it.live("I4 a message in an unsupported encoding ends its own call and nothing else", () =>
     Effect.gen(function*() {
       const { error } = yield* besideSibling((stream) => {
         begin(stream, { "grpc-encoding": "snappy" })
         stream.write(framed(message("packed"), true))
       })
       assert.deepInclude(error, { operation: "DoGet", status: "INTERNAL", retryable: true })
-      assert.include(error.message, "not by gzip or deflate")
+      assert.include(error.message, "neither gzip nor deflate")
     }))
 
-  it.live("I4 a status message over 64 KiB costs its own call and nothing else, and no longer than a ping takes", () =>
+  it.live("I4 a status message over 64 KiB ends its own call and nothing else, within the time of a ping", () =>
     Effect.gen(function*() {
-      // Node neither reads on after such a header nor reports it: only the ping that is not answered shows it.
+      // Node neither reads on after such a header nor reports it: only an unanswered ping detects it.
       const { error, received } = yield* besideSibling(
         end({ "grpc-status": "13", "grpc-message": "x".repeat(100_000) }, framed(message("before")))
       )

@@ -1,4 +1,4 @@
-/** A Flight server made of nothing but HTTP/2, for answers that no gRPC server can be made to give. */
+/** A Flight server on plain HTTP/2, for responses that no gRPC server can produce. */
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2"
 import type { AddressInfo } from "node:net"
@@ -11,12 +11,12 @@ export interface Answers {
   readonly DoGet?: Answer
 }
 
-/** Listens until the scope closes; answers its URL. What is not given is answered with a plan, or with a stream that goes on. */
+/** Listens until the scope closes and returns its URL. By default it responds with a plan, and with a stream that goes on. */
 export const serveHttp2 = (answers: Answers): Effect.Effect<string, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
       const sessions = new Set<{ readonly destroy: () => void }>()
-      // Node sends no more than 64 KiB of headers unless it is told so.
+      // Node sends at most 64 KiB of headers by default.
       const server = createServer({ maxSendHeaderBlockLength: 1024 * 1024 })
       server.on("session", (session) => {
         sessions.add(session)
@@ -49,7 +49,7 @@ export const framed = (bytes: Uint8Array, compressed = false): Buffer => {
   return Buffer.concat([head, bytes])
 }
 
-/** A message of a stream that is told from others by its metadata. */
+/** A message of a stream, identified by its metadata. */
 export const message = (text: string): Uint8Array =>
   encodeFlightData({ dataHeader: new Uint8Array(0), dataBody: new Uint8Array(0), appMetadata: Buffer.from(text) })
 

@@ -7,7 +7,7 @@ import { clientOf, open } from "./client.ts"
 const MINUTES_5 = 300_000
 
 describe("pings of a Flight connection", () => {
-  it.live("that are too many for a peer are named as the reason, with the setting, and later connections send fewer", () =>
+  it.live("that are too frequent for a peer are reported as the reason, with the setting, and later connections send fewer", () =>
     Effect.gen(function*() {
       const { faults, flightUrl } = yield* startSimulator({ dialect: "amp", blocks: 5 })
       faults.enforcePings(MINUTES_5, 0)
@@ -22,7 +22,7 @@ describe("pings of a Flight connection", () => {
       assert.isUndefined(later.pollUnsafe(), "two pings at the former pace would have ended it")
     }))
 
-  it.live("are none where GRPC_PING_INTERVAL_SECS is 0", () =>
+  it.live("are not sent where GRPC_PING_INTERVAL_SECS is 0", () =>
     Effect.gen(function*() {
       const { faults, flightUrl } = yield* startSimulator({ dialect: "amp", blocks: 5 })
       const reading = yield* Effect.forkScoped(

@@ -1,4 +1,4 @@
-/** HTTP proxies that the environment names: which addresses go through one, and the words when it fails. */
+/** HTTP proxies that the environment names: which addresses go through one, and the message when it fails. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { createServer } from "node:http"
@@ -27,7 +27,7 @@ const environment = (values: Readonly<Record<string, string>>) =>
       })
   )
 
-/** A proxy that leads to `port` whatever is asked for, or refuses; answers its own port and what it was asked for. */
+/** A proxy that connects every request to `port`, or refuses; returns its own port and the requested addresses. */
 const httpProxy = (port: number | undefined) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly port: number; readonly asked: Array<string>; readonly close: () => void }>((resume) => {
@@ -59,7 +59,7 @@ const httpProxy = (port: number | undefined) =>
 const dead = "http://127.0.0.1:1"
 
 describe("an HTTP proxy that the environment names", () => {
-  it.live("is not asked for an address of the loopback", () =>
+  it.live("is not used for an address of the loopback", () =>
     Effect.gen(function*() {
       yield* environment({ grpc_proxy: dead, https_proxy: dead, http_proxy: dead })
       const { flightUrl } = yield* startSimulator({ dialect: "amp", blocks: 5 })
@@ -68,7 +68,7 @@ describe("an HTTP proxy that the environment names", () => {
       }
     }))
 
-  it.live("carries the connection to any other address where grpc_proxy names it", () =>
+  it.live("is used for any other address where grpc_proxy names it", () =>
     Effect.gen(function*() {
       const { flightUrl } = yield* startSimulator({ dialect: "amp", blocks: 5 })
       const proxy = yield* httpProxy(Number(new URL(flightUrl).port))

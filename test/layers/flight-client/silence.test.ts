@@ -1,4 +1,4 @@
-/** Peers that are there and do not answer: each call has an end, and only its own connection is given up. */
+/** Peers that accept and do not respond: each call has a deadline, and only its own connection is closed. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -7,14 +7,14 @@ import { eventually } from "../../support/eventually.ts"
 import { clientOf, open, SQL } from "./client.ts"
 import { serveHttp2 } from "./http2Server.ts"
 
-/** Real time passes, whatever the test clock shows. */
+/** Real time passes, independent of the test clock. */
 const until = (holds: () => boolean) =>
   Effect.promise(async () => {
     while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5))
   })
 
 describe("silence of a Flight peer", () => {
-  it.effect("a connection that is accepted and then silent is given up after ten seconds, with its address", () =>
+  it.effect("a connection that is accepted without a response fails after ten seconds, with its address", () =>
     Effect.gen(function*() {
       const simulator = yield* startSimulator({ dialect: "amp", blocks: 5 })
       simulator.faults.freeze()
@@ -29,7 +29,7 @@ describe("silence of a Flight peer", () => {
       )
     }))
 
-  it.effect("a peer that serves the connection but answers no call is given up after a minute, with its address", () =>
+  it.effect("a call that a connected peer does not answer fails after a minute, with its address", () =>
     Effect.gen(function*() {
       let calls = 0
       const url = yield* serveHttp2({ GetFlightInfo: () => void (calls += 1) })
@@ -43,7 +43,7 @@ describe("silence of a Flight peer", () => {
       assert.strictEqual(error.detail, `no answer within 60 s (at ${url}, which AMP_FLIGHT_ADDR names)`)
     }))
 
-  it.live("a stream whose connection freezes ends at the ping that is not answered, and the next one is served", () =>
+  it.live("a stream on a frozen connection fails at the unanswered ping, and the next one is served", () =>
     Effect.gen(function*() {
       const { faults, flightUrl } = yield* startSimulator({ dialect: "amp", blocks: 5 })
       const client = yield* clientOf(flightUrl, { GRPC_PING_INTERVAL_SECS: "1" })

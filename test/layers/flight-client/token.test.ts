@@ -1,4 +1,4 @@
-/** A server that refuses the token: what the operator reads, and when a later one is tried. */
+/** A server that refuses the token: the message for the operator, and when a later token is used. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { writeFile } from "node:fs/promises"

@@ -8,13 +8,13 @@ import { Evaluation } from "../../../src/layers/manifest-source/Evaluation.ts"
 import "../../../src/layers/manifest-source/worker.ts"
 import { directoryOf, named } from "./files.ts"
 
-const evaluationOf = (path: string, patienceMillis: number) =>
+const evaluationOf = (path: string, timeoutMillis: number) =>
   Effect.acquireRelease(
-    Effect.sync(() => new Evaluation(path, patienceMillis)),
+    Effect.sync(() => new Evaluation(path, timeoutMillis)),
     (evaluation) => Effect.promise(() => evaluation.stop())
   )
 
-/** `setTimeout` of this thread goes by `vi.advanceTimersByTime`, until the scope closes. */
+/** `setTimeout` of this thread follows `vi.advanceTimersByTime` until the scope closes. */
 const testTimers = Effect.acquireRelease(
   Effect.sync(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })),
   () => Effect.sync(() => vi.useRealTimers())
@@ -25,8 +25,8 @@ const until = (holds: () => boolean) =>
     while (!holds()) await setImmediate()
   })
 
-describe("the time that a config has", () => {
-  it.live("begins when its thread has come to it, however busy the machine is", () =>
+describe("the time limit of a config", () => {
+  it.live("begins when its thread reads the file, also on a busy machine", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({
         "c.ts": `import { existsSync } from "node:fs"
@@ -44,7 +44,7 @@ describe("the time that a config has", () => {
       assert.include(yield* Effect.promise(() => evaluation.ended), { kind: "exported" })
     }))
 
-  it.live("is not renewed by files that it reads on and on", () =>
+  it.live("is not extended by files that the config keeps reading", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({
         "c.ts":
@@ -53,12 +53,12 @@ describe("the time that a config has", () => {
       })
       const evaluation = yield* evaluationOf(join(root, "c.ts"), 2000)
       const ended = yield* Effect.promise(() => evaluation.ended)
-      assert.include(ended, { kind: "failed", reason: "did not come to an end within 2 seconds" })
+      assert.include(ended, { kind: "failed", reason: "did not finish within 2 seconds" })
     }))
 })
 
-describe("the memory that a config has", () => {
-  it.live("comes to an end without the process", () =>
+describe("the memory limit of a config", () => {
+  it.live("ends the config and not the process", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({
         "c.ts": "const hoard = []\nwhile (hoard.length < 120) hoard.push(new Array(1_000_000).fill(hoard.length))\n" +

@@ -9,7 +9,7 @@ import { FileWatch } from "../../../src/layers/manifest-source/FileWatch.ts"
 import { eventually } from "../../support/eventually.ts"
 import { directoryOf } from "./files.ts"
 
-/** What the kernel watches for this process. */
+/** The watches of this process in the kernel. */
 const watches = (): number =>
   readdirSync("/proc/self/fdinfo").map((fd) => {
     try {
@@ -21,7 +21,7 @@ const watches = (): number =>
   }).reduce((a, b) => a + b, 0)
 
 describe("the watch on files", () => {
-  it.live("hears of those it watches now, and of none that it watched before", () =>
+  it.live("emits events for the files it watches now, and for none that it watched before", () =>
     Effect.gen(function*() {
       const root = yield* directoryOf({ "a/c": "", "b/c": "" })
       const [a, b] = [join(root, "a", "c"), join(root, "b", "c")]
@@ -29,7 +29,7 @@ describe("the watch on files", () => {
       const watch = new FileWatch(() => void (events += 1))
       yield* Effect.addFinalizer(() => Effect.sync(() => watch.close()))
       const writtenTo = Effect.fnUntraced(function*(path: string) {
-        // One write is several events, and what came before has been told by then.
+        // One write is several events, and earlier ones were emitted by then.
         let before = -1
         while (before !== events) {
           before = events
@@ -60,7 +60,7 @@ describe("the watch on files", () => {
     }))
 
   it.live.skipIf(process.platform !== "linux")(
-    "is gone with the scope of whoever waited",
+    "ends with the scope of the waiting effect",
     () =>
       Effect.gen(function*() {
         const root = yield* directoryOf({ c: "" })

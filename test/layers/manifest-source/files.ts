@@ -1,4 +1,4 @@
-/** Config files in a directory of their own, and what becomes of them. */
+/** Config files in a directory of their own, and how to load them. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -10,7 +10,7 @@ import { ManifestError, ManifestSource } from "../../../src/services/ManifestSou
 import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
 import { type Files, writeFiles } from "../../support/writeFiles.ts"
 
-/** Writes files into a directory of their own, which is gone when the test ends. */
+/** Writes files into a directory of their own, which is removed when the test ends. */
 export const directoryOf = (files: Files) =>
   Effect.tap(temporaryDirectory, (root) => Effect.promise(() => writeFiles(root, files)))
 

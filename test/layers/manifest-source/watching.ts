@@ -7,10 +7,10 @@ import { type LoadError, ManifestSource } from "../../../src/services/ManifestSo
 import { sourceOf } from "./files.ts"
 
 export interface Watched {
-  /** The name of the dataset that the next change leads to; it fails where that is an error, or nothing comes. */
+  /** The dataset's name after the next change; fails where that is an error, or no change is detected. */
   readonly nextName: Effect.Effect<string>
   readonly nextError: Effect.Effect<LoadError>
-  /** Nothing comes for longer than a change and a look would take. */
+  /** Asserts that no change is detected for longer than a debounce and a poll take. */
   readonly nothingComes: Effect.Effect<void>
 }
 
@@ -33,7 +33,7 @@ export const watch = Effect.fnUntraced(function*(path: string, options: Manifest
     ),
     nextError: Effect.map(next, (change) => Result.isFailure(change) ? change.failure : assert.fail("it loaded")),
     nothingComes: Effect.map(
-      Effect.timeoutOption(Queue.take(changes), Duration.sum(options.rest ?? Duration.zero, Duration.seconds(3))),
+      Effect.timeoutOption(Queue.take(changes), Duration.sum(options.debounce ?? Duration.zero, Duration.seconds(3))),
       (change) => assert.strictEqual(change._tag, "None", "a change came")
     )
   }

@@ -24,13 +24,13 @@ const threadOf = (root: string) =>
     return join(root, "chunks", found[0]!)
   })
 
-/** What the thread of the built program makes of `config.ts`. */
+/** The outcome of `config.ts` in the thread of the built program. */
 const evaluated = Effect.fnUntraced(function*(root: string) {
   const thread = yield* threadOf(root)
   const worker = yield* Effect.acquireRelease(
     Effect.sync(() =>
       new Worker(pathToFileURL(thread), {
-        workerData: { task: TASK, path: join(root, "config.ts"), patienceMillis: 10_000 },
+        workerData: { task: TASK, path: join(root, "config.ts"), timeoutMillis: 10_000 },
         execArgv: []
       })
     ),
@@ -43,7 +43,7 @@ const evaluated = Effect.fnUntraced(function*(root: string) {
 })
 
 describe("the thread of the built program", () => {
-  it.live("imports what a config asks for: modules of Node, and packages of either kind", () =>
+  it.live("imports modules of Node, and packages of either kind", () =>
     Effect.gen(function*() {
       const root = yield* programWith({
         "config.ts": `import { first } from "esm"\nimport second from "cjs"\nimport path, { basename } from "path"\n`

@@ -6,9 +6,9 @@ import { assertHealthy, benchBehindProxy, failureOf, insert, isSqlError, numbers
 
 const STALL = { stallMillis: 400 }
 
-describe("a session that falls silent", () => {
+describe("a session that stops responding", () => {
   it.live.each(["SELECT", "WITH", "DELETE", "CREATE", "SET", "LOCK"])(
-    "at a %s is a lost connection, named with its statement and its silence, and a retry may heal it",
+    "at a %s is a lost connection, reported with the statement and the time, and retryable",
     (word) =>
       Effect.gen(function*() {
         const { it, proxy } = yield* benchBehindProxy(STALL)
@@ -35,21 +35,21 @@ describe("a session that falls silent", () => {
           new RegExp(`PostgreSQL: ${word} was not answered for [\\d.]+ seconds; `)
         )
         assert.notInclude(String((error as Error).message), "outcome")
-        proxy.behave()
+        proxy.restore()
         yield* assertHealthy(it)
       })
   )
 
-  it.live("behind a pooler is not taken for one that works on a statement of the same beginning", () =>
+  it.live("behind a pooler is not confused with one that runs a statement with the same beginning", () =>
     Effect.gen(function*() {
       const { it, proxy } = yield* benchBehindProxy({ stallMillis: 100 }, {}, (proxy) => proxy.renumberBackends())
       const key = Math.floor(Math.random() * 1e9)
       yield* holdLock(it.database, `SELECT pg_advisory_xact_lock(${key})`)
       const alike = `WITH picked AS MATERIALIZED (SELECT ${"1 AS position, ".repeat(10)}1) SELECT`
-      // The table of another name is worked on for long.
+      // A long statement runs on the other table.
       yield* Effect.forkScoped(it.pool.sql.unsafe(`${alike} pg_advisory_lock(${key}), 'other'`))
       yield* eventually(
-        "the other one waits",
+        "the other session waits",
         Effect.map(
           it.database.query("SELECT FROM pg_stat_activity WHERE query LIKE $1", [`%${key}), 'other'`]),
           (rows) => rows.length > 0
@@ -60,7 +60,7 @@ describe("a session that falls silent", () => {
       assert.match(String((error as Error).message), /PostgreSQL: WITH was not answered for/)
     }))
 
-  it.live("while it is idle in the pool is a lost connection at its next statement, and the one after finds another", () =>
+  it.live("while it is idle in the pool is a lost connection at its next statement, and the one after uses another", () =>
     Effect.gen(function*() {
       const { it, proxy } = yield* benchBehindProxy(STALL)
       yield* assertHealthy(it)
@@ -90,7 +90,7 @@ describe("a session that falls silent", () => {
       assert.match(String((error as Error).message), /DELETE was not answered .* outcome is unknown/)
     }))
 
-  it.live("may be interrupted at any statement without waiting for its answer", () =>
+  it.live("may be interrupted at any statement without waiting for its response", () =>
     Effect.gen(function*() {
       const { it, proxy } = yield* benchBehindProxy()
       proxy.blackholeOnRequest("DELETE")
@@ -102,9 +102,9 @@ describe("a session that falls silent", () => {
     }))
 })
 
-describe("a statement that takes long", () => {
+describe("a long statement", () => {
   it.live.each(["PostgreSQL", "a pooler"])(
-    "is waited for while the server works on it or waits for a lock, behind %s",
+    "is awaited while the server works on it or waits for a lock, behind %s",
     (what) =>
       Effect.gen(function*() {
         const made = yield* benchBehindProxy(

@@ -1,4 +1,4 @@
-/** A PostgreSQL server with TLS, and roles that may log in in one way each. */
+/** A PostgreSQL server with TLS, and roles with one way of authentication each. */
 import { Context, Effect, Layer, Redacted } from "effect"
 import { readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
@@ -13,7 +13,7 @@ import { eventually } from "../../support/eventually.ts"
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/tls/${name}`, import.meta.url))
 
-/** The authority that signed the certificate of the server, which is for localhost and 127.0.0.1. */
+/** The authority that signed the server's certificate, which is for localhost and 127.0.0.1. */
 export const CA = fixture("ca.pem")
 
 /** The password of every role. */
@@ -32,7 +32,7 @@ const ROLES = {
 export interface TlsServerShape {
   readonly port: number
   readonly query: <Row extends QueryResultRow>(sql: string) => Effect.Effect<ReadonlyArray<Row>>
-  /** A URL of a role; `query` begins behind the question mark. */
+  /** A URL for a role; `query` is without the question mark. */
   readonly url: (
     role: keyof typeof ROLES,
     query?: string,
@@ -60,7 +60,7 @@ export class TlsServer extends Context.Service<TlsServer, TlsServerShape>()("tes
         (admin) => Effect.promise(() => admin.end())
       )
       const run = (sql: string) => Effect.promise(() => admin.query(sql))
-      // The server writes its files itself: they must belong to its own account.
+      // The server writes its files: they must belong to its account.
       const write = (name: string, text: string) =>
         run(`COPY (SELECT unnest(string_to_array(${admin.escapeLiteral(text.trimEnd())}, E'\\n')))
           TO PROGRAM ${admin.escapeLiteral(`umask 077; cat > '${dataDirectory}/${name}'`)}`)

@@ -54,7 +54,7 @@ const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") 
   const database = yield* testDatabase
   const port = Number(new URL(database.url).port)
   const proxy = yield* startProxy(port)
-  proxy.goDeafAt(n, lost)
+  proxy.goSilentAt(n, lost)
   let isHanging = false
   // What hangs may not be open to an interruption: cut off, it ends.
   yield* Effect.forkScoped(Effect.andThen(
@@ -106,13 +106,14 @@ const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") 
   yield* insist(leases.release("t"))
   assert.deepStrictEqual(yield* contents(database), [])
   assert.deepStrictEqual(yield* database.query("SELECT writer FROM _ampsync_checkpoints"), [{ writer: null }])
-  assert.isFalse(isHanging, `it hung for ${BOUND} at ${proxy.deafTo().at(-1)}`)
+  assert.isFalse(isHanging, `it hung for ${BOUND} at ${proxy.silencedStatements().at(-1)}`)
   // A statement that is slow has its session asked about: when only that is lost, nothing may fail. Nor when the release of a
   // lock is: it ends with its session.
-  const isHarmless = failures.length === 0 && (proxy.deafTo().every((asked) => asked.includes("pg_stat_activity")) ||
-    proxy.deafTo().at(-1)?.includes("pg_advisory_unlock") === true)
+  const isHarmless = failures.length === 0 &&
+    (proxy.silencedStatements().every((asked) => asked.includes("pg_stat_activity")) ||
+      proxy.silencedStatements().at(-1)?.includes("pg_advisory_unlock") === true)
   if (n <= proxy.requests() && !isHarmless) {
-    const what = proxy.deafTo().at(-1)
+    const what = proxy.silencedStatements().at(-1)
     assert.isTrue(failures.some((failure) => NAMED.test(failure)), `nothing names ${what}, but ${failures.join("; ")}`)
   }
   return proxy.requests()

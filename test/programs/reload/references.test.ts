@@ -6,7 +6,14 @@ import { resolveReferences } from "../../../src/programs/reload/resolveReference
 import { AdminApiError } from "../../../src/services/AdminApi.ts"
 import type { Dialect } from "../../../src/simulator/tables.ts"
 import { eventually } from "../../support/eventually.ts"
-import { edit, epochs, goesOn, holdsAll, knowsHead, startSync } from "../../support/runningSync.ts"
+import {
+  awaitAllRows,
+  awaitHead,
+  mineAndAwait,
+  replaceConfig,
+  startSync,
+  writerEpochs
+} from "../../support/runningSync.ts"
 import { makeWorld, type World } from "../../support/world.ts"
 
 type Dependencies = Readonly<Record<string, unknown>>
@@ -30,7 +37,7 @@ const worldOf = Effect.fnUntraced(
   }
 )
 
-/** Every statement the server was asked for since call `from`. */
+/** The statements of all requests to the server since call `from`. */
 const statements = (world: World, from = 0): ReadonlyArray<string> => [
   ...new Set(world.simulator.faults.calls.slice(from).map(({ sql }) => sql))
 ]
@@ -77,9 +84,9 @@ describe("the dependencies of a config decide what is read", () => {
         })
         world.simulator.publish("anvil", "0.2.0")
         const sync = yield* startSync(world.environment)
-        yield* holdsAll(world, "blocks")
-        yield* holdsAll(world, "logs")
-        yield* knowsHead(sync, "blocks")
+        yield* awaitAllRows(world, "blocks")
+        yield* awaitAllRows(world, "logs")
+        yield* awaitHead(sync, "blocks")
         assert.deepStrictEqual(streamOf(world, "blocks"), [
           `SELECT ${blocks}.blocks.hash, block_num FROM ${blocks}.blocks SETTINGS stream = true`
         ])
@@ -164,29 +171,31 @@ describe("the dependencies of a config decide what is read", () => {
     }))
 
   for (const dialect of ["amp", "nozzle"] satisfies ReadonlyArray<Dialect>) {
-    it.live(`${dialect}: a version that does not exist is an error before anything starts, and a reload to one is refused`, () =>
+    it.live(`${dialect}: a version that does not exist is an error before anything starts, and a reload to one is rejected`, () =>
       Effect.gen(function*() {
         const missing = { rpc: dialect === "amp" ? "_/anvil@9.9.9" : { owner: "_", name: "anvil", version: "9.9.9" } }
         const world = yield* worldOf(dialect, missing)
         const sync = yield* startSync(world.environment)
         const reason = "dependency \"rpc\" is \"_/anvil@9.9.9\": \"anvil\" has no version \"9.9.9\"; available: 0.1.0"
-        yield* sync.says(`Table 'blocks' is parked until the config changes or ampsync is started again: ${reason}`)
+        yield* sync.logs(`Table 'blocks' is parked until the config changes or ampsync is started again: ${reason}`)
         assert.deepStrictEqual(world.simulator.faults.calls, [])
-        yield* edit(world, configOf(owned("0.1.0")))
-        yield* holdsAll(world, "blocks")
-        const before = yield* epochs(world)
-        yield* edit(world, configOf(missing))
-        yield* sync.says(`Failed to reload manifest: ${reason}`)
-        yield* goesOn(world, ["blocks"])
-        assert.deepStrictEqual(yield* epochs(world), before)
+        yield* replaceConfig(world, configOf(owned("0.1.0")))
+        yield* awaitAllRows(world, "blocks")
+        const before = yield* writerEpochs(world)
+        yield* replaceConfig(world, configOf(missing))
+        yield* sync.logs(`Failed to reload manifest: ${reason}`)
+        yield* mineAndAwait(world, ["blocks"])
+        assert.deepStrictEqual(yield* writerEpochs(world), before)
       }))
   }
 
-  it.live("amp: a dataset that does not exist under the namespace of a reference is not looked for elsewhere", () =>
+  it.live("amp: a dataset that does not exist under the namespace of a reference is not searched in others", () =>
     Effect.gen(function*() {
       const world = yield* worldOf("amp", { rpc: "edgeandnode/anvil@0.1.0" })
       const sync = yield* startSync(world.environment)
-      yield* sync.says("dependency \"rpc\" is \"edgeandnode/anvil@0.1.0\": no dataset \"anvil\" is published there")
+      yield* sync.logs(
+        "dependency \"rpc\" is \"edgeandnode/anvil@0.1.0\": no dataset \"anvil\" is published at this server"
+      )
       assert.deepStrictEqual(world.simulator.faults.calls, [])
     }))
 
@@ -195,13 +204,13 @@ describe("the dependencies of a config decide what is read", () => {
       const queries = { blocks: BLOCKS, logs: "SELECT * FROM anvil.logs" }
       const world = yield* worldOf("amp", { rpc: "anvil" }, queries)
       const sync = yield* startSync(world.environment)
-      yield* holdsAll(world, "blocks")
-      yield* holdsAll(world, "logs")
+      yield* awaitAllRows(world, "blocks")
+      yield* awaitAllRows(world, "logs")
       world.simulator.publish("anvil", "0.2.0")
       // Both connect again, as after a restart of the server.
       const before = world.simulator.faults.calls.length
       world.simulator.faults.cutAll()
-      yield* goesOn(world, ["blocks", "logs"])
+      yield* mineAndAwait(world, ["blocks", "logs"])
       const old = "\"_/anvil@0.1.0\""
       yield* eventually(
         "both have connected again",
@@ -210,30 +219,30 @@ describe("the dependencies of a config decide what is read", () => {
       assert.deepStrictEqual(streamOf(world, "blocks", before), [`SELECT * FROM ${old}.blocks SETTINGS stream = true`])
       assert.deepStrictEqual(streamOf(world, "logs", before), [`SELECT * FROM ${old}.logs SETTINGS stream = true`])
       assert.deepStrictEqual(yield* recordedVersions(world), { blocks: "0.1.0", logs: "0.1.0" })
-      yield* edit(world, { ...configOf({ rpc: "anvil" }, queries), readme: "saved again" })
-      yield* sync.says("Dataset _/anvil: version 0.2.0 is read from now on, 0.1.0 until now")
-      yield* goesOn(world, ["blocks", "logs"])
+      yield* replaceConfig(world, { ...configOf({ rpc: "anvil" }, queries), readme: "saved again" })
+      yield* sync.logs("Dataset _/anvil: version 0.2.0 is read from now on, 0.1.0 until now")
+      yield* mineAndAwait(world, ["blocks", "logs"])
       assert.include(streamOf(world, "blocks"), "SELECT * FROM \"_/anvil@0.2.0\".blocks SETTINGS stream = true")
       assert.deepStrictEqual(yield* recordedVersions(world), { blocks: "0.2.0", logs: "0.2.0" })
       yield* sync.stop
       world.simulator.publish("anvil", "0.3.0")
       const again = yield* startSync(world.environment)
-      yield* again.says("Table 'blocks': it reads version 0.3.0 from now on, 0.2.0 until now")
-      yield* goesOn(world, ["blocks", "logs"])
+      yield* again.logs("Table 'blocks': it now reads version 0.3.0, previously 0.2.0")
+      yield* mineAndAwait(world, ["blocks", "logs"])
     }))
 
   it.live("amp: VERSION_POLL_INTERVAL_SECS takes a newer version of a dependency that is named without one", () =>
     Effect.gen(function*() {
       const world = yield* worldOf("amp", { rpc: "anvil" }, { blocks: BLOCKS, logs: "SELECT * FROM self.logs" })
       const sync = yield* startSync({ ...world.environment, VERSION_POLL_INTERVAL_SECS: 1 })
-      yield* holdsAll(world, "blocks")
-      yield* holdsAll(world, "logs")
-      const before = yield* epochs(world)
+      yield* awaitAllRows(world, "blocks")
+      yield* awaitAllRows(world, "logs")
+      const before = yield* writerEpochs(world)
       world.simulator.publish("anvil", "0.2.0")
-      yield* sync.says("Version 0.2.0 of dataset _/anvil is published, initiating hot-reload...")
-      yield* sync.says("Dataset _/anvil: version 0.2.0 is read from now on, 0.1.0 until now")
-      yield* goesOn(world, ["blocks", "logs"])
+      yield* sync.logs("Version 0.2.0 of dataset _/anvil is published, initiating hot-reload...")
+      yield* sync.logs("Dataset _/anvil: version 0.2.0 is read from now on, 0.1.0 until now")
+      yield* mineAndAwait(world, ["blocks", "logs"])
       const { blocks, logs } = before as { blocks: number; logs: number }
-      assert.deepStrictEqual(yield* epochs(world), { blocks: blocks + 1, logs })
+      assert.deepStrictEqual(yield* writerEpochs(world), { blocks: blocks + 1, logs })
     }))
 })

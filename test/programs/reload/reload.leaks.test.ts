@@ -8,12 +8,12 @@ import { runInNewContext } from "node:vm"
 import { ManifestSource } from "../../../src/services/ManifestSource.ts"
 import { directoryOf, sourceOf } from "../../layers/manifest-source/files.ts"
 import { eventually } from "../../support/eventually.ts"
-import { edit, epochs, goesOn, holdsAll, startSync } from "../../support/runningSync.ts"
+import { awaitAllRows, mineAndAwait, replaceConfig, startSync, writerEpochs } from "../../support/runningSync.ts"
 import { allTables, makeWorld } from "../../support/world.ts"
 
 /** `npm run test:reloads` is the long form. */
 const RELOADS = Number(process.env["RELOADS"] ?? 60)
-/** The first ones fill what is kept on purpose: pools, compiled code, what a simulator remembers. */
+/** The first reloads fill what is kept on purpose: pools, compiled code, the history of the simulator. */
 const WARM_UP = Math.min(200, RELOADS / 2)
 const MOST_BYTES_PER_RELOAD = 40_000
 /** The default of MAX_DB_CONNECTIONS. */
@@ -25,7 +25,7 @@ const collectGarbage = runInNewContext("gc") as () => void
 
 const count = (directory: string): number => readdirSync(directory).length
 
-/** What this process holds. */
+/** The resources of this process. */
 const held = () => {
   collectGarbage()
   return {
@@ -55,19 +55,21 @@ describe.skipIf(process.platform !== "linux")("many reloads", () => {
         // A name of its own: other tests have sessions on the same server.
         const url = new URL(world.database.url)
         url.searchParams.set("application_name", world.database.schema)
-        const sync = yield* startSync({ ...world.environment, DATABASE_URL: url.href }, { rest: Duration.millis(5) })
+        const sync = yield* startSync({ ...world.environment, DATABASE_URL: url.href }, {
+          debounce: Duration.millis(5)
+        })
         const sessions = world.database.query<{ state: string; n: string }>(
           "SELECT state, count(*) AS n FROM pg_stat_activity WHERE application_name = $1 GROUP BY state",
           [world.database.schema]
         )
-        yield* holdsAll(world, "blocks")
-        const { blocks: epoch } = yield* epochs(world)
+        yield* awaitAllRows(world, "blocks")
+        const { blocks: epoch } = yield* writerEpochs(world)
         const { transactions: _, ...fewer } = allTables
         const configs = [{ ...fewer, logs: "SELECT * FROM anvil.logs WHERE block_num >= 0" }, allTables]
         const reload = Effect.fnUntraced(function*(n: number) {
-          yield* edit(world, configs[n % 2]!)
+          yield* replaceConfig(world, configs[n % 2]!)
           yield* eventually(
-            () => `reload ${n} is applied; it said:\n${sync.lines.slice(-30).join("\n")}`,
+            () => `reload ${n} is applied; its log:\n${sync.lines.slice(-30).join("\n")}`,
             Effect.map(sync.status.reload, (status) => (status?.applied ?? 0) === n + 1)
           )
         })
@@ -79,14 +81,20 @@ describe.skipIf(process.platform !== "linux")("many reloads", () => {
         }
         yield* eventually(
           () => `the sessions of one pool are left, none of them in a transaction`,
-          Effect.map(sessions, ([idle, ...others]) =>
-            idle?.state === "idle" && Number(idle.n) <= POOL_SIZE && others.length === 0)
+          Effect.map(
+            sessions,
+            ([idle, ...others]) => idle?.state === "idle" && Number(idle.n) <= POOL_SIZE && others.length === 0
+          )
         )
         console.log("sessions", yield* sessions)
         assertNoMore(before, held(), RELOADS - WARM_UP)
         assert.isAtMost(world.simulator.faults.openStreams, 3)
-        yield* goesOn(world, ["blocks", "logs", "transactions"].slice(0, RELOADS % 2 === 0 ? 3 : 2) as ["blocks"])
-        assert.strictEqual((yield* epochs(world))["blocks"], epoch, "the table that never changed was never touched")
+        yield* mineAndAwait(world, ["blocks", "logs", "transactions"].slice(0, RELOADS % 2 === 0 ? 3 : 2) as ["blocks"])
+        assert.strictEqual(
+          (yield* writerEpochs(world))["blocks"],
+          epoch,
+          "the table that never changed was never touched"
+        )
       }),
     60_000 + RELOADS * 500
   )

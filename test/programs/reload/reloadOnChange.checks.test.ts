@@ -1,4 +1,4 @@
-/** When a change is looked at again, and when it is given up: hours of it, by a clock that a test turns. */
+/** When the check of a change is repeated, and when it is given up, over hours of the test clock. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Queue, Result, Stream, SubscriptionRef } from "effect"
 import { SqlError } from "effect/sql"
@@ -24,8 +24,8 @@ import { recordedLog } from "../../doubles/Log.ts"
 import { recordedHead } from "../../doubles/SourceHead.ts"
 import { exampleManifest } from "../../support/exampleManifest.ts"
 import { schemaFrame } from "../../support/frames.ts"
-import { nowhere } from "../../support/nowhere.ts"
 import { testSettings } from "../../support/testSettings.ts"
+import { unreachableDatabase } from "../../support/unreachableDatabase.ts"
 
 const manifestOf = (...tables: ReadonlyArray<string>) =>
   exampleManifest({
@@ -59,21 +59,21 @@ const notStreamable = new FlightError({
 const noDatabase = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
 })
-const refused = (table: string) => new TableRejected({ table, reason: `no room for ${table}` })
+const rejected = (table: string) => new TableRejected({ table, reason: `no room for ${table}` })
 
 interface Script {
   readonly settings?: SettingValues
   /** What the Admin API answers for the dataset of the config, by how often it was asked before. */
   readonly dataset?: (asked: number) => Effect.Effect<DatasetInfo, AdminApiError>
   readonly describe?: (asked: number) => Effect.Effect<void, FlightError>
-  /** What a stream begins with. */
+  /** The first messages of a stream. */
   readonly stream?: Stream.Stream<FlightData, FlightError>
   readonly plan?: (table: string, asked: number) => Effect.Effect<void, SqlError.SqlError | TableRejected>
-  /** How long it takes until what must end has ended. */
+  /** Time until the fibers that must end have ended. */
   readonly applying?: Effect.Effect<void>
-  /** What the config comes to when it is loaded again. */
+  /** The result of loading the config again. */
   readonly load?: Effect.Effect<Manifest, LoadError>
-  /** Puts the first manifest into force. */
+  /** Activates the first manifest. */
   readonly begin?: (manifest: Manifest) => Effect.Effect<ActiveConfig, AdminApiError>
 }
 
@@ -84,10 +84,10 @@ const resolved = (manifest: Manifest) =>
     Layer.mock(AdminApi, { dataset: ({ name }) => Effect.succeed({ ...info, name }) })
   ))
 
-/** Lets the fibers of the reload come to where they wait. */
+/** Lets the fibers of the reload run until they wait. */
 const settled = Effect.repeat(Effect.yieldNow, { times: 100 })
 
-/** Reloads among doubles: what is in force, how often everybody was asked, and what was said. */
+/** Reloads with doubles of every service: the active config, the number of calls, and the log. */
 const reloading = Effect.fnUntraced(function*(script: Script) {
   const { layer: logging, lines } = recordedLog()
   const asked = { admin: 0, flight: 0, database: 0 }
@@ -130,7 +130,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
       changes: Stream.fromQueue(changes)
     }),
     statusLayer,
-    testSettings(nowhere, script.settings)
+    testSettings(unreachableDatabase, script.settings)
   ))
   const tables = {
     active,
@@ -174,10 +174,10 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
 })
 
 describe("the check of a changed config", () => {
-  it.effect("is made once where nothing but another config can help, and says every problem", () =>
+  it.effect("is made once where only another config can help, and reports every problem", () =>
     Effect.gen(function*() {
       const it = yield* reloading({
-        plan: (table) => table === "b" ? Effect.fail(noDatabase) : Effect.fail(refused(table))
+        plan: (table) => table === "b" ? Effect.fail(noDatabase) : Effect.fail(rejected(table))
       })
       yield* it.change(manifestOf("a", "b", "c", "d"))
       yield* TestClock.adjust("3 hours")
@@ -196,7 +196,7 @@ describe("the check of a changed config", () => {
       ["a database", { plan: (_, asked) => asked < 6 ? Effect.fail(noDatabase) : Effect.void }]
     ] satisfies ReadonlyArray<readonly [string, Script]>
   ) {
-    it.effect(`is made again until it succeeds where ${who} is down, which is said once`, () =>
+    it.effect(`is made again until it succeeds where ${who} is down, which is logged once`, () =>
       Effect.gen(function*() {
         const it = yield* reloading(script)
         yield* it.change(manifestOf("a", "b"))
@@ -208,7 +208,7 @@ describe("the check of a changed config", () => {
       }))
   }
 
-  it.effect("refuses a query that cannot be streamed, and takes one whose stream has nothing to say yet", () =>
+  it.effect("rejects a query that cannot be streamed, and accepts one whose stream has sent nothing yet", () =>
     Effect.gen(function*() {
       const bad = yield* reloading({ stream: Stream.fail(notStreamable) })
       yield* bad.change(manifestOf("a", "b"))
@@ -221,7 +221,7 @@ describe("the check of a changed config", () => {
       assert.strictEqual(yield* silent.tables, "a,b")
     }))
 
-  it.effect("comes to an end where nobody answers, and is made again", () =>
+  it.effect("times out where no answer comes, and is made again", () =>
     Effect.gen(function*() {
       const it = yield* reloading({ describe: (asked) => asked === 0 ? Effect.never : Effect.void })
       yield* it.change(manifestOf("a", "b"))
@@ -267,7 +267,7 @@ describe("the first config", () => {
       assert.strictEqual(yield* it.tables, "b")
     }))
 
-  it.effect("that is refused is waited for to change, like any other", () =>
+  it.effect("that is rejected is waited for to change, like any other", () =>
     Effect.gen(function*() {
       const it = yield* reloading({
         begin: (manifest) =>
@@ -342,7 +342,7 @@ describe("the poll for a new version", () => {
       const it = yield* reloading({
         settings,
         dataset: () => Effect.succeed({ ...info, version: "0.2.0" }),
-        plan: (table) => table === "a" ? Effect.void : isDown ? Effect.fail(noDatabase) : Effect.fail(refused(table))
+        plan: (table) => table === "a" ? Effect.void : isDown ? Effect.fail(noDatabase) : Effect.fail(rejected(table))
       })
       yield* it.change(manifestOf("a", "b"))
       for (let minutes = 0; minutes < 3; minutes++) yield* Effect.andThen(TestClock.adjust("1 minute"), settled)
@@ -351,5 +351,29 @@ describe("the poll for a new version", () => {
       yield* Effect.andThen(TestClock.adjust("1 minute"), settled)
       assert.deepStrictEqual([yield* it.tables, yield* it.version], ["a", "0.2.0"])
       assert.include((yield* it.reload)?.reason ?? it.lines.join("\n"), "no room for b")
+    }))
+})
+
+describe("an Admin API that answers again", () => {
+  it.effect("does not undo an edit that is being activated meanwhile", () =>
+    Effect.gen(function*() {
+      let isDown = true
+      const it = yield* reloading({
+        applying: Effect.sleep("20 seconds"),
+        dataset: () => isDown ? Effect.fail(down) : Effect.succeed(info),
+        begin: (manifest) =>
+          Effect.succeed({ ...activeConfigOf(manifest, info), config: manifest, info: undefined, sources: undefined })
+      })
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(yield* it.tables, "a")
+      yield* it.change(manifestOf("a", "b"))
+      // The check is complete, and what must end ends slowly.
+      yield* TestClock.adjust("4 seconds")
+      isDown = false
+      for (let seconds = 0; seconds < 60; seconds++) {
+        yield* Effect.andThen(TestClock.adjust("1 second"), settled)
+        if (seconds > 30) assert.strictEqual(yield* it.tables, "a,b", it.lines.join("\n"))
+      }
+      assert.strictEqual(yield* it.version, info.version)
     }))
 })

@@ -7,13 +7,13 @@ import { eventually } from "../../support/eventually.ts"
 import { startProxy, throughProxy } from "../../support/proxy.ts"
 import {
   assertSameStreams,
-  edit,
-  epochs,
-  goesOn,
-  holdsAll,
+  awaitAllRows,
+  mineAndAwait,
+  replaceConfig,
   rowsOf,
   startSync,
-  streamsOpened
+  streamsOpened,
+  writerEpochs
 } from "../../support/runningSync.ts"
 import { watchSnapshots } from "../../support/snapshots.ts"
 import { allTables, makeWorld, manifestOf, type World } from "../../support/world.ts"
@@ -50,14 +50,14 @@ const two = { blocks, logs: "SELECT * FROM anvil.logs" }
 
 describe("hot reload", () => {
   it.live(
-    "I5 an edit that is refused leaves every stream as it was and says why; healing it is enough",
+    "I5 a rejected edit leaves every stream as it was and its reason is logged; correcting it is enough",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 40, queries: two })
         const sync = yield* startSync(world.environment)
-        yield* sync.says(`File watcher initialized for '${world.manifestPath}'`)
-        yield* holdsAll(world, "logs")
-        const before = yield* epochs(world)
+        yield* sync.logs(`File watcher initialized for '${world.manifestPath}'`)
+        yield* awaitAllRows(world, "logs")
+        const before = yield* writerEpochs(world)
         const manifest = manifestOf("amp", two) as Record<string, object>
         const edits: ReadonlyArray<readonly [name: string, config: string | object, reason: string]> = [
           ["syntax", "{ \"name\": ", "not valid JSON"],
@@ -76,18 +76,18 @@ describe("hot reload", () => {
         ]
         for (const [name, config, reason] of edits) {
           const from = sync.lines.length
-          yield* edit(world, config)
-          yield* sync.says(KEEPING, from)
-          const said = sync.lines.slice(from)
-          assert.include(said, CHANGED, name)
+          yield* replaceConfig(world, config)
+          yield* sync.logs(KEEPING, from)
+          const logged = sync.lines.slice(from)
+          assert.include(logged, CHANGED, name)
           assert.isTrue(
-            said.some((line) => line.startsWith("Failed to reload manifest: ") && line.includes(reason)),
-            `${name}: ${said.join("\n")}`
+            logged.some((line) => line.startsWith("Failed to reload manifest: ") && line.includes(reason)),
+            `${name}: ${logged.join("\n")}`
           )
-          const { outcome, reason: told } = (yield* sync.status.reload)!
+          const { outcome, reason: recorded } = (yield* sync.status.reload)!
           assert.strictEqual(outcome, "failed", name)
-          assert.include(told, reason)
-          yield* goesOn(world, ["logs", "blocks"])
+          assert.include(recorded, reason)
+          yield* mineAndAwait(world, ["logs", "blocks"])
           yield* assertSameStreams(world, before, ["blocks", "logs"])
           // The check of a changed query opens a stream of its own for a moment.
           yield* eventually(
@@ -96,9 +96,9 @@ describe("hot reload", () => {
           )
         }
         const from = sync.lines.length
-        yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
-        yield* sync.says(LOADED, from)
-        yield* holdsAll(world, "transactions")
+        yield* replaceConfig(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
+        yield* sync.logs(LOADED, from)
+        yield* awaitAllRows(world, "transactions")
         yield* assertSameStreams(world, before, ["blocks", "logs"])
         assert.deepInclude(yield* sync.status.reload, {
           outcome: "applied",
@@ -114,20 +114,20 @@ describe("hot reload", () => {
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       const sync = yield* startSync(world.environment)
-      yield* holdsAll(world, "logs")
-      const before = yield* epochs(world)
+      yield* awaitAllRows(world, "logs")
+      const before = yield* writerEpochs(world)
       yield* Effect.promise(() => rm(world.manifestPath))
-      yield* sync.says("the file does not exist")
-      yield* goesOn(world, ["logs"])
-      yield* edit(world, two)
-      yield* sync.says(LOADED)
-      yield* goesOn(world, ["logs"])
+      yield* sync.logs("the file does not exist")
+      yield* mineAndAwait(world, ["logs"])
+      yield* replaceConfig(world, two)
+      yield* sync.logs(LOADED)
+      yield* mineAndAwait(world, ["logs"])
       yield* assertSameStreams(world, before, ["blocks", "logs"])
       assert.strictEqual(sync.lines.filter((line) => line.includes("does not exist")).length, 1)
     }))
 
   it.live(
-    "lets a table that is the same go on, rebuilds a changed one from its checkpoint, starts new ones and stops others",
+    "does not interrupt an unchanged table, resumes a changed one from its checkpoint, starts new ones and stops others",
     () =>
       Effect.gen(function*() {
         // One endless range: rows above the watermark are there when their table is taken out.
@@ -141,34 +141,34 @@ describe("hot reload", () => {
           }
         })
         const sync = yield* startSync(world.environment)
-        yield* holdsAll(world, "transactions")
-        yield* holdsAll(world, "blocks")
-        yield* holdsAll(world, "logs")
-        const before = yield* epochs(world)
+        yield* awaitAllRows(world, "transactions")
+        yield* awaitAllRows(world, "blocks")
+        yield* awaitAllRows(world, "logs")
+        const before = yield* writerEpochs(world)
         // The tip of a nozzle chain is provisional until its successor comes.
         const [checkpoint] = yield* world.database.query<{ max_block_num: string; provisional_rows: string }>(
           "SELECT max_block_num, provisional_rows FROM _ampsync_checkpoints WHERE table_name = 'transactions'"
         )
         assert.isAbove(Number(checkpoint?.provisional_rows), 0)
         const wider = "SELECT _block_num, block_num, hash, parent_hash FROM anvil.blocks"
-        yield* edit(world, {
+        yield* replaceConfig(world, {
           blocks: wider,
           logs: "select *   -- the same query\nFROM anvil.logs",
           more: "SELECT * FROM anvil.transactions"
         })
-        yield* sync.says(LOADED)
-        yield* holdsAll(world, "transactions", "more")
-        yield* goesOn(world, ["blocks", "logs"])
+        yield* sync.logs(LOADED)
+        yield* awaitAllRows(world, "transactions", "more")
+        yield* mineAndAwait(world, ["blocks", "logs"])
 
         yield* assertSameStreams(world, before, ["logs"])
         assert.strictEqual(streamsOpened(world, "logs"), 1)
-        assert.strictEqual((yield* epochs(world))["blocks"], before["blocks"]! + 1)
+        assert.strictEqual((yield* writerEpochs(world))["blocks"], before["blocks"]! + 1)
         const holes = yield* world.database.query("SELECT 1 FROM blocks WHERE parent_hash IS NULL")
         const filled = yield* world.database.query("SELECT 1 FROM blocks WHERE parent_hash IS NOT NULL")
         assert.isAbove(holes.length, 0, "rows of earlier blocks stay as the earlier query made them")
         assert.isAbove(filled.length, 0)
-        yield* sync.says("were made by the earlier one")
-        yield* sync.says("node dist/main.js resync --table blocks")
+        yield* sync.logs("were made by the earlier one")
+        yield* sync.logs("node dist/main.js resync --table blocks")
 
         const [after] = yield* world.database.query<Record<string, unknown>>(
           "SELECT max_block_num, provisional_rows, writer FROM _ampsync_checkpoints WHERE table_name = 'transactions'"
@@ -186,28 +186,28 @@ describe("hot reload", () => {
         )
 
         // It comes back, and has missed nothing.
-        yield* edit(world, { ...two, blocks: wider, transactions: "SELECT * FROM anvil.transactions" })
-        yield* holdsAll(world, "transactions")
+        yield* replaceConfig(world, { ...two, blocks: wider, transactions: "SELECT * FROM anvil.transactions" })
+        yield* awaitAllRows(world, "transactions")
         assert.deepStrictEqual(yield* differences(world, "transactions"), [])
       }),
     60_000
   )
 
-  it.live("I5 a change that meets a server that is down waits for it, and everything goes on meanwhile", () =>
+  it.live("I5 a change that meets a server that is down waits for it, and every table stays synced meanwhile", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       const sync = yield* startSync(world.environment)
-      yield* holdsAll(world, "logs")
-      const before = yield* epochs(world)
-      // Its words differ from time to time.
+      yield* awaitAllRows(world, "logs")
+      const before = yield* writerEpochs(world)
+      // Its messages differ from time to time.
       for (const status of [503, 502, 500]) world.simulator.faults.failAdmin(status)
-      yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
-      yield* sync.says(`${KEEPING}; trying the new one again`)
-      yield* goesOn(world, ["logs"])
-      yield* sync.says(LOADED)
-      yield* holdsAll(world, "transactions")
+      yield* replaceConfig(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
+      yield* sync.logs(`${KEEPING}; trying the new one again`)
+      yield* mineAndAwait(world, ["logs"])
+      yield* sync.logs(LOADED)
+      yield* awaitAllRows(world, "transactions")
       yield* assertSameStreams(world, before, ["blocks", "logs"])
-      assert.lengthOf(sync.lines.filter((line) => line.startsWith("Failed to reload")), 1, "it is said once")
+      assert.lengthOf(sync.lines.filter((line) => line.startsWith("Failed to reload")), 1, "it is logged once")
     }))
 
   it.live("I5 a config that is no good does not take the place of the first one, which still waits for its server", () =>
@@ -215,14 +215,14 @@ describe("hot reload", () => {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       world.simulator.faults.failAdmin(503, 1000)
       const sync = yield* startSync(world.environment)
-      yield* sync.says("; trying again")
-      yield* edit(world, "{ broken")
-      yield* sync.says(KEEPING)
+      yield* sync.logs("; trying again")
+      yield* replaceConfig(world, "{ broken")
+      yield* sync.logs(KEEPING)
       world.simulator.faults.clear()
-      yield* holdsAll(world, "logs")
-      yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
-      yield* sync.says(LOADED)
-      yield* holdsAll(world, "transactions")
+      yield* awaitAllRows(world, "logs")
+      yield* replaceConfig(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
+      yield* sync.logs(LOADED)
+      yield* awaitAllRows(world, "transactions")
     }))
 
   it.live.each<Dialect>(["amp", "nozzle"])(
@@ -231,20 +231,20 @@ describe("hot reload", () => {
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 20, queries: two })
         const sync = yield* startSync(world.environment)
-        yield* holdsAll(world, "blocks")
-        yield* holdsAll(world, "logs")
-        const before = yield* epochs(world)
+        yield* awaitAllRows(world, "blocks")
+        yield* awaitAllRows(world, "logs")
+        const before = yield* writerEpochs(world)
         const edits = [
           { ...two, blocks: "SELECT DISTINCT _block_num, block_num, hash FROM anvil.blocks" },
           { ...two, counted: "SELECT count(*) AS n FROM anvil.logs" }
         ]
         for (const queries of edits) {
           const from = sync.lines.length
-          yield* edit(world, queries)
-          yield* sync.says(KEEPING, from)
+          yield* replaceConfig(world, queries)
+          yield* sync.logs(KEEPING, from)
           assert.match(sync.lines.slice(from).join("\n"), /Failed to reload manifest: .*non-incremental/)
         }
-        yield* goesOn(world, ["blocks", "logs"])
+        yield* mineAndAwait(world, ["blocks", "logs"])
         yield* assertSameStreams(world, before, ["blocks", "logs"])
         assert.isUndefined(yield* rowsOf(world, "counted"))
         yield* eventually(
@@ -265,20 +265,20 @@ describe("hot reload", () => {
         const proxy = yield* Scope.provide(startProxy(real), up)
         const url = throughProxy(world.database.url, proxy)
         const sync = yield* startSync({ ...world.environment, DATABASE_URL: url })
-        for (const table of ["blocks", "logs", "transactions"] as const) yield* holdsAll(world, table)
+        for (const table of ["blocks", "logs", "transactions"] as const) yield* awaitAllRows(world, table)
         yield* Scope.close(up, Exit.void)
         world.simulator.reorg(2, 4)
-        yield* edit(world, two)
-        yield* sync.says("Table 'transactions' is no longer in the config")
+        yield* replaceConfig(world, two)
+        yield* sync.logs("Table 'transactions' is no longer in the config")
         const from = sync.lines.length
-        yield* edit(world, { ...two, more: "SELECT * FROM anvil.blocks" })
-        yield* sync.says(`${KEEPING}; trying the new one again`, from)
+        yield* replaceConfig(world, { ...two, more: "SELECT * FROM anvil.blocks" })
+        yield* sync.logs(`${KEEPING}; trying the new one again`, from)
         yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void)).pipe(
           Effect.flatMap((scope) => Scope.provide(startProxy(real, proxy.port), scope))
         )
-        yield* sync.says(LOADED, from)
-        yield* holdsAll(world, "blocks", "more")
-        for (const table of ["blocks", "logs"] as const) yield* holdsAll(world, table)
+        yield* sync.logs(LOADED, from)
+        yield* awaitAllRows(world, "blocks", "more")
+        for (const table of ["blocks", "logs"] as const) yield* awaitAllRows(world, table)
         assert.deepStrictEqual(yield* differences(world, "logs"), [])
         yield* eventually(
           "the provisional rows of the table that is gone are gone",
@@ -298,13 +298,13 @@ describe("hot reload", () => {
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       const sync = yield* startSync(world.environment)
-      yield* holdsAll(world, "logs")
-      const before = yield* epochs(world)
+      yield* awaitAllRows(world, "logs")
+      const before = yield* writerEpochs(world)
       world.simulator.faults.failAdmin(503, 4)
-      yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
-      yield* sync.says(`${KEEPING}; trying the new one again`)
-      yield* edit(world, two)
-      yield* sync.says(LOADED)
+      yield* replaceConfig(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
+      yield* sync.logs(`${KEEPING}; trying the new one again`)
+      yield* replaceConfig(world, two)
+      yield* sync.logs(LOADED)
       yield* assertSameStreams(world, before, ["blocks", "logs"])
       assert.isFalse((yield* sync.status.get).has("transactions"))
     }))
@@ -314,48 +314,48 @@ describe("hot reload", () => {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       yield* world.database.query("CREATE TABLE blocks (mine int)")
       const sync = yield* startSync(world.environment)
-      yield* sync.says("Table 'blocks' is parked")
-      yield* holdsAll(world, "logs")
-      const { logs } = yield* epochs(world)
+      yield* sync.logs("Table 'blocks' is parked")
+      yield* awaitAllRows(world, "logs")
+      const { logs } = yield* writerEpochs(world)
       yield* world.database.query("DROP TABLE blocks")
-      yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
-      yield* holdsAll(world, "blocks")
-      assert.strictEqual((yield* epochs(world))["logs"], logs)
+      yield* replaceConfig(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
+      yield* awaitAllRows(world, "blocks")
+      assert.strictEqual((yield* writerEpochs(world))["logs"], logs)
       assert.include(sync.lines, "Tables: 1 unchanged, 1 started, 1 retried")
     }))
 
   it.live("a first config that waits for its server gives way to the next, and leaves nothing behind", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
-      yield* edit(world, { more: "SELECT * FROM anvil.blocks" })
+      yield* replaceConfig(world, { more: "SELECT * FROM anvil.blocks" })
       world.simulator.faults.failAdmin(503, 1000)
       const sync = yield* startSync(world.environment)
-      yield* sync.says("; trying again")
+      yield* sync.logs("; trying again")
       assert.deepStrictEqual([...(yield* sync.status.get).keys()], ["more"])
-      yield* edit(world, two)
-      yield* sync.says(CHANGED)
+      yield* replaceConfig(world, two)
+      yield* sync.logs(CHANGED)
       world.simulator.faults.clear()
-      yield* holdsAll(world, "logs")
+      yield* awaitAllRows(world, "logs")
       assert.deepStrictEqual([...(yield* sync.status.get).keys()], ["blocks", "logs"])
     }))
 
-  it.live("waits with its first config for a server that is down; one that refuses us parks every table", () =>
+  it.live("waits with its first config for a server that is down; one that refuses access parks every table", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       const { faults } = world.simulator
       faults.failAdmin(503, 2)
       const first = yield* startSync(world.environment)
-      yield* first.says("; trying again")
-      yield* holdsAll(world, "logs")
+      yield* first.logs("; trying again")
+      yield* awaitAllRows(world, "logs")
       yield* first.stop
       faults.failAdmin(401, 9)
       const sync = yield* startSync(world.environment)
-      yield* sync.says("Table 'blocks' is parked until the config changes")
+      yield* sync.logs("Table 'blocks' is parked until the config changes")
       const phases = Effect.map(sync.status.get, (all) => [...all.values()].map(({ phase, table }) => [table, phase]))
       assert.deepStrictEqual(yield* phases, [["blocks", "parked"], ["logs", "parked"]])
       faults.clear()
-      yield* edit(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
-      yield* goesOn(world, ["blocks", "logs", "transactions"])
+      yield* replaceConfig(world, { ...two, transactions: "SELECT * FROM anvil.transactions" })
+      yield* mineAndAwait(world, ["blocks", "logs", "transactions"])
     }))
 
   it.live("a parked table that goes from the config is not touched, and neither is what stands under its name", () =>
@@ -363,30 +363,30 @@ describe("hot reload", () => {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       yield* world.database.query("CREATE TABLE blocks (_block_num int); INSERT INTO blocks VALUES (1000)")
       const sync = yield* startSync(world.environment)
-      yield* sync.says("Table 'blocks' is parked")
-      yield* edit(world, { logs: two.logs })
-      yield* sync.says("Table 'blocks' keeps its provisional rows")
+      yield* sync.logs("Table 'blocks' is parked")
+      yield* replaceConfig(world, { logs: two.logs })
+      yield* sync.logs("Table 'blocks' keeps its provisional rows")
       assert.strictEqual(yield* rowsOf(world, "blocks"), 1)
-      yield* goesOn(world, ["logs"])
+      yield* mineAndAwait(world, ["logs"])
     }))
 
   it.live("I3 a table that cannot end at once is waited for before it starts again", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: two })
       const sync = yield* startSync(world.environment)
-      yield* holdsAll(world, "logs")
+      yield* awaitAllRows(world, "logs")
       const hold = yield* holdCommits(world, "logs")
       world.simulator.mine(5)
       yield* eventually("a commit is under way", hold.isUnderWay)
       const from = sync.lines.length
-      yield* edit(world, { ...two, logs: "SELECT * FROM anvil.logs WHERE block_num >= 0" })
-      yield* sync.says(LOADED, from)
+      yield* replaceConfig(world, { ...two, logs: "SELECT * FROM anvil.logs WHERE block_num >= 0" })
+      yield* sync.logs(LOADED, from)
       const at = (text: string) =>
         sync.times[sync.lines.findIndex((line, index) => index >= from && line.includes(text))]!
       // What a transaction in flight is granted.
       assert.isAbove(at(LOADED) - at(CHANGED), 1500)
       yield* hold.release
-      yield* goesOn(world, ["logs", "blocks"])
+      yield* mineAndAwait(world, ["logs", "blocks"])
       assert.deepStrictEqual(yield* differences(world, "logs"), [])
     }))
 
@@ -399,7 +399,7 @@ describe("hot reload", () => {
         const snapshots = yield* watchSnapshots(world)
         faults.delayMillis = 25
         const sync = yield* startSync(world.environment)
-        yield* sync.says("Started reorg stream for table: logs")
+        yield* sync.logs("Started reorg stream for table: logs")
         let mostStreams = 0
         yield* Effect.forkScoped(Effect.forever(Effect.andThen(
           Effect.sync(() => {
@@ -423,21 +423,21 @@ describe("hot reload", () => {
           () => faults.endStreams()
         ]
         for (let round = 0; round < 15; round += 1) {
-          yield* edit(world, configs[round % configs.length]!)
+          yield* replaceConfig(world, configs[round % configs.length]!)
           disturbances[(round * 3) % disturbances.length]!()
           yield* Effect.sleep(round % 2 === 0 ? 900 : 250)
           if (round === 9) faults.delayMillis = 0
         }
-        yield* edit(world, allTables)
+        yield* replaceConfig(world, allTables)
         world.simulator.mine(2)
         yield* eventually(
-          "the last config is in force",
+          "the last config is active",
           Effect.map(
             sync.status.get,
             (tables) => tables.size === 3 && [...tables.values()].every(({ phase }) => phase === "caught up")
           )
         )
-        for (const table of ["blocks", "transactions", "logs"] as const) yield* holdsAll(world, table)
+        for (const table of ["blocks", "transactions", "logs"] as const) yield* awaitAllRows(world, table)
         assert.deepStrictEqual(yield* allDifferences(world), [])
         assert.deepStrictEqual(yield* snapshots.violations, [])
         // The check of a config tries the stream of each query that is new or changed: two of them at most here.

@@ -1,4 +1,4 @@
-/** A sync that reaches nothing but Flight, and a config whose own dataset nobody published. */
+/** A sync that reaches only Flight, and a config whose own dataset is not published. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { createServer } from "node:http"
@@ -7,7 +7,7 @@ import { layerFrom } from "../../../src/layers/Config.ts"
 import { services } from "../../../src/programs/ampsync.ts"
 import { planDataset } from "../../../src/programs/verbs/plan.ts"
 import type { Dialect } from "../../../src/simulator/tables.ts"
-import { edit, goesOn, holdsAll, knowsHead, startSync } from "../../support/runningSync.ts"
+import { awaitAllRows, awaitHead, mineAndAwait, replaceConfig, startSync } from "../../support/runningSync.ts"
 import { makeWorld, manifestOf, type Queries, type World } from "../../support/world.ts"
 
 /** An address that nothing listens on until `open` lets the simulator's Admin API answer there. */
@@ -52,21 +52,21 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])(
             DATASET: "_/anvil",
             TABLES: "blocks,logs"
           }, { sourceHead: { interval: "1 second" } })
-          yield* sync.says(WITHOUT)
-          yield* holdsAll(world, "logs")
-          yield* holdsAll(world, "blocks")
+          yield* sync.logs(WITHOUT)
+          yield* awaitAllRows(world, "logs")
+          yield* awaitAllRows(world, "blocks")
           // A nozzle server completes its first range with the second.
-          yield* goesOn(world, ["blocks", "logs"])
-          yield* knowsHead(sync, "blocks")
+          yield* mineAndAwait(world, ["blocks", "logs"])
+          yield* awaitHead(sync, "blocks")
           world.simulator.reorg(3, 5)
-          yield* goesOn(world, ["blocks"])
+          yield* mineAndAwait(world, ["blocks"])
           assert.strictEqual(warnings(sync.lines, WITHOUT), 1)
-          yield* goesOn(world, ["blocks"])
+          yield* mineAndAwait(world, ["blocks"])
           const before = warnings(sync.lines, STARTED)
           yield* admin.open
-          yield* sync.says("The Admin API answers for dataset _/anvil: version 0.1.0")
-          yield* goesOn(world, ["blocks"])
-          assert.strictEqual(warnings(sync.lines, STARTED), before, "the stream that was there goes on")
+          yield* sync.logs("The Admin API answers for dataset _/anvil: version 0.1.0")
+          yield* mineAndAwait(world, ["blocks"])
+          assert.strictEqual(warnings(sync.lines, STARTED), before, "the stream was not reopened")
         }),
       90_000
     )
@@ -82,12 +82,12 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])(
             dependencies: { rpc: { owner: "edgeandnode", name: "anvil", version: "0.1.0" } }
           })
           const queries = { blocks: "SELECT * FROM rpc.blocks" }
-          yield* edit(world, config(queries))
+          yield* replaceConfig(world, config(queries))
           const sync = yield* startSync({ ...world.environment, AMP_ADMIN_API_ADDR: admin.url })
-          yield* sync.says(WITHOUT)
-          yield* goesOn(world, ["blocks"])
-          yield* edit(world, config({ ...queries, logs: "SELECT * FROM rpc.logs" }))
-          yield* goesOn(world, ["blocks", "logs"])
+          yield* sync.logs(WITHOUT)
+          yield* mineAndAwait(world, ["blocks"])
+          yield* replaceConfig(world, config({ ...queries, logs: "SELECT * FROM rpc.logs" }))
+          yield* mineAndAwait(world, ["blocks", "logs"])
           assert.strictEqual(warnings(sync.lines, "Failed to create"), 0)
           const schema = dialect === "amp" ? "\"_/anvil@0.1.0\"" : "anvil__0_1_0"
           const sent = () => world.simulator.faults.calls.filter(({ call }) => call === "DoGet").map(({ sql }) => sql)
@@ -105,10 +105,12 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])(
           AMP_ADMIN_API_ADDR: "http://127.0.0.1:9",
           AMP_FLIGHT_ADDR: "http://127.0.0.1:9"
         })
-        yield* sync.says("Failed to fetch schema from admin-api: ")
-        yield* sync.says("AMP_FLIGHT_ADDR names plans no query of the config: table \"blocks\": ")
+        yield* sync.logs("Failed to fetch schema from admin-api: ")
+        yield* sync.logs("AMP_FLIGHT_ADDR names plans no query of the config: table \"blocks\": ")
         assert.isTrue(
-          sync.lines.some((line) => /AMP_ADMIN_API_ADDR.*AMP_FLIGHT_ADDR.*UNAVAILABLE.*; trying again$/.test(line))
+          sync.lines.some((line) =>
+            /AMP_ADMIN_API_ADDR.*AMP_FLIGHT_ADDR.*UNAVAILABLE.*; trying again in \d+(\.\d+)? s$/.test(line)
+          )
         )
         assert.strictEqual(warnings(sync.lines, WITHOUT), 0)
         assert.include((yield* sync.status.get).get("blocks")?.reason, "AMP_ADMIN_API_ADDR")
@@ -118,16 +120,16 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])(
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 30 })
         const queries = { blocks: "SELECT * FROM anvil.blocks", bad: "SELECT count(*) AS n FROM anvil.logs" }
-        yield* edit(world, { ...manifestOf(dialect, queries) as object, name: "nobody" })
+        yield* replaceConfig(world, { ...manifestOf(dialect, queries) as object, name: "nobody" })
         const plan = yield* planDataset.pipe(Effect.provide(Layer.provideMerge(services, layerFrom(world.environment))))
         assert.deepStrictEqual(plan.tables.map(({ kind, table }) => [table, kind]), [["blocks", "create"], [
           "bad",
-          "refuse"
+          "reject"
         ]])
         const sync = yield* startSync(world.environment)
-        yield* sync.says(UNPUBLISHED)
-        yield* goesOn(world, ["blocks"])
-        yield* sync.says("non-incremental")
+        yield* sync.logs(UNPUBLISHED)
+        yield* mineAndAwait(world, ["blocks"])
+        yield* sync.logs("non-incremental")
         assert.strictEqual(warnings(sync.lines, UNPUBLISHED), 1)
       }))
   }

@@ -127,7 +127,7 @@ describe("who waits for events", () => {
 })
 
 describe("the end of a stream", () => {
-  it.effect("is seen after everything that came before it", () =>
+  it.effect("is reported after everything that came before it", () =>
     Effect.gen(function*() {
       const { end, input } = yield* reading([event("a")], [event("b")])
       input.limit(10_000)
@@ -140,7 +140,7 @@ describe("the end of a stream", () => {
       assert.deepStrictEqual(yield* Effect.exit(input.end), Exit.void)
     }))
 
-  it.effect("by a failure is seen after everything that came before it", () =>
+  it.effect("by a failure is reported after everything that came before it", () =>
     Effect.gen(function*() {
       const { fail, input } = yield* reading([event("a")])
       yield* fail("broken")

@@ -23,7 +23,7 @@ const missing: IndexPlan = {
   superfluous: [{ name: "t_old", columns: ["old"], isValid: true, isPlain: true }]
 }
 
-/** Runs `buildIndexes` on builds that come out as `outcomes` say, and gives what it logged. */
+/** Runs `buildIndexes` on builds with the given `outcomes`, and returns what it logged. */
 const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError | "left out and lost">, plan = missing) =>
   Effect.gen(function*() {
     const { layer: logging, lines } = recordedLog()
@@ -79,7 +79,7 @@ describe("the indexes of a table", () => {
       }).pipe(Effect.provide(layer))
     }))
 
-  it.effect("that cannot be built are said and given up, and the table goes on", () =>
+  it.effect("that cannot be built are logged and given up, and the table stays synced", () =>
     Effect.gen(function*() {
       const { builds, layer, leftOut, lines } = yield* bench([wrong])
       yield* Effect.gen(function*() {
@@ -89,7 +89,7 @@ describe("the indexes of a table", () => {
       }).pipe(Effect.provide(layer))
     }))
 
-  it.effect("that somebody else builds are waited for, and who holds the lock is reported once with what to do", () =>
+  it.effect("that another session builds are waited for, and the holder of the lock is reported once with what to do", () =>
     Effect.gen(function*() {
       const { builds, layer, leftOut, lines } = yield* bench([false, false, true])
       yield* Effect.gen(function*() {
@@ -125,9 +125,9 @@ describe("the indexes of a table", () => {
         yield* TestClock.adjust("10 minutes")
         yield* Fiber.join(fiber)
         assert.lengthOf(builds, 1)
-        const told = lines.filter((line) => line.includes(`index ${A} is left out`))
-        assert.lengthOf(told, 1)
-        assert.include(told[0], "(\"a\")")
+        const logged = lines.filter((line) => line.includes(`index ${A} is left out`))
+        assert.lengthOf(logged, 1)
+        assert.include(logged[0], "(\"a\")")
         yield* buildIndexes(table, Effect.void, leftOut)
         assert.lengthOf(builds, 1)
       }).pipe(Effect.provide(layer))

@@ -3,7 +3,7 @@ import { Effect, Stream } from "effect"
 import type { Phase } from "../../../src/domain/TablePhase.ts"
 import type { Dialect } from "../../../src/simulator/tables.ts"
 import { eventually } from "../../support/eventually.ts"
-import { edit, type RunningSync, startSync } from "../../support/runningSync.ts"
+import { replaceConfig, type RunningSync, startSync } from "../../support/runningSync.ts"
 import { makeWorld, manifestOf, type WorldOptions } from "../../support/world.ts"
 
 const INDEXED = { blocks: [["hash"]], few: [["address"]] }
@@ -11,11 +11,11 @@ const QUERIES = { blocks: "SELECT * FROM anvil.blocks", few: "SELECT * FROM anvi
 type Table = keyof typeof INDEXED
 const TABLES: ReadonlyArray<Table> = ["blocks", "few"]
 
-/** A world whose config names an index of each table, and what its sync went through. */
+/** A world whose config names an index of each table, and its running sync. */
 const started = Effect.fnUntraced(function*(options: WorldOptions) {
   const world = yield* makeWorld({ ...options, queries: QUERIES })
   const { tables, ...rest } = manifestOf(options.dialect, QUERIES) as { tables: Record<Table, object> }
-  yield* edit(world, {
+  yield* replaceConfig(world, {
     ...rest,
     tables: Object.fromEntries(TABLES.map((name) => [name, { ...tables[name], indexes: INDEXED[name] }]))
   })
@@ -39,20 +39,20 @@ const phasesOf = Effect.fnUntraced(function*(sync: RunningSync, table: Table) {
 
 const rowsReach = (sync: RunningSync, table: Table, rows: number) =>
   eventually(
-    () => `${table} has ${rows} rows; it said:\n${sync.lines.slice(-20).join("\n")}`,
+    () => `${table} has ${rows} rows; its log:\n${sync.lines.slice(-20).join("\n")}`,
     Effect.map(sync.status.get, (tables) => (tables.get(table)?.rows ?? 0n) >= rows),
     30_000
   )
 
 describe("a table whose chain has ten blocks a second", () => {
   for (const dialect of ["amp", "nozzle"] satisfies ReadonlyArray<Dialect>) {
-    // That it takes seconds, and stays so, is held by tests of the detector, whose clock does not depend on the machine.
+    // How long it takes is tested with the detector, whose clock does not depend on the machine.
     it.live(`catches up while blocks keep coming, and gets its indexes (${dialect})`, () =>
       Effect.gen(function*() {
         const world = yield* started({ dialect, blocks: 3_000, blockTime: "100 millis", reorgEvery: 20, reorgDepth: 3 })
         const sync = yield* startSync(world.environment)
         yield* rowsReach(sync, "blocks", 3_000)
-        for (const table of TABLES) yield* sync.says(`Table '${table}' has index ${table}_`)
+        for (const table of TABLES) yield* sync.logs(`Table '${table}' has index ${table}_`)
       }))
 
     it.live(`has not caught up while a slow server still delivers its history (${dialect})`, () =>
@@ -68,7 +68,7 @@ describe("a table whose chain has ten blocks a second", () => {
         assert.notInclude(phases, "caught up")
         assert.notInclude(sync.lines.join("\n"), "building index blocks_")
         world.simulator.faults.delayMillis = 0
-        yield* sync.says("Table 'blocks' has index blocks_")
+        yield* sync.logs("Table 'blocks' has index blocks_")
         assert.include(phases, "caught up")
       }))
   }

@@ -1,10 +1,10 @@
-/** What servers of Flight and the gateways in front of them do, as a running sync sees it. */
+/** How a running sync reacts to Flight servers and the gateways in front of them. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { eventually } from "../../support/eventually.ts"
-import { holdsAll, type RunningSync, startSync } from "../../support/runningSync.ts"
+import { awaitAllRows, type RunningSync, startSync } from "../../support/runningSync.ts"
 import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
 import { makeWorld } from "../../support/world.ts"
 
@@ -24,9 +24,9 @@ describe("a sync", () => {
       yield* reaches(sync, "caught up")
       const before = sync.lines.length
       world.simulator.faults.resetStreams()
-      yield* sync.says("Stream ended", before)
+      yield* sync.logs("Stream ended", before)
       world.simulator.mine(3)
-      yield* holdsAll(world, "blocks")
+      yield* awaitAllRows(world, "blocks")
       assert.deepStrictEqual(sync.lines.slice(before).filter((line) => /\(attempt |Failed/.test(line)), [])
     }))
 
@@ -37,28 +37,28 @@ describe("a sync", () => {
       const write = (token: string) => Effect.promise(() => writeFile(path, token))
       yield* write("zeroth")
       const sync = yield* startSync({ ...world.environment, AMP_AUTH_TOKEN_FILE: path })
-      yield* sync.says("check AMP_AUTH_TOKEN_FILE")
+      yield* sync.logs("check AMP_AUTH_TOKEN_FILE")
       yield* write("first")
       yield* reaches(sync, "caught up")
       const before = sync.lines.length
       world.simulator.faults.token = "second"
       world.simulator.faults.cutAll()
-      yield* sync.says("check AMP_AUTH_TOKEN_FILE", before)
+      yield* sync.logs("check AMP_AUTH_TOKEN_FILE", before)
       yield* write("second")
       world.simulator.mine(3)
-      yield* holdsAll(world, "blocks")
+      yield* awaitAllRows(world, "blocks")
       assert.notInclude(sync.lines.join("\n"), "is parked")
     }))
 
-  it.live("waits while a maintenance page is shown in the place of the server", () =>
+  it.live("waits while a maintenance page answers in the place of the server", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 30, queries })
       const { faults } = world.simulator
       faults.showMaintenancePage()
       const sync = yield* startSync(world.environment)
-      yield* sync.says("text/html")
+      yield* sync.logs("text/html")
       faults.clear()
-      yield* holdsAll(world, "blocks")
+      yield* awaitAllRows(world, "blocks")
       assert.notInclude(sync.lines.join("\n"), "is parked")
     }))
 })

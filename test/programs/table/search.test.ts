@@ -1,4 +1,4 @@
-/** A table whose newest blocks are orphaned looks for the newest one that is not, one connection per step. */
+/** A table whose newest blocks are orphaned searches the newest canonical one, one connection per step. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -19,9 +19,9 @@ const silent = (messages: Messages = Stream.empty): Messages => Stream.concat(me
 const stored = Array.from({ length: 15 }, (_, index) => `${300 + 10 * index}a`)
 
 interface Source {
-  /** The newest block of ours that it still has. */
+  /** The newest stored block that it still has. */
   readonly fork: number
-  /** Its first block: what is below is not answered, nor shown. */
+  /** Its first block: requests from below are not answered, and its table of blocks begins here. */
   readonly first: number
   /** The highest block from which it answers a stream; it hangs above. */
   readonly answersUpTo?: number

@@ -1,13 +1,13 @@
-/** Streams that say nothing, each for another reason: the source is asked which one it is. */
+/** Streams that are silent, each for another reason: the source shows which one it is. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Dialect } from "../../../src/simulator/tables.ts"
 import { differences } from "../../support/compare.ts"
 import { eventually } from "../../support/eventually.ts"
-import { holdsAll, type RunningSync, startSync } from "../../support/runningSync.ts"
+import { awaitAllRows, type RunningSync, startSync } from "../../support/runningSync.ts"
 import { makeWorld, type World } from "../../support/world.ts"
 
-/** The source is asked more often than every 15 s, so that nobody waits for minutes. */
+/** The source is asked more often than every 15 s, so that the tests are short. */
 const quickly = { sourceHead: { interval: "300 millis" } } as const
 
 const queries = { blocks: "SELECT * FROM anvil.blocks" }
@@ -76,7 +76,7 @@ describe.each<Dialect>(["amp", "nozzle"])("silence of a server of the %s dialect
       const sync = yield* startSync({ ...world.environment, ON_CHAIN_RESET: "resync" }, quickly)
       yield* reaches(sync, "caught up")
       world.simulator.chain.reset({ blocks: 12 })
-      yield* sync.says("starting again from the first block")
+      yield* sync.logs("starting again from the first block")
       yield* isEqual(world)
     }))
 })
@@ -90,8 +90,8 @@ describe("silence of a server of the amp dialect", () => {
       yield* reaches(sync, "caught up")
       faults.hangStreams()
       mine(5)
-      yield* sync.says("the stream is silent although the source has block 34")
-      yield* holdsAll(world, "blocks")
+      yield* sync.logs("the stream is silent although the source has block 34")
+      yield* awaitAllRows(world, "blocks")
       yield* reaches(sync, "caught up")
     }))
 

@@ -48,7 +48,7 @@ describe("a table under supervision", () => {
       assert.isAbove(pauses.at(-1)!, 47_000)
     }))
 
-  it.effect("is stalled after five attempts without progress, keeps trying, and is well again as soon as it can be", () =>
+  it.effect("is stalled after five attempts without progress, keeps trying, and is synced again as soon as one succeeds", () =>
     Effect.gen(function*() {
       const it = yield* supervised({ stored: ["9a"], open: (attempt) => attempt < 8 ? failing() : never })
       yield* TestClock.adjust("2 seconds")
@@ -88,7 +88,7 @@ describe("a table under supervision", () => {
       assert.isBelow(it.openedAt.length, 14)
     }))
 
-  it.effect("stalls where the server ends every stream in good order, and nothing came of it", () =>
+  it.effect("stalls where the server ends every stream without an error and without progress", () =>
     Effect.gen(function*() {
       const it = yield* supervised({ open: () => Effect.succeed(Stream.empty) })
       yield* TestClock.adjust("60 seconds")
@@ -97,7 +97,7 @@ describe("a table under supervision", () => {
       assert.include(it.lines.join("\n"), "the server ended the stream, and nothing came of it")
     }))
 
-  it.effect("is parked by what no retry can help, gives the lease back, and does nothing more", () =>
+  it.effect("is parked by what no retry can help, releases the lease, and does nothing more", () =>
     Effect.gen(function*() {
       const it = yield* supervised({ open: () => Effect.fail(flightError(false)) })
       yield* TestClock.adjust("1 second")
@@ -110,7 +110,7 @@ describe("a table under supervision", () => {
 
   it.effect.each(
     [
-      ["a refused table", new TableRejected({ table: "t", reason: "not ours" }), "parked"],
+      ["a rejected table", new TableRejected({ table: "t", reason: "not ours" }), "parked"],
       ["an error of the database that may heal", unreachable, "stalled"],
       ["an error of the database that may not", constraint, "parked"]
     ] as const
@@ -122,7 +122,7 @@ describe("a table under supervision", () => {
       assert.strictEqual(it.counts.prepared > 1, phase === "stalled")
     }))
 
-  it.effect("gives the lease back when its generation ends", () =>
+  it.effect("releases the lease when its config is replaced", () =>
     Effect.gen(function*() {
       const it = yield* supervised({ open: () => never })
       yield* TestClock.adjust("5 seconds")
@@ -242,7 +242,7 @@ describe("a lock on the table", () => {
       assert.lengthOf(it.openedAt, 2)
     }))
 
-  it.effect("that cannot be waited for is tried again all the same", () =>
+  it.effect("that cannot be waited for is tried again too", () =>
     Effect.gen(function*() {
       const it = yield* supervised({
         open: () => silent(frames("amp", data(0, 9), watermark(9))),
@@ -268,7 +268,7 @@ describe("a silent stream", () => {
       )
     }))
 
-  it.effect("of an amp server goes on where the next connection brings what was missing", () =>
+  it.effect("of an amp server ends where the next connection brings what was missing", () =>
     Effect.gen(function*() {
       const it = yield* supervised({
         stored: ["9a"],

@@ -1,4 +1,4 @@
-/** What one attempt at a table makes of its stream: the phase of the table, by a clock that a test turns. */
+/** The phases of a table during one attempt, by the test clock. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -9,10 +9,10 @@ import { supervised } from "../../support/supervised.ts"
 
 type Dialect = "amp" | "nozzle"
 
-/** What comes after so many milliseconds of nothing. */
+/** Messages that come after so many milliseconds of silence. */
 type Arrival = readonly [afterMillis: number, messages: ReadonlyArray<Message>]
 
-/** A whole range of `blocks` blocks in the way of either dialect: one declares its end, of the other its successor does. */
+/** A whole range of `blocks` blocks: amp declares its end, on nozzle its successor completes it. */
 const whole = (dialect: Dialect, start: number, blocks: number, rows = 1, branch = "a"): ReadonlyArray<Message> => {
   const end = start + blocks - 1
   const range = { ...data(start, end, branch), rows }
@@ -66,7 +66,7 @@ const phasesOf = Effect.fnUntraced(function*(
 
 const names = (phases: ReadonlyArray<readonly [number, string]>) => phases.map(([, phase]) => phase)
 
-/** A table that has caught up and does not know its source's head may show so at the next check only. */
+/** Where the head of the source is not known, a table may count as caught up only at the next check. */
 const TICK_MILLIS = 15_000
 
 describe("a table has caught up", () => {
@@ -161,7 +161,7 @@ describe("a table has caught up", () => {
       assert.isAbove(phases[1]![0], 81_000)
     }))
 
-  it.effect("not in the pauses of a long range whose end nobody declares, but when one lasts for three seconds", () =>
+  it.effect("not in the pauses of a long range whose end is not declared, but when one lasts for three seconds", () =>
     Effect.gen(function*() {
       const pieces = Array.from({ length: 10 }, (): Arrival => [2_500, whole("nozzle", 10, 100_000)])
       const phases = yield* phasesOf("nozzle", pieces, { afterwardsMillis: 4_000 })

@@ -17,14 +17,14 @@ import { recordedLog } from "../../doubles/Log.ts"
 import { recordedHead } from "../../doubles/SourceHead.ts"
 import { recordedWriter } from "../../doubles/TableWriter.ts"
 import { exampleManifest } from "../../support/exampleManifest.ts"
-import { nowhere } from "../../support/nowhere.ts"
 import { testSettings } from "../../support/testSettings.ts"
+import { unreachableDatabase } from "../../support/unreachableDatabase.ts"
 
 const noDatabase = new SqlError.SqlError({
   reason: new SqlError.ConnectionError({ message: "injected", operation: "connect", cause: "injected" })
 })
 
-/** Tables by name; a number makes the query of one another one. What they read is not known, so a version changes none. */
+/** Tables by name; another number means another query. What they read is not known, so a version changes none. */
 const configOf = (tables: Readonly<Record<string, number>>, version = "0.1.0"): ActiveConfig => ({
   ...activeConfigOf(
     exampleManifest({
@@ -47,7 +47,7 @@ interface Script {
   readonly trim?: (asked: number) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRejected>
 }
 
-/** The fibers of tables among doubles: what each began and ended, in order. */
+/** The fibers of tables with doubles: the steps that each began and ended, in order. */
 const fibers = Effect.fnUntraced(function*(script: Script) {
   const events: Array<string> = []
   const { layer: logging, lines } = recordedLog()
@@ -73,7 +73,7 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
     }),
     tableLeases(),
     statusLayer,
-    testSettings(nowhere)
+    testSettings(unreachableDatabase)
   ))
   const within = <A, E, R>(work: Effect.Effect<A, E, R>) =>
     work.pipe(Effect.provideContext(services), Effect.provide(logging))
@@ -84,7 +84,7 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
   return {
     events,
     lines,
-    /** Goes on while the fibers that must end do so. */
+    /** Waits until the fibers that must end have ended. */
     apply: (next: ActiveConfig) =>
       Effect.tap(Effect.forkScoped(within(tables.apply(next))), () => TestClock.adjust("100 millis")),
     activeVersion: Effect.map(SubscriptionRef.get(tables.active), (active) => active?.info?.version),
@@ -92,7 +92,7 @@ const fibers = Effect.fnUntraced(function*(script: Script) {
   }
 })
 
-/** What cannot be interrupted, as a transaction that is granted its end. */
+/** Work that cannot be interrupted, such as a transaction within its grace time. */
 const twoSeconds = Effect.uninterruptible(Effect.sleep("2 seconds"))
 
 describe("the fibers of tables", () => {
@@ -119,7 +119,7 @@ describe("the fibers of tables", () => {
       assert.strictEqual(yield* it.activeVersion, "0.2.0")
     }))
 
-  it.effect("that change end at the same time, and nothing of the next config is in force before", () =>
+  it.effect("that change end at the same time, and nothing of the next config is active before", () =>
     Effect.gen(function*() {
       const it = yield* fibers({ prepare: ({ version }) => version === "0.1.0" ? twoSeconds : Effect.void })
       yield* it.apply(configOf({ a: 1, b: 1, c: 1 }))
@@ -148,14 +148,14 @@ describe("the fibers of tables", () => {
       ])
     }))
 
-  it.effect("of a table that goes wait for a database that is down, and say what they could not delete", () =>
+  it.effect("of a removed table are deleted once the database is up, and the log reports those that cannot be deleted", () =>
     Effect.gen(function*() {
-      const refused = new TableRejected({ table: "b", reason: "nothing syncs it" })
+      const rejected = new TableRejected({ table: "b", reason: "it is not synced" })
       const held = new TableHeld({ table: "b", writer: "other pid 1" })
       for (
-        const [last, said] of [
+        const [last, line] of [
           [Effect.succeed(3), "Deleted 3 provisional rows from table 'b'"],
-          [Effect.fail(refused), `Table 'b' keeps its provisional rows: ${refused.message}`],
+          [Effect.fail(rejected), `Table 'b' keeps its provisional rows: ${rejected.message}`],
           [Effect.fail(held), `Table 'b' keeps its provisional rows: ${held.message}`]
         ] as const
       ) {
@@ -164,7 +164,7 @@ describe("the fibers of tables", () => {
         yield* it.apply(configOf({ a: 1 }))
         assert.deepStrictEqual(Object.keys(yield* it.phases), ["a"])
         yield* TestClock.adjust("1 hour")
-        assert.include(it.lines, said)
+        assert.include(it.lines, line)
         assert.lengthOf(it.events.filter((event) => event === "trim of b begins"), 6)
       }
     }))
@@ -180,18 +180,16 @@ describe("the fibers of tables", () => {
       assert.include(it.events, "a of 0.2.0 begins")
     }))
 
-  it.effect("I4 that end by a mistake are parked, with a line of the log, and tried again with the next config", () =>
+  it.effect("I4 that end by an internal error are parked, with a line of the log, and tried again with the next config", () =>
     Effect.gen(function*() {
       let broken = true
       const it = yield* fibers({
-        prepare: ({ table }) => table === "b" && broken ? Effect.die(new Error("a mistake")) : Effect.void
+        prepare: ({ table }) => table === "b" && broken ? Effect.die(new Error("a bug")) : Effect.void
       })
       yield* it.apply(configOf({ a: 1, b: 1 }))
       assert.deepStrictEqual(yield* it.phases, { a: "catching up", b: "parked" })
       assert.isTrue(
-        it.lines.some((line) =>
-          line.startsWith("Table 'b' stopped: internal error (please report it): Error: a mistake")
-        )
+        it.lines.some((line) => line.startsWith("Table 'b' stopped: internal error (please report it): Error: a bug"))
       )
       broken = false
       const applying = yield* it.apply(configOf({ a: 1, b: 1, c: 1 }))
@@ -201,15 +199,16 @@ describe("the fibers of tables", () => {
 
   it.effect("that are tried again are no longer called parked while they prepare", () =>
     Effect.gen(function*() {
-      let refuses = true
+      let isRejected = true
       const it = yield* fibers({
-        prepare: ({ table }) => refuses ? Effect.fail(new TableRejected({ table, reason: "injected" })) : Effect.never
+        prepare: ({ table }) =>
+          isRejected ? Effect.fail(new TableRejected({ table, reason: "injected" })) : Effect.never
       })
       yield* it.apply(configOf({ a: 1 }))
-      // A stream that has nothing to report is not what refuses it.
+      // The stream is fine: the rejection comes from the table.
       yield* TestClock.adjust("4 seconds")
       assert.deepStrictEqual(yield* it.phases, { a: "parked" })
-      refuses = false
+      isRejected = false
       yield* it.apply(configOf({ a: 1 }))
       assert.deepStrictEqual(yield* it.phases, { a: "starting" })
     }))

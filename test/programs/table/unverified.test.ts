@@ -1,4 +1,4 @@
-/** A nozzle table that passed a block which nobody could check, and what becomes of the mark. */
+/** A nozzle table that passed a block which could not be checked, and how the mark of doubt is removed. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"

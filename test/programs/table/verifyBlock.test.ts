@@ -1,4 +1,4 @@
-/** How long a doubtful block is asked for, and what is logged where it cannot be read. */
+/** How often a doubtful block is checked, and what is logged where it cannot be read. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
@@ -10,7 +10,7 @@ import { exampleManifest } from "../../support/exampleManifest.ts"
 
 const failing = (reason: SourceHeadReason, retryable: boolean) => Effect.fail(sourceHeadError({ reason, retryable }))
 
-/** Runs `verifyBlock` for an hour at most; gives its verdict, how often the source was asked, and what was logged. */
+/** Runs `verifyBlock` for an hour at most; returns its verdict, the number of requests to the source, and the log. */
 const verifying = Effect.fnUntraced(function*(
   answer: (asked: number) => Effect.Effect<HeadReport, SourceHeadError>
 ) {
@@ -41,7 +41,8 @@ describe("verifyBlock", () => {
       const { asked, lines, verdict } = yield* verifying(() => failing("Timeout", true))
       assert.deepStrictEqual([verdict, asked], ["unknown", 9])
       assert.deepStrictEqual(lines, [
-        "Block 7 could not be checked against the server's chain: cannot read the chain of network \"anvil\": injected"
+        "Block 7 could not be checked against the server's chain: cannot read the chain of network \"anvil\": injected. " +
+        "The table is unverified until it can be checked"
       ])
     }))
 

@@ -6,7 +6,7 @@ import { watchLease } from "../../../src/programs/table/watchLease.ts"
 import { recordedWriter } from "../../doubles/TableWriter.ts"
 import { checkpoint } from "../../support/scenario.ts"
 
-/** Watches a table whose database answers `isCurrent` each time it is asked. */
+/** Watches a table whose database returns `isCurrent` at each check. */
 const watching = Effect.fnUntraced(function*(isCurrent: Effect.Effect<boolean, never>) {
   const activity = new StreamActivity(checkpoint("9a"), true, 0)
   let asked = 0

@@ -149,7 +149,7 @@ describe("the head of the source", () => {
 })
 
 describe("a head that cannot be read", () => {
-  it.effect("is reported once for all tables, and silence is all there is", () =>
+  it.effect("is reported once for all tables, which then count as caught up once they are silent", () =>
     Effect.gen(function*() {
       const it = yield* watching({
         answer: () => Effect.fail(sourceHeadError()),
@@ -176,7 +176,7 @@ describe("a head that cannot be read", () => {
       assert.deepInclude((yield* it.status())?.sourceHead, { block: 9n })
     }))
 
-  it.effect("is not asked for where nobody knows the network", () =>
+  it.effect("is not asked for where the network is not known", () =>
     Effect.gen(function*() {
       const activity = new StreamActivity({ ...checkpoint(), network: undefined }, true, 0)
       const it = yield* watching({ answer: () => Effect.succeed(headAt(9)), network: undefined, activity })
@@ -189,7 +189,7 @@ describe("a head that cannot be read", () => {
 })
 
 describe("a stream whose events wait to be written", () => {
-  it.effect("is not judged: what is about to be written may be all that is missing, and may replace our block", () =>
+  it.effect("is not compared: what is about to be written may be all that is missing, and may replace the stored block", () =>
     Effect.gen(function*() {
       const it = yield* watching({ answer: () => Effect.succeed(headAt(12, "orphaned")), onChainReset: "resync" })
       it.activity.onSettled()
@@ -214,7 +214,7 @@ describe("a silent stream", () => {
       assert.deepInclude(yield* inRange.outcome, { _tag: "ReconnectFrom", isFailure: true })
     }))
 
-  it.effect("is not caught up because one question had no answer", () =>
+  it.effect("is not caught up because one read of the head failed", () =>
     Effect.gen(function*() {
       const it = yield* watching({
         answer: (_, asked) =>

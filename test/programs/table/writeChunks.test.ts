@@ -6,7 +6,8 @@ import type { Chunk } from "../../../src/domain/chain/Chunk.ts"
 import type { TableEvent } from "../../../src/domain/chain/TableEvent.ts"
 import { initialChunkSize, MAX_CHUNK_BYTES } from "../../../src/domain/ChunkSize.ts"
 import { COPY_BUFFER_BYTES, type CopyBuffers, makeCopyBuffers } from "../../../src/programs/table/CopyBuffers.ts"
-import { writeChunks, type WriteChunksOptions } from "../../../src/programs/table/writeChunks.ts"
+import { writeChunks } from "../../../src/programs/table/writeChunks.ts"
+import type { WriteChunksOptions } from "../../../src/programs/table/WriterState.ts"
 import { Fenced } from "../../../src/services/TableLeases.ts"
 import type { WriteError } from "../../../src/services/TableSink.ts"
 import { recordedWriter, rowsIn, type TableWriterOptions, tuplesOf } from "../../doubles/TableWriter.ts"
@@ -34,7 +35,7 @@ const fed = Effect.gen(function*() {
   }
 })
 
-/** Time passes in steps: what sleeps again within one is woken again. */
+/** Time passes in steps, so that a fiber that sleeps again within the time is woken again. */
 const elapse = (millis: number, stepMillis = 5) =>
   Effect.repeat(TestClock.adjust(stepMillis), { times: Math.ceil(millis / stepMillis) - 1 })
 
@@ -342,7 +343,7 @@ describe("the rows of a chunk", () => {
       assert.deepStrictEqual(it.failed, [], "the database refused nothing")
     }))
 
-  it.effect("of another schema than the table was prepared for are refused, after those before them", () =>
+  it.effect("of another schema than the table was prepared for are rejected, after those before them", () =>
     Effect.gen(function*() {
       const other = { ...rows(range(10, 12), 3), batch: { ...batch([10]), columns: [] } }
       const it = yield* bench({ events: framesOf([started(10, 12, upTo(9)), rows(range(10, 12), 3), other]) })
@@ -442,7 +443,7 @@ describe("a failure", () => {
 })
 
 describe("the permits of all tables", () => {
-  it.effect("I8 bound how many write at once, and a failure gives its permit back", () =>
+  it.effect("I8 bound how many write at once, and a failure releases its permit", () =>
     Effect.gen(function*() {
       const permits = yield* Semaphore.make(2)
       let [running, peak] = [0, 0]
@@ -494,7 +495,7 @@ describe("the permits of all tables", () => {
       assert.isAbove(first.committed().length, before, "and come back")
     }))
 
-  it.effect("I8 are waited for with one frame in hand and nothing encoded", () =>
+  it.effect("I8 are waited for with one frame read and nothing encoded", () =>
     Effect.gen(function*() {
       const permits = yield* Semaphore.make(1)
       yield* permits.take(1)
@@ -556,7 +557,7 @@ describe("whileIdle", () => {
 })
 
 describe("a stop", () => {
-  it.effect("I6 in the middle of a COMMIT gives the connection back, whose owner grants it its time", () =>
+  it.effect("I6 in the middle of a COMMIT returns the connection to the pool, which lets the COMMIT finish", () =>
     Effect.gen(function*() {
       const { events, send } = yield* fed
       const it = yield* bench({ events, answer: () => Effect.never })

@@ -28,7 +28,7 @@ const plan = (environment: Readonly<Record<string, string>>, ...args: ReadonlyAr
 
 type Settings = Readonly<Record<string, unknown>>
 
-/** Puts another config in the place of the one there is; the settings are those of single tables. */
+/** Replaces the config; `settings` are those of single tables. */
 const configure = (
   world: World,
   queries: Readonly<Record<string, string>>,
@@ -40,7 +40,7 @@ const configure = (
     return writeFile(world.manifestPath, JSON.stringify({ ...manifest, tables: Object.fromEntries(tables) }))
   })
 
-/** Everything there is in a schema, and how often each checkpoint changed hands. */
+/** All relations of a schema, and the writer epoch of each checkpoint. */
 const inventory = ({ database: { query, schema } }: World) =>
   Effect.all([
     query(
@@ -77,17 +77,17 @@ describe("ampsync plan", () => {
           blocks: { indexes: [["block_num"]] },
           transactions: { primaryKey: ["tx_hash"], indexes: [["tx_hash"], ["_block_num", "_row_index"]] }
         })
-        const told = yield* plan(world.environment)
-        assert.strictEqual(told.code, 3, told.stderr)
-        assert.include(told.stdout, `CREATE SCHEMA "${world.database.schema}"`)
+        const result = yield* plan(world.environment)
+        assert.strictEqual(result.code, 3, result.stderr)
+        assert.include(result.stdout, `CREATE SCHEMA "${world.database.schema}"`)
         for (const table of Object.keys(allTables)) {
           assert.include(
-            told.stdout,
+            result.stdout,
             `${table}: CREATE\n  CREATE TABLE "${world.database.schema}"."${table}" ("_block_num" bigint NOT NULL`
           )
         }
         assert.deepStrictEqual((yield* inventory(world))[1], [])
-        assert.notInclude(told.stdout, "CONCURRENTLY")
+        assert.notInclude(result.stdout, "CONCURRENTLY")
         yield* world.database.query(`CREATE SCHEMA ${world.database.schema}`)
       }),
     60_000
@@ -100,9 +100,9 @@ describe("ampsync plan", () => {
         const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
         const process = yield* synced(world)
         const before = yield* Effect.all([inventory(world), checkpoints(world)])
-        const told = yield* plan(world.environment)
-        assert.strictEqual(told.code, 0, told.stdout + told.stderr)
-        for (const table of Object.keys(allTables)) assert.include(told.stdout, `${table}: nothing to do`)
+        const result = yield* plan(world.environment)
+        assert.strictEqual(result.code, 0, result.stdout + result.stderr)
+        for (const table of Object.keys(allTables)) assert.include(result.stdout, `${table}: nothing to do`)
         assert.deepStrictEqual(yield* Effect.all([inventory(world), checkpoints(world)]), before)
         assert.notInclude(process.output(), "Standing by")
       }),
@@ -119,8 +119,8 @@ describe("ampsync plan", () => {
           queries: { logs: "SELECT block_num, tx_hash FROM anvil.logs", blocks: "SELECT * FROM anvil.blocks" }
         })
         const process = yield* startAmpsync(world.environment)
-        yield* process.says("Table 'logs'")
-        yield* process.says("Table 'blocks'")
+        yield* process.prints("Table 'logs'")
+        yield* process.prints("Table 'blocks'")
         yield* process.kill("SIGTERM")
         yield* process.exited
         const before = yield* inventory(world)
@@ -129,13 +129,13 @@ describe("ampsync plan", () => {
           { logs: "SELECT block_num, tx_hash, address FROM anvil.logs", blocks: "SELECT * FROM anvil.blocks" },
           { logs: { comment: "all logs" }, blocks: { indexes: [["hash"]] } }
         )
-        const told = yield* plan(world.environment)
-        assert.strictEqual(told.code, 3, told.stderr)
+        const result = yield* plan(world.environment)
+        assert.strictEqual(result.code, 3, result.stderr)
         const { schema } = world.database
-        assert.include(told.stdout, `logs: ALTER\n  ALTER TABLE "${schema}"."logs" ADD COLUMN "address" bytea`)
-        assert.include(told.stdout, `\n  COMMENT ON TABLE "${schema}"."logs" IS E'all logs'\n`)
+        assert.include(result.stdout, `logs: ALTER\n  ALTER TABLE "${schema}"."logs" ADD COLUMN "address" bytea`)
+        assert.include(result.stdout, `\n  COMMENT ON TABLE "${schema}"."logs" IS E'all logs'\n`)
         assert.match(
-          told.stdout,
+          result.stdout,
           /blocks: nothing to do\n {2}-- once it has caught up:\n {2}CREATE INDEX CONCURRENTLY "blocks_hash_idx_/
         )
         assert.deepStrictEqual(yield* inventory(world), before)
@@ -149,7 +149,7 @@ describe("ampsync plan", () => {
   )
 
   it.live(
-    "exits 4 when a table is refused, says why, and tells of the others as well; as JSON for machines",
+    "exits 4 when a table is rejected, prints the reason, and reports the others as well; as JSON for machines",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
@@ -159,21 +159,21 @@ describe("ampsync plan", () => {
           strange: "SELECT * FROM anvil.logs",
           wrong: "SELECT no_such_column FROM anvil.logs"
         }, { transactions: { primaryKey: ["to"] } })
-        const told = yield* plan(world.environment, "--json")
-        assert.strictEqual(told.code, 4, told.stderr)
-        assert.deepStrictEqual(kindsOf(told), {
+        const result = yield* plan(world.environment, "--json")
+        assert.strictEqual(result.code, 4, result.stderr)
+        assert.deepStrictEqual(kindsOf(result), {
           blocks: "create",
-          transactions: "refuse",
+          transactions: "reject",
           logs: "create",
-          strange: "refuse",
-          wrong: "refuse"
+          strange: "reject",
+          wrong: "reject"
         })
-        const found = JSON.parse(told.stdout)
-        assert.deepInclude(found, { dataset: "_/example", schema: world.database.schema, outcome: "refused" })
+        const found = JSON.parse(result.stdout)
+        assert.deepInclude(found, { dataset: "_/example", schema: world.database.schema, outcome: "rejected" })
         assert.include(found.tables[1].reason, "primaryKey names column \"to\", which may be null")
         assert.include(found.tables[3].reason, "ampsync did not create")
         assert.isString(found.tables[4].reason)
-        assert.include((yield* plan(world.environment)).stdout, "strange: refused: something of this name exists")
+        assert.include((yield* plan(world.environment)).stdout, "strange: rejected: something of this name exists")
       }),
     60_000
   )
@@ -191,19 +191,21 @@ describe("ampsync plan", () => {
             ),
             plan({ ...world.environment, DATASET_MANIFEST: path }, "--json")
           )
-        const told = yield* withCode("console.log('a note'); process.stdout.write('another'); console.error('a third')")
-        assert.strictEqual(told.code, 3, told.stderr)
-        assert.deepInclude(JSON.parse(told.stdout), { outcome: "changes" })
-        for (const note of ["a note", "another", "a third"]) assert.include(told.stderr, note)
+        const result = yield* withCode(
+          "console.log('a note'); process.stdout.write('another'); console.error('a third')"
+        )
+        assert.strictEqual(result.code, 3, result.stderr)
+        assert.deepInclude(JSON.parse(result.stdout), { outcome: "changes" })
+        for (const note of ["a note", "another", "a third"]) assert.include(result.stderr, note)
         const loud = yield* withCode("for (let i = 0; i < 20_000; i += 1) console.log('0123456789'.repeat(10))")
         assert.strictEqual(loud.code, 3, loud.stderr.slice(-1000))
         assert.deepInclude(JSON.parse(loud.stdout), { outcome: "changes" })
         assert.include(loud.stderr, "The config file printed more than 64 KiB; the rest is left out.")
         assert.isBelow(loud.stderr.length, 70_000)
-        // Ended in the middle of a word, as it were.
+        // Killed in the middle of its output.
         const endless = yield* withCode("console.log('the last words'); for (;;);")
         assert.deepStrictEqual([endless.code, endless.stdout], [2, ""], endless.stderr)
-        assert.include(endless.stderr, "did not come to an end within 10 seconds")
+        assert.include(endless.stderr, "did not finish within 10 seconds")
       }),
     90_000
   )
@@ -220,20 +222,20 @@ describe("ampsync plan", () => {
         const planning = yield* Effect.forkScoped(plan(environment, "--json"))
         yield* Effect.sleep("2 seconds")
         yield* startProxy(target, reserved.port)
-        const told = yield* Fiber.join(planning)
-        // In this order: a slip may be the reason of what comes after it.
+        const result = yield* Fiber.join(planning)
+        // In this order: a typo may be the cause of what follows it.
         assert.match(
-          told.stderr,
+          result.stderr,
           /AMP_FLIGHT_ADRR is ignored; did you mean AMP_FLIGHT_ADDR\?[^]*Database connection failed: /
         )
-        assert.notInclude(told.stderr, "hunter2")
-        assert.deepInclude(JSON.parse(told.stdout), { outcome: "changes" })
+        assert.notInclude(result.stderr, "hunter2")
+        assert.deepInclude(JSON.parse(result.stdout), { outcome: "changes" })
       }),
     60_000
   )
 
   it.live(
-    "exits 1 where it cannot be found out, and 2 where the config is wrong, and prints no plan",
+    "exits 1 where no plan can be made, and 2 where the config is wrong, and prints no plan",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 5 })

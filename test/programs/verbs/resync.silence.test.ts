@@ -15,13 +15,13 @@ import { testSettings } from "../../support/testSettings.ts"
 
 const columns = [BLOCK, field("note")]
 
-/** Of one resync; with nothing lost it takes less than a second. */
+/** Time limit of one resync; without a loss it takes less than a second. */
 const BOUND = Duration.seconds(20)
 
-/** What names the step that was not answered. */
+/** Messages that name the statement that was not answered. */
 const NAMED = /PostgreSQL: (?:(?:[A-Z]+|a deletion) was not answered for [\d.]+ seconds|.*connection timeout)/
 
-/** How far it came. */
+/** Messages that report how far it got. */
 const STEP =
   /^(?:nothing was changed|it is not known whether the watermark is forgotten|.* not all rows are deleted \([03] of 3 so far\)): /
 
@@ -34,10 +34,10 @@ const resyncBehindProxy = Effect.fnUntraced(function*() {
   yield* commitRows(writer, columns, [[0n, "a"], [1n, "b"], [2n, "c"]])
   yield* leases.release("t")
   const proxy = yield* startProxy(Number(new URL(database.url).port))
-  const said: Array<string> = []
+  const printed: Array<string> = []
   const listening = {
     ...globalThis.console,
-    log: (...words: ReadonlyArray<unknown>) => void said.push(words.join(" "))
+    log: (...parts: ReadonlyArray<unknown>) => void printed.push(parts.join(" "))
   }
   const url = `${throughProxy(database.url, proxy)}?connect_timeout=1`
   const services = sinkLayer.pipe(
@@ -50,28 +50,32 @@ const resyncBehindProxy = Effect.fnUntraced(function*() {
     Effect.provide(NodeServices.layer),
     Effect.provideService(Console.Console, listening)
   )
-  return { database, proxy, run, said }
+  return { database, proxy, run, printed }
 })
 
 /** A whole resync, on connections of which one falls silent before the answer to its `n`-th request. */
 const walk = Effect.fnUntraced(function*(n: number) {
-  const { proxy, run, said } = yield* resyncBehindProxy()
-  proxy.goDeafAt(n, "answer")
+  const { proxy, run, printed } = yield* resyncBehindProxy()
+  proxy.goSilentAt(n, "answer")
   const outcome = yield* Effect.timeoutOption(Effect.result(run), BOUND)
-  const deafTo = proxy.deafTo()
-  assert.strictEqual(outcome._tag, "Some", `it hung for ${Duration.format(BOUND)} at ${deafTo.at(-1)}`)
+  const silencedStatements = proxy.silencedStatements()
+  assert.strictEqual(outcome._tag, "Some", `it hung for ${Duration.format(BOUND)} at ${silencedStatements.at(-1)}`)
   const ended = outcome._tag === "Some" ? outcome.value : undefined
   if (ended !== undefined && Result.isFailure(ended)) {
     const { message } = ended.failure as Error
-    assert.match(message, NAMED, `at ${deafTo.at(-1)}`)
-    assert.match(message, STEP, `at ${deafTo.at(-1)}`)
-  } else assert.include(said.at(-1), "3 rows deleted")
-  return { requests: proxy.requests(), failed: ended !== undefined && Result.isFailure(ended), at: deafTo.at(-1) }
+    assert.match(message, NAMED, `at ${silencedStatements.at(-1)}`)
+    assert.match(message, STEP, `at ${silencedStatements.at(-1)}`)
+  } else assert.include(printed.at(-1), "3 rows deleted")
+  return {
+    requests: proxy.requests(),
+    failed: ended !== undefined && Result.isFailure(ended),
+    at: silencedStatements.at(-1)
+  }
 }, Effect.scoped)
 
 describe("a resync whose database falls silent", () => {
   it.live(
-    "ends at whatever step that is, with an error that names the statement, or goes on without its answer",
+    "ends at whatever step that is, with an error that names the statement, or continues without its answer",
     () =>
       Effect.gen(function*() {
         const { failed: fails, requests } = yield* walk(Number.POSITIVE_INFINITY)

@@ -23,7 +23,7 @@ const filledTable = Effect.fnUntraced(function*() {
   return database
 })
 
-/** Somebody who sits at a terminal and presses one key, or Ctrl-C where there is none. */
+/** A user at a terminal who presses one key, or Ctrl-C where there is none. */
 const terminal = (key: string | undefined) =>
   Layer.merge(
     Stdio.layerTest({ stdinIsTerminal: Effect.succeed(true) }),
@@ -48,12 +48,12 @@ const terminal = (key: string | undefined) =>
     )
   )
 
-/** A process of its own that resyncs the table, and what it says. */
+/** A process that resyncs the table, and its output. */
 const resyncing = (database: TestDatabase, options: { readonly yes: boolean; readonly key?: string | undefined }) => {
-  const said: Array<string> = []
+  const printed: Array<string> = []
   const listening = {
     ...globalThis.console,
-    log: (...words: ReadonlyArray<unknown>) => void said.push(words.join(" "))
+    log: (...parts: ReadonlyArray<unknown>) => void printed.push(parts.join(" "))
   }
   const services = sinkLayer.pipe(
     Layer.provideMerge(bookkeepingLayers),
@@ -66,7 +66,7 @@ const resyncing = (database: TestDatabase, options: { readonly yes: boolean; rea
     Effect.provide(NodeServices.layer),
     Effect.provideService(Console.Console, listening)
   )
-  return { run, said }
+  return { run, printed }
 }
 
 const rowsOf = ({ query }: TestDatabase) =>
@@ -78,7 +78,7 @@ const watermark = ({ query }: TestDatabase) =>
     ([row]) => row!.block
   )
 
-/** Somebody holds the rows of the table. */
+/** Another session locks the rows of the table. */
 const held = (database: TestDatabase) => holdLock(database, "SELECT FROM t FOR UPDATE")
 
 describe("a resync", () => {
@@ -87,9 +87,9 @@ describe("a resync", () => {
   )("that is answered with %s changes nothing", ([, key]) =>
     Effect.gen(function*() {
       const database = yield* filledTable()
-      const { run, said } = resyncing(database, { yes: false, key })
+      const { run, printed } = resyncing(database, { yes: false, key })
       yield* run
-      assert.deepStrictEqual(said, ["Nothing was changed."])
+      assert.deepStrictEqual(printed, ["Nothing was changed."])
       assert.deepStrictEqual([yield* rowsOf(database), yield* watermark(database)], [3, "2"])
     }))
 
@@ -97,14 +97,14 @@ describe("a resync", () => {
     Effect.gen(function*() {
       for (const options of [{ yes: false, key: "y" }, { yes: true }]) {
         const database = yield* filledTable()
-        const { run, said } = resyncing(database, options)
+        const { run, printed } = resyncing(database, options)
         yield* run
-        assert.include(said.at(-1), "3 rows deleted; the next start fills it from the first block")
+        assert.include(printed.at(-1), "3 rows deleted; the next start fills it from the first block")
         assert.deepStrictEqual([yield* rowsOf(database), yield* watermark(database)], [0, null])
       }
     }))
 
-  it.live("I3 keeps its table from everybody else for as long as it deletes", () =>
+  it.live("I3 holds the lease of its table for as long as it deletes", () =>
     Effect.gen(function*() {
       const database = yield* filledTable()
       yield* held(database)
@@ -112,7 +112,7 @@ describe("a resync", () => {
       yield* Effect.forkScoped(run)
       yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))
       const other = yield* processOn(database)
-      // Longer than it takes to be taken for dead.
+      // Longer than the time after which a writer counts as dead.
       for (let second = 0; second < 7; second += 1) {
         yield* Effect.sleep("1 second")
         const error = yield* Effect.flip(prepareTable(other.sink, requestOf("t", columns)))
@@ -120,16 +120,16 @@ describe("a resync", () => {
       }
     }))
 
-  it.live("that is stopped finishes its step, says how far it came, and gives the table back", () =>
+  it.live("that is stopped finishes its step, prints how far it got, and releases the table", () =>
     Effect.gen(function*() {
       const database = yield* filledTable()
       const { release } = yield* held(database)
-      const { run, said } = resyncing(database, { yes: true })
+      const { run, printed } = resyncing(database, { yes: true })
       const fiber = yield* Effect.forkScoped(run)
       yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))
       yield* Effect.forkScoped(Effect.delay(release, "500 millis"))
       yield* Fiber.interrupt(fiber)
-      assert.include(said.at(-1), "Stopped after 3 rows; the next start deletes the others and fills the table.")
+      assert.include(printed.at(-1), "Stopped after 3 rows; the next start deletes the others and fills the table.")
       const other = yield* processOn(database)
       yield* prepareTable(other.sink, requestOf("t", columns))
     }))
@@ -138,11 +138,11 @@ describe("a resync", () => {
     Effect.gen(function*() {
       const database = yield* filledTable()
       yield* held(database)
-      const { run, said } = resyncing(database, { yes: true })
+      const { run, printed } = resyncing(database, { yes: true })
       const fiber = yield* Effect.forkScoped(run)
       yield* eventually("it has begun", Effect.map(watermark(database), (block) => block === null))
       yield* Effect.timeout(Fiber.interrupt(fiber), "5 seconds")
-      assert.include(said.at(-1), "Stopped after 0 rows")
+      assert.include(printed.at(-1), "Stopped after 0 rows")
       assert.strictEqual(yield* rowsOf(database), 3)
     }))
 })

@@ -5,7 +5,14 @@ import type { AddressInfo } from "node:net"
 import type { Dialect } from "../../../src/simulator/tables.ts"
 import { allDifferences } from "../../support/compare.ts"
 import { eventually } from "../../support/eventually.ts"
-import { edit, epochs, goesOn, holdsAll, knowsHead, startSync } from "../../support/runningSync.ts"
+import {
+  awaitAllRows,
+  awaitHead,
+  mineAndAwait,
+  replaceConfig,
+  startSync,
+  writerEpochs
+} from "../../support/runningSync.ts"
 import { makeWorld, manifestOf, type World } from "../../support/world.ts"
 
 /** The settings of a world with a dataset in the place of the config file. */
@@ -14,7 +21,7 @@ const withDataset = (world: World, dataset: string, tables: string) => {
   return { ...environment, DATASET: dataset, TABLES: tables }
 }
 
-/** The Admin API of a world behind a count of what it is asked. */
+/** The Admin API of a world behind a counter of its requests. */
 const counted = Effect.fnUntraced(function*(world: World) {
   const state = { requests: 0 }
   const server = yield* Effect.acquireRelease(
@@ -52,30 +59,30 @@ describe("DATASET and TABLES in the place of a config file", () => {
           const world = yield* makeWorld({ dialect, blocks: 30 })
           const sync = yield* startSync(withDataset(world, reference, "blocks, logs"))
           const revision = { "_/anvil": ", newest version", "_/anvil@0.1.0": " v0.1.0", "anvil@latest": "@latest" }
-          yield* sync.says(`Loaded manifest: anvil${revision[reference as keyof typeof revision]}`)
-          yield* holdsAll(world, "logs")
-          yield* goesOn(world, ["blocks", "logs"])
+          yield* sync.logs(`Loaded manifest: anvil${revision[reference as keyof typeof revision]}`)
+          yield* awaitAllRows(world, "logs")
+          yield* mineAndAwait(world, ["blocks", "logs"])
           world.simulator.reorg(3, 5)
-          yield* goesOn(world, ["blocks", "logs"])
+          yield* mineAndAwait(world, ["blocks", "logs"])
           // The first range was read again; in nozzle it is complete with the one after it.
-          yield* goesOn(world, ["blocks", "logs"])
+          yield* mineAndAwait(world, ["blocks", "logs"])
           assert.deepStrictEqual([...(yield* sync.status.get).keys()].toSorted(), ["blocks", "logs"])
           yield* sync.stop
           world.simulator.mine(dialect === "nozzle" ? 0 : 1)
           const again = yield* startSync(withDataset(world, reference, "blocks,logs"))
-          yield* again.says("Resuming table 'logs'")
-          yield* goesOn(world, ["blocks", "logs"])
+          yield* again.logs("Resuming table 'logs'")
+          yield* mineAndAwait(world, ["blocks", "logs"])
           if (dialect === "amp") assert.deepStrictEqual(yield* allDifferences(world, ["blocks", "logs"]), [])
         }))
     }
   }
 
-  it.live("says which tables there are where one is asked for that is not, and waits for a server that is down", () =>
+  it.live("lists the tables of the dataset where a requested one does not exist, and waits for a server that is down", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
       world.simulator.faults.failAdmin(503, 1)
       const sync = yield* startSync(withDataset(world, "_/anvil", "blocks,traces"))
-      yield* sync.says("trying again")
+      yield* sync.logs("trying again")
       const error = yield* Effect.flip(sync.ended)
       assert.strictEqual(
         (error as Error).message,
@@ -85,7 +92,7 @@ describe("DATASET and TABLES in the place of a config file", () => {
     }))
 })
 
-/** A sync that looks every second for another version than the one it has. */
+/** A sync that polls every second for a new version. */
 const startPolling = Effect.fnUntraced(function*(world: World) {
   const { state, url } = yield* counted(world)
   const sync = yield* startSync({
@@ -103,41 +110,41 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
         const { sync } = yield* startPolling(world)
-        yield* holdsAll(world, "logs")
-        yield* holdsAll(world, "blocks")
+        yield* awaitAllRows(world, "logs")
+        yield* awaitAllRows(world, "blocks")
         assert.notInclude(sync.lines.join("\n"), "VERSION_POLL_INTERVAL_SECS")
-        const before = yield* epochs(world)
+        const before = yield* writerEpochs(world)
         yield* Effect.sleep(2500)
-        assert.deepStrictEqual(yield* epochs(world), before, "the same version is no news")
+        assert.deepStrictEqual(yield* writerEpochs(world), before, "the same version is no news")
         world.simulator.publish("anvil", "0.2.0")
-        yield* sync.says("Version 0.2.0 of dataset _/anvil is published, initiating hot-reload...")
-        yield* sync.says("Successfully loaded new manifest: anvil v0.2.0")
+        yield* sync.logs("Version 0.2.0 of dataset _/anvil is published, initiating hot-reload...")
+        yield* sync.logs("Successfully loaded new manifest: anvil v0.2.0")
         yield* eventually(
           "the new version is recorded",
           Effect.map(recordedVersions(world), (versions) => versions.join() === "0.2.0")
         )
-        yield* goesOn(world, ["blocks", "logs"])
-        const after = yield* epochs(world)
+        yield* mineAndAwait(world, ["blocks", "logs"])
+        const after = yield* writerEpochs(world)
         assert.deepStrictEqual(after, { blocks: before["blocks"]! + 1, logs: before["logs"]! + 1 })
       }),
     60_000
   )
 
-  it.live("tries a version that is refused once, and the next one again", () =>
+  it.live("tries a rejected version only once, and the next one again", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
       const { state, sync } = yield* startPolling(world)
-      yield* holdsAll(world, "blocks")
+      yield* awaitAllRows(world, "blocks")
       yield* world.database.query("ALTER TABLE blocks RENAME COLUMN hash TO renamed")
       world.simulator.publish("anvil", "0.2.0")
-      yield* sync.says("Failed to reload manifest: ")
+      yield* sync.logs("Failed to reload manifest: ")
       const requests = state.requests
       yield* eventually("it is asked again", Effect.sync(() => state.requests >= requests + 3))
       assert.lengthOf(sync.lines.filter((line) => line.includes("Version 0.2.0 of dataset")), 1)
       yield* world.database.query("ALTER TABLE blocks RENAME COLUMN renamed TO hash")
       world.simulator.publish("anvil", "0.3.0")
-      yield* sync.says("Successfully loaded new manifest: anvil v0.3.0")
-      yield* goesOn(world, ["blocks", "logs"])
+      yield* sync.logs("Successfully loaded new manifest: anvil v0.3.0")
+      yield* mineAndAwait(world, ["blocks", "logs"])
     }))
 
   it.live(
@@ -151,11 +158,11 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
         })
         const { state, url } = yield* counted(world)
         const sync = yield* startSync({ ...world.environment, AMP_ADMIN_API_ADDR: url, VERSION_POLL_INTERVAL_SECS: 1 })
-        yield* holdsAll(world, "blocks")
-        const told = sync.lines.filter((line) => line.includes("VERSION_POLL_INTERVAL_SECS has no effect"))
-        assert.lengthOf(told, 1)
-        assert.include(told[0], "named with its version, 0.1.0")
-        yield* knowsHead(sync, "blocks")
+        yield* awaitAllRows(world, "blocks")
+        const warnings = sync.lines.filter((line) => line.includes("VERSION_POLL_INTERVAL_SECS has no effect"))
+        assert.lengthOf(warnings, 1)
+        assert.include(warnings[0], "named with its version, 0.1.0")
+        yield* awaitHead(sync, "blocks")
         const before = state.requests
         yield* Effect.sleep(2500)
         assert.strictEqual(state.requests, before, "the version is exact")
@@ -163,12 +170,15 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
           string,
           unknown
         >
-        yield* edit(world, unpinned)
-        yield* sync.says("Successfully loaded new manifest: example v0.1.0")
-        const { blocks } = yield* epochs(world)
+        yield* replaceConfig(world, unpinned)
+        yield* sync.logs("Successfully loaded new manifest: example v0.1.0")
+        const { blocks } = yield* writerEpochs(world)
         world.simulator.publish("example", "0.3.0")
-        yield* sync.says("Successfully loaded new manifest: example v0.3.0")
-        yield* eventually("the table was restarted", Effect.map(epochs(world), (now) => now["blocks"] === blocks! + 1))
+        yield* sync.logs("Successfully loaded new manifest: example v0.3.0")
+        yield* eventually(
+          "the table was restarted",
+          Effect.map(writerEpochs(world), (now) => now["blocks"] === blocks! + 1)
+        )
 
         const off = yield* makeWorld({ dialect: "amp", blocks: 10 })
         const other = yield* counted(off)
@@ -176,8 +186,8 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
           ...withDataset(off, "_/anvil", "blocks"),
           AMP_ADMIN_API_ADDR: other.url
         })
-        yield* holdsAll(off, "blocks")
-        yield* knowsHead(unpolled, "blocks")
+        yield* awaitAllRows(off, "blocks")
+        yield* awaitHead(unpolled, "blocks")
         const asked = other.state.requests
         yield* Effect.sleep(1500)
         assert.strictEqual(other.state.requests, asked)

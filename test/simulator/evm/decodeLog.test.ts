@@ -146,7 +146,7 @@ describe("the ABI decoder of the simulator", () => {
     ])
   })
 
-  it("refuses what is no event signature", () => {
+  it("rejects text that is no event signature", () => {
     for (
       const text of [
         "",

@@ -20,7 +20,7 @@ const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex
 const word = (row: Row, i: number): string => hexOf(row["data"]).slice(i * 64, i * 64 + 64)
 const uint = (row: Row, i: number): bigint => BigInt(`0x${word(row, i)}`)
 const int = (row: Row, i: number): bigint => BigInt.asIntN(256, uint(row, i))
-/** The bytes behind the length that stands at byte `at`. */
+/** The bytes after the length at byte `at`. */
 const behindLength = (row: Row, at: number): Uint8Array => {
   const length = Number(uint(row, at / 32))
   return (row["data"] as Uint8Array).slice(at + 32, at + 32 + length)
@@ -159,7 +159,7 @@ describe("decoded events of the simulator", () => {
         assert.deepStrictEqual(counted, [{ n: BigInt(transfers.length) }])
       }))
 
-    it.live(`${dialect}: a call that cannot be planned is refused with what is wrong`, () =>
+    it.live(`${dialect}: a call that cannot be planned is rejected with the problem`, () =>
       Effect.gen(function*() {
         const { reader } = yield* desk(options)
         const cases = {

@@ -17,15 +17,17 @@ export const outputOf = (bytes: Uint8Array): Output => ({ bytes, view: viewOf(by
 export interface FieldWriter {
   /** At least as many bytes as `write` needs for the rows `from` to `to`, the latter excluded. */
   readonly bound: (from: number, to: number) => number
-  /** Writes the value of `row` at `at` and returns the position behind it. */
+  /** Writes the value of `row` at `at` and returns the offset after it. */
   readonly write: (out: Output, at: number, row: number) => number
 }
 
+/** Options of all writers. */
 export interface WriteOptions {
   /** Reaction to a NUL character, which PostgreSQL cannot store in a text: an error, or U+FFFD in its place. */
   readonly textNul: "refuse" | "replace"
 }
 
+/** Makes the writer of one column of a batch. */
 export type MakeWriter = (column: Column, options: WriteOptions) => FieldWriter
 
 /** A value that its PostgreSQL type cannot hold. `reason` never holds the value. */
@@ -37,6 +39,7 @@ export class RejectedValue extends Error {
   }
 }
 
+/** Throws `RejectedValue`. */
 export const rejectValue = (reason: string): never => {
   throw new RejectedValue(reason)
 }

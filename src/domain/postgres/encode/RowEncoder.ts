@@ -1,3 +1,4 @@
+/** Encodes record batches as COPY BINARY tuples. */
 import * as Result from "effect/Result"
 import type { Column, ColumnBatch } from "../../arrow/ColumnBatch.ts"
 import { describeSchemaChange } from "../../arrow/describeSchemaChange.ts"
@@ -26,7 +27,7 @@ export interface BoundBatch {
    *
    * Shape: per row int16 number of fields, then per field int32 length (-1 for NULL) and the value; system columns come last.
    * Fails: the row `span.from` is rejected, because its position does not fit the range or PostgreSQL cannot hold a value.
-   * Rows before a rejected one are written first; the call that begins with the rejected row fails. Bytes of `out` behind
+   * Rows before a rejected one are written first; the call that begins with the rejected row fails. Bytes of `out` after
    * `end` may have changed.
    */
   readonly write: (out: Output, at: number, span: RowSpan) => Result.Result<WrittenRows, EncodeError>
@@ -38,6 +39,7 @@ export interface BoundBatch {
   readonly bound: (row: number, range: RowSpan["range"]) => Result.Result<number, EncodeError>
 }
 
+/** The result of one `write`. */
 export interface WrittenRows {
   readonly rows: number
   /** The offset after the last tuple. */

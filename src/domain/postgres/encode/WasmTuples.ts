@@ -12,7 +12,7 @@ import { DESCRIPTOR_WORDS, DESCRIPTORS, type FieldShape, STAGING, type TuplePlan
 import { PIECE_ROWS } from "./RowNumbering.ts"
 import { tuplesModule } from "./tuplesModule.ts"
 
-/** The staging area and the output area of the memory, behind the descriptors. */
+/** The staging area and the output area of the memory, after the descriptors. */
 const STAGING_BYTES = 1024 * 1024
 const OUTPUT = STAGING + STAGING_BYTES
 
@@ -85,9 +85,9 @@ export class WasmTuples {
   readonly #plan: TuplePlan
   readonly #sources: ReadonlyArray<Source>
   readonly #rows: number
-  /** Most bytes of a row beside those of binary and text. */
+  /** The most bytes of a row besides those of binary and text. */
   readonly #rowBytes: number
-  /** Bytes that a row takes in the staging area beside those of binary and text, and what all rows share. */
+  /** Bytes that a row takes in the staging area besides those of binary and text, and the bytes that all rows share. */
   readonly #stagedRowBytes: number
   readonly #stagedBytes: number
   #bytesPerRow = 0

@@ -1,3 +1,4 @@
+/** Access to the bytes of text and binary columns. */
 import { type Column, isNull, viewOf } from "../../arrow/ColumnBatch.ts"
 
 /** Locates the bytes of a row of a text or binary column, whatever its layout. */

@@ -36,7 +36,7 @@ const sequenceLength = (source: DataView, at: number, end: number): number => {
     : 0
   if (length === 0 || at + length > end) return rejectValue("it is not valid UTF-8")
   const second = source.getUint8(at + 1)
-  // The second byte tells overlong forms, surrogates and characters above U+10FFFF apart from valid ones.
+  // The second byte distinguishes overlong forms, surrogates and characters above U+10FFFF from valid ones.
   const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
   const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
   if (second < low || second > high) rejectValue("it is not valid UTF-8")

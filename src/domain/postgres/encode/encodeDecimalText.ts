@@ -13,9 +13,9 @@ interface Scanned {
   /** Position of the first digit that counts, and of the point or where it would be. */
   first: number
   point: number
-  /** Behind the last digit that counts; never before `point`. */
+  /** After the last digit that counts; never before `point`. */
   end: number
-  /** Digits behind the point as they were written, zeros included. */
+  /** Digits after the point as written, zeros included. */
   written: number
 }
 
@@ -49,21 +49,21 @@ const scan = (source: DataView, start: number, length: number, into: Scanned): v
 const newScanned = (): Scanned => ({ negative: false, first: 0, point: 0, end: 0, written: 0 })
 
 /** Digits that an unconstrained `numeric` holds. Source: PostgreSQL, doc "Numeric Types", and `NUMERIC_DSCALE_MASK`. */
-const MAX_BEFORE = 131_072
-const MAX_BEHIND = 16_383
+const MAX_WHOLE = 131_072
+const MAX_FRACTION = 16_383
 
 /**
  * Writes decimal text as `numeric`, with at most `digits` where they are given.
  *
  * Shape: int16 ndigits, weight, sign, dscale, then base-10000 digits aligned at the point, the outer ones not zero.
- * Fails: no decimal number, more digits than fit before or behind the point. Nothing is rounded.
+ * Fails: no decimal number, more digits than fit before or after the decimal point. Nothing is rounded.
  * Source: PostgreSQL, utils/adt/numeric.c, `numeric_recv`.
  */
 export const decimalTextWriter =
   (digits: { readonly precision: number; readonly scale: number } | undefined): MakeWriter => (column) => {
     const { lengthOf, sourceOf, startOf } = byteValues(column)
-    const before = digits === undefined ? MAX_BEFORE : digits.precision - digits.scale
-    const behind = digits === undefined ? MAX_BEHIND : digits.scale
+    const wholeLimit = digits === undefined ? MAX_WHOLE : digits.precision - digits.scale
+    const fractionLimit = digits === undefined ? MAX_FRACTION : digits.scale
     const scanned = newScanned()
     return withNulls(column, {
       // Two digits a byte, and at either end a group that is not full.
@@ -73,9 +73,11 @@ export const decimalTextWriter =
         scan(source, startOf(row), lengthOf(row), scanned)
         const { end, first, negative, point, written } = scanned
         const [whole, fraction] = [point - first, end > point ? end - point - 1 : 0]
-        if (whole > before) rejectValue(`it has more than the ${before} digits before the point that its type allows`)
-        if (fraction > behind) {
-          rejectValue(`it has more than the ${behind} digits behind the point that its type allows`)
+        if (whole > wholeLimit) {
+          rejectValue(`it has more than the ${wholeLimit} digits before the decimal point that its type allows`)
+        }
+        if (fraction > fractionLimit) {
+          rejectValue(`it has more than the ${fractionLimit} digits after the decimal point that its type allows`)
         }
         let next = at + 12
         let weight = 0
@@ -98,7 +100,7 @@ export const decimalTextWriter =
         out.view.setInt16(at + 4, (next - at - 12) / 2)
         out.view.setInt16(at + 6, weight)
         out.view.setUint16(at + 8, negative && started ? 0x4000 : 0)
-        out.view.setInt16(at + 10, Math.min(written, behind))
+        out.view.setInt16(at + 10, Math.min(written, fractionLimit))
         return next
       }
     })

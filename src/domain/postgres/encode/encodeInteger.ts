@@ -1,3 +1,4 @@
+/** Writers of integer columns. */
 import type { ArrowType } from "../../arrow/ArrowSchema.ts"
 import { viewOf } from "../../arrow/ColumnBatch.ts"
 import { readIndex } from "../../arrow/readIndex.ts"

@@ -1,3 +1,4 @@
+/** Writer of integers and decimals as `numeric`. */
 import { viewOf } from "../../arrow/ColumnBatch.ts"
 import { boundOf, type MakeWriter, rejectValue, withNulls } from "./FieldWriter.ts"
 
@@ -28,7 +29,7 @@ export const numericWriter = (unscaled: Unscaled): MakeWriter => {
   const maxDigits = Math.ceil((maxDecimals[bits] + shift) / 4)
   return (column) => {
     const source = viewOf(column.buffers[0]!)
-    // Reused for every row: a row leaves nothing behind that the next one reads.
+    // Reused for every row: no row reads what another one left.
     const limbs = new Float64Array(words + 1)
     const digits = new Uint16Array(maxDigits + 1)
     return withNulls(column, {

@@ -1,3 +1,4 @@
+/** Writers of dates, times, timestamps, durations and intervals. */
 import type { TimeUnit } from "../../arrow/ArrowSchema.ts"
 import { viewOf } from "../../arrow/ColumnBatch.ts"
 import { boundOf, type MakeWriter, rejectValue, withNulls } from "./FieldWriter.ts"

@@ -36,7 +36,7 @@ export const formatTime = (ticks: bigint, unit: TimeUnit): string => {
   return digits === 0 ? clock : `${clock}.${pad(ticks - seconds * perSecond, digits)}`
 }
 
-/** Date and time of day as `2024-02-29T13:45:00.123`, with `Z` behind it when it is an instant. */
+/** Date and time of day as `2024-02-29T13:45:00.123`, with `Z` after it when it is an instant. */
 export const formatTimestamp = (ticks: bigint, unit: TimeUnit, instant: boolean): string => {
   const perDay = resolution[unit].perSecond * DAY_SECONDS
   const days = floorDivide(ticks, perDay)

@@ -1,3 +1,4 @@
+/** JSON writers of lists, structs, unions and maps. */
 import type { ArrowField, ArrowType } from "../../arrow/ArrowSchema.ts"
 import type { FieldWriter, MakeWriter, Output } from "./FieldWriter.ts"
 import { rejectValue } from "./FieldWriter.ts"

@@ -1,3 +1,4 @@
+/** JSON writers of scalar types. */
 import type { ArrowType, TimeUnit } from "../../arrow/ArrowSchema.ts"
 import { type Column, viewOf } from "../../arrow/ColumnBatch.ts"
 import { readIndex } from "../../arrow/readIndex.ts"

@@ -1,3 +1,4 @@
+/** Access to the items of list columns. */
 import { type Column, isNull, viewOf } from "../../arrow/ColumnBatch.ts"
 import { readIndex } from "../../arrow/readIndex.ts"
 

@@ -6,7 +6,7 @@
 ;; A value that PostgreSQL cannot hold stops the run before its row; the writers then read the row again and name the reason.
 ;;
 ;; Memory, in bytes (the same numbers stand in those two files):
-;;         0  i32 end: the position behind the last complete tuple
+;;         0  i32 end: the position after the last complete tuple
 ;;         4  i32 rejected: 1 when a value stopped the run, else 0
 ;;        64  the digits of one numeric, least significant first, as u16
 ;;      1024  descriptors, 64 bytes per field of the tuple
@@ -23,7 +23,7 @@
 ;;   +20  i32 address that offsets count from (binary, text)
 ;;   +24  i32 bytes of the value in PostgreSQL (fixed: also in Arrow); numeric: 10^(digits to shift), 1 to 1000
 ;;   +28  i32 numeric: weight of the lowest base-10000 digit
-;;   +32  i32 numeric: digits shown behind the point       | i64 timestamp: the least value PostgreSQL holds
+;;   +32  i32 numeric: digits after the point              | i64 timestamp: the least value PostgreSQL holds
 ;;   +36  i32 numeric: most decimal digits, after the shift |
 ;;   +40  i64 timestamp: the largest value PostgreSQL holds
 ;;   +48  i64 timestamp: microseconds in one unit
@@ -42,7 +42,7 @@
       (i32.and (i32.rotl (local.get $x) (i32.const 8)) (i32.const 0x00ff00ff))
       (i32.and (i32.rotr (local.get $x) (i32.const 8)) (i32.const 0xff00ff00))))
 
-  ;; Copies in steps of 16 bytes; up to 16 bytes behind the end are overwritten.
+  ;; Copies in steps of 16 bytes; up to 16 bytes after the end are overwritten.
   (func $copy (param $to i32) (param $from i32) (param $length i32)
     (local $end i32)
     (if (i32.gt_u (local.get $length) (i32.const 256))
@@ -89,7 +89,7 @@
           (i32.add
             (i32.ge_u (local.get $lead) (i32.const 0xe0))
             (i32.ge_u (local.get $lead) (i32.const 0xf0)))))
-      ;; The second byte tells overlong forms, surrogates and characters above U+10FFFF apart from valid ones.
+      ;; The second byte distinguishes overlong forms, surrogates and characters above U+10FFFF from valid ones.
       (if (i32.eq (local.get $lead) (i32.const 0xe0)) (then (local.set $low (i32.const 0xa0))))
       (if (i32.eq (local.get $lead) (i32.const 0xf0)) (then (local.set $low (i32.const 0x90))))
       (if (i32.eq (local.get $lead) (i32.const 0xed)) (then (local.set $high (i32.const 0x9f))))
@@ -110,7 +110,7 @@
       (br $next))
     (unreachable))
 
-  ;; Writes a signed 128-bit integer as numeric and returns the position behind it; 0 when it has too many digits.
+  ;; Writes a signed 128-bit integer as numeric and returns the position after it; 0 when it has too many digits.
   (func $numeric (param $at i32) (param $low i64) (param $high i64) (param $field i32) (result i32)
     (local $l0 i64) (local $l1 i64) (local $l2 i64) (local $l3 i64) (local $l4 i64)
     (local $x i64) (local $q i64) (local $factor i64)
@@ -410,7 +410,7 @@
                       (local.get $field)))
                   (br $written)
               ) ;; $integer
-              ;; Length and value in one store, the value's bytes in reverse; what is stored behind it is overwritten.
+              ;; Length and value in one store, the value's bytes in reverse; what is stored after it is overwritten.
               (local.set $length (i32.load offset=24 (local.get $field)))
               (if (i32.eq (local.get $length) (i32.const 8))
                 (then

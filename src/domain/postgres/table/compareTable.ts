@@ -18,6 +18,7 @@ export interface ExistingTable {
   readonly uniqueKeys: ReadonlyArray<ReadonlyArray<string>>
 }
 
+/** The differences between a query and its existing table. */
 export interface TableDifference {
   readonly added: ReadonlyArray<TableColumn>
   /** NOT NULL columns for which the query may yield null; never the position, which is checked row by row. */

@@ -8,6 +8,7 @@ export const MAX_IDENTIFIER_BYTES = 63
 /** System columns of every table; PostgreSQL refuses another column of the same name. Source: catalog/heap.c, `SysAtt`. */
 const systemColumns: ReadonlySet<string> = new Set(["tableoid", "cmax", "xmax", "cmin", "xmin", "ctid"])
 
+/** A name that PostgreSQL cannot keep unchanged. */
 export class BadIdentifier extends Data.TaggedError("BadIdentifier")<{
   readonly name: string
   readonly reason: string

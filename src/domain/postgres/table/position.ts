@@ -1,3 +1,4 @@
+/** Chooses the column that gives the position of a row in the chain. */
 import { Result } from "effect"
 import type { ArrowType } from "../../arrow/ArrowSchema.ts"
 import type { Position } from "../encode/encodeCopy.ts"

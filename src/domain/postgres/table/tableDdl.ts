@@ -8,6 +8,7 @@ export interface TableColumn {
   readonly nullable: boolean
 }
 
+/** A data table to create or alter. */
 export interface TableDefinition {
   readonly schema: string
   readonly table: string
@@ -31,6 +32,7 @@ export const systemColumns = (positionColumn: string): ReadonlyArray<TableColumn
   ...(positionColumn === RANGE_END ? [{ name: RANGE_END, type: "bigint", nullable: false }] : [])
 ]
 
+/** `"schema"."table"`. */
 export const qualifiedName = (table: { readonly schema: string; readonly table: string }): string =>
   `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.table)}`
 

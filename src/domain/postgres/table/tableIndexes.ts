@@ -22,6 +22,7 @@ export interface IndexDetails extends ExistingIndex {
   readonly isUnbounded: boolean
 }
 
+/** The indexes to drop, to build and to report. */
 export interface IndexPlan {
   /** Managed indexes that an interrupted build left behind: they cost as much as others and no query uses them. */
   readonly broken: ReadonlyArray<string>
@@ -92,5 +93,6 @@ type Table = { readonly schema: string; readonly table: string }
 export const createIndex = (table: Table, name: string, columns: ReadonlyArray<string>): string =>
   `CREATE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${columnList(columns)}`
 
+/** Drops the index without blocking writers; it cannot run in a transaction. */
 export const dropIndex = ({ schema }: Table, name: string): string =>
   `DROP INDEX CONCURRENTLY IF EXISTS ${qualifiedName({ schema, table: name })}`

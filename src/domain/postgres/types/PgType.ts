@@ -135,6 +135,7 @@ export interface PgColumn {
   readonly writer: MakeWriter
 }
 
+/** A column without a lossless PostgreSQL type, with the reason. */
 export interface UnsupportedColumn {
   readonly column: string
   readonly arrowType: string

@@ -20,7 +20,7 @@ export type OverrideType =
   | { readonly kind: "text" }
   | { readonly kind: "numeric"; readonly digits: NumericDigits | undefined }
 
-/** Decimal digits in all, and how many of them stand behind the point. */
+/** Decimal digits in all, and how many of them are after the decimal point. */
 export interface NumericDigits {
   readonly precision: number
   readonly scale: number
@@ -86,11 +86,11 @@ const conversions: { readonly [K in ArrowType["kind"]]?: Conversions<Extract<Arr
   }
 }
 
-/** Fewer digits behind the point would round, so they are rejected; fewer before it are checked on every value. */
+/** Fewer digits after the decimal point would round, so they are rejected; fewer before it are checked on every value. */
 const rescaled = (unscaled: Parameters<typeof numericWriter>[0], digits: NumericDigits | undefined): Conversion => {
   if (digits === undefined) return Result.succeed(numericWriter(unscaled))
   if (digits.scale < unscaled.scale) {
-    return Result.fail(`its values have ${unscaled.scale} digits behind the point, and values are never rounded`)
+    return Result.fail(`its values have ${unscaled.scale} digits after the decimal point, and values are never rounded`)
   }
   const precision = Math.min(unscaled.precision, Math.max(digits.precision - digits.scale + unscaled.scale, 0))
   return Result.succeed(numericWriter({ ...unscaled, precision }))

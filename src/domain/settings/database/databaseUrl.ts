@@ -2,6 +2,7 @@
 import { Result } from "effect"
 import type { InvalidDatabaseTarget } from "./target.ts"
 
+/** The parts of a connection URL. */
 export interface ParsedDatabaseUrl {
   readonly user: string | undefined
   readonly password: string | undefined
@@ -49,8 +50,8 @@ export const parseDatabaseUrl = (url: string): Result.Result<ParsedDatabaseUrl, 
   })
 
 /**
- * Whether an `@` stands behind a `/` or `?` that may belong to a password: then the end of the credentials can only be
- * guessed, and a wrong guess takes a part of the password for the host.
+ * Whether an `@` comes after a `/` or `?` that may belong to a password: then the end of the credentials is ambiguous, and a
+ * wrong guess would take a part of the password for the host.
  */
 const isAmbiguous = (text: string): boolean => {
   const end = text.search(/[/?]|$/)
@@ -58,7 +59,7 @@ const isAmbiguous = (text: string): boolean => {
 }
 
 const ambiguous = invalid(
-  "has an unencoded @ behind a / or ?, so that it is not clear where the password ends",
+  "has an unencoded @ after a / or ?, so that it is not clear where the password ends",
   `${urlForm}: / is %2F, ? is %3F, @ is %40`
 )
 
@@ -84,12 +85,13 @@ const splitPort = (
     : Result.succeed([`[${match[1]}]`, match[2]])
 }
 
+/** Parses a port from 1 to 65535; undefined where there is none. */
 export const parsePort = (text: string | undefined): Result.Result<number | undefined, InvalidDatabaseTarget> => {
   if (text === undefined || text === "") return Result.succeed(undefined)
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   return port >= 1 && port <= 65535
     ? Result.succeed(port)
-    // Not a word of what was found: a password with an unencoded slash ends up here.
+    // The text is not repeated: it may be a part of a password with an unencoded slash.
     : Result.fail(invalid("has a port that is not a number from 1 to 65535"))
 }
 

@@ -1,4 +1,4 @@
-/** What a host may be: `undefined`, or why it is none. Nothing of the text is repeated, because a URL with a password may stand there. */
+/** Why a text is no host; undefined where it is one. The text is not repeated, because it may be a URL with a password. */
 export const hostProblem = (host: string): { readonly found: string; readonly allowed: string } | undefined => {
   const allowed = "one host name, one address, or the absolute directory of a Unix socket"
   if (host.startsWith("/")) return undefined
@@ -6,7 +6,7 @@ export const hostProblem = (host: string): { readonly found: string; readonly al
   if (host.includes("://") || host.includes("@")) return { found: "is a URL instead of a host", allowed }
   if (/^(?:[^:[\]]+|\[[^\]]*\]):\d*$/.test(host)) {
     return {
-      found: "has a port behind the host",
+      found: "has a port after the host",
       allowed: `${allowed}; the port goes to DATABASE_PORT, or into port= of a URL`
     }
   }

@@ -1,4 +1,4 @@
-/** The meaning of the parameters behind the `?` of a PostgreSQL connection URL. */
+/** The meaning of the parameters after the `?` of a PostgreSQL connection URL. */
 import { Redacted, Result } from "effect"
 import { invalid, parsePort } from "./databaseUrl.ts"
 import { hostProblem } from "./host.ts"
@@ -53,6 +53,13 @@ const text = (put: (draft: Draft, value: string) => void): Apply => (draft, valu
   return undefined
 }
 
+/** A name that the server's messages repeat; a URL in its place may contain a password. */
+const name = (parameter: string, put: (draft: Draft, value: string) => void): Apply => (draft, value) => {
+  if (/^postgres(?:ql)?:\/\//i.test(value)) return invalid(`has a ${parameter} that is a URL`, `a name as ${parameter}`)
+  if (value !== "") put(draft, value)
+  return undefined
+}
+
 const parameters: Readonly<Record<string, Apply>> = {
   host: (draft, value) => {
     const problem = hostProblem(value)
@@ -66,9 +73,9 @@ const parameters: Readonly<Record<string, Apply>> = {
     draft.port = port.success ?? draft.port
     return undefined
   },
-  user: text((draft, value) => draft.user = value === "" ? draft.user : value),
+  user: name("user", (draft, value) => draft.user = value),
   password: text((draft, value) => draft.password = value === "" ? draft.password : value),
-  dbname: text((draft, value) => draft.database = value === "" ? draft.database : value),
+  dbname: name("dbname", (draft, value) => draft.database = value),
   sslmode: oneOf("sslmode", sslModes, (draft, value) => draft.ssl.mode = value),
   // The spelling of JDBC, which libpq reads as well.
   ssl: oneOf("ssl", ["true", "false"], (draft, value) => draft.ssl.mode = value === "true" ? "require" : "disable"),
@@ -84,7 +91,7 @@ const parameters: Readonly<Record<string, Apply>> = {
   target_session_attrs: (draft, value) => {
     if (["read-only", "standby", "prefer-standby"].includes(value)) {
       return invalid(
-        "asks for a server that cannot be written to",
+        "requires a server that cannot be written to",
         `target_session_attrs as one of ${sessionAttrs.join(", ")}`
       )
     }
@@ -93,7 +100,7 @@ const parameters: Readonly<Record<string, Apply>> = {
       value
     )
   },
-  // Harmless where they ask for what happens anyway, refused where they ask for something else.
+  // Accepted where they request the only supported behaviour, rejected otherwise.
   client_encoding: (draft, value) =>
     oneOf("client_encoding", ["utf8", "utf-8", "auto"], () => undefined)(draft, value.toLowerCase()),
   gssencmode: oneOf("gssencmode", ["disable", "prefer"], () => undefined),
@@ -104,7 +111,7 @@ const parameters: Readonly<Record<string, Apply>> = {
   )
 }
 
-/** Applies one parameter, or returns what is wrong with it: with its name, without its value, which may be a secret. */
+/** Applies one parameter, or returns its problem: with its name, without its value, which may be a secret. */
 export const applyParameter = (draft: Draft, key: string, value: string): Problem => {
   const apply = Object.hasOwn(parameters, key) ? parameters[key] : undefined
   return apply === undefined
@@ -141,7 +148,7 @@ export const finish = (draft: Draft): Result.Result<DatabaseTarget, InvalidDatab
     port: draft.port ?? defaultPort,
     user: draft.user,
     password: draft.password === undefined ? undefined : Redacted.make(draft.password),
-    // As libpq: a database that is not named is called like the user.
+    // As in libpq, the default database has the name of the user.
     database: draft.database ?? draft.user,
     ssl: ssl.success,
     ...(Object.keys(options).length === 0 ? {} : { options })

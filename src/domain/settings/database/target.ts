@@ -1,10 +1,11 @@
-/** The shape of a database target, and of the reason why a text is none. */
+/** The types of a database target, and of the reason why a text is none. */
 import type { Redacted } from "effect"
 
 export const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const
 
 export type SslMode = typeof sslModes[number]
 
+/** The TLS parameters. */
 export interface DatabaseSsl {
   readonly mode: SslMode
   /** A PEM file, or the word `system` for the operating system's certificates. */
@@ -13,7 +14,7 @@ export interface DatabaseSsl {
   readonly keyPath?: string
 }
 
-/** A file that connecting needs, and the parameter that names it. */
+/** A file that the connection needs, and the parameter that names it. */
 export interface TlsFile {
   readonly parameter: "sslrootcert" | "sslcert" | "sslkey"
   readonly path: string
@@ -34,6 +35,7 @@ export interface DatabaseOptions {
   readonly channelBinding?: "disable" | "prefer" | "require"
 }
 
+/** A database and the parameters of connections to it. */
 export interface DatabaseTarget {
   /** A host name, an address (IPv6 without brackets), or the absolute directory of a Unix socket. */
   readonly host: string
@@ -45,12 +47,12 @@ export interface DatabaseTarget {
   readonly options?: DatabaseOptions
 }
 
-/** Why a text does not describe a database; never holds a part of the text that could be secret. */
+/** Why a text does not describe a database; it never contains a part of the text that could be secret. */
 export interface InvalidDatabaseTarget {
   readonly _tag: "InvalidDatabaseTarget"
-  /** Reads on after the name of the variable: `has no user`. */
+  /** Continues after the name of the variable: `has no user`. */
   readonly found: string
-  /** What would be right. */
+  /** The accepted values. */
   readonly allowed: string
   /** The parameter that contradicts another one; absent where it is about a single one, or the whole. */
   readonly parameter?: string
@@ -64,7 +66,7 @@ export const defaultApplicationName = "ampsync"
 
 export const defaultConnectTimeoutSeconds = 10
 
-/** As libpq: TLS where the server has it, nothing verified. */
+/** The default of libpq: TLS where the server offers it, nothing verified. */
 export const defaultSslMode: SslMode = "prefer"
 
 /** libpq's rule: over a Unix socket there is no TLS, whatever `sslmode` is. */

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { resembling } from "../../src/domain/resemblance.ts"
+import { didYouMean } from "../../src/domain/didYouMean.ts"
 
-describe("a name that is not known", () => {
-  it("resembles one that differs in case, or by a slip or two after the first letter", () => {
+describe("an unknown name", () => {
+  it("suggests a known one that differs in case, or by a typo or two after the first letter", () => {
     const known = ["DATABASE_URL", "AMP_FLIGHT_ADDR", "TABLES", "sql"]
     const cases: ReadonlyArray<readonly [string, string | undefined]> = [
       ["database_url", "DATABASE_URL"],
@@ -22,12 +22,12 @@ describe("a name that is not known", () => {
       ["", undefined],
       ["DATABASE_URL", undefined]
     ]
-    for (const [name, meant] of cases) assert.strictEqual(resembling(name, known), meant, name)
+    for (const [name, meant] of cases) assert.strictEqual(didYouMean(name, known), meant, name)
   })
 
-  it("resembles the closest of several", () => {
-    assert.strictEqual(resembling("DATABASE_PORTS", ["DATABASE_HOST", "DATABASE_PORT"]), "DATABASE_PORT")
-    assert.strictEqual(resembling("names", ["namespace", "name"]), "name")
-    assert.isUndefined(resembling("name", ["names", "name"]), "a known name is never a slip")
+  it("suggests the closest of several", () => {
+    assert.strictEqual(didYouMean("DATABASE_PORTS", ["DATABASE_HOST", "DATABASE_PORT"]), "DATABASE_PORT")
+    assert.strictEqual(didYouMean("names", ["namespace", "name"]), "name")
+    assert.isUndefined(didYouMean("name", ["names", "name"]), "a known name is never a typo")
   })
 })

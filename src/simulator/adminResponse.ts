@@ -1,7 +1,7 @@
-/** What goes in and out of the routes of the Admin API, whatever carries it. */
+/** Requests to and responses of the routes of the Admin API, independent of HTTP. */
 
-/** An answer; without a body for routes that do not exist, as the real server's router does it. */
-export interface AdminAnswer {
+/** A response; without a body for routes that do not exist, as of the real server. */
+export interface AdminResponse {
   readonly status: number
   readonly body?: unknown
 }
@@ -16,7 +16,7 @@ export interface AdminRequest {
 }
 
 /** `{"error_code":"SCREAMING_SNAKE","error_message":"human text"}`. */
-export const adminError = (status: number, code: string, message: string): AdminAnswer => ({
+export const adminError = (status: number, code: string, message: string): AdminResponse => ({
   status,
   body: { error_code: code, error_message: message }
 })

@@ -1,0 +1,62 @@
+/** The state that the attempts at one table share. */
+import { Deferred, Effect, Ref, type Semaphore } from "effect"
+import type { Progress } from "../../domain/chain/progress.ts"
+import { resume, type ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
+import { type ChunkSize, initialChunkSize } from "../../domain/ChunkSize.ts"
+import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
+import type { ActiveConfig } from "../reload/ActiveConfig.ts"
+import type { CopyBuffers } from "./CopyBuffers.ts"
+
+/** What all tables of a process share. */
+export interface SharedByTables {
+  /** One permit per chunk in flight: what all tables hold in memory together is bounded by them (I8). */
+  readonly permits: Semaphore.Semaphore
+  readonly buffers: CopyBuffers
+  /** Networks whose head could not be read: it is reported once. */
+  readonly unreadableHeads: Set<string>
+}
+
+/** What the attempts at one table share; nothing here must survive the process. */
+export interface TableSession {
+  readonly table: TableSpec
+  /** Of the active config: one that leaves this table as it is may replace it between two attempts. */
+  readonly active: Effect.Effect<ActiveConfig>
+  readonly shared: SharedByTables
+  readonly size: Ref.Ref<ChunkSize>
+  readonly strategy: Ref.Ref<ResumeStrategy>
+  readonly progress: Ref.Ref<Progress>
+  /** What the current attempt achieved, known also where it fails. */
+  readonly achieved: Ref.Ref<Achieved>
+  /** Done once the table has caught up for the first time. */
+  readonly caughtUp: Deferred.Deferred<void>
+  /** Names of indexes of the config that rows have no room in: no more in this run. */
+  readonly leftOutIndexes: Ref.Ref<ReadonlySet<string>>
+  /** Only a change of the config, or a new start, tries it again. */
+  readonly isParked: Ref.Ref<boolean>
+}
+
+/** A session without attempts yet. */
+export const makeTableSession = Effect.fnUntraced(function*(
+  table: TableSpec,
+  active: Effect.Effect<ActiveConfig>,
+  shared: SharedByTables
+): Effect.fn.Return<TableSession> {
+  return {
+    table,
+    active,
+    shared,
+    size: yield* Ref.make(initialChunkSize),
+    strategy: yield* Ref.make(resume),
+    progress: yield* Ref.make<Progress>({ watermark: undefined, highestRow: undefined }),
+    achieved: yield* Ref.make<Achieved>({ progress: false, atTip: false }),
+    caughtUp: yield* Deferred.make<void>(),
+    leftOutIndexes: yield* Ref.make<ReadonlySet<string>>(new Set()),
+    isParked: yield* Ref.make(false)
+  }
+})
+
+/** Something was committed that was never committed before; the stream ended while the table was caught up. */
+export interface Achieved {
+  readonly progress: boolean
+  readonly atTip: boolean
+}

@@ -1,0 +1,121 @@
+/** Records what an attempt does: in the log, in `SyncStatus` and in the session of its table. */
+import { Effect, Ref } from "effect"
+import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
+import { schemaDifferences } from "../../domain/arrow/schemaDifferences.ts"
+import type { Chunk } from "../../domain/chain/Chunk.ts"
+import { advanceProgress } from "../../domain/chain/progress.ts"
+import { resume } from "../../domain/chain/resumeStrategy.ts"
+import type { TableEvent } from "../../domain/chain/TableEvent.ts"
+import type { Watermark } from "../../domain/chain/watermarks.ts"
+import * as log from "../../domain/logLines.ts"
+import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
+import type { TableWriter, WriteError } from "../../services/TableSink.ts"
+import { type ActiveConfig, publishedTable } from "../reload/ActiveConfig.ts"
+import type { StreamActivity } from "./StreamActivity.ts"
+import type { TableSession } from "./TableSession.ts"
+import { fellBehind } from "./watchSource.ts"
+
+/** The stream is open and the table is prepared. */
+export const recordConnected = Effect.fnUntraced(function*(
+  { table }: TableSession,
+  active: ActiveConfig,
+  schema: ArrowSchema,
+  writer: TableWriter,
+  cursor: Watermark | undefined
+) {
+  const { name } = table
+  const status = yield* StatusRecorder
+  for (const sentence of contradictions(active, table, schema)) {
+    yield* Effect.logWarning(log.tableNote(name, sentence))
+  }
+  const columns = schema.fields.map((field) => field.name)
+  const all = /^select\s+\*\s+from\s/i.test(table.query.sql)
+  if (cursor === undefined) {
+    yield* Effect.logInfo(all ? log.selectsAll(name, columns.length) : log.selectsColumns(name, columns))
+  }
+  for (const note of [...table.query.notes, ...writer.notes]) yield* Effect.logInfo(log.tableNote(name, note))
+  yield* Effect.logInfo(cursor === undefined ? log.fromTheBeginning(name) : log.resuming(name, cursor.block))
+  yield* Effect.logInfo(log.streamStarted(name))
+  yield* status.record(name, {
+    _tag: "Connected",
+    rows: writer.rows,
+    watermark: writer.checkpoint.history.at(-1)?.block,
+    unverified: writer.checkpoint.unverifiedFrom !== undefined
+  })
+})
+
+/** The differences between the columns that the Admin API reports and those of the query. */
+const contradictions = (active: ActiveConfig, table: TableSpec, schema: ArrowSchema): ReadonlyArray<string> => {
+  const published = publishedTable(active, table)?.schema
+  return published === undefined ? [] : schemaDifferences(published, schema)
+}
+
+/** An event is about to be written; the effect, where there is one, must run first. */
+export const recordEvent = (session: TableSession, activity: StreamActivity, nowMillis: number, event: TableEvent) => {
+  const { name } = session.table
+  const isBacklog = activity.onEvent(event, nowMillis)
+  // A first range means that the strategy of this connection worked: the next attempt resumes again.
+  if (event._tag === "RangeStarted" && Ref.getUnsafe(session.strategy) !== resume) {
+    return Ref.set(session.strategy, resume)
+  }
+  if (event._tag === "Reorg") {
+    const { range, replaced } = event
+    const upTo = replaced !== undefined && replaced.block > range.end ? replaced.block : range.end
+    return Effect.logWarning(log.reorgDetected(name, range, upTo))
+  }
+  return isBacklog && activity.isAtTip ? fellBehind({ activity, table: name }) : undefined
+}
+
+/** A chunk could not be written. */
+export const recordWriteFailure = Effect.fnUntraced(
+  function*({ size, table }: TableSession, chunk: Chunk, error: WriteError) {
+    if (error._tag === "Fenced") return
+    const sentence = chunk.reorgs.length > 0 ? log.reorgFailed : log.insertFailed
+    yield* Effect.logError(sentence(table.name, error.message))
+    yield* Effect.logWarning(log.batchReduced((yield* Ref.get(size)).rows))
+  }
+)
+
+/** Chunks of fewer rows are logged at DEBUG: at the tip every block is a chunk, and a line for each would bury the others. */
+const MIN_ROWS_AT_INFO = 1_000
+
+/** A chunk is committed. */
+export const recordCommit = Effect.fnUntraced(function*(
+  session: TableSession,
+  chunk: Chunk,
+  rowsRemoved: number,
+  elapsedMillis: number
+) {
+  const { name } = session.table
+  const status = yield* StatusRecorder
+  const { isProgress, progress } = advanceProgress(yield* Ref.get(session.progress), chunk)
+  yield* Ref.set(session.progress, progress)
+  if (isProgress) yield* Ref.update(session.achieved, (achieved) => ({ ...achieved, progress: true }))
+  const watermark = chunk.checkpoint.history.at(-1)?.block
+  const before = chunk.before.history.at(-1)?.block ?? (chunk.checkpoint.origin ?? 0n) - 1n
+  yield* status.record(name, {
+    _tag: "Committed",
+    isProgress,
+    rowsAdded: chunk.rows,
+    rowsRemoved,
+    blocks: watermark !== undefined && watermark > before ? watermark - before : 0n,
+    watermark,
+    lastBlock: chunk.lastBlock,
+    reorgs: chunk.reorgs.length,
+    unverified: chunk.checkpoint.unverifiedFrom !== undefined
+  })
+  if (chunk.reorgs.length > 0) {
+    yield* Effect.logWarning(log.reorgDeleted(name, rowsRemoved))
+    yield* Effect.logInfo(log.reorgHandled(name))
+  }
+  if (chunk.rows > 0) {
+    yield* Effect.logDebug(log.received(name, chunk.rows, `${chunk.firstBlock}-${chunk.lastBlock}`))
+    const level = chunk.rows < MIN_ROWS_AT_INFO ? Effect.logDebug : Effect.logInfo
+    yield* level(log.inserted(name, chunk.rows))
+    yield* Effect.logDebug(log.batchPerformance(elapsedMillis, chunk.rows, (yield* Ref.get(session.size)).rows))
+  }
+  if (watermark !== undefined && chunk.completed !== undefined) {
+    yield* Effect.logDebug(log.checkpointUpdated(name, watermark))
+  }
+})

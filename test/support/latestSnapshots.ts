@@ -1,0 +1,131 @@
+/** Checks while a sync runs that up to the block of `_ampsync_latest` all tables show one chain, in every snapshot. */
+import { Effect, Fiber, type Scope } from "effect"
+import { Client } from "pg"
+import { RANGE_END } from "../../src/domain/postgres/table/tableDdl.ts"
+import { blockAt } from "../../src/simulator/forks.ts"
+import type { TableName } from "../../src/simulator/tables.ts"
+import { type Chains, type Observation } from "./snapshots.ts"
+import type { Queries, World } from "./world.ts"
+
+interface ReadTable {
+  readonly query: string
+  readonly hash: string
+  readonly position: string
+  readonly rows: (number: bigint, rows: Readonly<Record<TableName, number>>) => number
+}
+
+const position = "_block_num"
+
+/** Tables of different density, and one without the block of its rows. */
+const TABLES: Readonly<Record<string, ReadTable>> = {
+  blocks: { query: "SELECT * FROM anvil.blocks", hash: "hash", position, rows: () => 1 },
+  transactions: {
+    query: "SELECT _block_num, block_hash, tx_hash FROM anvil.transactions",
+    hash: "block_hash",
+    position,
+    rows: (_, { transactions }) => transactions
+  },
+  sparse: {
+    query: "SELECT _block_num, block_hash, log_index FROM anvil.logs WHERE _block_num % 5 = 0",
+    hash: "block_hash",
+    position,
+    rows: (number, { logs }) => number % 5n === 0n ? logs : 0
+  },
+  by_range: {
+    query: "SELECT block_hash, log_index FROM anvil.logs",
+    hash: "block_hash",
+    position: RANGE_END,
+    rows: (_, { logs }) => logs
+  }
+}
+
+export const readQueries: Queries = Object.fromEntries(Object.entries(TABLES).map(([name, { query }]) => [name, query]))
+
+/** Per table: how many rows have the hash of a block. */
+type Seen = ReadonlyMap<string, ReadonlyMap<string, number>>
+
+interface Latest {
+  readonly block: bigint
+  readonly hash: string
+}
+
+const connect = ({ database }: World) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new Client({ connectionString: database.url, options: `-c search_path=${database.schema}` })
+      await client.connect()
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
+
+/** Several statements of one transaction, with commits of the sync in between. */
+const read = async (client: Client): Promise<{ readonly latest: Latest; readonly seen: Seen } | undefined> => {
+  const tables = Object.entries(TABLES)
+  const present = await client.query("SELECT to_regclass('_ampsync_latest') IS NOT NULL AS present")
+  if (present.rows[0]?.present !== true) return undefined
+  await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+  try {
+    const { rows: [found] } = await client.query<{ block_num: string; hash: string }>(
+      "SELECT block_num, hash FROM _ampsync_latest WHERE tables @> $1",
+      [tables.map(([name]) => name)]
+    )
+    if (found === undefined) return undefined
+    const seen = new Map<string, ReadonlyMap<string, number>>()
+    for (const [name, { hash, position }] of tables) {
+      await new Promise((resolve) => setTimeout(resolve, 3))
+      const { rows } = await client.query<{ hash: string; rows: string }>(
+        `SELECT '0x' || encode(${hash}, 'hex') AS hash, count(*) AS rows FROM ${name} WHERE ${position} <= $1 GROUP BY 1`,
+        [found.block_num]
+      )
+      seen.set(name, new Map(rows.map((row) => [row.hash, Number(row.rows)])))
+    }
+    return { latest: { block: BigInt(found.block_num), hash: found.hash }, seen }
+  } finally {
+    await client.query("COMMIT")
+  }
+}
+
+/** What differs from the chain that has this block, in the first table where something does. */
+const differenceOf = (chains: Chains, first: bigint, { block, hash }: Latest, seen: Seen): string | undefined => {
+  const view = chains.identifiedBy(block, hash)
+  if (view === undefined) return `no chain has block ${block} with hash ${hash}`
+  for (const [name, table] of Object.entries(TABLES)) {
+    const found = new Map(seen.get(name))
+    for (let number = first; number <= block; number += 1n) {
+      const { hash, rows } = chains.block(blockAt(view, number)!)
+      const [has, wanted] = [found.get(hash) ?? 0, table.rows(number, rows)]
+      if (has !== wanted) {
+        return `${name}: at block ${block} there are ${has} rows of block ${number} instead of ${wanted}`
+      }
+      found.delete(hash)
+    }
+    const [foreign] = found.keys()
+    if (foreign !== undefined) return `${name}: at block ${block} there are rows of a block ${foreign} of another chain`
+  }
+}
+
+/** Two readers take snapshots of the tables of `readQueries` over and over until the result is taken, or the scope closes. */
+export const watchLatest = Effect.fnUntraced(function*(
+  world: World,
+  chains: Chains
+): Effect.fn.Return<Observation, never, Scope.Scope> {
+  const violations: Array<string> = []
+  const checked = new Set<string>()
+  const reader = Effect.gen(function*() {
+    const client = yield* connect(world)
+    const step = Effect.gen(function*() {
+      const snapshot = yield* Effect.promise(() => read(client))
+      if (snapshot === undefined) return
+      const difference = differenceOf(chains, world.simulator.startBlock, snapshot.latest, snapshot.seen)
+      if (difference !== undefined && violations.length < 5) violations.push(difference)
+      checked.add(snapshot.latest.hash)
+    })
+    return yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.uninterruptible(step), Effect.sleep(5))))
+  })
+  const fibers = [yield* reader, yield* reader]
+  return {
+    violations: Effect.map(Fiber.interruptAll(fibers), () => violations),
+    checked: () => checked.size
+  }
+})
