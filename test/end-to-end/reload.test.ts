@@ -7,6 +7,7 @@ import { dirname, join } from "node:path"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { differences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
+import { writerEpochs } from "../support/runningSync.ts"
 import { holdsCanonicalChain } from "../support/snapshots.ts"
 import { makeWorld, type World } from "../support/world.ts"
 
@@ -31,9 +32,6 @@ const put = (world: World, files: Readonly<Record<string, string>>) =>
     }
   })
 
-const epochs = (world: World) =>
-  world.database.query("SELECT table_name, writer_epoch FROM _ampsync_checkpoints ORDER BY table_name")
-
 const holds = (world: World, ...tables: ReadonlyArray<"blocks" | "transactions" | "logs">) =>
   eventually(`${tables.join()} hold the chain`, holdsCanonicalChain(world, tables))
 
@@ -51,7 +49,7 @@ describe("hot reload of the program", () => {
         yield* put(world, { "amp.config.ts": config("logs: all(\"logs\"), blocks: all(\"blocks\")") })
         yield* sync.prints("Successfully loaded new manifest: example v0.1.0")
         yield* holds(world, "logs", "blocks")
-        const before = yield* epochs(world)
+        const before = yield* writerEpochs(world)
 
         yield* put(world, { "queries.ts": `${queries}\nfor (;;) {}` })
         world.simulator.mine(1)
@@ -60,11 +58,11 @@ describe("hot reload of the program", () => {
         yield* sync.prints("Keeping previous configuration active")
         world.simulator.mine(1)
         yield* holds(world, "logs", "blocks")
-        assert.deepStrictEqual(yield* epochs(world), before)
+        assert.deepStrictEqual(yield* writerEpochs(world), before)
 
         yield* put(world, { "queries.ts": queries.replace("SELECT *", "SELECT  /* as before */  *") })
         yield* sync.prints(/Tables: 2 unchanged/)
-        assert.deepStrictEqual(yield* epochs(world), before)
+        assert.deepStrictEqual(yield* writerEpochs(world), before)
         assert.deepStrictEqual(yield* differences(world, "logs"), [])
 
         // A stop does not wait for a config that is being evaluated.
