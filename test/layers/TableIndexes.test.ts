@@ -69,7 +69,7 @@ const ofAdvisoryLock = (schema: string) =>
     AND l.objid::bigint = key & 4294967295 AND l.classid::bigint = (key >> 32) & 4294967295`
 
 describe("indexes of a table", () => {
-  it.live("are built one after the other, with names that stay, and not again", () =>
+  it.live("are built one after the other, with stable names, and once", () =>
     Effect.gen(function*() {
       const { build, database, events, indexes } = yield* withTable()
       const wanted = [["note"], ["Other \"one\"", "_block_num"]]
@@ -85,7 +85,7 @@ describe("indexes of a table", () => {
       assert.deepStrictEqual(yield* indexes.plan("t", wanted), { broken: [], missing: [], superfluous: [] })
     }))
 
-  it.live("are not built where an equal one or a key is there, and others are left alone and mentioned", () =>
+  it.live("are not built where an equal one or a key exists, and others stay and are mentioned", () =>
     Effect.gen(function*() {
       const { build, database, events, indexes } = yield* withTable()
       yield* build(["note", "_block_num"])
@@ -98,7 +98,7 @@ describe("indexes of a table", () => {
       assert.deepStrictEqual(superfluous.map(({ name }) => name), [indexName("t", ["note", "_block_num"])])
     }))
 
-  it.live("that an ended build left INVALID are dropped and built again", () =>
+  it.live("that a terminated build left INVALID are dropped and built again", () =>
     Effect.gen(function*() {
       const { build, database, events } = yield* withTable()
       const name = indexName("t", ["note"])
@@ -115,7 +115,7 @@ describe("indexes of a table", () => {
       assert.deepStrictEqual(yield* indexesOf(database), [[name, true, "btree (note)"]])
     }))
 
-  it.live("I3 of a build that outlives its process are neither built a second time nor taken for a broken one", () =>
+  it.live("I3 of a build that outlives its process are neither built a second time nor dropped as broken", () =>
     Effect.gen(function*() {
       const { build, database, events } = yield* withTable()
       const name = indexName("t", ["note"])
@@ -156,7 +156,7 @@ describe("indexes of a table", () => {
       assert.deepStrictEqual(yield* locks(), [])
     }))
 
-  it.live("take no connection of the pool, and rows are committed while they are built", () =>
+  it.live("use no connection of the pool, and rows are committed while they are built", () =>
     Effect.gen(function*() {
       const { build, database, leases, sink } = yield* withTable({ MAX_DB_CONNECTIONS: "2" })
       const old = yield* oldTransaction(database)
@@ -171,7 +171,7 @@ describe("indexes of a table", () => {
       assert.isTrue(yield* Fiber.join(attempt))
     }))
 
-  it.live("are built to the end whatever timeouts the role has", () =>
+  it.live("are built to the end with any timeouts of the role", () =>
     Effect.gen(function*() {
       const options = encodeURIComponent("-c statement_timeout=300 -c lock_timeout=300")
       const { build, database } = yield* withTable({ DATABASE_URL: `${inject("postgresUrl")}?options=${options}` })
@@ -183,7 +183,7 @@ describe("indexes of a table", () => {
       assert.isTrue(yield* Fiber.join(attempt))
     }))
 
-  it.live("give way to new columns: the build that stands in their way is ended, not waited for", () =>
+  it.live("give way to new columns: a build that blocks them is terminated, not awaited", () =>
     Effect.gen(function*() {
       const { build, database, sink } = yield* withTable()
       const old = yield* oldTransaction(database)
@@ -203,7 +203,7 @@ describe("indexes of a table", () => {
   const widths = [["3 kB", 6_000], ["12 kB", 24_000]] as const
 
   it.live.each(widths)(
-    "that rows have no room in, of %s, are left out with nothing left behind, and the others built",
+    "that rows of %s are too large for are left out without remains, and the others built",
     ([
       ,
       bytes
@@ -221,7 +221,7 @@ describe("indexes of a table", () => {
   )
 
   it.live.each(widths)(
-    "that have no room for a row, of %s, are dropped, and that row is committed",
+    "that a row of %s is too large for are dropped, and that row is committed",
     ([, bytes]) =>
       Effect.gen(function*() {
         const { build, database, indexes, sink } = yield* withTable()
@@ -241,7 +241,7 @@ describe("indexes of a table", () => {
       })
   )
 
-  it.live("that are somebody else's, or a key, are found and left alone", () =>
+  it.live("that are a user's, or a key, are found and stay", () =>
     Effect.gen(function*() {
       const { database, indexes, sink } = yield* withTable()
       const find = (table: string, name?: string) => Effect.map(indexes.dropFull(table, name), Option.getOrThrow)
@@ -249,7 +249,7 @@ describe("indexes of a table", () => {
       for (const name of ["by_hand", undefined]) {
         assert.deepInclude(yield* find("t", name), { name: "by_hand", isDropped: false, isPrimaryKey: false })
       }
-      // The name of one of ours on something else is not one of ours.
+      // An index with such a name on other columns is a user's.
       yield* database.query(`ALTER INDEX by_hand RENAME TO ${indexName("t", ["_row_index"])}`)
       assert.deepInclude(yield* find("t"), { isDropped: false })
       yield* database.query(`DROP INDEX ${indexName("t", ["_row_index"])}`)

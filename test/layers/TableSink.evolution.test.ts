@@ -6,7 +6,7 @@ import { BLOCK, commitRows, field, override, readyBench, requestOf, UINT32, UINT
 
 const base = [BLOCK, field("note")]
 
-const refusalOf = <A, E extends { readonly _tag: string; readonly message: string }, R>(
+const rejectionOf = <A, E extends { readonly _tag: string; readonly message: string }, R>(
   effect: Effect.Effect<A, E, R>
 ) =>
   Effect.map(Effect.flip(effect), (error) => error._tag === "TableRejected" ? error.message : assert.fail(error._tag))
@@ -27,7 +27,7 @@ const recorded = ({ query }: TestDatabase) =>
     ([row]) => row
   )
 
-/** A table with two rows, as a query of `base` has left it. */
+/** A table with two rows of a query with the columns `base`. */
 const filled = (table = "t") =>
   Effect.tap(readyBench(), ({ sink }) =>
     Effect.gen(function*() {
@@ -36,7 +36,7 @@ const filled = (table = "t") =>
     }))
 
 describe("new columns of a query", () => {
-  it.live("come in one ALTER TABLE, nullable, whatever their names, and with the note of it", () =>
+  it.live("are added by one ALTER TABLE, nullable, with any names, and reported in a note", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       const wider = [BLOCK, field("to", UINT32, false), field("note"), field("Upper \"Case\"", UINT64), field("value")]
@@ -70,7 +70,7 @@ describe("new columns of a query", () => {
       assert.strictEqual((yield* sink.plan(request)).kind, "none")
     }))
 
-  it.live("are not there, and neither is the note of them, when the transaction fails behind the ALTER", () =>
+  it.live("are not added or recorded when the transaction fails after the ALTER", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* database.query(
@@ -93,7 +93,7 @@ describe("new columns of a query", () => {
       assert.include(yield* columnsOf(database), "more text")
     }))
 
-  it.live("reach every partition of a table that was partitioned by hand", () =>
+  it.live("are added to every partition of a table that was partitioned by hand", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* database.query("ALTER TABLE t RENAME TO t_old")
@@ -114,8 +114,8 @@ describe("new columns of a query", () => {
     }))
 })
 
-describe("what a query no longer fits", () => {
-  it.live("is told completely in one message, changes nothing, and spares the other tables", () =>
+describe("a table that a query no longer fits", () => {
+  it.live("is reported with all conflicts in one message, changes nothing, and does not affect other tables", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       yield* prepareTable(sink, requestOf("t", [BLOCK, field("a"), field("b"), field("c"), field("Gone", UINT32)]))
@@ -123,7 +123,7 @@ describe("what a query no longer fits", () => {
       const [columns, note] = [yield* columnsOf(database), yield* recorded(database)]
       const next = requestOf("t", [BLOCK, field("a", UINT64), field("b", UINT32), field("new")], {}, "f2")
       assert.strictEqual(
-        yield* refusalOf(prepareTable(sink, next)),
+        yield* rejectionOf(prepareTable(sink, next)),
         "table \"t\" is rejected: the query no longer fits it: column \"a\" is text, the query yields numeric(20,0); " +
           "column \"b\" is text, the query yields bigint; column \"_row_index\", which ampsync created, is missing; " +
           "rename it back, or add it again if it was dropped; " +
@@ -152,17 +152,17 @@ describe("what a query no longer fits", () => {
       "column \"note\", which ampsync created, is missing; rename it back"
     ],
     [
-      "a domain in the place of its type",
+      "a domain in place of its type",
       "CREATE DOMAIN text_ AS text; ALTER TABLE t ALTER note TYPE text_",
       "text_, the query yields text"
     ],
     [
-      "a type of another schema that has the name of ours",
+      "a type of another schema with the same name",
       "CREATE DOMAIN text AS pg_catalog.int4; ALTER TABLE t DROP note; ALTER TABLE t ADD note SCHEMA.text",
       ".text, the query yields text"
     ],
     [
-      "a column that PostgreSQL computes in the place of ours",
+      "a generated column in place of a plain one",
       "ALTER TABLE t DROP note; ALTER TABLE t ADD note text GENERATED ALWAYS AS (_block_num::text) STORED",
       "column \"note\" is computed by PostgreSQL, and the query yields it too"
     ],
@@ -171,27 +171,27 @@ describe("what a query no longer fits", () => {
       "ALTER TABLE t DROP CONSTRAINT t_pkey",
       "it has no primary key, without one in the config it must be (\"_block_num\", \"_row_index\")"
     ],
-    ["rows that a crash of the server would take", "ALTER TABLE t SET UNLOGGED", "it is UNLOGGED"],
+    ["rows that a crash of the server would lose", "ALTER TABLE t SET UNLOGGED", "it is UNLOGGED"],
     [
-      "a column of somebody else that no row can do without",
+      "a user's column that requires a value",
       "ALTER TABLE t ADD mine integer; UPDATE t SET mine = 1; ALTER TABLE t ALTER mine SET NOT NULL",
       "column \"mine\", which ampsync did not create, is NOT NULL without a default, so no row can be written"
     ],
     [
-      "a column of a domain that no row can do without",
+      "a user's column of a domain that requires a value",
       "CREATE DOMAIN needed AS integer NOT NULL; ALTER TABLE t ADD mine needed DEFAULT 1; ALTER TABLE t ALTER mine DROP DEFAULT",
       "column \"mine\", which ampsync did not create"
     ]
   ]
-  it.live.each(changes)("is refused: %s", ([, statements, words]) =>
+  it.live.each(changes)("is rejected: %s", ([, statements, words]) =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* database.query(statements.replaceAll("SCHEMA", database.schema))
-      assert.include(yield* refusalOf(prepareTable(sink, requestOf("t", base))), words)
-      assert.include(yield* refusalOf(sink.plan(requestOf("t", base))), words)
+      assert.include(yield* rejectionOf(prepareTable(sink, requestOf("t", base))), words)
+      assert.include(yield* rejectionOf(sink.plan(requestOf("t", base))), words)
     }))
 
-  const strangers: ReadonlyArray<readonly [string, string]> = [
+  const foreignRelations: ReadonlyArray<readonly [string, string]> = [
     ["a view", "CREATE VIEW t AS SELECT 1 AS _block_num"],
     ["a materialized view", "CREATE MATERIALIZED VIEW t AS SELECT 1 AS _block_num"],
     ["a sequence", "CREATE SEQUENCE t"],
@@ -202,8 +202,8 @@ describe("what a query no longer fits", () => {
     ],
     ["a partitioned table", "CREATE TABLE t (_block_num bigint) PARTITION BY LIST (_block_num)"]
   ]
-  it.live.each(strangers)(
-    "is refused: %s of that name that ampsync did not make, before and after it had a table",
+  it.live.each(foreignRelations)(
+    "is rejected: %s of that name that ampsync did not create, before and after it had a table",
     ([, statement]) =>
       Effect.gen(function*() {
         const { database, sink } = yield* readyBench()
@@ -213,7 +213,7 @@ describe("what a query no longer fits", () => {
           [database.schema]
         )
         assert.include(
-          yield* refusalOf(prepareTable(sink, requestOf("t", base))),
+          yield* rejectionOf(prepareTable(sink, requestOf("t", base))),
           "that ampsync did not create; use another name"
         )
         assert.deepStrictEqual(
@@ -227,11 +227,11 @@ describe("what a query no longer fits", () => {
       })
   )
 
-  it.live("a view that took the place of its table is refused as well", () =>
+  it.live("a view in place of its table is rejected as well", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* database.query("ALTER TABLE t RENAME TO t_old; CREATE VIEW t AS SELECT * FROM t_old")
-      assert.include(yield* refusalOf(prepareTable(sink, requestOf("t", base))), "that ampsync did not create")
+      assert.include(yield* rejectionOf(prepareTable(sink, requestOf("t", base))), "that ampsync did not create")
       assert.deepStrictEqual(yield* database.query("SELECT count(*)::int AS rows FROM t_old"), [{ rows: 2 }])
     }))
 })
@@ -251,7 +251,7 @@ describe("what is no difference", () => {
       assert.deepStrictEqual(yield* other.database.query("SELECT * FROM t"), [])
     }))
 
-  it.live("columns of somebody else that rows can do without, dropped ones, views, triggers, grants and other indexes", () =>
+  it.live("a user's columns that require no value, dropped ones, views, triggers, grants and other indexes", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* database.query(
@@ -276,7 +276,7 @@ describe("what is no difference", () => {
       yield* prepareTable(sink, requestOf("t", wider))
     }))
 
-  it.live("is not told apart from a dropped column where an earlier version recorded none, unless it fills itself", () =>
+  it.live("is a new column like a dropped one where an earlier version recorded none, unless it has a default", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* database.query(
@@ -285,12 +285,12 @@ describe("what is no difference", () => {
       yield* prepareTable(sink, requestOf("t", base))
       yield* database.query("ALTER TABLE t ADD plain integer; UPDATE _ampsync_checkpoints SET column_names = NULL")
       assert.include(
-        yield* refusalOf(prepareTable(sink, requestOf("t", base))),
+        yield* rejectionOf(prepareTable(sink, requestOf("t", base))),
         "column \"plain\" is not among those the query yields"
       )
     }))
 
-  it.live("a column that the query promises not to be null, in a table that allows it", () =>
+  it.live("a column that is never null in the query, in a table that allows null", () =>
     Effect.gen(function*() {
       const { sink } = yield* filled()
       assert.strictEqual((yield* sink.plan(requestOf("t", [BLOCK, field("note", base[1]!.type, false)]))).kind, "none")

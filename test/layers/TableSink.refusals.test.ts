@@ -49,7 +49,7 @@ const refusals: ReadonlyArray<readonly [what: string, change: string, value: Val
   ]
 ]
 
-describe("block numbers that do not stand in their rows", () => {
+describe("block numbers in an encoding without a value per row", () => {
   const index = { kind: "int", bits: 32, signed: true } as const
   const types: ReadonlyArray<readonly [title: string, type: ArrowType]> = [
     ["as a dictionary", { kind: "dictionary", id: 0n, index, value: UINT64 }],
@@ -59,13 +59,13 @@ describe("block numbers that do not stand in their rows", () => {
     ]
   ]
   it.live.each(types)(
-    "%s are refused by plan and before any row comes, with the CAST that helps",
+    "%s are rejected by plan and before any row comes, with the CAST that helps",
     ([, type]) =>
       Effect.gen(function*() {
         const { database, sink } = yield* readyBench()
         const request = requestOf("t", [field("_block_num", type, false), field("note")])
-        for (const refuses of [sink.plan(request), Effect.asVoid(prepareTable(sink, request))]) {
-          const error = yield* Effect.flip(refuses)
+        for (const rejects of [sink.plan(request), Effect.asVoid(prepareTable(sink, request))]) {
+          const error = yield* Effect.flip(rejects)
           assert.strictEqual(error._tag, "TableRejected")
           assert.include(error.message, `use CAST("_block_num" AS BIGINT) AS "_block_num" in the query`)
         }
@@ -75,7 +75,7 @@ describe("block numbers that do not stand in their rows", () => {
 })
 
 describe("I7 a row that PostgreSQL refuses", () => {
-  it.live.each(refusals)("because of %s is reported with its blocks and what refuses it, and without values", ([
+  it.live.each(refusals)("because of %s is reported with its blocks and the cause, and without values", ([
     ,
     change,
     value,
@@ -89,7 +89,7 @@ describe("I7 a row that PostgreSQL refuses", () => {
       assert.deepStrictEqual(yield* database.query("SELECT 1 FROM t"), [])
     }))
 
-  it.live("because others refer to one that is to be deleted is reported with the blocks and the constraint", () =>
+  it.live("because another one refers to a row to be deleted is reported with the blocks and the constraint", () =>
     Effect.gen(function*() {
       const { database, writer } = yield* changed(
         `CREATE TABLE child (b bigint, i integer, CONSTRAINT referring FOREIGN KEY (b, i) REFERENCES t)`

@@ -35,12 +35,12 @@ const keysOf = ({ query }: TestDatabase, table = "t") =>
     (rows) => rows.map(({ definition }) => definition)
   )
 
-const refusalOf = <A, E extends { readonly _tag: string; readonly message: string }, R>(
+const rejectionOf = <A, E extends { readonly _tag: string; readonly message: string }, R>(
   effect: Effect.Effect<A, E, R>
 ) =>
   Effect.map(Effect.flip(effect), (error) => error._tag === "TableRejected" ? error.message : assert.fail(error._tag))
 
-describe("a table whose columns are given types", () => {
+describe("a table with types from the config", () => {
   it.live("is created and filled with them", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
@@ -59,28 +59,30 @@ describe("a table whose columns are given types", () => {
       )
     }))
 
-  it.live("is refused when they are changed afterwards, in either direction", () =>
+  it.live("is rejected when they are changed afterwards, in either direction", () =>
     Effect.gen(function*() {
       const { sink } = yield* readyBench()
       yield* prepareTable(sink, requestOf("a", transactions, { columns: [override("value", "numeric(78,0)")] }))
       yield* prepareTable(sink, requestOf("b", transactions))
       assert.include(
-        yield* refusalOf(prepareTable(sink, requestOf("a", transactions))),
+        yield* rejectionOf(prepareTable(sink, requestOf("a", transactions))),
         "column \"value\" is numeric(78,0), the query yields text"
       )
       assert.include(
-        yield* refusalOf(prepareTable(sink, requestOf("b", transactions, { columns: [override("value", "numeric")] }))),
+        yield* rejectionOf(
+          prepareTable(sink, requestOf("b", transactions, { columns: [override("value", "numeric")] }))
+        ),
         "column \"value\" is text, the query yields numeric"
       )
     }))
 
-  it.live("is refused before anything is created when they cannot be had", () =>
+  it.live("is rejected before anything is created when they are not possible", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const columns = [override("tx_hash", "bigint"), override("gas", "bigint")]
       const request = requestOf("t", transactions, { columns, primaryKey: ["tx_hash"] })
       for (const attempt of [prepareTable(sink, request), sink.plan(request)]) {
-        const message = yield* refusalOf(
+        const message = yield* rejectionOf(
           attempt as typeof attempt & Effect.Effect<unknown, { _tag: string; message: string }>
         )
         assert.include(message, "column \"tx_hash\" (Binary) as bigint: allowed for it: text")
@@ -94,7 +96,7 @@ describe("a table whose columns are given types", () => {
 describe("a table with a primary key of its own", () => {
   const key = { primaryKey: ["block_num", "tx_index"] }
 
-  it.live("has it, and the position stays indexed with the row index", () =>
+  it.live("is created with it, and the position stays indexed with the row index", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const writer = yield* prepareTable(sink, requestOf("t", transactions, key))
@@ -103,7 +105,7 @@ describe("a table with a primary key of its own", () => {
         "UNIQUE (_block_num, _row_index)"
       ])
       yield* commitRows(writer, transactions, [row(1n, 0n, "a"), row(1n, 1n, "b"), row(2n, 0n, "c")])
-      // Preparing it again finds it as it should be.
+      // Preparing it again changes nothing.
       const again = yield* prepareTable(sink, requestOf("t", transactions, key))
       assert.deepStrictEqual(again.notes, [])
       assert.strictEqual((yield* sink.plan(requestOf("t", transactions, key))).kind, "none")
@@ -127,13 +129,13 @@ describe("a table with a primary key of its own", () => {
       )
     }))
 
-  it.live("I7 is parked by a duplicate, with the key and the blocks and without values, and nothing is kept", () =>
+  it.live("I7 is parked by a duplicate, with the key and the blocks and without values, and nothing is written", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const writer = yield* prepareTable(sink, requestOf("t", transactions, key))
       yield* commitRows(writer, transactions, [row(1n, 7_654_321n, "a")])
       const next = yield* prepareTable(sink, requestOf("t", transactions, key))
-      const message = yield* refusalOf(
+      const message = yield* rejectionOf(
         commitRows(next, transactions, [row(2n, 7_654_321n, "b"), row(3n, 7_654_321n, "c"), row(3n, 7_654_321n, "d")])
       )
       assert.match(message, /in blocks 2 to 3 a row has the key of another row \(.*constraint t_pkey.*\)/)
@@ -146,7 +148,7 @@ describe("a table with a primary key of its own", () => {
       )
     }))
 
-  it.live("takes the same key again after a rewind has removed the row that had it", () =>
+  it.live("accepts the same key again after a rewind has removed its row", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const byHash = { primaryKey: ["tx_hash"] }
@@ -159,11 +161,11 @@ describe("a table with a primary key of its own", () => {
       assert.deepStrictEqual(yield* database.query("SELECT tx_index FROM t"), [{ tx_index: "5" }])
     }))
 
-  it.live("that names a column which is not there or may be null is refused, together with its indexes", () =>
+  it.live("that names a missing or nullable column is rejected, together with its indexes", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const settings = { primaryKey: ["tx_hash", "to", "nowhere"], indexes: [["value"], ["missing", "_row_index"]] }
-      const message = yield* refusalOf(prepareTable(sink, requestOf("t", transactions, settings)))
+      const message = yield* rejectionOf(prepareTable(sink, requestOf("t", transactions, settings)))
       assert.strictEqual(
         message,
         "table \"t\" is rejected: primaryKey names column \"nowhere\", which the query does not yield; " +
@@ -173,7 +175,7 @@ describe("a table with a primary key of its own", () => {
       assert.deepStrictEqual(yield* database.query("SELECT to_regclass('t') AS t"), [{ t: null }])
     }))
 
-  it.live("keeps it: another one, none, or the first one on a table without is refused", () =>
+  it.live("keeps it: another one, none, or the first one on a table without is rejected", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       yield* prepareTable(sink, requestOf("own", transactions, key))
@@ -193,29 +195,29 @@ describe("a table with a primary key of its own", () => {
         ]
       ] as const
       for (const [table, settings, words] of cases) {
-        assert.include(yield* refusalOf(prepareTable(sink, requestOf(table, transactions, settings))), words)
+        assert.include(yield* rejectionOf(prepareTable(sink, requestOf(table, transactions, settings))), words)
       }
       assert.deepStrictEqual(yield* keysOf(database, "own"), [
         "PRIMARY KEY (block_num, tx_index)",
         "UNIQUE (_block_num, _row_index)"
       ])
-      // Naming what every table has is no change.
+      // The default key is no change.
       yield* prepareTable(sink, requestOf("plain", transactions, { primaryKey: ["_block_num", "_row_index"] }))
     }))
 
-  it.live("is refused when somebody dropped the index that rewinds need", () =>
+  it.live("is rejected when somebody dropped the index that rewinds need", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       yield* prepareTable(sink, requestOf("t", transactions, key))
       yield* database.query("ALTER TABLE t DROP CONSTRAINT t__block_num__row_index_key")
       assert.include(
-        yield* refusalOf(prepareTable(sink, requestOf("t", transactions, key))),
+        yield* rejectionOf(prepareTable(sink, requestOf("t", transactions, key))),
         "its unique index on (\"_block_num\", \"_row_index\"), which rewinds need, is missing"
       )
       // An index on a part of the rows, or not in that order, is not that index.
       yield* database.query("CREATE UNIQUE INDEX ON t (_block_num, _row_index) WHERE _block_num > 5")
       yield* database.query("CREATE UNIQUE INDEX ON t (_row_index, _block_num)")
-      yield* refusalOf(prepareTable(sink, requestOf("t", transactions, key)))
+      yield* rejectionOf(prepareTable(sink, requestOf("t", transactions, key)))
       yield* database.query("CREATE UNIQUE INDEX ON t (_block_num, _row_index) INCLUDE (value)")
       yield* prepareTable(sink, requestOf("t", transactions, key))
     }))
@@ -236,7 +238,7 @@ describe("the comment of a table", () => {
       ([row]) => row?.comment
     )
 
-  it.live("is what the config says, whatever characters it has, and is written only when it differs", () =>
+  it.live("is that of the config, with any characters, and is written only when it differs", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       const comment = "it's \\ a \"table\"\n@name logs '' \\' é"

@@ -43,7 +43,7 @@ const checkpoint = ({ query }: TestDatabase, table = "t") =>
   )
 
 describe("a commit", () => {
-  it.live("I1 puts rows, watermark and counts in place together, chunk after chunk", () =>
+  it.live("I1 writes rows, watermark and counts together, chunk after chunk", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       const writer = yield* prepareTable(sink, request("t"))
@@ -118,7 +118,7 @@ describe("a commit", () => {
       const error = yield* Effect.flip(writeChunk(writer, spoil(reorgChunk())))
       assert.strictEqual(error._tag, "SqlError")
       assert.deepStrictEqual(yield* everything(database), before)
-      // The next writer takes up exactly there.
+      // The next writer resumes exactly there.
       const again = yield* prepareTable(sink, request("t"))
       assert.deepStrictEqual(again.checkpoint.history, checkpointOf([4n, 0]).history)
       assert.strictEqual(again.rows, 10n)
@@ -126,7 +126,7 @@ describe("a commit", () => {
       assert.deepInclude(yield* checkpoint(database), { max_block_num: "5", rows: "12" })
     }))
 
-  it.live("I1 whose session is ended between the rows and the end changes nothing at all", () =>
+  it.live("I1 whose session is terminated between the rows and the COMMIT changes nothing at all", () =>
     Effect.gen(function*() {
       const { database, leases, sink } = yield* bench()
       const writer = yield* prepareTable(sink, request("t"))
@@ -154,7 +154,7 @@ describe("a commit", () => {
       assert.deepStrictEqual(yield* everything(database), before)
     }))
 
-  it.live("I3 of a writer that another one followed is fenced and changes nothing", () =>
+  it.live("I3 of a writer that was replaced is fenced and changes nothing", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       const old = yield* prepareTable(sink, request("t"))
@@ -182,7 +182,7 @@ describe("a commit", () => {
       assert.deepInclude(yield* checkpoint(database), { max_block_num: "1", rows: "6", provisional_rows: "2" })
     }))
 
-  it.live("is told to whoever listens, and not when that is switched off", () =>
+  it.live("is sent to listeners, and not when that is switched off", () =>
     Effect.gen(function*() {
       const told = yield* bench()
       const client = yield* Effect.acquireRelease(
@@ -195,7 +195,7 @@ describe("a commit", () => {
         (client) => Effect.promise(() => client.end())
       )
       const heard: Array<unknown> = []
-      // The channel belongs to the whole database: other tests speak on it as well.
+      // The channel belongs to the whole database: other tests notify on it as well.
       const { schema } = told.database
       const table = `t_${schema}`
       client.on("notification", ({ payload }) => {
@@ -258,7 +258,7 @@ const indexesOf = ({ query, schema }: TestDatabase, table: string) =>
   )
 
 describe("preparing a table", () => {
-  it.live("makes it with a key of block and row index, and an index on block_num where that is another column", () =>
+  it.live("creates it with a key of block and row index, and an index on block_num where that is another column", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       yield* prepareTable(sink, request("t", [BLOCK, column("block_num", UINT64), field("note")]))
@@ -281,7 +281,7 @@ describe("preparing a table", () => {
       assert.deepStrictEqual(yield* indexesOf(database, "v"), ["btree (_range_end, _row_index)"])
     }))
 
-  it.live("keeps every name exactly as it is, and refuses the ones that PostgreSQL would change", () =>
+  it.live("keeps every name exactly as it is, and rejects the ones that PostgreSQL would change", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       const names = ["to", "from", "select", "UPPER Case", "quo\"te", "semi;colon", "é".repeat(31), "n".repeat(63), " "]
@@ -299,7 +299,7 @@ describe("preparing a table", () => {
       assert.deepStrictEqual(yield* neverFilled(database), ["bad"])
     }))
 
-  it.live("adds new columns in one go, lets a column be null from now on, and keeps all rows", () =>
+  it.live("adds new columns in one statement, makes a column nullable, and keeps all rows", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       const first = yield* prepareTable(sink, request("t", [BLOCK, column("note")]))
@@ -318,7 +318,7 @@ describe("preparing a table", () => {
       assert.deepStrictEqual((yield* prepareTable(sink, request("t", fields, "f2"))).notes, [])
     }))
 
-  it.live("refuses changed and missing columns with the complete list, and changes nothing", () =>
+  it.live("rejects changed and missing columns with the complete list, and changes nothing", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       yield* prepareTable(sink, request("t", [BLOCK, column("a"), column("b"), column("c"), column("d")]))
@@ -342,7 +342,7 @@ describe("preparing a table", () => {
       assert.deepStrictEqual(yield* columnsOf(database, "t"), before)
     }))
 
-  it.live("refuses a table, a view and an index of the same name that are not ours, and records nothing of them", () =>
+  it.live("rejects a foreign table, view and index of the same name, and records nothing of them", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       yield* database.query("CREATE TABLE t (_block_num bigint, note text, _row_index integer)")
@@ -356,7 +356,7 @@ describe("preparing a table", () => {
       assert.deepStrictEqual(yield* neverFilled(database), ["i", "s", "t", "v"])
     }))
 
-  it.live("makes a dropped table again from nothing, also for a query with another position, and keeps it afterwards", () =>
+  it.live("creates a dropped table again, empty, also for a query with another position, and keeps it afterwards", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       const first = yield* prepareTable(sink, request("t"))
@@ -376,7 +376,7 @@ describe("preparing a table", () => {
       yield* prepareTable(sink, request("t", [column("block_num", UINT64), field("note")]))
     }))
 
-  it.live("that was changed or dropped while it is synced is a failure that the next preparation heals", () =>
+  it.live("that was changed or dropped while it is synced is a failure that the next preparation resolves", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       const writer = yield* prepareTable(sink, request("t"))
@@ -390,7 +390,7 @@ describe("preparing a table", () => {
       assert.deepStrictEqual(yield* contents(database), ["0:a0,a1"])
     }))
 
-  it.live("gives a table whose rows can be deleted even while somebody publishes it", () =>
+  it.live("creates a table whose rows can be deleted also while it is published", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* bench()
       const writer = yield* prepareTable(sink, request("t"))

@@ -41,7 +41,7 @@ const NEW = [...OLD, "5:new0,new1", "6:new0,new1"]
 /** Blocks 5 and 6, without a deletion: nothing is awaited before they are sent. */
 const next = (table = noRows(first)) => withRange(table, rangeOf(5n, 6n), "new", second)
 
-/** About 8 MB of further rows, more than the sockets take. */
+/** About 8 MB of further rows, more than the sockets can buffer. */
 const withMegabytes = ({ chunk, tuples }: FilledChunk): FilledChunk => ({
   chunk,
   tuples: [
@@ -54,7 +54,7 @@ const withMegabytes = ({ chunk, tuples }: FilledChunk): FilledChunk => ({
   ]
 })
 
-/** Chunks that begin in each of the ways there are. */
+/** One chunk for each way to begin a transaction. */
 const chunks: ReadonlyArray<readonly [title: string, chunk: FilledChunk]> = [
   ["with rows", withMegabytes(next())],
   ["with a deletion and rows", withMegabytes(next(noRows(first, 3n)))],
@@ -70,7 +70,7 @@ const filledOn = Effect.fnUntraced(function*(process: Process, table = "t") {
   return { ...process, prepare: prepareTable(process.sink, request) }
 })
 
-/** A process with a table that is complete up to block 4; its sessions carry the name of the schema. */
+/** A process with a table that is complete up to block 4; its sessions have the name of the schema. */
 const filled = Effect.fnUntraced(function*(
   settings: Settings = {},
   options: PgPoolOptions = {},
@@ -103,7 +103,7 @@ const sessions = ({ database, leases }: Pick<Process, "database" | "leases">) =>
     [database.schema, sessionOf(leases, "t")]
   )
 
-/** Nothing of a transaction is left, and the table can be written again. */
+/** Asserts that nothing of a transaction is left, and that the table can be written again. */
 const assertRecovered = Effect.fnUntraced(function*(process: Effect.Success<ReturnType<typeof filledOn>>) {
   yield* eventually(
     "no session is in a transaction",
@@ -149,7 +149,7 @@ describe("a chunk whose COPY is refused", () => {
       }
     }))
 
-  it.live("reports the missing right where the role may not insert, and keeps everything", () =>
+  it.live("reports the missing right where the role may not insert, and changes nothing", () =>
     Effect.gen(function*() {
       const process = yield* filledByRole
       const { database, prepare, role } = process
@@ -173,10 +173,10 @@ describe("the fence", () => {
     ["epoch", "writer_epoch = writer_epoch + 1"],
     ["sequence", "commit_seq = commit_seq + 1"],
     ["writer", "writer = 'somebody else'"],
-    ["writer, where nobody has the table,", "writer = NULL"]
+    ["writer, where nobody holds the table,", "writer = NULL"]
   ]
   it.live.each(takeovers)(
-    "I3 stops a chunk by the %s alone, also when its data are on their way",
+    "I3 stops a chunk by the %s alone, also when its data is already sent",
     ([, change]) =>
       Effect.gen(function*() {
         const process = yield* filled()
@@ -246,7 +246,7 @@ const transactionsWith = Effect.fnUntraced(
   }
 )
 
-/** Sends a whole chunk; the effect that comes out waits for its outcome. */
+/** Sends a whole chunk; the returned effect waits for its outcome. */
 const sent = (
   transactions: Effect.Success<TableWriter["transactions"]>,
   { chunk, tuples }: { readonly chunk: Chunk; readonly tuples: ReadonlyArray<Uint8Array> }
@@ -324,7 +324,7 @@ describe("a checkpoint", () => {
       })
   )
 
-  it.live("I1 whose COMMIT was carried out and not answered is what the next lease finds, with its rows once", () =>
+  it.live("I1 whose COMMIT was executed and not answered is in the next lease, with its rows once", () =>
     Effect.gen(function*() {
       const { port } = new URL((yield* testDatabase).url)
       const proxy = yield* startProxy(Number(port))
@@ -354,7 +354,7 @@ describe("a chunk in flight when its fiber is interrupted", () => {
     )
     const fiber = yield* Effect.forkScoped(writeChunk(yield* prepare, next()))
     yield* eventually(
-      "the COMMIT is held up",
+      "the COMMIT is delayed",
       Effect.map(
         database.query("SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'", [
           sessionOf(leases, "t")
@@ -375,7 +375,7 @@ describe("a chunk in flight when its fiber is interrupted", () => {
       assert.deepStrictEqual(yield* assertRecovered(process), [4, 6])
     }))
 
-  it.live("I6 is there with its checkpoint or not at all where the COMMIT takes longer", () =>
+  it.live("I6 is committed with its checkpoint or not at all where the COMMIT takes longer", () =>
     Effect.gen(function*() {
       const process = yield* interrupted(60)
       assert.isBelow(process.elapsed, 20_000)
@@ -417,7 +417,7 @@ describe("a table that somebody else has locked", () => {
       })
   )
 
-  it.live("is waited for outside of the pool, until the lock is gone, while another table commits", () =>
+  it.live("is awaited outside of the pool until the lock is released, while another table commits", () =>
     Effect.gen(function*() {
       const process = yield* filled({ MAX_DB_CONNECTIONS: "2" })
       const { database, prepare, sink } = process
@@ -448,7 +448,7 @@ describe("a table that somebody else has locked", () => {
       assert.deepStrictEqual(yield* assertRecovered(process), [4, 6])
     }))
 
-  it.live("is not waited for where it is not locked, and an interrupted wait leaves nothing behind", () =>
+  it.live("is not awaited where it is not locked, and an interrupted wait leaves nothing behind", () =>
     Effect.gen(function*() {
       const process = yield* filled()
       const { database, sink } = process
@@ -491,7 +491,7 @@ describe("a deletion", () => {
     ]
   ]
   it.live.each(filters)(
-    "I1 that %s filters fails with a sentence and keeps everything",
+    "I1 that %s filters fails with the cause and changes nothing",
     ([, statements, words]) =>
       Effect.gen(function*() {
         const process = yield* filledByRole

@@ -15,7 +15,7 @@ const filled = Effect.fnUntraced(function*(table = "t") {
   return process
 })
 
-/** Rows above every watermark, as a range that is still open leaves them. */
+/** Rows above every watermark, as those of an unfinished range. */
 const addRows = ({ query }: TestDatabase, position: string, count: number) =>
   query(`INSERT INTO t (_block_num, note, _row_index) SELECT ${position}, '', n FROM generate_series(1, $1) n`, [count])
 
@@ -34,14 +34,14 @@ const checkpoint = ({ query }: TestDatabase, table = "t") =>
 const counts = (database: TestDatabase) =>
   Effect.map(checkpoint(database), ({ provisional_rows: provisional, rows }) => [Number(rows), Number(provisional)])
 
-/** Everybody looks as if they had said nothing for ten seconds. */
+/** Makes the last heartbeat of every process ten seconds old. */
 const silence = ({ query }: TestDatabase) =>
   query("UPDATE _ampsync_writers SET heartbeat_at = heartbeat_at - interval '10 seconds'")
 
 const KEEP = `CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER act
   BEFORE DELETE ON t FOR EACH ROW`
 
-/** What keeps rows of block 3, or all, from being deleted. */
+/** Triggers and rules that keep rows of block 3, or all, from being deleted. */
 const filters: ReadonlyArray<readonly [title: string, statements: string]> = [
   ["a trigger keeps all rows", `${KEEP} EXECUTE FUNCTION keep()`],
   ["a trigger keeps one row", `${KEEP} WHEN (OLD._block_num = 3 AND OLD._row_index = 1) EXECUTE FUNCTION keep()`],
@@ -49,7 +49,7 @@ const filters: ReadonlyArray<readonly [title: string, statements: string]> = [
 ]
 
 describe("emptying a table", () => {
-  it.live.each(filters.slice(0, 2))("I1 fails with a sentence where %s", ([, statements]) =>
+  it.live.each(filters.slice(0, 2))("I1 fails with the cause where %s", ([, statements]) =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* addRows(database, "3", 2)
@@ -87,7 +87,7 @@ describe("emptying a table", () => {
       assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2], "the rows go afterwards, in steps")
     }))
 
-  it.live("leaves no row behind, however many there are of one block and in whichever order they came", () =>
+  it.live("leaves no row behind, with any number of rows per block in any order", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* addRows(database, "n % 7", 110_000)
@@ -119,7 +119,7 @@ describe("emptying a table", () => {
       assert.deepStrictEqual(steps, [50_000, 50_000, 50_000, 30_000, 0])
     }))
 
-  it.live("says how many rows are left after each step, and none at the end where some were deleted by hand", () =>
+  it.live("returns how many rows are left after each step, and none at the end where some were deleted by hand", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* database.query("DELETE FROM t WHERE _block_num = 1")
@@ -130,7 +130,7 @@ describe("emptying a table", () => {
       assert.deepStrictEqual(yield* counts(database), [0, 0])
     }))
 
-  it.live("I3 of a process that lost the right to write deletes nothing more, and waits for nobody", () =>
+  it.live("I3 of a process that lost the lease deletes nothing more, and waits for no lock", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       const { deleteSome } = yield* sink.empty("t")
@@ -138,7 +138,7 @@ describe("emptying a table", () => {
       const other = yield* processOn(database)
       yield* other.bookkeeping.ensure
       yield* prepareTable(other.sink, requestOf("t", columns))
-      // The other one is in the middle of a commit.
+      // The other process is in the middle of a commit.
       const lock = yield* holdLock(database, "SELECT FROM t FOR UPDATE")
       const error = yield* Effect.flip(Effect.timeout(deleteSome, "5 seconds"))
       assert.strictEqual(error._tag, "Fenced")
@@ -147,7 +147,7 @@ describe("emptying a table", () => {
       assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2])
     }))
 
-  it.live("is done with a table that somebody dropped, which the next start makes anew", () =>
+  it.live("succeeds for a table that somebody dropped, which the next start creates again", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* database.query("DROP TABLE t")
@@ -160,8 +160,8 @@ describe("emptying a table", () => {
     }))
 })
 
-describe("what may keep rows from being deleted", () => {
-  it.live("is named by plan and at every start, and what cannot keep any is not", () =>
+describe("a trigger, rule or policy that may keep rows from being deleted", () => {
+  it.live("is named by plan and at every start, and one that cannot keep any is not", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       yield* database.query(
@@ -189,7 +189,7 @@ describe("what may keep rows from being deleted", () => {
 
 describe("trimming a table", () => {
   it.live.each(filters)(
-    "I1 fails with a sentence where %s, and changes nothing",
+    "I1 fails with the cause where %s, and changes nothing",
     ([, statements]) =>
       Effect.gen(function*() {
         const { database, sink } = yield* filled()
@@ -205,7 +205,7 @@ describe("trimming a table", () => {
       })
   )
 
-  it.live("takes the rows above the watermark and nothing else, and gives the table back", () =>
+  it.live("deletes the rows above the watermark and nothing else, and releases the lease", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* filled()
       const { column_names: made } = yield* checkpoint(database)
@@ -220,7 +220,7 @@ describe("trimming a table", () => {
       })
     }))
 
-  it.live("takes every row of a table that has no watermark yet", () =>
+  it.live("deletes every row of a table that has no watermark yet", () =>
     Effect.gen(function*() {
       const { database, sink } = yield* readyBench()
       yield* prepareTable(sink, requestOf("t", columns))
@@ -237,7 +237,7 @@ describe("trimming a table", () => {
       assert.isNull((yield* checkpoint(database))["writer"])
     }))
 
-  it.live("I3 leaves alone what another process writes, and what nobody ever synced", () =>
+  it.live("I3 changes no table that another process writes or that was never synced", () =>
     Effect.gen(function*() {
       const { database } = yield* filled()
       yield* addRows(database, "3", 4)

@@ -18,7 +18,7 @@ import { testDatabase } from "../../support/postgres.ts"
 import { startProxy, throughProxy } from "../../support/proxy.ts"
 import { BLOCK, field, processOn, requestOf } from "../../support/sinkBench.ts"
 
-/** `npm run test:silence` is the long form: it loses the requests as well. */
+/** `npm run test:silence` runs the long form, which loses the requests as well. */
 const LOST = process.env["SILENCE"] === "all" ? ["answer", "request"] as const : ["answer"] as const
 
 const request = requestOf("t", [BLOCK, field("note")], { indexes: [["note"]] })
@@ -40,15 +40,15 @@ const reorg = (): FilledChunk => {
   )
 }
 
-/** Of one run; with nothing lost it takes a second. */
+/** The time limit of one run, which takes a second when nothing is lost. */
 const BOUND = "20 seconds"
 
 const again = { schedule: Schedule.spaced("20 millis"), times: 12 }
 
-/** What names a lost connection by what it did not answer. */
+/** The messages of a lost connection, with the unanswered statement. */
 const NAMED = /PostgreSQL: (?:(?:[A-Z]+|a deletion) was not answered for [\d.]+ seconds|.*connection timeout)/
 
-/** All that one process does to a table, on connections of which one falls silent at its `n`-th request. */
+/** Everything that a process does to a table, on connections of which one stops responding at request `n`. */
 const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") {
   const failures: Array<string> = []
   const database = yield* testDatabase
@@ -56,7 +56,7 @@ const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") 
   const proxy = yield* startProxy(port)
   proxy.goSilentAt(n, lost)
   let isHanging = false
-  // What hangs may not be open to an interruption: cut off, it ends.
+  // A statement that hangs may be uninterruptible: closing its connection ends it.
   yield* Effect.forkScoped(Effect.andThen(
     Effect.sleep(BOUND),
     Effect.sync(() => {
@@ -75,7 +75,7 @@ const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") 
       Effect.tapError(({ message }) => Effect.sync(() => failures.push(message))),
       Effect.retry(again)
     )
-  /** What an attempt does: it goes on from what is durable, which may hold the chunk whose outcome was unknown. */
+  /** One attempt: it resumes from the checkpoint, which may include the chunk whose outcome was unknown. */
   const attempt = (blocks: bigint, chunk: (writer: Parameters<typeof firstOf>[0]) => FilledChunk) =>
     insist(
       Effect.flatMap(prepareTable(sink, request), (writer) =>
@@ -107,8 +107,8 @@ const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") 
   assert.deepStrictEqual(yield* contents(database), [])
   assert.deepStrictEqual(yield* database.query("SELECT writer FROM _ampsync_checkpoints"), [{ writer: null }])
   assert.isFalse(isHanging, `it hung for ${BOUND} at ${proxy.silencedStatements().at(-1)}`)
-  // A statement that is slow has its session asked about: when only that is lost, nothing may fail. Nor when the release of a
-  // lock is: it ends with its session.
+  // The session of a slow statement is checked: when only that check is lost, nothing may fail. Nor when the release of a lock
+  // is lost: it ends with its session.
   const isHarmless = failures.length === 0 &&
     (proxy.silencedStatements().every((asked) => asked.includes("pg_stat_activity")) ||
       proxy.silencedStatements().at(-1)?.includes("pg_advisory_unlock") === true)
@@ -119,7 +119,7 @@ const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") 
   return proxy.requests()
 }, Effect.scoped)
 
-describe("a session that falls silent", () => {
+describe("a session that stops responding", () => {
   it.live.each(LOST)(
     "at any message of a start, a lease, rows, a reorg, an index, a resync or a release costs no row, hangs nothing and is named (the %s is lost)",
     (lost) =>
