@@ -52,7 +52,7 @@ const loader = (get: Get): (reference: DatasetReference) => Effect.Effect<Regist
     }
     const dataset = yield* readNozzle(get, reference).pipe(
       Effect.mapError((error) => error.reason === "NoSuchRoute" ? noAdminApi(error) : error),
-      // Only amp answers so: whatever hid its path before, such as a gateway without its server, may be over.
+      // Only amp responds so: a gateway without its server may have hidden the path before.
       Effect.catchIf(
         (error) => error.code === "INVALID_PATH",
         () =>

@@ -1,3 +1,4 @@
+/** Creates and extends the bookkeeping in the target schema. */
 import { Effect, Layer } from "effect"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"

@@ -1,3 +1,4 @@
+/** Checkpoints as rows of the target schema. */
 import { Effect, Layer, Option } from "effect"
 import { datasetOf, recordedOf, type Row, watermarkOf } from "../domain/bookkeeping/checkpointRow.ts"
 import type { TableIdentity } from "../domain/bookkeeping/TableIdentity.ts"

@@ -1,3 +1,4 @@
+/** Arrow Flight SQL calls over grpc-js. */
 import * as grpc from "@grpc/grpc-js"
 import { Duration, Effect, Layer, Redacted, Stream } from "effect"
 import type { FlightData } from "../domain/flight/FlightData.ts"

@@ -1,3 +1,4 @@
+/** The program's log: format, level and output. */
 import { setLogger } from "@grpc/grpc-js"
 import { Effect, Layer, Logger, References } from "effect"
 import type { LogLevel } from "effect"

@@ -1,3 +1,4 @@
+/** Connections, transactions and pipelines over the `pg` driver. */
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Semaphore } from "effect"
 import type { Scope } from "effect"

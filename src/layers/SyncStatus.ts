@@ -1,3 +1,4 @@
+/** The state of the tables in memory. */
 import { Clock, Context, Effect, Layer, Ref, SubscriptionRef } from "effect"
 import { initialStatus, nextStatus, type StatusEvent, type TableStatus } from "../domain/TableStatus.ts"
 import { type ReloadStatus, StatusRecorder, SyncStatus } from "../services/SyncStatus.ts"

@@ -1,3 +1,4 @@
+/** Concurrent builds of the config's indexes. */
 import { Effect, Layer, Option } from "effect"
 import {
   createIndex,

@@ -1,3 +1,4 @@
+/** Writer leases and heartbeats as rows of the target schema. */
 import { Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"

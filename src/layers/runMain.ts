@@ -1,3 +1,4 @@
+/** The exit code and the error output of the process. */
 import { Cause, Effect, Exit, Runtime } from "effect"
 
 /** Exit code of a start that failed for settings, config file or command line. */

@@ -169,9 +169,12 @@ describe("the state of a table", () => {
     Effect.gen(function*() {
       const database = yield* testDatabase
       const { bookkeeping } = yield* preparedWriter(database)
-      yield* bookkeeping.report([tableState("logs", "parked", "not ours", 60_000), tableState("blocks", "starting")])
+      yield* bookkeeping.report([
+        tableState("logs", "parked", "foreign table", 60_000),
+        tableState("blocks", "starting")
+      ])
       const row = (yield* progressOf(database, "logs"))!
-      assert.deepInclude(row, { state: "parked", reason: "not ours", rows: null })
+      assert.deepInclude(row, { state: "parked", reason: "foreign table", rows: null })
       assert.approximately(Date.now() - row.state_since!.getTime(), 60_000, 5_000)
       yield* bookkeeping.report([tableState("logs", "catching up")])
       assert.deepInclude(yield* progressOf(database, "logs"), { state: "catching up", reason: null })

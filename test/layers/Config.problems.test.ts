@@ -49,7 +49,7 @@ describe("ConfigError", () => {
 
   it.effect("I7 prints nothing of a secret that was set in place of the path of its file", () =>
     Effect.gen(function*() {
-      for (const slip of ["postgresql://me:hunter2@h/db", "hunter2", "hunter2/x", `${"hunter2".repeat(60)}`]) {
+      for (const secret of ["postgresql://me:hunter2@h/db", "hunter2", "hunter2/x", `${"hunter2".repeat(60)}`]) {
         const path = join(yield* directory, "nozzle.config.ts")
         for (
           const [variable, others] of [
@@ -58,7 +58,7 @@ describe("ConfigError", () => {
             ["AMP_AUTH_TOKEN_FILE", { DATABASE_URL: "postgresql://me@h/db" }]
           ] as const
         ) {
-          const error = yield* errorOf({ DATASET_MANIFEST: path, ...others, [variable]: slip })
+          const error = yield* errorOf({ DATASET_MANIFEST: path, ...others, [variable]: secret })
           assert.match(
             error.message,
             new RegExp(`  - ${variable} names a file that cannot be read \\(E[A-Z]+\\); allowed: `)

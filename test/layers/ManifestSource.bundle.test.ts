@@ -77,11 +77,11 @@ describe("ManifestSource in a bundle", () => {
       assert.strictEqual(yield* output("d.json"), "bundled json")
       assert.match(yield* output("e.ts"), /^failed: could not evaluate the config file .*e\.ts:2: syntax error/)
       const whole = yield* Effect.promise(() => bundle(join(root, "whole"), false))
-      for (const [name, said] of [["a.ts", "bundled function"], ["d.json", "bundled json"]] as const) {
+      for (const [name, output] of [["a.ts", "bundled function"], ["d.json", "bundled json"]] as const) {
         const { stdout } = yield* Effect.promise(() =>
           promisify(execFile)(process.execPath, [whole, join(root, "configs", name)], { timeout: 20_000 })
         )
-        assert.strictEqual(stdout.trim(), said, "in one file, as a host may bundle its app")
+        assert.strictEqual(stdout.trim(), output, "in one file, as a host may bundle its app")
       }
       const chunks = yield* Effect.promise(() => readdir(join(root, "dist")))
       assert.isTrue(

@@ -223,7 +223,7 @@ describe("a pooler in front of PostgreSQL", () => {
           Effect.flatMap(({ pool }) => Effect.scoped(pool.pipeline)),
           Effect.map(({ isDirect }) => isDirect)
         )
-      assert.isTrue(yield* through(), "a proxy that passes on what PostgreSQL says is none")
+      assert.isTrue(yield* through(), "a proxy that forwards PostgreSQL's messages is none")
       proxy.renumberBackends()
       assert.isFalse(yield* through())
     }))

@@ -89,7 +89,7 @@ describe("a lease", () => {
         first.leases.transaction("logs", Effect.andThen(fenceAndAdvance(first, lease, change([at(1n)])), Effect.never))
       )
       yield* eventually("the transaction runs", isInTransaction(database, sessionOf(first.leases, "logs")))
-      // The lock stays: whoever waits for it never comes to an end.
+      // The lock is never released: waiting for it would not end.
       assert.strictEqual((yield* Effect.flip(leased(second, "logs")))._tag, "TableHeld")
       yield* Fiber.interrupt(long)
     }))
@@ -105,7 +105,7 @@ describe("a lease", () => {
       assert.include(error.message, "_/theirs")
       yield* database.query("DROP TABLE logs")
       const lease = yield* leased(writer, "logs", { positionColumn: "block_num" })
-      assert.isDefined(lease.recorded, "what the checkpoint says of the old table is still to be forgotten")
+      assert.isDefined(lease.recorded, "the checkpoint of the old table is still to be forgotten")
       const forgotten = yield* writer.pool.transaction("test", writer.checkpoints.forget(lease, 0n))
       assert.deepInclude(forgotten, {
         checkpoint: emptyCheckpoint

@@ -13,12 +13,12 @@ const rejectionOf = <A, E extends { readonly _tag: string; readonly message: str
 
 const columnsOf = ({ query, schema }: TestDatabase, table = "t") =>
   Effect.map(
-    query<{ said: string }>(
-      `SELECT attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END AS said
+    query<{ definition: string }>(
+      `SELECT attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END AS definition
        FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
       [`${schema}."${table}"`]
     ),
-    (rows) => rows.map(({ said }) => said)
+    (rows) => rows.map(({ definition }) => definition)
   )
 
 const recorded = ({ query }: TestDatabase) =>
@@ -240,14 +240,14 @@ describe("what is no difference", () => {
   it.live("a table of the same name in another schema, also where the search path has that one first", () =>
     Effect.gen(function*() {
       const other = yield* readyBench()
-      yield* other.database.query("CREATE TABLE t (_block_num text, stranger integer)")
+      yield* other.database.query("CREATE TABLE t (_block_num text, other integer)")
       const options = encodeURIComponent(`-c search_path=${other.database.schema}`)
       const { database, sink } = yield* readyBench({ DATABASE_URL: `${other.database.url}?options=${options}` })
       const writer = yield* prepareTable(sink, requestOf("t", base))
       yield* commitRows(writer, base, [[1n, "a"]])
       yield* prepareTable(sink, requestOf("t", [...base, field("more")]))
       assert.include(yield* columnsOf(database), "more text")
-      assert.deepStrictEqual(yield* columnsOf(other.database), ["_block_num text", "stranger integer"])
+      assert.deepStrictEqual(yield* columnsOf(other.database), ["_block_num text", "other integer"])
       assert.deepStrictEqual(yield* other.database.query("SELECT * FROM t"), [])
     }))
 

@@ -184,23 +184,23 @@ describe("a commit", () => {
 
   it.live("is sent to listeners, and not when that is switched off", () =>
     Effect.gen(function*() {
-      const told = yield* bench()
+      const notified = yield* bench()
       const client = yield* Effect.acquireRelease(
         Effect.promise(async () => {
-          const client = new Client({ connectionString: told.database.url })
+          const client = new Client({ connectionString: notified.database.url })
           await client.connect()
           await client.query("LISTEN ampsync")
           return client
         }),
         (client) => Effect.promise(() => client.end())
       )
-      const heard: Array<unknown> = []
+      const received: Array<unknown> = []
       // The channel belongs to the whole database: other tests notify on it as well.
-      const { schema } = told.database
+      const { schema } = notified.database
       const table = `t_${schema}`
       client.on("notification", ({ payload }) => {
         const message = JSON.parse(payload ?? "null") as { table: string }
-        if (message.table === table) heard.push(message)
+        if (message.table === table) received.push(message)
       })
       const commits = (writer: TableWriter) =>
         Effect.gen(function*() {
@@ -210,9 +210,9 @@ describe("a commit", () => {
           const after = checkpointOf([2n, 0], [5n, 1], [9n, 1])
           yield* writeChunk(writer, withoutRows(before, rangeOf(6n, 9n, 1), after))
         })
-      yield* commits(yield* prepareTable(told.sink, request(table)))
-      yield* eventually("three messages came", Effect.sync(() => heard.length === 3))
-      assert.deepStrictEqual(heard, [
+      yield* commits(yield* prepareTable(notified.sink, request(table)))
+      yield* eventually("three messages came", Effect.sync(() => received.length === 3))
+      assert.deepStrictEqual(received, [
         { schema, table, kind: "rows", from: 0, to: 4, rows: 10, removed: 0 },
         { schema, table, kind: "reorg", from: 3, to: 5, rows: 6, removed: 4 },
         { schema, table, kind: "watermark", from: 6, to: 9, rows: 0, removed: 0 }
@@ -220,7 +220,7 @@ describe("a commit", () => {
       const silent = yield* bench({ NOTIFY_ON_COMMIT: "false" })
       yield* commits(yield* prepareTable(silent.sink, request(table)))
       yield* Effect.promise(() => client.query("SELECT 1"))
-      assert.lengthOf(heard, 3)
+      assert.lengthOf(received, 3)
     }))
 })
 

@@ -1,3 +1,4 @@
+/** File system events for the files of a config. */
 import { type FSWatcher, watch } from "node:fs"
 import { realpath } from "node:fs/promises"
 import { dirname } from "node:path"

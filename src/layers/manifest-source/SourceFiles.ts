@@ -1,3 +1,4 @@
+/** The files that an evaluation reads, with their digests. */
 import { readFileSync } from "node:fs"
 import { ABSENT, digestOf } from "./contentDigest.ts"
 

@@ -1,3 +1,4 @@
+/** A `pg` client that enforces the settings of the connection. */
 import { Effect, Redacted, Result } from "effect"
 import type { EventEmitter } from "node:events"
 import type { Socket } from "node:net"

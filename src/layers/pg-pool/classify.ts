@@ -1,3 +1,4 @@
+/** Classification of PostgreSQL errors. */
 import { SqlError } from "effect/sql"
 import { IndexRowTooLarge } from "../../services/PgPool.ts"
 

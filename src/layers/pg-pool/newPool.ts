@@ -1,3 +1,4 @@
+/** Pools of `pg` that close with a scope. */
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import { Socket } from "node:net"

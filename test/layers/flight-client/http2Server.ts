@@ -41,7 +41,7 @@ export const serveHttp2 = (answers: Answers): Effect.Effect<string, never, Scope
     ({ close }) => Effect.sync(close)
   ).pipe(Effect.map(({ url }) => url))
 
-/** A gRPC message: a flag that says whether it is compressed, its length, its bytes. */
+/** A gRPC message: a flag for compression, its length, its bytes. */
 export const framed = (bytes: Uint8Array, compressed = false): Buffer => {
   const head = Buffer.alloc(5)
   head.writeUInt8(compressed ? 1 : 0, 0)

@@ -38,9 +38,9 @@ describe("the watch on files", () => {
         yield* Effect.promise(() => writeFile(path, "x"))
         return before
       })
-      const hears = Effect.fnUntraced(function*(path: string) {
+      const emitsEvent = Effect.fnUntraced(function*(path: string) {
         const before = yield* writtenTo(path)
-        yield* eventually("it hears of a change", Effect.sync(() => events > before))
+        yield* eventually("an event is emitted", Effect.sync(() => events > before))
       })
       const isDeafTo = Effect.fnUntraced(function*(path: string) {
         const before = yield* writtenTo(path)
@@ -48,11 +48,11 @@ describe("the watch on files", () => {
         assert.strictEqual(events, before)
       })
       yield* Effect.promise(() => watch.watch([a]))
-      yield* hears(a)
+      yield* emitsEvent(a)
       yield* isDeafTo(b)
       yield* Effect.promise(() => watch.watch([b]))
       yield* isDeafTo(a)
-      yield* hears(b)
+      yield* emitsEvent(b)
       watch.close()
       yield* Effect.promise(() => watch.watch([a]))
       yield* isDeafTo(a)
