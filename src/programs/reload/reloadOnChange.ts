@@ -85,24 +85,39 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
     yield* recordOutcome(undefined)
   })
 
-  const reload = Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
-    yield* activateKnown
-    // An edit comes first: where it becomes active, it does so at the versions that there are now.
-    for (const wanted of [pending, published]) {
-      const manifest = Option.getOrUndefined(yield* Ref.get(wanted))
-      if (manifest === undefined) continue
-      const before = yield* SubscriptionRef.get(tables.active)
-      const next = before === undefined
-        // The cause is logged already; only a change of the config helps.
-        ? yield* restore(Effect.catch(startFirst(manifest), () => Effect.never))
-        : yield* restore(Effect.orElseSucceed(checkWithRetry(before, manifest), () => undefined))
-      if (next !== undefined) {
-        yield* activate(next, before)
-        yield* Ref.set(published, Option.none())
+  /** Checks and activates what is wanted; true where something waits for a server or database. */
+  const reloadOnce = (reported: Set<Manifest>) =>
+    Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+      yield* activateKnown
+      let isWaiting = false
+      // An edit comes first: where it becomes active, it does so at the versions that there are now.
+      for (const wanted of [pending, published]) {
+        const manifest = Option.getOrUndefined(yield* Ref.get(wanted))
+        if (manifest === undefined) continue
+        const before = yield* SubscriptionRef.get(tables.active)
+        const next: Result.Result<ActiveConfig, ReloadRejected> = before === undefined
+          // The cause is logged already; only a change of the config helps.
+          ? Result.succeed(yield* restore(Effect.catch(startFirst(manifest), () => Effect.never)))
+          : yield* restore(Effect.result(checkConfig(before, manifest)))
+        if (Result.isFailure(next)) {
+          yield* reportRejected(next.failure, reported.has(manifest))
+          reported.add(manifest)
+          isWaiting ||= isRetryable(next.failure)
+          if (isRetryable(next.failure)) continue
+        } else {
+          yield* activate(next.success, before)
+          yield* Ref.set(published, Option.none())
+          // What is still wanted is reported again, as the status has the newest outcome alone.
+          reported.clear()
+        }
+        yield* Ref.update(wanted, Option.filter((newest) => newest !== manifest))
       }
-      yield* Ref.update(wanted, Option.filter((newest) => newest !== manifest))
-    }
-  }))
+      return isWaiting
+    }))
+
+  const reload = Effect.suspend(() =>
+    Effect.repeat(reloadOnce(new Set()), ($) => $(retrySchedule).pipe(Schedule.while(({ input }) => input)))
+  )
 
   const onServer = SubscriptionRef.changes(tables.active).pipe(
     Stream.switchMap((active) => active === undefined ? Stream.never : serverChanges(active))
@@ -118,20 +133,13 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   return yield* Effect.die(new Error("the changes of the config came to an end"))
 })
 
-/** Checks until the config is valid or can never be. An outage is retried, and logged once even where its message changes. */
-const checkWithRetry = Effect.fnUntraced(function*(active: ActiveConfig, manifest: Manifest) {
-  const isWaiting = yield* Ref.make(false)
-  const report = (error: ReloadRejected) =>
-    Effect.gen(function*() {
-      if (!isRetryable(error)) return yield* reject(error.message, log.keepingPrevious)
-      if (yield* Ref.getAndSet(isWaiting, true)) return yield* Effect.logDebug(log.reloadFailed(error.message))
-      yield* reject(error.message, log.keepingPreviousForNow)
-    })
-  return yield* checkConfig(active, manifest).pipe(
-    Effect.tapError(report),
-    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input))))
-  )
-})
+/** An outage is logged once for each config that waits for its end, even where its message changes. */
+const reportRejected = (error: ReloadRejected, isReported: boolean) =>
+  !isRetryable(error)
+    ? reject(error.message, log.keepingPrevious)
+    : isReported
+    ? Effect.logDebug(log.reloadFailed(error.message))
+    : reject(error.message, log.keepingPreviousForNow)
 
 const reject = Effect.fnUntraced(function*(reason: string, consequence: string) {
   yield* Effect.logError(log.reloadFailed(reason))

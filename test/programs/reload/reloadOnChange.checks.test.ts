@@ -65,7 +65,7 @@ interface Script {
   readonly settings?: SettingValues
   /** What the Admin API answers for the dataset of the config, by how often it was asked before. */
   readonly dataset?: (asked: number) => Effect.Effect<DatasetInfo, AdminApiError>
-  readonly describe?: (asked: number) => Effect.Effect<void, FlightError>
+  readonly describe?: (sql: string, asked: number) => Effect.Effect<void, FlightError>
   /** The first messages of a stream. */
   readonly stream?: Stream.Stream<FlightData, FlightError>
   readonly plan?: (table: string, asked: number) => Effect.Effect<void, SqlError.SqlError | TableRejected>
@@ -107,7 +107,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
           )
     }),
     flightClient({
-      describe: () => script.describe?.(asked.flight++) ?? Effect.void,
+      describe: (sql) => script.describe?.(sql, asked.flight++) ?? Effect.void,
       open: () => Effect.succeed(script.stream ?? Stream.succeed(schemaFrame))
     }),
     Layer.mock(TableSink, {
@@ -192,7 +192,7 @@ describe("the check of a changed config", () => {
   for (
     const [who, script] of [
       ["an Admin API", { dataset: (asked) => asked < 6 ? Effect.fail(down) : Effect.succeed(info) }],
-      ["a Flight server", { describe: (asked) => asked < 6 ? Effect.fail(noFlight) : Effect.void }],
+      ["a Flight server", { describe: (_, asked) => asked < 6 ? Effect.fail(noFlight) : Effect.void }],
       ["a database", { plan: (_, asked) => asked < 6 ? Effect.fail(noDatabase) : Effect.void }]
     ] satisfies ReadonlyArray<readonly [string, Script]>
   ) {
@@ -223,7 +223,7 @@ describe("the check of a changed config", () => {
 
   it.effect("times out where no answer comes, and is made again", () =>
     Effect.gen(function*() {
-      const it = yield* reloading({ describe: (asked) => asked === 0 ? Effect.never : Effect.void })
+      const it = yield* reloading({ describe: (_, asked) => asked === 0 ? Effect.never : Effect.void })
       yield* it.change(manifestOf("a", "b"))
       yield* TestClock.adjust("44 seconds")
       assert.isUndefined(yield* it.reload)
@@ -235,7 +235,7 @@ describe("the check of a changed config", () => {
 
   it.effect("is given up for a newer config", () =>
     Effect.gen(function*() {
-      const it = yield* reloading({ describe: (asked) => asked < 1 ? Effect.never : Effect.void })
+      const it = yield* reloading({ describe: (_, asked) => asked < 1 ? Effect.never : Effect.void })
       yield* it.change(manifestOf("a", "b"))
       yield* TestClock.adjust("10 seconds")
       yield* it.change(manifestOf("a", "c"))
@@ -334,6 +334,20 @@ describe("the poll for a new version", () => {
       isDown = false
       yield* Effect.andThen(TestClock.adjust("1 minute"), settled)
       assert.strictEqual(yield* it.tables, "a,b")
+    }))
+
+  it.effect("takes a version also while an edit waits for a server that reports its error as one that may pass", () =>
+    Effect.gen(function*() {
+      const unknownColumn = new FlightError({ ...noFlight, status: "INTERNAL", detail: "no field named c" })
+      const it = yield* reloading({
+        settings,
+        dataset: () => Effect.succeed({ ...info, version: "0.2.0" }),
+        describe: (sql) => sql.includes(".b") ? Effect.fail(unknownColumn) : Effect.void
+      })
+      yield* it.change(manifestOf("a", "b"))
+      for (let minutes = 0; minutes < 3; minutes++) yield* Effect.andThen(TestClock.adjust("1 minute"), settled)
+      assert.deepStrictEqual([yield* it.tables, yield* it.version], ["a", "0.2.0"])
+      assert.include((yield* it.reload)?.reason, "no field named c")
     }))
 
   it.effect("takes a version that was published while an edit was checked, also where the edit is rejected", () =>
