@@ -421,7 +421,7 @@ describe.concurrent("the log", () => {
       return Effect.scoped(Effect.andThen(scenes[scene](stage), stage.sees(...all))).pipe(
         Effect.ensuring(Effect.sync(() => logged.set(scene, read())))
       )
-    }, 120_000)
+    }, 180_000)
   }
 })
 

@@ -161,7 +161,7 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
         yield* awaitAllRows(world, "blocks")
         const warnings = sync.lines.filter((line) => line.includes("VERSION_POLL_INTERVAL_SECS has no effect"))
         assert.lengthOf(warnings, 1)
-        assert.include(warnings[0], "named with its version, 0.1.0")
+        assert.include(warnings[0], "every dataset is named with its version")
         yield* awaitHead(sync, "blocks")
         const before = state.requests
         yield* Effect.sleep(2500)
