@@ -26,9 +26,11 @@ export class NothingPlanned extends Schema.TaggedError<NothingPlanned>()("Nothin
   }
 }
 
-/** Whether a failure is the server's reply to the query, also as an internal error, and not a server that is down. */
-export const isAboutQuery = ({ status }: FlightError): boolean =>
-  status !== "UNAVAILABLE" && status !== "DEADLINE_EXCEEDED" && status !== "CANCELLED"
+/** Statuses of a query that names what the server does not have. Servers report it as an internal error. */
+const ABOUT_QUERY: ReadonlySet<string> = new Set(["INTERNAL", "INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED"])
+
+/** Whether a failure is the server's reply to the query, and not that of a server that is down, busy or rejects the token. */
+export const isAboutQuery = ({ status }: FlightError): boolean => ABOUT_QUERY.has(status)
 
 /** Arguments of `sentUnresolved`, in the order tried; a server of one generation plans no names of the other. */
 const candidates = [["amp", true], ["amp", false], ["nozzle", true]] as const satisfies ReadonlyArray<
