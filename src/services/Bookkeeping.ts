@@ -35,6 +35,11 @@ export class Bookkeeping extends Context.Service<Bookkeeping, {
   readonly pending: Effect.Effect<ReadonlyArray<string>, SqlError.SqlError>
   /** Reports what this process does with these tables; its reports on others stay, and so do those of other processes. */
   readonly report: (states: ReadonlyArray<TableState>) => Effect.Effect<void, SqlError.SqlError>
+  /** The tables that `dataset` filled (`namespace/name`), not among `tables`, that no living process syncs or reports. */
+  readonly abandoned: (
+    dataset: string,
+    tables: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<string>, SqlError.SqlError>
   /** Reports the outcome of a change of the config. */
   readonly reportReload: (reload: ReloadReport) => Effect.Effect<void, SqlError.SqlError>
 }>()("ampsync/services/Bookkeeping") {}

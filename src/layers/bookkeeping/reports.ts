@@ -24,7 +24,7 @@ export const makeReports = (
   run: RunStatement,
   databaseSchema: string,
   writer: string
-): Pick<Bookkeeping["Service"], "report" | "reportReload"> => {
+): Pick<Bookkeeping["Service"], "report" | "reportReload" | "abandoned"> => {
   const schema = quoteIdentifier(databaseSchema)
   const me = literal(writer)
 
@@ -62,5 +62,16 @@ export const makeReports = (
     )
   })
 
-  return { report, reportReload }
+  const abandoned = Effect.fn("Bookkeeping.abandoned")(function*(dataset: string, tables: ReadonlyArray<string>) {
+    const found = yield* run<{ readonly table_name: string }>(
+      `SELECT table_name FROM ${schema}._ampsync_checkpoints c JOIN ${schema}._ampsync_progress p USING (table_name)
+       WHERE c.dataset = $1 AND table_name <> ALL($2::text[]) AND p.state IN ('offline', 'stopped')
+         AND NOT coalesce(${isAlive("p.writer_seen_at")}, false)
+       ORDER BY table_name`,
+      [dataset, tables]
+    )
+    return found.map(({ table_name: table }) => table)
+  })
+
+  return { report, reportReload, abandoned }
 }

@@ -2,9 +2,10 @@
 import { Clock, type Duration, Effect, Schedule, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
-import { formatDatasetReference } from "../../domain/manifest/Dataset.ts"
+import { datasetId, formatDatasetReference } from "../../domain/manifest/Dataset.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
+import { Bookkeeping } from "../../services/Bookkeeping.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { makeTableFibers } from "../table/tableFibers.ts"
 import { logUnlisted } from "./logUnlisted.ts"
@@ -46,8 +47,27 @@ const startFirst = Effect.fnUntraced(function*(manifest: Manifest) {
   )
   for (const warning of active.warnings) yield* Effect.logWarning(warning)
   yield* logUnlisted(active)
+  yield* Effect.forkScoped(reportRemoved(manifest))
   return active
 })
+
+/** A process that was killed counts as gone by then. */
+const SECOND_CHECK = "10 seconds"
+
+/** Tables that left the config while no process ran must not be taken for ones that are behind. */
+const reportRemoved = Effect.fnUntraced(
+  function*({ dataset, tables }: Manifest) {
+    const bookkeeping = yield* Bookkeeping
+    const removed = yield* bookkeeping.abandoned(datasetId(dataset), tables.map(({ name }) => name))
+    yield* bookkeeping.report(
+      removed.map((table) => ({ table, state: "removed", reason: log.tableRemoved(table), ageMillis: 0 }))
+    )
+    for (const name of removed) yield* Effect.logWarning(log.tableRemoved(name))
+  },
+  Effect.tapError(({ message }) => Effect.logWarning(log.statesNotReported(message))),
+  Effect.retry(retrySchedule),
+  Effect.repeat({ times: 1, schedule: Schedule.spaced(SECOND_CHECK) })
+)
 
 const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string, delay: Duration.Duration) {
   const status = yield* StatusRecorder

@@ -151,6 +151,35 @@ describe("_ampsync_progress", () => {
       assert.strictEqual((yield* progressRow(world, "blocks"))?.state, "removed")
     }))
 
+  it.live("shows a table that left the config while no process ran as removed; _ampsync_latest waits for it no longer", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 10, queries: two })
+      const latest = world.database.query("SELECT block_num, tables FROM _ampsync_latest")
+      const first = yield* startSync(world.environment)
+      yield* shows(world, "blocks", "caught up")
+      yield* shows(world, "logs", "caught up")
+      yield* first.stop
+      yield* shows(world, "blocks", "stopped")
+      yield* replaceConfig(world, { logs: two.logs })
+      world.simulator.mine(3)
+      const second = yield* startSync(world.environment)
+      yield* shows(world, "blocks", "removed", "no longer in the config")
+      yield* eventually(
+        "the other table alone counts",
+        Effect.map(latest, ([row]) => row?.["block_num"] === "12" && String(row["tables"]) === "logs")
+      )
+      yield* second.stop
+      yield* shows(world, "logs", "stopped")
+      assert.deepStrictEqual(yield* latest, [{ block_num: "12", tables: ["logs"] }])
+      yield* replaceConfig(world, two)
+      yield* startSync(world.environment)
+      yield* shows(world, "blocks", "caught up")
+      yield* eventually(
+        "both tables count",
+        Effect.map(latest, ([row]) => row?.["block_num"] === "12" && String(row["tables"]) === "blocks,logs")
+      )
+    }))
+
   it.live("shows a table as offline a few seconds after its process was killed, with its last report", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 10, queries: two })
