@@ -43,6 +43,7 @@ const sectionTitles: Readonly<Record<SettingSection, string>> = {
   server: "Server",
   limits: "Limits and the chain",
   writing: "Writing",
+  health: "Health endpoints",
   logging: "Logging",
   libpq: "Variables of libpq"
 }
@@ -109,6 +110,12 @@ ${table("limits")}
 ## ${sectionTitles.writing}
 
 ${table("writing")}
+
+## ${sectionTitles.health}
+
+${table("health")}
+
+Only a sync has them. [Operating](operating.md#probes) has what they answer.
 
 ## ${sectionTitles.logging}
 

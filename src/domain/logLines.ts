@@ -49,6 +49,7 @@ export const databaseUnreachable = (reason: string, delay: Duration.Duration) =>
   tryingAgain(`Database connection failed: ${reason}`, delay)
 export const bookkeepingFailed = (reason: string, delay: Duration.Duration) =>
   tryingAgain(`The bookkeeping tables could not be prepared: ${reason}`, delay)
+export const healthServed = (address: string) => `Health endpoints: http://${address}`
 export const checkpointsReady = "Checkpoint tracking initialized"
 export const preparing = (dataset: string) => `Preparing to sync dataset: ${dataset}`
 export const selectsAll = (table: string, columns: number) =>

@@ -61,7 +61,9 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     "GRPC_PING_INTERVAL_SECS",
     "MAX_CONCURRENT_BATCHES",
     "RETENTION_BLOCKS",
-    "ON_CHAIN_RESET"
+    "ON_CHAIN_RESET",
+    "HEALTH_PORT",
+    "HEALTH_HOST"
   ], texts)
   return Result.map(both(yield* readOrigin(texts), decoded), ([manifest, settings]) => ({
     manifest,
@@ -73,7 +75,10 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     pingInterval: secondsOrNever(settings.GRPC_PING_INTERVAL_SECS),
     maxConcurrentBatches: settings.MAX_CONCURRENT_BATCHES,
     retentionBlocks: settings.RETENTION_BLOCKS,
-    onChainReset: settings.ON_CHAIN_RESET
+    onChainReset: settings.ON_CHAIN_RESET,
+    health: settings.HEALTH_PORT === undefined
+      ? undefined
+      : { host: settings.HEALTH_HOST, port: settings.HEALTH_PORT }
   }))
 })
 

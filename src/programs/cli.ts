@@ -9,9 +9,11 @@ import { settingsHelp } from "../domain/settings/help.ts"
 import type { Verb } from "../domain/settings/Setting.ts"
 import { VERSION } from "../domain/version.ts"
 import { databaseLayer, layer as settingsLayer, logFilter } from "../layers/Config.ts"
+import { layer as healthApi } from "../layers/HealthApi.ts"
 import { layer as loggers, layerAt } from "../layers/Logging.ts"
 import { runMain } from "../layers/runMain.ts"
 import { awaitSignal, stopWithOutput } from "../layers/Signals.ts"
+import { layer as syncStatus } from "../layers/SyncStatus.ts"
 import { services } from "./ampsync.ts"
 import { RESPONSE_TIMEOUT } from "./table/tryTable.ts"
 import { plan, PlanFailed } from "./verbs/plan.ts"
@@ -138,13 +140,20 @@ const resyncCommand = Command.make(
   )
 )
 
-const syncCommand = Command.make("ampsync", {}, () =>
-  untilStopped(Effect.provide(sync, services), awaitSignal).pipe(
-    Effect.provide(allSettings)
-  )).pipe(
-    withHelp("sync", "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP"),
-    Command.withSubcommands([simulateCommand, demoCommand, planCommand, resyncCommand])
-  )
+/** The health API begins beside the other services: one that waits for the database is alive. */
+const servicesWithHealth = Layer.merge(services, Layer.provide(healthApi, syncStatus))
+
+const syncCommand = Command.make(
+  "ampsync",
+  {},
+  () =>
+    untilStopped(Effect.provide(sync, servicesWithHealth), awaitSignal).pipe(
+      Effect.provide(allSettings)
+    )
+).pipe(
+  withHelp("sync", "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP"),
+  Command.withSubcommands([simulateCommand, demoCommand, planCommand, resyncCommand])
+)
 
 /** Without the flag of the log level: `RUST_LOG` sets it, and would override the flag. */
 const cliConfig = CliConfig.layer({ builtIns: GlobalFlag.BuiltIns.filter((flag) => flag !== GlobalFlag.LogLevel) })

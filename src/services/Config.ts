@@ -55,6 +55,13 @@ export interface DatabaseSettings {
   readonly textNul: "refuse" | "replace"
 }
 
+/** Where the health API listens. */
+export interface HealthSettings {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+}
+
 /** What is read from which server, and how much of it at a time. */
 export interface SyncSettings {
   readonly manifest: ManifestOrigin
@@ -74,6 +81,8 @@ export interface SyncSettings {
   readonly retentionBlocks: number
   /** What to do when the server serves another chain. */
   readonly onChainReset: "park" | "resync"
+  /** Undefined where it is off. */
+  readonly health: HealthSettings | undefined
 }
 
 /** One setting that cannot be used. */

@@ -6,6 +6,7 @@
  */
 import type { Effect, Stream } from "effect"
 import { Context } from "effect"
+import type { Dialect } from "../domain/manifest/Dataset.ts"
 import type { StatusEvent, TableStatus } from "../domain/TableStatus.ts"
 
 /** The outcome of the last change of the config, or of the dataset's version. */
@@ -22,6 +23,25 @@ export interface ReloadStatus {
   readonly failed: number
 }
 
+/** The config whose tables run. */
+export interface ActiveConfigStatus {
+  /** `namespace/name[@revision]`, as the config has it. */
+  readonly dataset: string
+  /** What the server resolved the dataset to; undefined while that is not known, and where it is not published. */
+  readonly version: string | undefined
+  /** Undefined where no query names a dataset. */
+  readonly dialect: Dialect | undefined
+  /** Every dataset that a query reads, with its version; undefined while the Admin API is silent. */
+  readonly sources: ReadonlyArray<{ readonly dataset: string; readonly version: string }> | undefined
+  /** Equal for configs that ask for the same tables with the same rows and settings. */
+  readonly fingerprint: string
+  readonly tables: ReadonlyArray<string>
+  /** The texts of its queries, as written and as sent, for readers that must not repeat them. */
+  readonly queries: ReadonlyArray<string>
+  /** Unix milliseconds. */
+  readonly atMillis: number
+}
+
 /** The state of every table of this process, by name. */
 export class SyncStatus extends Context.Service<SyncStatus, {
   readonly get: Effect.Effect<ReadonlyMap<string, TableStatus>>
@@ -29,6 +49,10 @@ export class SyncStatus extends Context.Service<SyncStatus, {
   readonly changes: Stream.Stream<ReadonlyMap<string, TableStatus>>
   /** Undefined before the first change. */
   readonly reload: Effect.Effect<ReloadStatus | undefined>
+  /** Undefined before the first config is active, and from the beginning of a stop on. */
+  readonly config: Effect.Effect<ActiveConfigStatus | undefined>
+  /** When the database last recorded a heartbeat of this process, in Unix milliseconds; undefined before the first. */
+  readonly heartbeatAtMillis: Effect.Effect<number | undefined>
 }>()("ampsync/services/SyncStatus") {}
 
 /** Takes the events that `SyncStatus` shows. The sync has only this service, so that no decision depends on a display. */
@@ -41,6 +65,10 @@ export class StatusRecorder extends Context.Service<StatusRecorder, {
   readonly remove: (table: string) => Effect.Effect<void>
   /** Parks every table for `reason`. */
   readonly parkAll: (reason: string) => Effect.Effect<void>
+  /** Records the config that is active from now on; undefined where none is any more. */
+  readonly activated: (config: Omit<ActiveConfigStatus, "atMillis"> | undefined) => Effect.Effect<void>
+  /** Records that the database has a heartbeat of this moment. */
+  readonly heartbeat: Effect.Effect<void>
   /** Records that a change of the config was applied, or rejected for `reason`. */
   readonly reloaded: (reason: string | undefined) => Effect.Effect<void>
 }>()("ampsync/services/StatusRecorder") {}

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { StatusEvent, TableStatus } from "../../src/domain/TableStatus.ts"
 import { initialStatus, lagBlocks, nextStatus } from "../../src/domain/TableStatus.ts"
 
-const after = (...events: ReadonlyArray<StatusEvent>): TableStatus => events.reduce(nextStatus, initialStatus("t"))
+const after = (...events: ReadonlyArray<StatusEvent>): TableStatus => events.reduce(nextStatus, initialStatus("t", 0))
 
 const connected: StatusEvent = { _tag: "Connected", rows: 40n, watermark: 9n, unverified: true }
 const committed = (fields: Partial<Extract<StatusEvent, { _tag: "Committed" }>> = {}): StatusEvent => ({
@@ -50,7 +50,7 @@ describe("the status of a table", () => {
   it("keeps its figures through a change of phase, and its phase through a reading of the head", () => {
     const failed = after(connected, committed(), { _tag: "Failed", attempts: 5, reason: "down" })
     assert.deepInclude(failed, { phase: "stalled", reason: "down", rows: 45n })
-    assert.deepInclude(nextStatus(failed, head(20n)), {
+    assert.deepInclude(nextStatus(failed, head(20n), 9), {
       phase: "stalled",
       reason: "down",
       sourceHead: { block: 20n, atSeconds: 1_700_000_000 }

@@ -67,6 +67,7 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
     at("versions", "INFO", "Loaded manifest: example, newest version")
   ],
   connected: [at("life", "INFO", words`Connected to Nozzle server at http://127.0.0.1:${N}`)],
+  healthServed: [at("databaseDown", "INFO", words`Health endpoints: http://127.0.0.1:${N}`)],
   checkpointsReady: [at("life", "INFO", "Checkpoint tracking initialized")],
   preparing: [at("life", "INFO", "Preparing to sync dataset: _/example@0.1.0")],
   watching: [at("life", "INFO", words`File watcher initialized for '${PATH}'`)],

@@ -5,7 +5,7 @@ import type { Schema } from "effect"
 export type Verb = "sync" | "plan" | "resync"
 
 /** The chapter of the documentation that a setting belongs to. */
-export type SettingSection = "dataset" | "database" | "server" | "writing" | "limits" | "logging" | "libpq"
+export type SettingSection = "dataset" | "database" | "server" | "writing" | "limits" | "health" | "logging" | "libpq"
 
 /** One setting; `A` is the type of its decoded value. */
 export interface Setting<A = unknown> {

@@ -34,6 +34,7 @@ const database = { section: "database", verbs: allVerbs } as const
 const server = { section: "server", verbs: withServer } as const
 const writing = { section: "writing", verbs: allVerbs } as const
 const limits = { section: "limits", verbs: withServer } as const
+const health = { section: "health", verbs: withServer } as const
 const libpq = { section: "libpq", verbs: allVerbs } as const
 
 export const settings = {
@@ -198,6 +199,18 @@ export const settings = {
     default: "refuse",
     description:
       "Reaction to a NUL character, which PostgreSQL cannot store in a text: refuse parks the table, replace stores U+FFFD."
+  },
+  HEALTH_PORT: {
+    ...health,
+    ...wholeNumber(0, 65_535),
+    whenUnset: "off",
+    description: "TCP port of the HTTP endpoints for probes; 0 takes a free one, which the log names."
+  },
+  HEALTH_HOST: {
+    ...health,
+    ...text("a host name or an address of this machine"),
+    default: "0.0.0.0",
+    description: "Address that HEALTH_PORT is opened on; 127.0.0.1 for this machine alone."
   },
   RUST_LOG: {
     section: "logging",

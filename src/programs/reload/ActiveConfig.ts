@@ -1,6 +1,7 @@
 /** A config as the server resolved it, and the difference between two of them. */
 import { Equal } from "effect"
 import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
+import { fingerprint } from "../../domain/fingerprint.ts"
 import {
   datasetId,
   type DatasetReference,
@@ -13,6 +14,7 @@ import type { Source } from "../../domain/manifest/references.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import type { StreamingQuery } from "../../domain/sql/streamingQuery.ts"
 import type { DatasetInfo, DatasetTable } from "../../services/AdminApi.ts"
+import type { ActiveConfigStatus } from "../../services/SyncStatus.ts"
 import type { TableRequest } from "../../services/TableSink.ts"
 
 /** A valid config and what its names mean on the server. */
@@ -123,3 +125,27 @@ export const publishedTable = ({ info }: ActiveConfig, table: TableSpec): Datase
 /** The network of a table before its stream names one. */
 export const expectedNetwork = (active: ActiveConfig, table: TableSpec): string | undefined =>
   publishedTable(active, table)?.network ?? active.manifest.network
+
+/** What people and probes may know of a config. */
+export const statusOf = ({ config, dialect, info, manifest, sources }: ActiveConfig): Omit<
+  ActiveConfigStatus,
+  "atMillis"
+> => ({
+  dataset: formatDatasetReference(config.dataset),
+  version: info?.version,
+  dialect,
+  sources: sources === undefined ? undefined : [
+    ...new Map(
+      [...sources.values()].flat().map((source) => [
+        `${datasetId(source)}@${source.version}`,
+        { dataset: datasetId(source), version: source.version }
+      ])
+    ).values()
+  ],
+  fingerprint: fingerprint(JSON.stringify([
+    formatDatasetReference(config.dataset),
+    config.tables.map((table) => [table.name, table.fingerprint, table.settings]).toSorted()
+  ])),
+  tables: manifest.tables.map(({ name }) => name),
+  queries: [...config.tables, ...manifest.tables].flatMap(({ query }) => [query.streaming, query.batch, query.sql])
+})

@@ -18,8 +18,9 @@ const retrySchedule = backoff("1 second", "30 seconds")
 /** Syncs the tables of a manifest, and from then on those of the config as it changes, until it is interrupted. */
 export const syncDataset = Effect.fn("syncDataset")(
   function*(manifest: Manifest) {
-    const tables = yield* makeTableFibers
+    const [tables, status] = [yield* makeTableFibers, yield* StatusRecorder]
     const announceStop = Effect.gen(function*() {
+      yield* status.activated(undefined)
       const active = yield* SubscriptionRef.get(tables.active)
       yield* Effect.logInfo(log.shuttingDown(active?.manifest.tables.length ?? 0))
     })

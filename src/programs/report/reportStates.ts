@@ -81,22 +81,25 @@ export const reportStates = Effect.gen(function*() {
   yield* Effect.forkScoped(Effect.repeat(Effect.retry(poll, retrySchedule), Schedule.spaced(POLL_INTERVAL)))
 })
 
-/** The states of `tables`, each with the time at which it began; a table that is gone is `removed` from now on. */
+/** The states of `tables`; a table that is gone is `removed` from now on. */
 const nextStates = (tables: ReadonlyMap<string, TableStatus>, earlier: States, now: number): States => {
-  const gone = [...earlier.keys()].filter((table) => !tables.has(table))
-  const states = [
-    ...[...tables.values()].map(({ phase, reason, sourceHead, table }) => ({
+  const gone = [...earlier.values()].filter(({ table }) => !tables.has(table))
+  const states: ReadonlyArray<CurrentState> = [
+    ...[...tables.values()].map(({ phase, reason, sinceMillis, sourceHead, table }) => ({
       table,
       state: phase,
       reason,
-      sourceHead
+      sourceHead,
+      sinceMillis
     })),
-    ...gone.map((table) => ({ table, state: "removed" as const, reason: log.tableRemoved(table) }))
+    ...gone.map(({ sinceMillis, state, table }) => ({
+      table,
+      state: "removed" as const,
+      reason: log.tableRemoved(table),
+      sinceMillis: state === "removed" ? sinceMillis : now
+    }))
   ]
-  return new Map(states.map((state) => {
-    const was = earlier.get(state.table)
-    return [state.table, { ...state, sinceMillis: was?.state === state.state ? was.sinceMillis : now }]
-  }))
+  return new Map(states.map((state) => [state.table, state]))
 }
 
 const isSame = (before: CurrentState | undefined, { reason, sourceHead, state }: CurrentState): boolean =>

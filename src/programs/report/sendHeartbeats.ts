@@ -5,12 +5,12 @@ import { TableLeases } from "../../services/TableLeases.ts"
 const INTERVAL = "2 seconds"
 const TIMEOUT = "3 seconds"
 
-/** Sends the heartbeat of this process to the database, in the background for as long as the scope is open. */
-export const sendHeartbeats = Effect.gen(function*() {
+/** Sends the heartbeat of this process to the database, in the background for as long as the scope is open; runs `onRecorded` after each. */
+export const sendHeartbeats = Effect.fnUntraced(function*(onRecorded: Effect.Effect<void>) {
   const leases = yield* TableLeases
   // A heartbeat that fails is no reason to stop: the next commit fails by itself if the lease is lost.
   // One that hangs in a dead connection ends, so that the next can use another before others take over.
-  const beat = Effect.ignore(Effect.timeout(leases.heartbeat, TIMEOUT))
+  const beat = Effect.ignore(Effect.andThen(Effect.timeout(leases.heartbeat, TIMEOUT), onRecorded))
   yield* beat
   yield* Effect.forkScoped(Effect.repeat(Effect.delay(beat, INTERVAL), Schedule.forever))
 })

@@ -101,6 +101,7 @@ export const recordCommit = Effect.fnUntraced(function*(
     rowsRemoved,
     blocks: watermark !== undefined && watermark > before ? watermark - before : 0n,
     watermark,
+    watermarkAtSeconds: chunk.completed?.timestamp,
     lastBlock: chunk.lastBlock,
     reorgs: chunk.reorgs.length,
     unverified: chunk.checkpoint.unverifiedFrom !== undefined

@@ -7,7 +7,7 @@ import { isRetryable } from "../../domain/retryable.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { TableSink } from "../../services/TableSink.ts"
-import { type ActiveConfig, compareConfigs } from "../reload/ActiveConfig.ts"
+import { type ActiveConfig, compareConfigs, statusOf } from "../reload/ActiveConfig.ts"
 import { buildIndexes } from "./buildIndexes.ts"
 import { makeCopyBuffers } from "./CopyBuffers.ts"
 import { superviseTable } from "./superviseTable.ts"
@@ -43,7 +43,6 @@ export const makeTableFibers = Effect.gen(function*() {
   const parked = new Map<string, Ref.Ref<boolean>>()
 
   const start = Effect.fnUntraced(function*(table: TableSpec) {
-    yield* status.record(table.name, { _tag: "Started" })
     const session = yield* makeTableSession(table, ofTables, shared)
     parked.set(table.name, session.isParked)
     yield* FiberMap.run(
@@ -76,13 +75,17 @@ export const makeTableFibers = Effect.gen(function*() {
     yield* Effect.forEach(ending, stop, { concurrency: "unbounded", discard: true })
     // Only now: an attempt that was still running must not write for the dataset of the next config.
     yield* SubscriptionRef.set(active, next)
+    yield* status.activated(statusOf(next))
+    const starting = [...changed, ...retried, ...started]
+    // Before any of them is waited for: what is known of a table is about the config before this one.
+    for (const { name } of starting) yield* status.record(name, { _tag: "Started" })
     for (const name of removed) {
       parked.delete(name)
       yield* Effect.logWarning(log.tableRemoved(name))
       yield* status.remove(name)
       yield* FiberMap.run(fibers, name, Effect.interruptible(retire(name)))
     }
-    for (const table of [...changed, ...retried, ...started]) {
+    for (const table of starting) {
       // The provisional rows of a table that was removed and comes back may still be under deletion.
       yield* stop(table.name)
       yield* start(table)

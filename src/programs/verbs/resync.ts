@@ -93,7 +93,7 @@ export const resync = Effect.fn("resync")(function*({ table, timeout, yes }: Res
     watermark?.block ?? "none"
   }), to fill it again from the first block?`
   if (!yes && !(yield* ask(question))) return yield* Console.log("Nothing was changed.")
-  yield* sendHeartbeats
+  yield* sendHeartbeats(Effect.void)
   const emptying = yield* trackPending("database")(sink.empty(table)).pipe(
     withTimeLimit(timeout, (reason) => forgetFailed(false, reason)),
     Effect.catchTag("SqlError", (error) => forgetFailed(!isRetryable(error), error.message)),

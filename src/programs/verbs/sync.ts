@@ -6,6 +6,7 @@ import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
 import { SyncConfig } from "../../services/Config.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { loadManifest } from "../reload/loadManifest.ts"
 import { namesExactVersions } from "../reload/resolveReferences.ts"
 import { syncDataset } from "../reload/syncDataset.ts"
@@ -39,7 +40,7 @@ export const prepare = Effect.gen(function*() {
 
 /** Syncs the tables of a manifest until interrupted; meanwhile heartbeats and states are written to the database. */
 export const run = Effect.fn("run")(function*(manifest: Manifest) {
-  yield* sendHeartbeats
+  yield* sendHeartbeats((yield* StatusRecorder).heartbeat)
   yield* reportStates
   yield* logSummaries
   return yield* syncDataset(manifest)

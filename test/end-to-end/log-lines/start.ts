@@ -19,7 +19,9 @@ export const databaseDown = Effect.fnUntraced(function*({ sees, start }: Stage) 
   const port = yield* closedPort
   yield* start({
     ...world.environment,
-    DATABASE_URL: throughProxy(world.database.url, { port })
+    DATABASE_URL: throughProxy(world.database.url, { port }),
+    HEALTH_PORT: "0",
+    HEALTH_HOST: "127.0.0.1"
   })
   yield* sees("databaseUnreachable")
   const proxy = yield* startProxy(portOf(world.database.url), port)

@@ -1,0 +1,108 @@
+/** The answers of the health API, made from what `SyncStatus` holds at the moment of the request. */
+import { Clock, Effect } from "effect"
+import {
+  type LagLimits,
+  readinessProblems,
+  type RecordedHealth,
+  withoutQueries
+} from "../../domain/health/readiness.ts"
+import { lagBlocks, lagSeconds, type TableStatus } from "../../domain/TableStatus.ts"
+import { VERSION } from "../../domain/version.ts"
+import type { Status, TableReport } from "../../services/HealthApi.ts"
+import type { ActiveConfigStatus, ReloadStatus, SyncStatus } from "../../services/SyncStatus.ts"
+
+/** Servers may report anything, of any length. */
+const MAX_CHARACTERS = 1_000
+
+const anyLag: LagLimits = { blocks: undefined, seconds: undefined }
+
+interface Recorded extends RecordedHealth {
+  readonly config: ActiveConfigStatus | undefined
+  readonly reload: ReloadStatus | undefined
+}
+
+export const makeAnswers = (status: SyncStatus["Service"]) => {
+  const recorded: Effect.Effect<Recorded> = Effect.all({
+    config: status.config,
+    tables: status.get,
+    heartbeatAtMillis: status.heartbeatAtMillis,
+    reload: status.reload
+  })
+
+  const problems = Effect.fnUntraced(function*(limits: LagLimits) {
+    const health = yield* recorded
+    const found = readinessProblems(health, limits, yield* Clock.currentTimeMillis)
+    return found.map(({ code, message, sinceMillis, table }) => ({
+      table: table ?? null,
+      code,
+      message: publicText(message, health.config),
+      since: timeOf(sinceMillis)
+    }))
+  })
+
+  const isReady = Effect.map(problems(anyLag), (reasons) => reasons.length === 0)
+
+  /** Undefined where it is ready. */
+  const notReady = (limits: LagLimits) =>
+    Effect.map(
+      problems(limits),
+      (reasons) => reasons.length === 0 ? undefined : { ready: false, reasons } as const
+    )
+
+  const report = Effect.gen(function*() {
+    const { config, heartbeatAtMillis, reload, tables } = yield* recorded
+    const answer: typeof Status.Type = {
+      version: VERSION,
+      ready: yield* isReady,
+      heartbeat_at: timeOf(heartbeatAtMillis),
+      config: config === undefined ? null : {
+        dataset: config.dataset,
+        version: config.version ?? null,
+        dialect: config.dialect ?? null,
+        sources: config.sources ?? null,
+        fingerprint: config.fingerprint,
+        active_since: iso(config.atMillis)
+      },
+      last_reload: reload === undefined ? null : {
+        outcome: reload.outcome,
+        at: iso(reload.atMillis),
+        reason: reload.reason === undefined ? null : publicText(reload.reason, config),
+        applied: reload.applied,
+        failed: reload.failed
+      },
+      tables: [...tables.values()].map((table) => reportOf(table, config))
+    }
+    return answer
+  })
+
+  return { isReady, notReady, report }
+}
+
+const reportOf = (status: TableStatus, config: ActiveConfigStatus | undefined): typeof TableReport.Type => ({
+  table: status.table,
+  state: status.phase,
+  reason: status.reason === undefined ? null : publicText(status.reason, config),
+  since: iso(status.sinceMillis),
+  watermark: numberOf(status.watermark),
+  last_block: numberOf(status.lastBlock),
+  source_head: numberOf(status.sourceHead?.block),
+  source_head_read_at: timeOf(status.headReadAtMillis),
+  lag_blocks: numberOf(lagBlocks(status)),
+  lag_seconds: lagSeconds(status) ?? null,
+  rows: status.hasConnected ? Number(status.rows) : null,
+  rows_committed: status.rowsCommitted,
+  blocks_committed: Number(status.blocksCommitted),
+  unverified: status.unverified,
+  failed_attempts: status.failedAttempts,
+  last_error: status.lastError === undefined
+    ? null
+    : { message: publicText(status.lastError.message, config), at: iso(status.lastError.atMillis) },
+  reorgs: status.reorgs
+})
+
+const publicText = (message: string, config: ActiveConfigStatus | undefined): string =>
+  withoutQueries(message, config?.queries ?? []).slice(0, MAX_CHARACTERS)
+
+const iso = (millis: number): string => new Date(millis).toISOString()
+const timeOf = (millis: number | undefined): string | null => millis === undefined ? null : iso(millis)
+const numberOf = (value: bigint | undefined): number | null => value === undefined ? null : Number(value)

@@ -1,0 +1,129 @@
+/**
+ * The HTTP interface for probes and people: which paths there are, and the shape of every answer.
+ *
+ * Owns no state: answers are made from `SyncStatus`. Invariant I7: no answer contains a row value, a secret or the text of a
+ * query.
+ */
+import { Schema, SchemaTransformation } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema, OpenApi } from "effect/http-api"
+import { noReadyReasons } from "../domain/health/readiness.ts"
+import { VERSION } from "../domain/version.ts"
+
+const describe = (description: string) => <S extends Schema.Top>(schema: S) => schema.annotate({ description })
+
+/** ISO 8601, in UTC. */
+const Time = Schema.String.pipe(describe("ISO 8601, UTC"))
+const OrNull = <S extends Schema.Top>(schema: S, description: string) => Schema.NullOr(schema).annotate({ description })
+
+/** The process answers. */
+export const Alive = Schema.Struct({ status: Schema.Literal("alive") }).annotate({ identifier: "Alive" })
+
+/** As `Alive`, with what `/readyz` would answer. */
+export const Health = Schema.Struct({
+  status: Schema.Literal("alive"),
+  ready: Schema.Boolean.pipe(describe("Whether /readyz without parameters answers with 200"))
+}).annotate({ identifier: "Health" })
+
+export const Ready = Schema.Struct({ ready: Schema.Literal(true) }).annotate({ identifier: "Ready" })
+
+export const Reason = Schema.Struct({
+  table: OrNull(Schema.String, "null where it concerns the whole process"),
+  code: Schema.Literals(noReadyReasons),
+  message: Schema.String,
+  since: OrNull(Time, "null where it is not known")
+})
+
+/** The process is not ready: at least one reason. */
+export const NotReady = Schema.Struct({
+  ready: Schema.Literal(false),
+  reasons: Schema.Array(Reason)
+}).annotate({ identifier: "NotReady" })
+
+/** The request cannot be answered as it is. */
+export const BadRequest = Schema.Struct({ message: Schema.String }).annotate({ identifier: "BadRequest" })
+
+export const TableReport = Schema.Struct({
+  table: Schema.String,
+  state: Schema.String.pipe(describe("One of the states of docs/operating.md")),
+  reason: OrNull(Schema.String, "Why it is not catching up or caught up"),
+  since: Time.pipe(describe("When the state began")),
+  watermark: OrNull(Schema.Finite, "Highest block up to which the table is complete"),
+  last_block: OrNull(
+    Schema.Finite,
+    "Last block whose rows were committed by this process; above the watermark rows are provisional"
+  ),
+  source_head: OrNull(Schema.Finite, "Last block of the source, as last read"),
+  source_head_read_at: OrNull(Time, "When source_head was read"),
+  lag_blocks: OrNull(Schema.Finite, "Blocks between what is committed and source_head"),
+  lag_seconds: OrNull(Schema.Finite, "Seconds between the times of the watermark and of source_head; amp servers only"),
+  rows: OrNull(Schema.Finite, "Rows in the table, provisional ones included; null until its stream was open"),
+  rows_committed: Schema.Finite.pipe(describe("Rows committed by this process")),
+  blocks_committed: Schema.Finite.pipe(describe("Blocks committed by this process")),
+  unverified: Schema.Boolean.pipe(
+    describe("Blocks of the watermark history could not be checked against the server's chain")
+  ),
+  failed_attempts: Schema.Finite.pipe(describe("Failed attempts in a row without progress")),
+  last_error: Schema.NullOr(Schema.Struct({ message: Schema.String, at: Time })),
+  reorgs: Schema.Finite.pipe(describe("Reorgs applied by this process"))
+})
+
+export const Status = Schema.Struct({
+  version: Schema.String.pipe(describe("Version of Ampsync")),
+  ready: Schema.Boolean.pipe(describe("Whether /readyz without parameters answers with 200")),
+  heartbeat_at: OrNull(Time, "When the database last recorded a heartbeat of this process"),
+  config: Schema.NullOr(Schema.Struct({
+    dataset: Schema.String.pipe(describe("As the config names it")),
+    version: OrNull(Schema.String, "What the server resolved the dataset to"),
+    dialect: OrNull(Schema.Literals(["nozzle", "amp"]), "Generation of the server"),
+    sources: OrNull(
+      Schema.Array(Schema.Struct({ dataset: Schema.String, version: Schema.String })),
+      "The datasets that the queries read; null while the Admin API does not answer"
+    ),
+    fingerprint: Schema.String.pipe(describe("Equal for configs that ask for the same tables with the same settings")),
+    active_since: Time
+  })).annotate({ description: "The active config; null before there is one" }),
+  last_reload: Schema.NullOr(Schema.Struct({
+    outcome: Schema.Literals(["applied", "failed"]),
+    at: Time,
+    reason: OrNull(Schema.String, "Why it failed"),
+    applied: Schema.Finite.pipe(describe("Since the start of the process")),
+    failed: Schema.Finite.pipe(describe("Since the start of the process"))
+  })).annotate({ description: "The last change of the config; null before the first" }),
+  tables: Schema.Array(TableReport)
+}).annotate({ identifier: "Status" })
+
+/** Parameters that are wrong become `BadRequest`. */
+export class QueryErrors extends HttpApiMiddleware.Service<QueryErrors>()("ampsync/services/HealthApi/QueryErrors", {
+  error: BadRequest.pipe(HttpApiSchema.status(400))
+}) {}
+
+const Limit = (description: string) =>
+  Schema.optional(
+    Schema.String.annotate({ description: `${description}: ${expected}` }).check(
+      Schema.isPattern(/^\d{1,15}$/, { message: `expected ${expected}` })
+    ).pipe(Schema.decodeTo(Schema.Int, SchemaTransformation.numberFromString))
+  )
+
+const expected = "a whole number of at least 0, of at most 15 digits"
+
+const probes = HttpApiGroup.make("probes", { topLevel: true }).add(
+  HttpApiEndpoint.get("livez", "/livez", { success: Alive })
+    .annotate(OpenApi.Summary, "Whether the process runs: 200 as long as it answers at all"),
+  HttpApiEndpoint.get("healthz", "/healthz", { success: Health })
+    .annotate(OpenApi.Summary, "As /livez, under the name of the first ampsync, and whether the process is ready"),
+  HttpApiEndpoint.get("readyz", "/readyz", {
+    query: {
+      max_lag_blocks: Limit("Largest acceptable lag of each table in blocks"),
+      max_lag_seconds: Limit("Largest acceptable lag of each table in seconds")
+    },
+    success: Ready,
+    error: NotReady.pipe(HttpApiSchema.status(503))
+  }).middleware(QueryErrors).annotate(OpenApi.Summary, "Whether every table is synced, and lags no more than asked"),
+  HttpApiEndpoint.get("status", "/status", { success: Status })
+    .annotate(OpenApi.Summary, "What the process does, per table")
+)
+
+/** A parameter that does not exist is an error: a misspelt limit must not be taken for none. */
+export const HealthApi = HttpApi.make("ampsync").add(probes)
+  .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error" })
+  .annotateMerge(OpenApi.annotations({ title: "Ampsync", version: VERSION }))

@@ -1,0 +1,345 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { createServer } from "node:http"
+import { type AddressInfo, connect } from "node:net"
+import type { StatusEvent } from "../../src/domain/TableStatus.ts"
+import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
+import { layer } from "../../src/layers/HealthApi.ts"
+import { layer as syncStatus } from "../../src/layers/SyncStatus.ts"
+import { ConfigError } from "../../src/services/Config.ts"
+import { Status } from "../../src/services/HealthApi.ts"
+import { StatusRecorder } from "../../src/services/SyncStatus.ts"
+import { recordedLog } from "../doubles/Log.ts"
+import { ask, healthAddress, reasons } from "../support/health.ts"
+
+const QUERY = "SELECT secret_column FROM anvil.logs"
+
+const config = {
+  dataset: "_/example@0.1.0",
+  version: "0.1.0",
+  dialect: "amp",
+  sources: [{ dataset: "_/anvil", version: "0.1.0" }],
+  fingerprint: "f",
+  tables: ["logs"],
+  queries: [QUERY]
+} as const
+
+const connected: StatusEvent = { _tag: "Connected", rows: 40n, watermark: 9n, unverified: false }
+const committed = (fields: Partial<Extract<StatusEvent, { _tag: "Committed" }>> = {}): StatusEvent => ({
+  _tag: "Committed",
+  isProgress: true,
+  rowsAdded: 5,
+  rowsRemoved: 0,
+  blocks: 2n,
+  watermark: 11n,
+  watermarkAtSeconds: 1_000,
+  lastBlock: 11n,
+  reorgs: 0,
+  unverified: false,
+  ...fields
+})
+const head = (block: bigint, atSeconds: number | undefined): StatusEvent => ({
+  _tag: "HeadRead",
+  head: { block, atSeconds }
+})
+
+/** The real layer on a free port of the loopback, and the recorder that a sync would use. */
+const serving = Effect.fnUntraced(function*(values: SettingValues = {}) {
+  const { layer: logging, lines } = recordedLog()
+  const settings = layerFrom({
+    DATASET: "_/anvil",
+    TABLES: "logs",
+    DATABASE_URL: "postgresql://nobody:hunter2@127.0.0.1:1/none",
+    HEALTH_PORT: 0,
+    HEALTH_HOST: "127.0.0.1",
+    ...values
+  })
+  const context = yield* Layer.build(
+    layer.pipe(Layer.provideMerge(syncStatus), Layer.provideMerge(settings), Layer.provideMerge(logging))
+  )
+  return { address: healthAddress(lines.join("\n"))!, recorder: Context.get(context, StatusRecorder) }
+})
+
+/** As `serving`, with a table that is synced. */
+const ready = Effect.gen(function*() {
+  const { address, recorder } = yield* serving()
+  yield* recorder.begin(["logs"])
+  yield* recorder.activated(config)
+  yield* recorder.heartbeat
+  yield* recorder.record("logs", { _tag: "Started" })
+  yield* recorder.record("logs", connected)
+  assert.deepStrictEqual(yield* reasons(address), [])
+  return { address, recorder }
+})
+
+describe("liveness", () => {
+  it.effect("/livez and /healthz answer with 200 before anything was recorded; /healthz reports that it is not ready", () =>
+    Effect.gen(function*() {
+      const { address } = yield* serving()
+      assert.deepInclude(yield* ask(address, "/livez"), { status: 200, body: { status: "alive" } })
+      assert.deepInclude(yield* ask(address, "/healthz"), { status: 200, body: { status: "alive", ready: false } })
+    }))
+
+  it.effect("/livez and /healthz answer with 200 while every table is parked", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* ready
+      assert.deepInclude(yield* ask(address, "/healthz"), { status: 200, body: { status: "alive", ready: true } })
+      yield* recorder.parkAll("refused")
+      assert.strictEqual((yield* ask(address, "/livez")).status, 200)
+      assert.deepInclude(yield* ask(address, "/healthz"), { status: 200, body: { status: "alive", ready: false } })
+    }))
+})
+
+describe("/readyz", () => {
+  it.effect("is not ready before a config is active and each of its tables has reported, and once it is stopped", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* serving()
+      assert.deepStrictEqual(yield* reasons(address), ["null: no active config"])
+      yield* recorder.activated({ ...config, tables: ["logs", "blocks"] })
+      yield* recorder.heartbeat
+      assert.deepStrictEqual(yield* reasons(address), ["logs: not started", "blocks: not started"])
+      yield* recorder.record("logs", connected)
+      assert.deepStrictEqual(yield* reasons(address), ["blocks: not started"])
+      yield* recorder.record("blocks", connected)
+      assert.deepStrictEqual(yield* reasons(address), [])
+      yield* recorder.activated(undefined)
+      assert.deepStrictEqual(yield* reasons(address), ["null: no active config"])
+    }))
+
+  it.effect("is not ready while a table waits, or fails, before its first stream; a failure after that is none yet", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* ready
+      const failed: StatusEvent = { _tag: "Failed", attempts: 1, reason: "refused" }
+      yield* recorder.record("logs", failed)
+      assert.deepStrictEqual(yield* reasons(address), [])
+      yield* recorder.record("logs", { _tag: "Started" })
+      yield* recorder.record("logs", { _tag: "Waiting", reason: "the server is down" })
+      const { body, status } = yield* ask(address, "/readyz")
+      assert.strictEqual(status, 503)
+      assert.include(body.reasons[0].message, "table 'logs' has not started yet: the server is down")
+      yield* recorder.record("logs", failed)
+      assert.deepStrictEqual(yield* reasons(address), ["logs: not started"])
+      yield* recorder.record("logs", connected)
+      assert.deepStrictEqual(yield* reasons(address), [])
+    }))
+
+  it.effect.each(
+    [
+      ["stalled", { _tag: "Failed", attempts: 5, reason: "refused" }],
+      ["parked", { _tag: "Parked", reason: "refused" }],
+      ["diverged", { _tag: "Diverged", reason: "refused" }],
+      ["standby", { _tag: "StandingBy", reason: "refused" }]
+    ] as ReadonlyArray<readonly [string, StatusEvent]>
+  )(
+    "is not ready while a table is %s, with the reason and since when, and ready again after it",
+    ([code, event]) =>
+      Effect.gen(function*() {
+        const { address, recorder } = yield* ready
+        yield* TestClock.adjust("2 seconds")
+        yield* recorder.record("logs", event)
+        const { body, status } = yield* ask(address, "/readyz")
+        assert.strictEqual(status, 503)
+        assert.lengthOf(body.reasons, 1)
+        assert.deepInclude(body.reasons[0], { table: "logs", code, since: "1970-01-01T00:00:02.000Z" })
+        assert.include(body.reasons[0].message, ": refused")
+        yield* recorder.record("logs", connected)
+        yield* recorder.record("logs", { _tag: "CaughtUp" })
+        assert.deepStrictEqual(yield* reasons(address), [])
+      })
+  )
+
+  it.effect("is not ready when the database has no heartbeat of the last six seconds", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* ready
+      yield* TestClock.adjust("6 seconds")
+      assert.deepStrictEqual(yield* reasons(address), [])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* reasons(address), ["logs: offline"])
+      yield* recorder.heartbeat
+      assert.deepStrictEqual(yield* reasons(address), [])
+    }))
+
+  it.effect("is not ready before the first heartbeat", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* serving()
+      yield* recorder.activated(config)
+      yield* recorder.record("logs", connected)
+      assert.deepStrictEqual(yield* reasons(address), ["logs: offline"])
+    }))
+
+  it.effect("compares the lag with the limits that are asked for, and with no other", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* ready
+      yield* recorder.record("logs", committed())
+      yield* recorder.record("logs", head(21n, 1_100))
+      assert.deepStrictEqual(yield* reasons(address), [])
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=10&max_lag_seconds=100"), [])
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=9"), ["logs: lag exceeded"])
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_seconds=99"), ["logs: lag exceeded"])
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=10&max_lag_seconds=99"), ["logs: lag exceeded"])
+      yield* recorder.record("logs", committed({ watermark: 21n, lastBlock: 21n, watermarkAtSeconds: undefined }))
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=0&max_lag_seconds=0"), [])
+    }))
+
+  it.effect("is not ready where a limit is asked for and the lag is not known, or was known a minute ago", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* ready
+      yield* recorder.record("logs", committed())
+      assert.deepStrictEqual(yield* reasons(address), [])
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=1000000"), ["logs: lag unknown"])
+      yield* recorder.record("logs", head(12n, undefined))
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=1"), [])
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_seconds=1000000"), ["logs: lag unknown"])
+      yield* TestClock.adjust("61 seconds")
+      yield* recorder.heartbeat
+      assert.deepStrictEqual(yield* reasons(address), [])
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=1"), ["logs: lag unknown"])
+      yield* recorder.record("logs", head(12n, 1_001))
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=1&max_lag_seconds=1"), [])
+    }))
+
+  it.effect.each([
+    ["?max_lag_blocks=ten", "max_lag_blocks"],
+    ["?max_lag_blocks=-1", "max_lag_blocks"],
+    ["?max_lag_blocks=", "max_lag_blocks"],
+    ["?max_lag_seconds=1.5", "max_lag_seconds"],
+    ["?max_lag_seconds=1&max_lag_seconds=2", "max_lag_seconds"],
+    ["?max_lag_block=1", "max_lag_block"]
+  ])("answers %s with 400 and names the parameter and what is allowed", ([query, parameter]) =>
+    Effect.gen(function*() {
+      const { address } = yield* ready
+      const { body, status } = yield* ask(address, `/readyz${query}`)
+      assert.strictEqual(status, 400)
+      assert.include(body.message, `["${parameter}"]`)
+      assert.include(body.message, "a whole number of at least 0")
+    }))
+})
+
+describe("/status", () => {
+  it.effect("has what was recorded, null for what is not known, and no text of a query", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* ready
+      const { body: before } = yield* ask(address, "/status")
+      assert.deepInclude(before.tables[0], {
+        state: "catching up",
+        watermark: 9,
+        rows: 40,
+        source_head: null,
+        lag_blocks: null,
+        last_error: null
+      })
+      yield* recorder.record("logs", committed({ reorgs: 1, unverified: true }))
+      yield* recorder.record("logs", head(21n, 1_100))
+      yield* TestClock.adjust("1 second")
+      yield* recorder.record("logs", { _tag: "Failed", attempts: 2, reason: `cannot plan ${QUERY}: no such column` })
+      yield* recorder.reloaded(`cannot plan ${QUERY}: no such column`)
+      const { body, text } = yield* ask(address, "/status")
+      const answer = Schema.decodeUnknownSync(Status)(body)
+      assert.deepInclude(answer.tables[0], {
+        table: "logs",
+        state: "retrying",
+        reason: "cannot plan (query): no such column",
+        since: "1970-01-01T00:00:01.000Z",
+        watermark: 11,
+        source_head: 21,
+        source_head_read_at: "1970-01-01T00:00:00.000Z",
+        lag_blocks: 10,
+        lag_seconds: 100,
+        rows: 45,
+        unverified: true,
+        failed_attempts: 2,
+        reorgs: 1
+      })
+      assert.deepInclude(answer.config, { dataset: "_/example@0.1.0", dialect: "amp", fingerprint: "f" })
+      assert.deepInclude(answer.last_reload, { outcome: "failed", reason: "cannot plan (query): no such column" })
+      assert.notInclude(text, "secret_column")
+      assert.notInclude(text, "hunter2")
+      yield* recorder.record("logs", { _tag: "Failed", attempts: 5, reason: `cannot plan ${QUERY}` })
+      assert.notInclude((yield* ask(address, "/readyz")).text, "secret_column")
+    }))
+})
+
+/** Every value of `key` below `value`. */
+const valuesOf = (value: unknown, key: string): ReadonlyArray<unknown> =>
+  typeof value !== "object" || value === null
+    ? []
+    : Object.entries(value).flatMap(([name, part]) => name === key ? [part] : valuesOf(part, key))
+
+describe("/openapi.json", () => {
+  it.effect("describes exactly the paths that there are, and every reference in it leads somewhere", () =>
+    Effect.gen(function*() {
+      const { address } = yield* serving()
+      const { body } = yield* ask(address, "/openapi.json")
+      assert.match(body.openapi, /^3\.1\./)
+      assert.deepStrictEqual(Object.keys(body.paths), ["/livez", "/healthz", "/readyz", "/status"])
+      for (const [path, item] of Object.entries<any>(body.paths)) {
+        assert.deepStrictEqual(Object.keys(item), ["get"])
+        assert.isString(item.get.operationId)
+        assert.strictEqual((yield* ask(address, path)).status in item.get.responses, true, path)
+      }
+      const { parameters, responses } = body.paths["/readyz"].get
+      assert.deepStrictEqual(Object.keys(responses), ["200", "400", "503"])
+      assert.deepStrictEqual(parameters.map((one: { name: string; in: string }) => [one.name, one.in]), [
+        ["max_lag_blocks", "query"],
+        ["max_lag_seconds", "query"]
+      ])
+      const references = valuesOf(body, "$ref")
+      assert.isAtLeast(references.length, 6)
+      for (const reference of references) {
+        const found = String(reference).split("/").slice(1).reduce((part, key) => part?.[key], body)
+        assert.isDefined(found, String(reference))
+      }
+      assert.strictEqual((yield* ask(address, "/metrics")).status, 404)
+    }))
+})
+
+describe("the server", () => {
+  it.effect("is off unless HEALTH_PORT is set", () =>
+    Effect.gen(function*() {
+      assert.isUndefined((yield* serving({ HEALTH_PORT: undefined })).address)
+    }))
+
+  it.effect("names HEALTH_PORT where the port is in use, and HEALTH_HOST where the address is none of this machine", () =>
+    Effect.gen(function*() {
+      const other = yield* Effect.acquireRelease(
+        Effect.promise(() => {
+          const server = createServer()
+          return new Promise<typeof server>((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const { port } = other.address() as AddressInfo
+      const taken = yield* Effect.flip(serving({ HEALTH_PORT: port }))
+      assert.instanceOf(taken, ConfigError)
+      assert.include(taken.message, `HEALTH_PORT is ${port}, and this process cannot listen there`)
+      assert.include(taken.message, "EADDRINUSE")
+      const foreign = yield* Effect.flip(serving({ HEALTH_HOST: "192.0.2.1" }))
+      assert.include(foreign.message, `HEALTH_HOST is "192.0.2.1"`)
+    }))
+
+  it.live("stops at once although clients keep connections open, in the middle of a request as well", () =>
+    Effect.gen(function*() {
+      const { since, sockets } = yield* Effect.scoped(Effect.gen(function*() {
+        const { address } = yield* serving()
+        const [host, port] = address.split(":")
+        const open = (text: string) =>
+          Effect.promise(() =>
+            // In an object: a promise that resolves with a promise would wait for it.
+            new Promise<{ readonly closed: Promise<void> }>((resolve) => {
+              const socket = connect(Number(port), host!, () => {
+                const closed = new Promise<void>((done) => socket.on("error", () => {}).on("close", () => done()))
+                socket.write(text, () => resolve({ closed }))
+                socket.resume()
+              })
+            })
+          )
+        const idle = yield* open("GET /livez HTTP/1.1\r\nhost: a\r\n\r\n")
+        const half = yield* open("GET /livez HTTP/1.1\r\nhost")
+        yield* ask(address, "/livez")
+        return { sockets: [idle.closed, half.closed], since: performance.now() }
+      }))
+      yield* Effect.promise(() => Promise.all(sockets))
+      assert.isBelow(performance.now() - since, 3_000)
+    }))
+})
