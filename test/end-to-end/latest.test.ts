@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import type { Dialect } from "../../src/simulator/tables.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { eventually } from "../support/eventually.ts"
+import { holdLock } from "../support/holdLock.ts"
 import { readQueries, watchLatest } from "../support/latestSnapshots.ts"
 import { Chains } from "../support/snapshots.ts"
 import { makeWorld, type World } from "../support/world.ts"
@@ -13,8 +14,8 @@ const latestBlock = ({ database }: World) =>
     ([row]) => row === undefined ? -1n : BigInt(row.block_num)
   )
 
-const hasBlock = ({ database }: World, number: bigint) =>
-  Effect.map(database.query("SELECT FROM blocks WHERE _block_num = $1", [number]), (rows) => rows.length > 0)
+const hasBlock = ({ database }: World, table: string, number: bigint) =>
+  Effect.map(database.query(`SELECT FROM ${table} WHERE _block_num = $1`, [number]), (rows) => rows.length > 0)
 
 describe.concurrent.each<Dialect>(["amp", "nozzle"])("with a server of the %s dialect", (dialect) => {
   it.live(
@@ -34,11 +35,25 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])("with a server of the %s di
           if (depth === 5) faults.cutAll()
           yield* Effect.sleep(120)
         }
+        // A lock keeps one table on the chain that the others leave.
+        for (const table of ["transactions", "sparse", "blocks", "by_range"]) {
+          for (let block = 0; block < 3; block++) {
+            mine(1)
+            yield* eventually("the newest block is there", hasBlock(world, "blocks", chain.tip))
+          }
+          const lock = yield* holdLock(world.database, `LOCK TABLE ${table} IN SHARE MODE`)
+          // More blocks than a range has, so that ranges of the new chain end at blocks at which those of the old one did.
+          reorg(8)
+          const other = table === "blocks" ? "transactions" : "blocks"
+          yield* eventually(`table ${other} is on the new chain`, hasBlock(world, other, chain.tip))
+          yield* Effect.sleep(200)
+          yield* lock.release
+        }
         // One by one: the table of all blocks records each of them, and so has whatever block another table records. Those of
         // the first generation are complete up to the last block but one that has rows of them.
         for (let block = 0; block < 11; block++) {
           mine(1)
-          yield* eventually("the newest block is there", hasBlock(world, chain.tip))
+          yield* eventually("the newest block is there", hasBlock(world, "blocks", chain.tip))
         }
         const { tip } = chain
         yield* eventually(
