@@ -115,7 +115,8 @@ ${table("writing")}
 
 ${table("health")}
 
-Only a sync has them. [Operating](operating.md#probes) has what they answer.
+Only the program has them, and only for a sync: inside of an app they have no effect. [Operating](operating.md#probes) has what they
+answer.
 
 ## ${sectionTitles.logging}
 
