@@ -2,6 +2,7 @@
 import { createRequire } from "node:module"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Worker, type WorkerOptions } from "node:worker_threads"
+import { timeLimitReason } from "./evaluationFailure.ts"
 import type { Ended, Report, Task } from "./worker.ts"
 
 /** Most bytes that one evaluation may print: a reload must not fill a log. */
@@ -44,8 +45,7 @@ export class Evaluation {
 
   #listen(worker: Worker, timeoutMillis: number): Promise<Ended> {
     return new Promise((resolve) => {
-      const onTimeout = () => resolve(failed(`did not finish within ${timeoutMillis / 1000} seconds`))
-      const timer = setTimeout(onTimeout, timeoutMillis)
+      const timer = setTimeout(() => resolve(failed(timeLimitReason(timeoutMillis))), timeoutMillis)
       const end = (ended: Ended) => {
         clearTimeout(timer)
         resolve(ended)

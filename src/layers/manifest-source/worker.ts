@@ -5,16 +5,13 @@
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads"
 import { evaluateConfig } from "./evaluateConfig.ts"
-import { failureFromThrown } from "./evaluationFailure.ts"
+import { failureFromThrown, timeLimitReason } from "./evaluationFailure.ts"
 import { limitChildProcesses } from "./limitChildProcesses.ts"
 import { plainValue } from "./plainValue.ts"
 import { SourceFiles } from "./SourceFiles.ts"
 
 /** Identifies a thread of ampsync by its `workerData`: the app of a host may have threads of its own. */
 export const TASK = "ampsync evaluates a config file"
-
-/** The main thread reports its timeout before child processes are killed. */
-const CHILD_GRACE_MILLIS = 500
 
 /** The `workerData` of a thread. */
 export interface Task {
@@ -47,6 +44,15 @@ const failed = (operation: "evaluate" | "validate", thrown: unknown): Ended => {
   return { kind: "failed", operation, reason: message, file, line }
 }
 
+/** A failure of the whole file, not of a line in it. */
+const failedWith = (reason: string): Ended => ({
+  kind: "failed",
+  operation: "evaluate",
+  reason,
+  file: undefined,
+  line: undefined
+})
+
 /** Runs a config file; the outcome has plain values only. Never rejects. */
 export const evaluate = async (path: string, onFile: OnFile): Promise<Ended> => {
   let exported: unknown
@@ -73,11 +79,14 @@ const flushed = (output: NodeJS.WriteStream): Promise<void> =>
   })
 
 if (!isMainThread && isTask(workerData)) {
-  limitChildProcesses(performance.now() + workerData.timeoutMillis + CHILD_GRACE_MILLIS)
+  const { path, timeoutMillis } = workerData
+  const deadline = performance.now() + timeoutMillis
+  limitChildProcesses(deadline)
   const post = (report: Report): void => parentPort?.postMessage(report)
-  void evaluate(workerData.path, (file, digest) => post({ kind: "file", file, digest })).then(async (ended) => {
+  void evaluate(path, (file, digest) => post({ kind: "file", file, digest })).then(async (ended) => {
     // The main thread terminates this one after the outcome: output that was not flushed by then is lost.
     await Promise.all([process.stdout, process.stderr].map(flushed))
-    post(ended)
+    // Without the output of a child process that was killed in the end, what was exported means nothing.
+    post(performance.now() < deadline ? ended : failedWith(timeLimitReason(timeoutMillis)))
   })
 }
