@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { DatabaseConfig } from "../services/Config.ts"
-import { PgPool, type RunStatement } from "../services/PgPool.ts"
+import { PgPool, runOn } from "../services/PgPool.ts"
 import { TableLeases } from "../services/TableLeases.ts"
 import { bookkeepingDdl, missingRights } from "./bookkeeping/ddl.ts"
 import { makeReports } from "./bookkeeping/reports.ts"
@@ -17,7 +17,7 @@ const make = Effect.gen(function*() {
   const { sql, transaction } = yield* PgPool
   const { heartbeat, writer } = yield* TableLeases
   const schema = quoteIdentifier(databaseSchema)
-  const run: RunStatement = (statement, params = []) => sql.unsafe(statement, [...params])
+  const run = runOn(sql)
 
   const requireRights = (creates: boolean) =>
     Effect.flatMap(

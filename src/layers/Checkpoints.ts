@@ -7,7 +7,7 @@ import { emptyCheckpoint } from "../domain/chain/Checkpoint.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { type Advance, Checkpoints, type StoredCheckpoint } from "../services/Checkpoints.ts"
 import { DatabaseConfig } from "../services/Config.ts"
-import { isDivisionByZero, PgPool, type RunStatement } from "../services/PgPool.ts"
+import { isDivisionByZero, PgPool, runOn } from "../services/PgPool.ts"
 import { Fenced, TableLeases } from "../services/TableLeases.ts"
 import { makeAdvanceStatement } from "./checkpoints/advanceStatement.ts"
 
@@ -17,7 +17,7 @@ const make = Effect.gen(function*() {
   const { sql } = yield* PgPool
   const { writer } = yield* TableLeases
   const schema = quoteIdentifier(databaseSchema)
-  const run: RunStatement = (statement, params = []) => sql.unsafe(statement, [...params])
+  const run = runOn(sql)
   const advanceStatement = makeAdvanceStatement(databaseSchema, writer)
 
   const load = Effect.fn("Checkpoints.load")(function*(table: string) {

@@ -9,7 +9,7 @@ import {
   planIndexes
 } from "../domain/postgres/table/tableIndexes.ts"
 import { DatabaseConfig } from "../services/Config.ts"
-import { indexRowTooLarge, PgPool, type RunStatement } from "../services/PgPool.ts"
+import { indexRowTooLarge, PgPool, runOn, type RunStatement } from "../services/PgPool.ts"
 import {
   type FullIndex,
   type IndexEvent,
@@ -61,7 +61,7 @@ const make = Effect.gen(function*() {
     Effect.map(existingOn(run, table), (existing) => planIndexes(table, wanted, existing))
 
   const plan = Effect.fn("TableIndexes.plan")((table: string, wanted: WantedIndexes) =>
-    planOn((statement, params = []) => pool.sql.unsafe(statement, [...params]), table, wanted)
+    planOn(runOn(pool.sql), table, wanted)
   )
 
   const build = Effect.fn("TableIndexes.build")(

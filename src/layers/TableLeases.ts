@@ -10,7 +10,7 @@ import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { BEGIN_STATEMENTS, beginTransaction } from "../domain/sql/transaction.ts"
 import { DatabaseConfig } from "../services/Config.ts"
-import { isDivisionByZero, PgPool, type RunStatement } from "../services/PgPool.ts"
+import { isDivisionByZero, PgPool, runOn } from "../services/PgPool.ts"
 import { Fenced, TableHeld, TableLeases, TableRejected } from "../services/TableLeases.ts"
 import { sessionName, writerIdOf, writerName } from "./table-leases/sessionName.ts"
 
@@ -21,7 +21,7 @@ const make = Effect.gen(function*() {
   const schema = quoteIdentifier(databaseSchema)
   const writerId = randomBytes(4).toString("hex")
   const writer = writerName(hostname(), process.pid, writerId)
-  const run: RunStatement = (statement, params = []) => pool.sql.unsafe(statement, [...params])
+  const run = runOn(pool.sql)
 
   const heartbeat = Effect.asVoid(run(
     `INSERT INTO ${schema}._ampsync_writers (writer, heartbeat_at) VALUES ($1, clock_timestamp())

@@ -14,6 +14,10 @@ export type RunStatement = <Row extends object>(
   params?: ReadonlyArray<unknown>
 ) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
 
+/** Runs statements in any session of a client. */
+export const runOn = (sql: SqlClient.SqlClient): RunStatement => (statement, params = []) =>
+  sql.unsafe(statement, [...params])
+
 /** The server's response to one text of statements. */
 export interface PgAnswer {
   /**

@@ -5,7 +5,7 @@ import { emptyCheckpoint } from "../../domain/chain/Checkpoint.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
-import type { PgPool, RunStatement } from "../../services/PgPool.ts"
+import { type PgPool, runOn } from "../../services/PgPool.ts"
 import { type TableLeases, TableRejected } from "../../services/TableLeases.ts"
 import type { Emptying, TableSink } from "../../services/TableSink.ts"
 import { deletion, type PlacedTable, rowsLeft, undeletable, UNFILTERED } from "./deletion.ts"
@@ -23,7 +23,7 @@ export const makeRemoval = (
   checkpoints: Checkpoints["Service"],
   schema: string
 ): Pick<TableSink["Service"], "trim" | "empty"> => {
-  const run: RunStatement = (statement, params = []) => pool.sql.unsafe(statement, [...params])
+  const run = runOn(pool.sql)
 
   /** Acquires the lease of a table for its recorded dataset, and runs `work` in the same transaction. */
   const leasing = <A, E>(table: string, work: (lease: WriterLease, positionColumn: string) => Effect.Effect<A, E>) =>
