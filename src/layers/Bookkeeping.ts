@@ -1,12 +1,13 @@
 /** Creates and extends the bookkeeping in the target schema. */
 import { Effect, Layer } from "effect"
+import { isAlive } from "../domain/bookkeeping/leaseConditions.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool, runOn } from "../services/PgPool.ts"
 import { TableLeases } from "../services/TableLeases.ts"
 import { bookkeepingDdl, missingRights } from "./bookkeeping/ddl.ts"
-import { makeReports } from "./bookkeeping/reports.ts"
+import { LOCK_TIMEOUT, makeReports } from "./bookkeeping/reports.ts"
 
 /** The `application_name` of the session that creates the tables. */
 const SESSION_NAME = "ampsync start"
@@ -49,7 +50,19 @@ const make = Effect.gen(function*() {
     yield* heartbeat
   })
 
-  return Bookkeeping.of({ ensure, pending, ...makeReports(run, databaseSchema, writer) })
+  const abandoned = Effect.fn("Bookkeeping.abandoned")(function*(dataset: string, tables: ReadonlyArray<string>) {
+    const select = run<{ readonly table_name: string }>(
+      `SELECT table_name FROM ${schema}._ampsync_checkpoints c JOIN ${schema}._ampsync_progress p USING (table_name)
+       WHERE c.dataset = $1 AND table_name <> ALL($2::text[]) AND p.state IN ('offline', 'stopped')
+         AND NOT coalesce(${isAlive("p.writer_seen_at")}, false)
+       ORDER BY table_name`,
+      [dataset, tables]
+    )
+    const found = yield* transaction(SESSION_NAME, Effect.andThen(run(LOCK_TIMEOUT), select))
+    return found.map(({ table_name: table }) => table)
+  })
+
+  return Bookkeeping.of({ ensure, pending, abandoned, ...makeReports(run, databaseSchema, writer) })
 })
 
 export const layer: Layer.Layer<Bookkeeping, never, DatabaseConfig | PgPool | TableLeases> = Layer.effect(

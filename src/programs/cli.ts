@@ -106,7 +106,7 @@ const planCommand = Command.make(
       Flag.withDefault(false),
       Flag.withDescription("One JSON document instead of text")
     ),
-    timeout: timeout("it may take in all, and so wait for a database or server that is down")
+    timeout: timeout("it may take in all, and so wait for a database that is down or a server that is silent")
   },
   ({ json, timeout }) =>
     Effect.provide(plan({ json }), services).pipe(

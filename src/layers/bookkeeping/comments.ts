@@ -98,7 +98,7 @@ const described: { readonly [relation: string]: Described } = {
       rows: "Rows in the table, provisional ones included",
       provisional_rows: "Rows above the watermark",
       unverified: "Whether a watermark was passed without a check of its hash (nozzle)",
-      writer: `${writer}; the one that writes the table, or the last one that did`,
+      writer: `${writer}; the one that writes the table, empty after an orderly stop`,
       writer_seen_at: "Time of its last heartbeat",
       last_reorg_at: "Time of the last reorg",
       last_reorg_block: "First block that it removed",

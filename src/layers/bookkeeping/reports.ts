@@ -12,7 +12,7 @@ const MAX_CHARACTERS = 1_000
  * Sent as one string with the statement, so that it applies to that one only and needs no transaction of the pool. Without
  * it each abandoned attempt would leave a session behind that waits for the lock.
  */
-const LOCK_TIMEOUT = "SET LOCAL lock_timeout TO '1s'"
+export const LOCK_TIMEOUT = "SET LOCAL lock_timeout TO '1s'"
 
 /** The reason may contain a server's message, of any length. */
 const literal = (text: string | undefined): string => `${textLiteral(text?.slice(0, MAX_CHARACTERS))}::text`
@@ -24,7 +24,7 @@ export const makeReports = (
   run: RunStatement,
   databaseSchema: string,
   writer: string
-): Pick<Bookkeeping["Service"], "report" | "reportReload" | "abandoned"> => {
+): Pick<Bookkeeping["Service"], "report" | "reportReload"> => {
   const schema = quoteIdentifier(databaseSchema)
   const me = literal(writer)
 
@@ -62,16 +62,5 @@ export const makeReports = (
     )
   })
 
-  const abandoned = Effect.fn("Bookkeeping.abandoned")(function*(dataset: string, tables: ReadonlyArray<string>) {
-    const found = yield* run<{ readonly table_name: string }>(
-      `SELECT table_name FROM ${schema}._ampsync_checkpoints c JOIN ${schema}._ampsync_progress p USING (table_name)
-       WHERE c.dataset = $1 AND table_name <> ALL($2::text[]) AND p.state IN ('offline', 'stopped')
-         AND NOT coalesce(${isAlive("p.writer_seen_at")}, false)
-       ORDER BY table_name`,
-      [dataset, tables]
-    )
-    return found.map(({ table_name: table }) => table)
-  })
-
-  return { report, reportReload, abandoned }
+  return { report, reportReload }
 }

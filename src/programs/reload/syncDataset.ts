@@ -1,5 +1,5 @@
 /** Syncs the tables of a config for as long as the program runs. */
-import { Clock, type Duration, Effect, Schedule, SubscriptionRef } from "effect"
+import { Clock, type Duration, Effect, Schedule, Stream, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
 import { datasetId, formatDatasetReference } from "../../domain/manifest/Dataset.ts"
@@ -8,6 +8,7 @@ import { isRetryable } from "../../domain/retryable.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { makeTableFibers } from "../table/tableFibers.ts"
+import type { ActiveConfig } from "./ActiveConfig.ts"
 import { logUnlisted } from "./logUnlisted.ts"
 import { reloadOnChange } from "./reloadOnChange.ts"
 import { resolveWithFallback } from "./resolveConfig.ts"
@@ -24,6 +25,7 @@ export const syncDataset = Effect.fn("syncDataset")(
       const active = yield* SubscriptionRef.get(tables.active)
       yield* Effect.logInfo(log.shuttingDown(active?.manifest.tables.length ?? 0))
     })
+    yield* Effect.forkScoped(reportRemoved(tables.active))
     return yield* reloadOnChange(tables, manifest, startFirst).pipe(Effect.onInterrupt(() => announceStop))
   },
   Effect.scoped,
@@ -48,7 +50,6 @@ const startFirst = Effect.fnUntraced(function*(manifest: Manifest) {
   )
   for (const warning of active.warnings) yield* Effect.logWarning(warning)
   yield* logUnlisted(active)
-  yield* Effect.forkScoped(reportRemoved(manifest))
   return active
 })
 
@@ -56,19 +57,32 @@ const startFirst = Effect.fnUntraced(function*(manifest: Manifest) {
 const SECOND_CHECK = "10 seconds"
 
 /** Tables that left the config while no process ran must not be taken for ones that are behind. */
-const reportRemoved = Effect.fnUntraced(
-  function*({ dataset, tables }: Manifest) {
-    const bookkeeping = yield* Bookkeeping
-    const removed = yield* bookkeeping.abandoned(datasetId(dataset), tables.map(({ name }) => name))
-    yield* bookkeeping.report(
-      removed.map((table) => ({ table, state: "removed", reason: log.tableRemoved(table), ageMillis: 0 }))
-    )
-    for (const name of removed) yield* Effect.logWarning(log.tableRemoved(name))
-  },
-  Effect.tapError(({ message }) => Effect.logWarning(log.statesNotReported(message))),
-  Effect.retry(retrySchedule),
-  Effect.repeat({ times: 1, schedule: Schedule.spaced(SECOND_CHECK) })
-)
+const reportRemoved = Effect.fnUntraced(function*(active: SubscriptionRef.SubscriptionRef<ActiveConfig | undefined>) {
+  yield* SubscriptionRef.changes(active).pipe(
+    Stream.filter((config) => config !== undefined),
+    Stream.take(1),
+    Stream.runDrain
+  )
+  yield* reportRemovedOnce(active).pipe(
+    Effect.tapError(({ message }) => Effect.logWarning(log.statesNotReported(message))),
+    Effect.retry(retrySchedule),
+    Effect.repeat({ times: 1, schedule: Schedule.spaced(SECOND_CHECK) })
+  )
+})
+
+const reportRemovedOnce = Effect.fnUntraced(function*(
+  active: SubscriptionRef.SubscriptionRef<ActiveConfig | undefined>
+) {
+  const bookkeeping = yield* Bookkeeping
+  const config = yield* SubscriptionRef.get(active)
+  if (config === undefined) return
+  const { dataset, tables } = config.manifest
+  const removed = yield* bookkeeping.abandoned(datasetId(dataset), tables.map(({ name }) => name))
+  yield* bookkeeping.report(
+    removed.map((table) => ({ table, state: "removed", reason: log.tableRemoved(table), ageMillis: 0 }))
+  )
+  for (const name of removed) yield* Effect.logWarning(log.tableRemoved(name))
+})
 
 const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string, delay: Duration.Duration) {
   const status = yield* StatusRecorder

@@ -10,7 +10,9 @@ const startText = (simulator: Simulator, options: SimulatorOptions): string => {
   const dataset = options.rawName ?? "anvil"
   const table = simulator.dialect === "amp" ? `"_/${dataset}@${options.version ?? "0.1.0"}".logs` : `${dataset}.logs`
   return [
-    `Simulating a ${simulator.dialect} server: ${simulator.chain.tip + 1n} blocks of network "${simulator.network}".`,
+    `Simulating ${simulator.dialect === "amp" ? "an amp" : "a nozzle"} server: ${
+      simulator.chain.tip + 1n
+    } blocks of network "${simulator.network}".`,
     `  Arrow Flight  ${simulator.flightUrl}`,
     `  Admin API     ${simulator.adminUrl}`,
     `  Datasets      ${dataset} (raw) and ${

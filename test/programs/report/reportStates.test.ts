@@ -250,7 +250,8 @@ describe("a lock that another session holds on _ampsync_states", () => {
           "SELECT FROM pg_locks WHERE NOT granted AND relation = to_regclass($1)",
           [`${world.database.schema}._ampsync_states`]
         )
-        assert.isAtMost(waiting.length, 1)
+        // One for the states, one for tables that left the config before the start.
+        assert.isAtMost(waiting.length, 2)
         yield* Effect.sleep("1 second")
       }
       yield* lock.release

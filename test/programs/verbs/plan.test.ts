@@ -173,7 +173,7 @@ describe("ampsync plan", () => {
         assert.include(found.tables[1].reason, "primaryKey names column \"to\", which may be null")
         assert.include(found.tables[3].reason, "ampsync did not create")
         assert.isString(found.tables[4].reason)
-        assert.include((yield* plan(world.environment)).stdout, "strange: rejected: something of this name exists")
+        assert.include((yield* plan(world.environment)).stdout, "strange: rejected: a relation of this name exists")
       }),
     60_000
   )
