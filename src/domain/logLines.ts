@@ -45,8 +45,9 @@ export const connected = (address: URL) => `Connected to Nozzle server at ${addr
 /** What failed, and how long it is until the next attempt. */
 export const tryingAgain = (reason: string, delay: Duration.Duration) =>
   `${reason}; trying again in ${Number(Duration.toSeconds(delay).toPrecision(2))} s`
-export const databaseUnreachable = (reason: string, delay: Duration.Duration) =>
-  tryingAgain(`Database connection failed: ${reason}`, delay)
+/** `origin` is what names the database. */
+export const databaseUnreachable = (reason: string, origin: string, delay: Duration.Duration) =>
+  tryingAgain(`Database connection failed: ${reason}; check that it answers there (${origin})`, delay)
 export const bookkeepingFailed = (reason: string, delay: Duration.Duration) =>
   tryingAgain(`The bookkeeping tables could not be prepared: ${reason}`, delay)
 export const healthServed = (address: string) => `Health endpoints: http://${address}`

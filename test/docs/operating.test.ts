@@ -29,7 +29,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   notOverFlight: [log.notOverFlight("_/anvil", "unknown")],
   unlisted: [log.unlisted("logs", "_/anvil")],
   connected: [log.connected(new URL("http://localhost:1602"))],
-  databaseUnreachable: [log.databaseUnreachable("refused", delay)],
+  databaseUnreachable: [log.databaseUnreachable("refused", "DATABASE_URL, DATABASE_HOST", delay)],
   bookkeepingFailed: [log.bookkeepingFailed("refused", delay)],
   healthServed: [log.healthServed("0.0.0.0:8080")],
   checkpointsReady: [log.checkpointsReady],

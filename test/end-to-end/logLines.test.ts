@@ -215,7 +215,7 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
     at(
       "databaseDown",
       "WARN",
-      words`Database connection failed: PostgreSQL: connect ECONNREFUSED 127.0.0.1:${N}; trying again in ${SECONDS} s`
+      words`Database connection failed: PostgreSQL: connect ECONNREFUSED 127.0.0.1:${N}; check that it answers there (DATABASE_URL, DATABASE_HOST); trying again in ${SECONDS} s`
     )
   ],
   bookkeepingFailed: [

@@ -33,7 +33,7 @@ export const hostConnections = Effect.fnUntraced(function*(
   if (problems.length > 0) return yield* new ConfigError({ problems })
   yield* survivesLostConnections(host)
   const pool: Pick<HostPool, "connect"> = { connect: (done) => host.connect(done) }
-  const isDirect = yield* waitFor(tryOut(pool, stallMillis))
+  const isDirect = yield* waitFor(tryOut(pool, stallMillis), "the pool of the app")
   const takesPipeline = Effect.map(lease(pool, unknownServer(stallMillis)), (connection) => connection.takesPipeline)
   if (!(yield* Effect.scoped(takesPipeline))) return yield* new ConfigError({ problems: [ofNative] })
   const permits = yield* Semaphore.make(max)

@@ -41,7 +41,7 @@ export const ownConnections = (
     // Only a refusal of the transport calls for the other one; a database that is down is down for both.
     second === undefined ? attempt(first) : Effect.catchIf(attempt(first), refusesTransport, () => attempt(second))
   return Effect.try({ try: () => tlsAttempts(settings.database), catch: (cause) => classify(cause, "connect") }).pipe(
-    Effect.flatMap((attempts) => waitFor(firstThatWorks(attempts))),
+    Effect.flatMap((attempts) => waitFor(firstThatWorks(attempts), "DATABASE_URL, DATABASE_HOST")),
     Effect.flatMap(({ isDirect, ssl }) =>
       Effect.map(newPool(poolConfig(settings, settings.maxDbConnections, ssl)), (pool): Connections => ({
         lease: (session) => lease(pool, session),
@@ -54,15 +54,18 @@ export const ownConnections = (
   )
 }
 
-/** Retries until the database is reachable, with a warning for each attempt. */
+/** Retries until the database is reachable, with a warning for each attempt; `origin` is what names the database. */
 export const waitFor = <A, R>(
-  attempt: Effect.Effect<A, SqlError.SqlError, R>
+  attempt: Effect.Effect<A, SqlError.SqlError, R>,
+  origin: string
 ): Effect.Effect<A, SqlError.SqlError, R> =>
   attempt.pipe(
     Effect.retry(($) =>
       $(reconnectDelays).pipe(
         Schedule.while(({ input }) => isRetryable(input)),
-        Schedule.tap(({ duration, input }) => Effect.logWarning(log.databaseUnreachable(input.message, duration)))
+        Schedule.tap(({ duration, input }) =>
+          Effect.logWarning(log.databaseUnreachable(input.message, origin, duration))
+        )
       )
     )
   )
