@@ -1,22 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { StatusEvent, TableStatus } from "../../src/domain/TableStatus.ts"
 import { initialStatus, lagBlocks, nextStatus } from "../../src/domain/TableStatus.ts"
+import { committed as committedChunk } from "../doubles/statusEvents.ts"
 
 const after = (...events: ReadonlyArray<StatusEvent>): TableStatus => events.reduce(nextStatus, initialStatus("t", 0))
 
 const connected: StatusEvent = { _tag: "Connected", rows: 40n, watermark: 9n, unverified: true }
-const committed = (fields: Partial<Extract<StatusEvent, { _tag: "Committed" }>> = {}): StatusEvent => ({
-  _tag: "Committed",
-  isProgress: true,
-  rowsAdded: 5,
-  rowsRemoved: 0,
-  blocks: 2n,
-  watermark: 11n,
-  lastBlock: 14n,
-  reorgs: 0,
-  unverified: false,
-  ...fields
-})
+const committed = (fields: Parameters<typeof committedChunk>[0] = {}): StatusEvent =>
+  committedChunk({ lastBlock: 14n, ...fields })
 const head = (block: bigint): StatusEvent => ({ _tag: "HeadRead", head: { block, atSeconds: 1_700_000_000 } })
 
 describe("the status of a table", () => {

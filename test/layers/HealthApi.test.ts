@@ -11,6 +11,7 @@ import { ConfigError } from "../../src/services/Config.ts"
 import { Status } from "../../src/services/HealthApi.ts"
 import { StatusRecorder } from "../../src/services/SyncStatus.ts"
 import { recordedLog } from "../doubles/Log.ts"
+import { committed as committedChunk } from "../doubles/statusEvents.ts"
 import { ask, healthAddress, reasons } from "../support/health.ts"
 
 const QUERY = "SELECT secret_column FROM anvil.logs"
@@ -26,19 +27,8 @@ const config = {
 } as const
 
 const connected: StatusEvent = { _tag: "Connected", rows: 40n, watermark: 9n, unverified: false }
-const committed = (fields: Partial<Extract<StatusEvent, { _tag: "Committed" }>> = {}): StatusEvent => ({
-  _tag: "Committed",
-  isProgress: true,
-  rowsAdded: 5,
-  rowsRemoved: 0,
-  blocks: 2n,
-  watermark: 11n,
-  watermarkAtSeconds: 1_000,
-  lastBlock: 11n,
-  reorgs: 0,
-  unverified: false,
-  ...fields
-})
+const committed = (fields: Parameters<typeof committedChunk>[0] = {}): StatusEvent =>
+  committedChunk({ watermarkAtSeconds: 1_000, ...fields })
 const head = (block: bigint, atSeconds: number | undefined): StatusEvent => ({
   _tag: "HeadRead",
   head: { block, atSeconds }

@@ -2,8 +2,10 @@
 import { textLiteral } from "../sql/literal.ts"
 import type { WriterLease } from "./WriterLease.ts"
 
-/** Three heartbeats of two seconds. */
-const STALE = "interval '6 seconds'"
+/** A process counts as alive for so long after a heartbeat: three of them, of two seconds. */
+export const HEARTBEAT_LIFETIME_SECONDS = 6
+
+const STALE = `interval '${HEARTBEAT_LIFETIME_SECONDS} seconds'`
 
 /**
  * The condition that the heartbeat in `column` is that of a living writer.

@@ -1,4 +1,5 @@
 /** Whether a sync does its work, from what it recorded of itself: everything that is not known counts against it. */
+import { HEARTBEAT_LIFETIME_SECONDS } from "../bookkeeping/leaseConditions.ts"
 import { lagBlocks, lagSeconds, type TableStatus } from "../TableStatus.ts"
 
 /** What readiness is decided from. Times are Unix milliseconds. */
@@ -37,8 +38,8 @@ export interface NotReady {
   readonly sinceMillis: number | undefined
 }
 
-/** Other processes take over, and `_ampsync_progress` shows `offline`, after three heartbeats of two seconds. */
-const HEARTBEAT_LIFETIME_MILLIS = 6_000
+/** Other processes take over then, and `_ampsync_progress` shows `offline`. */
+const HEARTBEAT_LIFETIME_MILLIS = 1_000 * HEARTBEAT_LIFETIME_SECONDS
 /** The source is asked every 15 seconds while a table is up to date, and has 20 seconds to answer. */
 const HEAD_LIFETIME_MILLIS = 60_000
 

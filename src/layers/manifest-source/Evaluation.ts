@@ -2,8 +2,8 @@
 import { createRequire } from "node:module"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Worker, type WorkerOptions } from "node:worker_threads"
-import { timeLimitReason } from "./evaluationFailure.ts"
-import type { Ended, Report, Task } from "./worker.ts"
+import { type Ended, failed, timedOut } from "./ended.ts"
+import type { Report, Task } from "./worker.ts"
 
 /** Most bytes that one evaluation may print: a reload must not fill a log. */
 const maxOutputBytes = 64 * 1024
@@ -45,7 +45,7 @@ export class Evaluation {
 
   #listen(worker: Worker, timeoutMillis: number): Promise<Ended> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(failed(timeLimitReason(timeoutMillis))), timeoutMillis)
+      const timer = setTimeout(() => resolve(timedOut(timeoutMillis)), timeoutMillis)
       const end = (ended: Ended) => {
         clearTimeout(timer)
         resolve(ended)
@@ -69,14 +69,6 @@ export class Evaluation {
     })
   }
 }
-
-const failed = (reason: string): Ended => ({
-  kind: "failed",
-  operation: "evaluate",
-  reason,
-  file: undefined,
-  line: undefined
-})
 
 const startWorker = (workerUrl: string, task: Task): Worker => {
   const options: WorkerOptions = {

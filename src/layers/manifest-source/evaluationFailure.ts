@@ -42,10 +42,6 @@ export const parseJson = (text: string, file: string): unknown => {
   }
 }
 
-/** Reported by whichever thread notices first that the time is over. */
-export const timeLimitReason = (timeoutMillis: number): string =>
-  `did not finish within ${timeoutMillis / 1000} seconds`
-
 /** Reduces what a module threw to a message without values, and to the line of the user's code. */
 export const failureFromThrown = (thrown: unknown, isOwnFile: (file: string) => boolean): EvaluationFailure => {
   if (thrown instanceof EvaluationFailure) return thrown

@@ -4,8 +4,9 @@
  * Imported elsewhere it does nothing; `workerUrl` is the file to start a thread from.
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads"
+import { type Ended, timedOut } from "./ended.ts"
 import { evaluateConfig } from "./evaluateConfig.ts"
-import { failureFromThrown, timeLimitReason } from "./evaluationFailure.ts"
+import { failureFromThrown } from "./evaluationFailure.ts"
 import { limitChildProcesses } from "./limitChildProcesses.ts"
 import { plainValue } from "./plainValue.ts"
 import { SourceFiles } from "./SourceFiles.ts"
@@ -20,17 +21,6 @@ export interface Task {
   readonly timeoutMillis: number
 }
 
-/** How an evaluation ended. */
-export type Ended =
-  | { readonly kind: "exported"; readonly value: unknown }
-  | {
-    readonly kind: "failed"
-    readonly operation: "evaluate" | "validate"
-    readonly reason: string
-    readonly file: string | undefined
-    readonly line: number | undefined
-  }
-
 /** The messages of the thread: each file it reads, then the outcome. */
 export type Report = { readonly kind: "file"; readonly file: string; readonly digest: string } | Ended
 
@@ -43,15 +33,6 @@ const failed = (operation: "evaluate" | "validate", thrown: unknown): Ended => {
   const { file, line, message } = failureFromThrown(thrown, () => false)
   return { kind: "failed", operation, reason: message, file, line }
 }
-
-/** A failure of the whole file, not of a line in it. */
-const failedWith = (reason: string): Ended => ({
-  kind: "failed",
-  operation: "evaluate",
-  reason,
-  file: undefined,
-  line: undefined
-})
 
 /** Runs a config file; the outcome has plain values only. Never rejects. */
 export const evaluate = async (path: string, onFile: OnFile): Promise<Ended> => {
@@ -87,6 +68,6 @@ if (!isMainThread && isTask(workerData)) {
     // The main thread terminates this one after the outcome: output that was not flushed by then is lost.
     await Promise.all([process.stdout, process.stderr].map(flushed))
     // Without the output of a child process that was killed in the end, what was exported means nothing.
-    post(performance.now() < deadline ? ended : failedWith(timeLimitReason(timeoutMillis)))
+    post(performance.now() < deadline ? ended : timedOut(timeoutMillis))
   })
 }

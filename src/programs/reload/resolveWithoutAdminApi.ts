@@ -43,12 +43,15 @@ const candidates = [["amp", true], ["amp", false], ["nozzle", true]] as const sa
  */
 export const resolveWithoutAdminApi = Effect.fn("resolveWithoutAdminApi")(function*(config: Manifest) {
   const flight = yield* FlightClient
+  const resolved = candidates.map(([dialect, isOwnerKnown]) => ({
+    dialect,
+    manifest: resolveQueries(config, sentUnresolved(dialect, isOwnerKnown))
+  }))
   let firstFailure: NothingPlanned | undefined
   for (const [index, table] of config.tables.entries()) {
     if (namedDatasets(config, table).length === 0) continue
     let last: NothingPlanned | undefined
-    for (const [dialect, isOwnerKnown] of candidates) {
-      const manifest = resolveQueries(config, sentUnresolved(dialect, isOwnerKnown))
+    for (const { dialect, manifest } of resolved) {
       const planned = yield* Effect.result(trackPending("flight")(flight.schema(manifest.tables[index]!.query.batch)))
       if (Result.isSuccess(planned)) return { ...notLookedUp, config, manifest, dialect }
       last = new NothingPlanned({ adminApi: undefined, table: table.name, reason: planned.failure.message })
