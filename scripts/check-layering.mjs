@@ -21,8 +21,8 @@ const ARROWS = {
   domain: ["domain"]
 }
 
-/** The programs that put live parts together: the root, the command line, and its verbs. */
-const ROOTS = ["start", "ampsync", "cli", "verbs/simulate", "verbs/plan", "verbs/resync"]
+/** The programs that put live parts together: the root, the command line with a file for each verb, and verbs. */
+const ROOTS = ["start", "ampsync", "cli", "cli/*", "verbs/simulate", "verbs/plan", "verbs/resync"]
 const ROOT_ARROWS = [...ARROWS.programs, "layers", "simulator", "demo"]
 
 /** The rooms that may use drivers, `node:*` and `process`. */
@@ -34,7 +34,7 @@ const roomOf = (file) => {
   return rest.length > 0 ? first : basename(first, ".ts")
 }
 
-const isRoot = (file) => ROOTS.some((root) => file === `src/programs/${root}.ts`)
+const isRoot = (file) => ROOTS.some((root) => [file, `${posix.dirname(file)}/*.ts`].includes(`src/programs/${root}.ts`))
 
 const kebab = (name) => name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, "-").toLowerCase()
 

@@ -37,8 +37,8 @@ import { StatusRecorder, SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableLeases } from "../services/TableLeases.ts"
 import type { TableSink } from "../services/TableSink.ts"
+import { trackPending, trackPendingLayer } from "./timeLimit.ts"
 import { prepare, run } from "./verbs/sync.ts"
-import { trackPending, trackPendingLayer } from "./verbs/timeLimit.ts"
 
 export type { SettingValues, UnconnectedValues }
 

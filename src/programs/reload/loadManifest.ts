@@ -9,7 +9,7 @@ import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { type ManifestOrigin, SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { type LoadError, ManifestError, ManifestSource } from "../../services/ManifestSource.ts"
-import { trackPending } from "../verbs/timeLimit.ts"
+import { trackPending } from "../timeLimit.ts"
 import { isGivenUp } from "./resolveConfig.ts"
 import { isAboutQuery } from "./resolveWithoutAdminApi.ts"
 

@@ -5,7 +5,7 @@ import { type DatasetReference, isExactRevision } from "../../domain/manifest/Da
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { AdminApi, type DatasetInfo, isUnpublished, isUnreachable } from "../../services/AdminApi.ts"
 import { SyncConfig } from "../../services/Config.ts"
-import { trackPending } from "../verbs/timeLimit.ts"
+import { trackPending } from "../timeLimit.ts"
 import type { ActiveConfig } from "./ActiveConfig.ts"
 import { resolveReferences } from "./resolveReferences.ts"
 import { NothingPlanned, resolveWithoutAdminApi } from "./resolveWithoutAdminApi.ts"

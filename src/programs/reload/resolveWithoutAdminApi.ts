@@ -4,7 +4,7 @@ import type { Dialect } from "../../domain/manifest/Dataset.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { namedDatasets, resolveQueries, sentUnresolved } from "../../domain/manifest/references.ts"
 import { FlightClient, type FlightError } from "../../services/FlightClient.ts"
-import { trackPending } from "../verbs/timeLimit.ts"
+import { trackPending } from "../timeLimit.ts"
 import type { ActiveConfig } from "./ActiveConfig.ts"
 
 /** The server plans no query of a config, whichever way its datasets are named. */

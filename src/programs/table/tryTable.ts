@@ -4,7 +4,7 @@ import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { TableSink } from "../../services/TableSink.ts"
 import { type ActiveConfig, requestOf } from "../reload/ActiveConfig.ts"
-import { trackPending } from "../verbs/timeLimit.ts"
+import { trackPending } from "../timeLimit.ts"
 import { describeTable } from "./describeTable.ts"
 import { awaitFirstMessage } from "./firstMessage.ts"
 

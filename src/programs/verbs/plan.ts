@@ -19,7 +19,7 @@ import { resolveWithFallback } from "../reload/resolveConfig.ts"
 import { isAboutQuery } from "../reload/resolveWithoutAdminApi.ts"
 import type { UnreadableSchema } from "../table/describeTable.ts"
 import { tryTable } from "../table/tryTable.ts"
-import { trackPending } from "./timeLimit.ts"
+import { trackPending } from "../timeLimit.ts"
 
 /** The same as at a start. */
 const retrySchedule = backoff("1 second", "30 seconds")

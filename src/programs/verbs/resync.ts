@@ -13,7 +13,7 @@ import { type TableHeld, TableLeases, TableRejected } from "../../services/Table
 import { type Emptying, TableSink } from "../../services/TableSink.ts"
 import { sendHeartbeats } from "../report/sendHeartbeats.ts"
 import { withCommitGrace } from "../table/withCommitGrace.ts"
-import { trackPending, trackPendingLayer, withTimeLimit } from "./timeLimit.ts"
+import { trackPending, trackPendingLayer, withTimeLimit } from "../timeLimit.ts"
 
 export interface ResyncOptions {
   readonly table: string

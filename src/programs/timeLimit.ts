@@ -1,6 +1,6 @@
 /** A time limit whose failure names the services that have not answered. */
 import { Context, Duration, Effect, Exit, Layer, Option } from "effect"
-import { ConnectionConfig, SyncConfig } from "../../services/Config.ts"
+import { ConnectionConfig, SyncConfig } from "../services/Config.ts"
 
 /** The services that work can wait for, by the name in messages: with the address, and the variable that sets it. */
 const names = {

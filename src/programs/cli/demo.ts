@@ -1,0 +1,22 @@
+/** The verb `demo`. */
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { demo } from "../../demo/demo.ts"
+import { layerAt } from "../../layers/Logging.ts"
+import { awaitSignal } from "../../layers/Signals.ts"
+import { untilStopped } from "../verbs/untilStopped.ts"
+import { chain } from "./chainFlags.ts"
+import { toggle } from "./flags.ts"
+
+export const demoCommand = Command.make(
+  "demo",
+  {
+    ...chain,
+    untilSynced: toggle(
+      "until-synced",
+      "End when everything has arrived, after comparing every row; exit code 1 where they differ"
+    )
+  },
+  // The demo prints itself what it does; log lines between its own would be erased by the next redraw.
+  (options) => untilStopped(demo(options), awaitSignal).pipe(Effect.provide(layerAt("warn")))
+).pipe(Command.withDescription("Watch a simulated chain arrive in a PostgreSQL that comes with the package"))

@@ -1,0 +1,22 @@
+/** The settings that a verb reads: the layers that decode them, and the lines of its help. */
+import { Effect, Layer } from "effect"
+import { Command } from "effect/cli"
+import { settingsHelp } from "../../domain/settings/help.ts"
+import type { Verb } from "../../domain/settings/Setting.ts"
+import { databaseLayer, layer as settingsLayer, logFilter } from "../../layers/Config.ts"
+import { layer as loggers } from "../../layers/Logging.ts"
+
+const logging = Layer.unwrap(Effect.map(logFilter, loggers))
+
+/** Settings from the environment; what is wrong or ignored in them is reported as they are read. */
+export const allSettings = Layer.provideMerge(settingsLayer, logging)
+
+/** As `allSettings`, for a verb that needs nothing but the database. */
+export const databaseSettings = Layer.provideMerge(databaseLayer, logging)
+
+/** A description, followed in the verb's own help by the settings that it reads. */
+export const withHelp = (verb: Verb, description: string) => <const C extends Command.Command.Any>(command: C): C =>
+  command.pipe(
+    Command.withDescription(`${description}\n${settingsHelp(verb)}`),
+    Command.withShortDescription(description)
+  ) as C

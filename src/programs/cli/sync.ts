@@ -1,0 +1,24 @@
+/** The verb without a name: syncs until it is stopped. */
+import { Effect, Layer } from "effect"
+import { Command } from "effect/cli"
+import { layer as healthApi } from "../../layers/HealthApi.ts"
+import { awaitSignal } from "../../layers/Signals.ts"
+import { layer as syncStatus } from "../../layers/SyncStatus.ts"
+import { services } from "../ampsync.ts"
+import { sync } from "../verbs/sync.ts"
+import { untilStopped } from "../verbs/untilStopped.ts"
+import { allSettings, withHelp } from "./settings.ts"
+
+/** The health API begins beside the other services: one that waits for the database is alive. */
+const servicesWithHealth = Layer.merge(services, Layer.provide(healthApi, syncStatus))
+
+export const syncCommand = Command.make(
+  "ampsync",
+  {},
+  () =>
+    untilStopped(Effect.provide(sync, servicesWithHealth), awaitSignal).pipe(
+      Effect.provide(allSettings)
+    )
+).pipe(
+  withHelp("sync", "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP")
+)
