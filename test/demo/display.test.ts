@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { comparisonTable, connection, isEqual } from "../../src/demo/display/demoText.ts"
 import { fit, paint, plain } from "../../src/demo/display/Line.ts"
-import { counted, formatCount, formatMillis } from "../../src/demo/display/numbers.ts"
 import { progressSentence, progressTable, type TableProgress } from "../../src/demo/display/progress.ts"
 import { noSpeed, perSecond, sample } from "../../src/demo/display/Speed.ts"
+import { counted, formatCount, formatMillis } from "../../src/domain/numbers.ts"
 
 const logs: TableProgress = {
   table: "logs",

@@ -1,7 +1,7 @@
 /** The texts of the demo, written for somebody who sees Ampsync for the first time. */
+import { counted, formatCount, formatMillis } from "../../domain/numbers.ts"
 import { type Cell, columns } from "./columns.ts"
 import type { Line, Style } from "./Line.ts"
-import { counted, formatCount, formatMillis } from "./numbers.ts"
 
 const bold = (text: string): Line => [{ text, style: "bold" }]
 const dim = (text: string): Line => [{ text, style: "dim" }]

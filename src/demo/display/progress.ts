@@ -1,7 +1,7 @@
 /** The progress of tables as text. */
+import { counted, formatCount } from "../../domain/numbers.ts"
 import { type Cell, columns, type Heading } from "./columns.ts"
 import type { Line, Style } from "./Line.ts"
-import { counted, formatCount } from "./numbers.ts"
 
 /** The progress of one table. */
 export interface TableProgress {
