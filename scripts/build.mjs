@@ -94,10 +94,19 @@ const moveIntoPlace = async (built, dist, aside) => {
 }
 
 const started = performance.now()
+// On a terminal somebody waits, as in `npm run demo`; elsewhere the last line is enough.
+const isWatched = process.stderr.isTTY === true
+if (isWatched) process.stderr.write("building dist (type declarations and bundle) ")
+const dots = setInterval(() => isWatched && process.stderr.write("."), 500)
+const endLine = () => {
+  clearInterval(dots)
+  if (isWatched) process.stderr.write("\n")
+}
 const temporary = mkdtempSync(join(root, ".build-"))
 // A stop leaves no half-built directory, and no compiler that would write into it again.
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]]) {
   process.once(signal, () => {
+    endLine()
     if (compiler?.exitCode === null) process.kill(-compiler.pid, "SIGKILL")
     rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
     process.exit(code)
@@ -111,9 +120,11 @@ try {
   for (const half of halves) if (half.status === "rejected") throw half.reason
   await finishDeclarations(join(built, "lib"))
   await moveIntoPlace(built, join(root, "dist"), temporary)
+  endLine()
   // Standard output is left to the caller: `npm pack --json` prints there.
   console.error(`built dist in ${((performance.now() - started) / 1000).toFixed(1)} s`)
 } catch (error) {
+  endLine()
   process.exitCode = 1
   // esbuild has printed its errors already, with the lines they are in.
   const isExplained = error instanceof BuildError || Array.isArray(error.errors)

@@ -12,15 +12,15 @@ import { lagBlocks, type TableStatus } from "./TableStatus.ts"
 export { shutdownComplete, signalReceived } from "./stopLines.ts"
 
 export const starting = "Starting ampsync with hot-reload support..."
-/** `v` is for a version; what names none says so. */
-const versioned = (name: string, revision: string | undefined) =>
+/** `v` is for a version. What names none is followed by `version`, where it is known which is the newest. */
+const versioned = (name: string, revision: string | undefined, version: string | undefined) =>
   revision === undefined
-    ? `${name}, newest version`
+    ? `${name}, newest version${version === undefined ? "" : ` (v${version})`}`
     : /^\d+\./.test(revision)
     ? `${name} v${revision}`
     : `${name}@${revision}`
 export const loadedManifest = (name: string, revision: string | undefined) =>
-  `Loaded manifest: ${versioned(name, revision)}`
+  `Loaded manifest: ${versioned(name, revision, undefined)}`
 export const pollsInVain =
   "VERSION_POLL_INTERVAL_SECS has no effect, because every dataset is named with its version; name one without it to follow new versions"
 export const withoutAdminApi = (reason: string) =>
@@ -114,8 +114,8 @@ export const unknownDependency = (
 ) => `dependency ${JSON.stringify(alias)} is ${JSON.stringify(formatDatasetReference(reference))}: ${detail}`
 export const pinLeftOut = (dataset: string, version: string) =>
   `Version ${version} of dataset ${dataset} has no form in the SQL of a nozzle server, so its newest version is read`
-export const reloaded = (name: string, revision: string | undefined) =>
-  `Successfully loaded new manifest: ${versioned(name, revision)}`
+export const reloaded = (name: string, revision: string | undefined, version: string | undefined) =>
+  `Successfully loaded new manifest: ${versioned(name, revision, version)}`
 export const reloadFailed = (reason: string) => `Failed to reload manifest: ${reason}`
 export const keepingPrevious = "Keeping previous configuration active"
 export const keepingPreviousForNow = `${keepingPrevious}; trying the new one again until it works or changes`

@@ -63,7 +63,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   versionTaken: [log.versionTaken("_/anvil", "0.1.0", "0.2.0")],
   unknownDependency: [log.unknownDependency("anvil", reference, { detail: "unknown" })],
   pinLeftOut: [log.pinLeftOut("_/anvil", "0.1.0-rc.1")],
-  reloaded: [log.reloaded("example", "0.1.0")],
+  reloaded: [log.reloaded("example", "0.1.0", undefined), log.reloaded("example", undefined, "0.1.0")],
   reloadFailed: [log.reloadFailed("refused")],
   keepingPrevious: [log.keepingPrevious],
   keepingPreviousForNow: [log.keepingPreviousForNow],

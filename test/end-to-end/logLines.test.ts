@@ -183,7 +183,7 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
   ],
   reloaded: [
     at("reload", "INFO", "Successfully loaded new manifest: example v0.1.0"),
-    at("versions", "INFO", "Successfully loaded new manifest: example v0.1.0")
+    at("versions", "INFO", "Successfully loaded new manifest: example, newest version (v0.1.0)")
   ],
   tablesAfterReload: [at("reload", "INFO", "Tables: 1 unchanged, 1 changed, 1 started")],
   tableNote: [

@@ -80,7 +80,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
     if (before === undefined && next.config === initial) return
     const { dataset } = next.config
     if (before !== undefined) yield* logVersions(before, next)
-    yield* Effect.logInfo(log.reloaded(dataset.name, dataset.revision ?? next.info?.version))
+    yield* Effect.logInfo(log.reloaded(dataset.name, dataset.revision, next.info?.version))
     yield* Effect.logInfo(log.tablesAfterReload(counts))
     yield* recordOutcome(undefined)
   })

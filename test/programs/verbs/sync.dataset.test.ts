@@ -118,7 +118,7 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
         assert.deepStrictEqual(yield* writerEpochs(world), before, "the same version is no news")
         world.simulator.publish("anvil", "0.2.0")
         yield* sync.logs("Version 0.2.0 of dataset _/anvil is published, initiating hot-reload...")
-        yield* sync.logs("Successfully loaded new manifest: anvil v0.2.0")
+        yield* sync.logs("Successfully loaded new manifest: anvil, newest version (v0.2.0)")
         yield* eventually(
           "the new version is recorded",
           Effect.map(recordedVersions(world), (versions) => versions.join() === "0.2.0")
@@ -143,7 +143,7 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
       assert.lengthOf(sync.lines.filter((line) => line.includes("Version 0.2.0 of dataset")), 1)
       yield* world.database.query("ALTER TABLE blocks RENAME COLUMN renamed TO hash")
       world.simulator.publish("anvil", "0.3.0")
-      yield* sync.logs("Successfully loaded new manifest: anvil v0.3.0")
+      yield* sync.logs("Successfully loaded new manifest: anvil, newest version (v0.3.0)")
       yield* mineAndAwait(world, ["blocks", "logs"])
     }))
 
@@ -171,10 +171,10 @@ describe("VERSION_POLL_INTERVAL_SECS", () => {
           unknown
         >
         yield* replaceConfig(world, unpinned)
-        yield* sync.logs("Successfully loaded new manifest: example v0.1.0")
+        yield* sync.logs("Successfully loaded new manifest: example, newest version (v0.1.0)")
         const { blocks } = yield* writerEpochs(world)
         world.simulator.publish("example", "0.3.0")
-        yield* sync.logs("Successfully loaded new manifest: example v0.3.0")
+        yield* sync.logs("Successfully loaded new manifest: example, newest version (v0.3.0)")
         yield* eventually(
           "the table was restarted",
           Effect.map(writerEpochs(world), (now) => now["blocks"] === blocks! + 1)
