@@ -22,7 +22,17 @@ const ARROWS = {
 }
 
 /** The programs that put live parts together: the root, the command line with a file for each verb, and verbs. */
-const ROOTS = ["start", "ampsync", "cli", "cli/*", "verbs/simulate", "verbs/plan", "verbs/resync"]
+const ROOTS = [
+  "start",
+  "ampsync",
+  "cli",
+  "cli/*",
+  "verbs/simulate",
+  "verbs/plan",
+  "verbs/resync",
+  "verbs/status/*",
+  "verbs/doctor/*"
+]
 const ROOT_ARROWS = [...ARROWS.programs, "layers", "simulator", "demo"]
 
 /** The rooms that may use drivers, `node:*` and `process`. */

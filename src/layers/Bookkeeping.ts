@@ -2,6 +2,7 @@
 import { Effect, Layer } from "effect"
 import { isAlive } from "../domain/bookkeeping/leaseConditions.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
+import { VERSION } from "../domain/version.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool, runOn } from "../services/PgPool.ts"
@@ -48,6 +49,11 @@ const make = Effect.gen(function*() {
       `DELETE FROM ${schema}._ampsync_writers WHERE abs(extract(epoch FROM clock_timestamp() - heartbeat_at)) > 86400`
     )
     yield* heartbeat
+    yield* run(
+      `UPDATE ${schema}._ampsync_writers SET version = $2, started_at = coalesce(started_at, clock_timestamp())
+       WHERE writer = $1`,
+      [writer, VERSION]
+    )
   })
 
   const abandoned = Effect.fn("Bookkeeping.abandoned")(function*(dataset: string, tables: ReadonlyArray<string>) {

@@ -20,13 +20,15 @@ import { askAbout, noAnswer, type SilenceLimits, unanswered, type Verdict } from
 /** Long enough for a server that waits for its disk or for a lock; without a limit a table would hang silently. */
 const STALL_MILLIS = 60_000
 
-/** Time limits, which tests change. */
+/** Time limits, which tests change, and how to begin. */
 export interface PgPoolOptions {
   /**
    * After this long without a response to a COMMIT or to COPY data the connection counts as lost. For a statement that may
    * take longer, the server's view of the session is checked on another connection.
    */
   readonly stallMillis?: number
+  /** Whether to wait for a database that is down, which is the default, instead of failing at once. */
+  readonly waits?: boolean
 }
 
 /** `PgPool` over the `pg` driver: effect's own driver refuses COPY. */
@@ -80,7 +82,7 @@ export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.
     PgPool,
     Effect.flatMap(
       ConnectionConfig,
-      (settings) => make((stallMillis) => ownConnections(settings, stallMillis), options)
+      (settings) => make((stallMillis) => ownConnections(settings, stallMillis, options.waits), options)
     )
   )
 

@@ -11,11 +11,13 @@ import { demoCommand } from "./cli/demo.ts"
 import { planCommand } from "./cli/plan.ts"
 import { resyncCommand } from "./cli/resync.ts"
 import { simulateCommand } from "./cli/simulate.ts"
+import { statusCommand } from "./cli/status.ts"
 import { syncCommand } from "./cli/sync.ts"
 
 const ampsync = syncCommand.pipe(
   Command.withSubcommands([
     planCommand,
+    statusCommand,
     resyncCommand,
     simulateCommand,
     demoCommand

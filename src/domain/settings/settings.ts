@@ -26,7 +26,7 @@ import {
   wholeNumber
 } from "./values.ts"
 
-const allVerbs: ReadonlyArray<Verb> = ["sync", "plan", "resync"]
+const allVerbs: ReadonlyArray<Verb> = ["sync", "plan", "resync", "status"]
 const withServer: ReadonlyArray<Verb> = ["sync", "plan"]
 
 const dataset = { section: "dataset", verbs: withServer } as const

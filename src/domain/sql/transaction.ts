@@ -20,3 +20,8 @@ export const activityLiteral = (activity: string): string => {
     bytes.length <= MAX_IDENTIFIER_BYTES ? activity : new TextDecoder().decode(bytes.subarray(0, MAX_IDENTIFIER_BYTES))
   )
 }
+
+/** Begins a transaction whose statements read one snapshot and write nothing; none of them may take more than half a minute. */
+export const beginSnapshot = (activity: string): string =>
+  `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL application_name TO ${activityLiteral(activity)}; ` +
+  `SET LOCAL statement_timeout TO '30s'; SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`

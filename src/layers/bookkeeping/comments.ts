@@ -50,7 +50,7 @@ const described: { readonly [relation: string]: Described } = {
     }
   },
   _ampsync_reorgs: {
-    purpose: "The newest thousand reorgs of each table, and its resyncs",
+    purpose: "The newest thousand reorgs of each table",
     columns: {
       id: "Ascending number",
       table_name: tableName,
@@ -58,7 +58,7 @@ const described: { readonly [relation: string]: Described } = {
       first_block: "First block that was removed to be read again",
       depth: "Blocks that were removed; 0 where none of them was complete",
       old_hash: "Hash of the newest block that was removed; null where none was complete",
-      new_hash: "Hash of the last block of the range that replaces it; null for a resync, which removes everything",
+      new_hash: "Hash of the last block of the range that replaces it",
       rows_removed: "Rows that were deleted"
     }
   },
@@ -69,7 +69,9 @@ const described: { readonly [relation: string]: Described } = {
       heartbeat_at: "Time of the last heartbeat; one every two seconds, and after six the process counts as dead",
       config_loaded_at: "Time at which the active config was applied",
       reload_failed_at: "Time at which a changed config was rejected; null once one is applied",
-      reload_reason: "Why it was rejected"
+      reload_reason: "Why it was rejected",
+      version: "Version of ampsync that the process runs",
+      started_at: "Time at which the process began"
     }
   },
   _ampsync_states: {

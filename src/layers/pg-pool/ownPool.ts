@@ -24,12 +24,13 @@ type Ssl = ReturnType<typeof tlsAttempts>[number]
  * Connections, one of which has proved to work, with the first transport (TLS or plain text) that `sslmode` allows and that
  * works.
  *
- * Waits for a database that is down. Fails at once where the server refuses the login (password, name, rights, no TLS, an
+ * Waits for a database that is down, unless `waits` is false. Fails at once where the server refuses the login (password, name, rights, no TLS, an
  * invalid certificate), unless the password is in a file that may change, and where a certificate file cannot be read.
  */
 export const ownConnections = (
   settings: ConnectionSettings,
-  stallMillis: number
+  stallMillis: number,
+  waits = true
 ): Effect.Effect<Connections, SqlError.SqlError, Scope.Scope> => {
   const attempt = (ssl: Ssl) =>
     newPool(poolConfig(settings, 1, ssl)).pipe(
@@ -41,7 +42,10 @@ export const ownConnections = (
     // Only a refusal of the transport calls for the other one; a database that is down is down for both.
     second === undefined ? attempt(first) : Effect.catchIf(attempt(first), refusesTransport, () => attempt(second))
   return Effect.try({ try: () => tlsAttempts(settings.database), catch: (cause) => classify(cause, "connect") }).pipe(
-    Effect.flatMap((attempts) => waitFor(firstThatWorks(attempts), "DATABASE_URL, DATABASE_HOST")),
+    Effect.flatMap((attempts) => {
+      const first = firstThatWorks(attempts)
+      return waits ? waitFor(first, "DATABASE_URL, DATABASE_HOST") : first
+    }),
     Effect.flatMap(({ isDirect, ssl }) =>
       Effect.map(newPool(poolConfig(settings, settings.maxDbConnections, ssl)), (pool): Connections => ({
         lease: (session) => lease(pool, session),

@@ -1,30 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { execFile } from "node:child_process"
 import { writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { MAIN, startAmpsync } from "../../support/ampsyncProcess.ts"
+import { startAmpsync } from "../../support/ampsyncProcess.ts"
 import { startProxy, throughProxy } from "../../support/proxy.ts"
+import { type Ended, runAmpsync } from "../../support/runAmpsync.ts"
 import { awaitCanonicalChain } from "../../support/snapshots.ts"
 import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
 import { allTables, makeWorld, manifestOf, type World } from "../../support/world.ts"
 
-interface Ended {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** Runs `ampsync plan` to its end. */
 const plan = (environment: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
-  Effect.promise(() =>
-    new Promise<Ended>((resolve) => {
-      const options = { cwd: tmpdir(), env: { PATH: process.env["PATH"], ...environment }, timeout: 30_000 }
-      const child = execFile(process.execPath, [MAIN, "plan", ...args], options, (_, stdout, stderr) =>
-        resolve({ code: child.exitCode ?? -1, stdout, stderr }))
-    })
-  )
+  runAmpsync(environment, "plan", ...args)
 
 type Settings = Readonly<Record<string, unknown>>
 
