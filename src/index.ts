@@ -22,8 +22,10 @@ export {
   eventTableName,
   eventTables
 } from "./domain/manifest/eventTables.ts"
+export type { SourceHeadBlock, StageTimes } from "./domain/StatusEvent.ts"
 export type { Phase, TablePhase } from "./domain/TablePhase.ts"
-export { lagBlocks, type SourceHeadBlock, type TableStatus } from "./domain/TableStatus.ts"
+export { type AttemptError, lagBlocks, type TableStatus } from "./domain/TableStatus.ts"
+export type { ThroughputReport, ThroughputSample } from "./domain/Throughput.ts"
 export { VERSION } from "./domain/version.ts"
 export {
   layer,
@@ -37,4 +39,4 @@ export { AdminApiError, type AdminApiReason } from "./services/AdminApi.ts"
 export { ConfigError, type ConfigProblem } from "./services/Config.ts"
 export type { HostPool, HostPoolOptions } from "./services/HostPool.ts"
 export { ManifestError } from "./services/ManifestSource.ts"
-export { type ReloadStatus, SyncStatus } from "./services/SyncStatus.ts"
+export { type PermitsStatus, type ReloadStatus, SyncStatus, type SyncThroughput } from "./services/SyncStatus.ts"

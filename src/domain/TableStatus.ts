@@ -1,11 +1,13 @@
 /** The status of one table: its phase and its figures, as a pure function of its events. */
-import { nextPhase, type PhaseEvent, type TablePhase } from "./TablePhase.ts"
+import { initialChunkSize } from "./ChunkSize.ts"
+import type { SourceHeadBlock, StageTimes, StatusEvent } from "./StatusEvent.ts"
+import { nextPhase, type TablePhase } from "./TablePhase.ts"
 
-/** The newest block of a network that its source has. */
-export interface SourceHeadBlock {
-  readonly block: bigint
-  /** Unix seconds of that block, where the source reports them (amp). */
-  readonly atSeconds: number | undefined
+/** Why an attempt failed, and when. */
+export interface AttemptError {
+  /** The first cause: what failed because of it is not in it. */
+  readonly message: string
+  readonly atMillis: number
 }
 
 /** The phase and the progress of one table, as this process sees them. */
@@ -17,10 +19,17 @@ export interface TableStatus extends TablePhase {
   readonly hasConnected: boolean
   /** Rows in the table, provisional ones included. */
   readonly rows: bigint
-  /** Rows and blocks committed by this process. */
+  /** Rows above the watermark. */
+  readonly provisionalRows: bigint
+  /** Rows, bytes of COPY data and blocks committed by this process. */
   readonly rowsCommitted: number
+  readonly bytesCommitted: number
   readonly blocksCommitted: bigint
   readonly watermark: bigint | undefined
+  /** Hash of the watermark's block. */
+  readonly watermarkHash: string | undefined
+  /** When this process last committed another watermark. */
+  readonly watermarkMovedAtMillis: number | undefined
   /** Unix seconds of the watermark's block, where the source reports them (amp) and this process committed it. */
   readonly watermarkAtSeconds: number | undefined
   /** Last block of the newest range of which rows are committed. */
@@ -30,34 +39,19 @@ export interface TableStatus extends TablePhase {
   readonly headReadAtMillis: number | undefined
   /** Failed attempts in a row without progress, as of the last failure. */
   readonly failedAttempts: number
-  readonly lastError: { readonly message: string; readonly atMillis: number } | undefined
+  /** Attempts that failed since the start of the process, and were followed by another. */
+  readonly retries: number
+  readonly lastError: AttemptError | undefined
+  /** The first error since the last progress: later ones may be its consequences. Undefined where there was none. */
+  readonly firstError: AttemptError | undefined
+  /** Rows that a chunk should have now. */
+  readonly chunkRows: number
+  /** Reorgs applied by this process. */
   readonly reorgs: number
   readonly unverified: boolean
+  /** Totals of this process. */
+  readonly stages: StageTimes
 }
-
-/** An event of a table; phase events carry figures where they change them. */
-export type StatusEvent =
-  | Exclude<PhaseEvent, { readonly _tag: "Connected" | "Committed" }>
-  | {
-    readonly _tag: "Connected"
-    readonly rows: bigint
-    readonly watermark: bigint | undefined
-    readonly unverified: boolean
-  }
-  | {
-    readonly _tag: "Committed"
-    readonly isProgress: boolean
-    readonly rowsAdded: number
-    readonly rowsRemoved: number
-    readonly blocks: bigint
-    readonly watermark: bigint | undefined
-    /** Unix seconds of the watermark's block, where the chunk completed it and the source reports them. */
-    readonly watermarkAtSeconds?: number | undefined
-    readonly lastBlock: bigint | undefined
-    readonly reorgs: number
-    readonly unverified: boolean
-  }
-  | { readonly _tag: "HeadRead"; readonly head: SourceHeadBlock }
 
 /** The status of a table before its first event. */
 export const initialStatus = (table: string, atMillis: number): TableStatus => ({
@@ -67,17 +61,25 @@ export const initialStatus = (table: string, atMillis: number): TableStatus => (
   sinceMillis: atMillis,
   hasConnected: false,
   rows: 0n,
+  provisionalRows: 0n,
   rowsCommitted: 0,
+  bytesCommitted: 0,
   blocksCommitted: 0n,
   watermark: undefined,
+  watermarkHash: undefined,
+  watermarkMovedAtMillis: undefined,
   watermarkAtSeconds: undefined,
   lastBlock: undefined,
   sourceHead: undefined,
   headReadAtMillis: undefined,
   failedAttempts: 0,
+  retries: 0,
   lastError: undefined,
+  firstError: undefined,
+  chunkRows: initialChunkSize.rows,
   reorgs: 0,
-  unverified: false
+  unverified: false,
+  stages: { sourceWaitMillis: 0, encodeMillis: 0, storageWaitMillis: 0 }
 })
 
 /** The status after an event that happened at `atMillis`. */
@@ -91,49 +93,79 @@ const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): 
     case "HeadRead":
       return { ...status, sourceHead: event.head, headReadAtMillis: atMillis }
     case "Started":
-      return { ...status, ...nextPhase(status, event), hasConnected: false, failedAttempts: 0 }
+      return { ...status, ...nextPhase(status, event), hasConnected: false, failedAttempts: 0, firstError: undefined }
     case "Connected": {
-      const { rows, unverified, watermark } = event
-      const watermarkAtSeconds = timeOf(status, watermark)
+      const { provisionalRows, rows, unverified, watermark, watermarkHash } = event
       return {
         ...status,
         ...nextPhase(status, event),
         hasConnected: true,
         rows,
+        provisionalRows,
         unverified,
         watermark,
-        watermarkAtSeconds
+        watermarkHash,
+        watermarkAtSeconds: timeOf(status, watermark)
       }
     }
     case "Committed":
-      return {
-        ...status,
-        ...nextPhase(status, event),
-        rows: status.rows + BigInt(event.rowsAdded - event.rowsRemoved),
-        rowsCommitted: status.rowsCommitted + event.rowsAdded,
-        blocksCommitted: status.blocksCommitted + event.blocks,
-        watermark: event.watermark,
-        watermarkAtSeconds: event.watermarkAtSeconds ?? timeOf(status, event.watermark),
-        lastBlock: event.lastBlock ?? status.lastBlock,
-        failedAttempts: event.isProgress ? 0 : status.failedAttempts,
-        reorgs: status.reorgs + event.reorgs,
-        unverified: event.unverified
-      }
+      return afterCommit({ ...status, ...nextPhase(status, event) }, event, atMillis)
     case "CaughtUp":
-      return { ...status, ...nextPhase(status, event), failedAttempts: 0 }
-    case "Failed":
+      return { ...status, ...nextPhase(status, event), failedAttempts: 0, firstError: undefined }
+    case "Failed": {
+      const error = { message: event.reason, atMillis }
       return {
         ...status,
         ...nextPhase(status, event),
         failedAttempts: event.attempts,
-        lastError: { message: event.reason, atMillis }
+        retries: status.retries + 1,
+        chunkRows: event.chunkRows ?? status.chunkRows,
+        lastError: error,
+        firstError: status.firstError ?? error
       }
-    case "Parked":
-      return { ...status, ...nextPhase(status, event), lastError: { message: event.reason, atMillis } }
+    }
+    case "Parked": {
+      const error = { message: event.reason, atMillis }
+      return { ...status, ...nextPhase(status, event), lastError: error, firstError: status.firstError ?? error }
+    }
     default:
       return { ...status, ...nextPhase(status, event) }
   }
 }
+
+const afterCommit = (
+  status: TableStatus,
+  event: Extract<StatusEvent, { readonly _tag: "Committed" }>,
+  atMillis: number
+): TableStatus => {
+  const { watermark, watermarkHash } = event
+  const isMoved = watermark !== status.watermark || watermarkHash !== status.watermarkHash
+  return {
+    ...status,
+    rows: status.rows + BigInt(event.rowsAdded - event.rowsRemoved),
+    provisionalRows: event.provisionalRows,
+    rowsCommitted: status.rowsCommitted + event.rowsAdded,
+    bytesCommitted: status.bytesCommitted + event.bytes,
+    blocksCommitted: status.blocksCommitted + event.blocks,
+    watermark,
+    watermarkHash,
+    watermarkMovedAtMillis: isMoved ? atMillis : status.watermarkMovedAtMillis,
+    watermarkAtSeconds: event.watermarkAtSeconds ?? timeOf(status, watermark),
+    lastBlock: event.lastBlock ?? status.lastBlock,
+    failedAttempts: event.isProgress ? 0 : status.failedAttempts,
+    firstError: event.isProgress ? undefined : status.firstError,
+    chunkRows: event.chunkRows,
+    reorgs: status.reorgs + event.reorgDepths.length,
+    unverified: event.unverified,
+    stages: event.stages === undefined ? status.stages : addTimes(status.stages, event.stages)
+  }
+}
+
+const addTimes = (a: StageTimes, b: StageTimes): StageTimes => ({
+  sourceWaitMillis: a.sourceWaitMillis + b.sourceWaitMillis,
+  encodeMillis: a.encodeMillis + b.encodeMillis,
+  storageWaitMillis: a.storageWaitMillis + b.storageWaitMillis
+})
 
 /** The time of the block of `watermark`, where it is the one that was there. */
 const timeOf = (status: TableStatus, watermark: bigint | undefined): number | undefined =>

@@ -100,6 +100,7 @@ const make = Effect.gen(function*() {
       rangeMode: position.column === RANGE_END,
       checkpoint: taken.lease.checkpoint,
       rows: taken.lease.rows,
+      provisionalRows: taken.lease.provisionalRows,
       notes: taken.notes,
       transactions: openTransactions(pool, transactionPlan, current),
       isCurrent: Effect.suspend(() => {

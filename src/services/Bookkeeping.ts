@@ -7,8 +7,8 @@
 import type { Effect } from "effect"
 import { Context } from "effect"
 import type { SqlError } from "effect/sql"
+import type { SourceHeadBlock } from "../domain/StatusEvent.ts"
 import type { Phase } from "../domain/TablePhase.ts"
-import type { SourceHeadBlock } from "../domain/TableStatus.ts"
 
 /** What this process does with a table. */
 export interface TableState {

@@ -42,12 +42,28 @@ export const NotReady = Schema.Struct({
 /** The request cannot be answered as it is. */
 export const BadRequest = Schema.Struct({ message: Schema.String }).annotate({ identifier: "BadRequest" })
 
+const Failure = Schema.Struct({ message: Schema.String, at: Time })
+
+const PerSecond = Schema.Array(Schema.Finite)
+
+/** What was committed per second; the second in progress is part of none of it. */
+const throughput = {
+  rows_per_second: Schema.Finite.pipe(describe("Rows committed per second, mean of the last 10 seconds")),
+  bytes_per_second: Schema.Finite.pipe(describe("Bytes of COPY data per second, mean of the last 10 seconds")),
+  rows_by_second: PerSecond.pipe(describe("Rows committed in each of the last 60 seconds, oldest first")),
+  bytes_by_second: PerSecond.pipe(describe("Bytes of COPY data in each of the last 60 seconds, oldest first"))
+}
+
 export const TableReport = Schema.Struct({
   table: Schema.String,
   state: Schema.String.pipe(describe("One of the states of docs/operating.md")),
   reason: OrNull(Schema.String, "Why it is not catching up or caught up"),
   since: Time.pipe(describe("When the state began")),
   watermark: OrNull(Schema.Finite, "Highest block up to which the table is complete"),
+  watermark_hash: OrNull(Schema.String, "Hash of that block"),
+  watermark_at: OrNull(Time, "Time of that block; amp servers only, from the first commit on"),
+  watermark_age_seconds: OrNull(Schema.Finite, "Seconds since watermark_at"),
+  watermark_moved_at: OrNull(Time, "When this process last committed another watermark"),
   last_block: OrNull(
     Schema.Finite,
     "Last block whose rows were committed by this process; above the watermark rows are provisional"
@@ -57,19 +73,31 @@ export const TableReport = Schema.Struct({
   lag_blocks: OrNull(Schema.Finite, "Blocks between what is committed and source_head"),
   lag_seconds: OrNull(Schema.Finite, "Seconds between the times of the watermark and of source_head; amp servers only"),
   rows: OrNull(Schema.Finite, "Rows in the table, provisional ones included; null until its stream was open"),
+  provisional_rows: OrNull(Schema.Finite, "Rows above the watermark; null until its stream was open"),
   rows_committed: Schema.Finite.pipe(describe("Rows committed by this process")),
+  bytes_committed: Schema.Finite.pipe(describe("Bytes of COPY data committed by this process")),
   blocks_committed: Schema.Finite.pipe(describe("Blocks committed by this process")),
+  ...throughput,
+  chunk_rows: Schema.Finite.pipe(describe("Rows that a transaction should have now, learnt from those before")),
+  stage_seconds: Schema.Struct({
+    source: Schema.Finite.pipe(describe("Waiting for rows of the source")),
+    encode: Schema.Finite.pipe(describe("Encoding rows")),
+    storage: Schema.Finite.pipe(describe("Waiting for the database"))
+  }).annotate({ description: "Where the time of this process went: the largest is the bottleneck" }),
   unverified: Schema.Boolean.pipe(
     describe("Blocks of the watermark history could not be checked against the server's chain")
   ),
   failed_attempts: Schema.Finite.pipe(describe("Failed attempts in a row without progress")),
-  last_error: Schema.NullOr(Schema.Struct({ message: Schema.String, at: Time })),
+  retries: Schema.Finite.pipe(describe("Attempts of this process that failed and were followed by another")),
+  last_error: OrNull(Failure, "The first cause of the last failure"),
+  first_error: OrNull(Failure, "The first failure since the last progress: later ones may be its consequences"),
   reorgs: Schema.Finite.pipe(describe("Reorgs applied by this process"))
 })
 
 export const Status = Schema.Struct({
   version: Schema.String.pipe(describe("Version of Ampsync")),
   ready: Schema.Boolean.pipe(describe("Whether /readyz without parameters answers with 200")),
+  started_at: Time.pipe(describe("When the process started")),
   heartbeat_at: OrNull(Time, "When the database last recorded a heartbeat of this process"),
   config: Schema.NullOr(Schema.Struct({
     dataset: Schema.String.pipe(describe("As the config names it")),
@@ -89,6 +117,11 @@ export const Status = Schema.Struct({
     applied: Schema.Finite.pipe(describe("Since the start of the process")),
     failed: Schema.Finite.pipe(describe("Since the start of the process"))
   })).annotate({ description: "The last change of the config; null before the first" }),
+  permits: Schema.NullOr(Schema.Struct({
+    total: Schema.Finite.pipe(describe("MAX_CONCURRENT_BATCHES")),
+    in_use: Schema.Finite.pipe(describe("Tables that write right now"))
+  })).annotate({ description: "Transactions that may be in flight over all tables; null before the first config" }),
+  throughput: Schema.Struct(throughput).annotate({ description: "Of all tables together" }),
   tables: Schema.Array(TableReport)
 }).annotate({ identifier: "Status" })
 

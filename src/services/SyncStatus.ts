@@ -7,7 +7,9 @@
 import type { Effect, Stream } from "effect"
 import { Context } from "effect"
 import type { Dialect } from "../domain/manifest/Dataset.ts"
-import type { StatusEvent, TableStatus } from "../domain/TableStatus.ts"
+import type { StatusEvent } from "../domain/StatusEvent.ts"
+import type { TableStatus } from "../domain/TableStatus.ts"
+import type { ThroughputReport } from "../domain/Throughput.ts"
 
 /** The outcome of the last change of the config, or of the dataset's version. */
 export interface ReloadStatus {
@@ -42,6 +44,18 @@ export interface ActiveConfigStatus {
   readonly atMillis: number
 }
 
+/** Permits of the chunks in flight over all tables. */
+export interface PermitsStatus {
+  readonly total: number
+  readonly inUse: number
+}
+
+/** Rows and bytes per second of what was committed, by table and by all that were synced. */
+export interface SyncThroughput {
+  readonly all: ThroughputReport
+  readonly tables: ReadonlyMap<string, ThroughputReport>
+}
+
 /** The state of every table of this process, by name. */
 export class SyncStatus extends Context.Service<SyncStatus, {
   readonly get: Effect.Effect<ReadonlyMap<string, TableStatus>>
@@ -53,7 +67,19 @@ export class SyncStatus extends Context.Service<SyncStatus, {
   readonly config: Effect.Effect<ActiveConfigStatus | undefined>
   /** When the database last recorded a heartbeat of this process, in Unix milliseconds; undefined before the first. */
   readonly heartbeatAtMillis: Effect.Effect<number | undefined>
+  /** The last minute, as of now. */
+  readonly throughput: Effect.Effect<SyncThroughput>
+  /** Undefined before the tables begin. */
+  readonly permits: Effect.Effect<PermitsStatus | undefined>
+  /** Unix milliseconds. */
+  readonly startedAtMillis: number
 }>()("ampsync/services/SyncStatus") {}
+
+/** Permits that are counted when they are asked for. */
+export interface PermitsInUse {
+  readonly total: number
+  readonly inUse: () => number
+}
 
 /** Takes the events that `SyncStatus` shows. The sync has only this service, so that no decision depends on a display. */
 export class StatusRecorder extends Context.Service<StatusRecorder, {
@@ -67,6 +93,8 @@ export class StatusRecorder extends Context.Service<StatusRecorder, {
   readonly parkAll: (reason: string) => Effect.Effect<void>
   /** Records the config that is active from now on; undefined where none is any more. */
   readonly activated: (config: Omit<ActiveConfigStatus, "atMillis"> | undefined) => Effect.Effect<void>
+  /** From now on `permits` are those of the chunks in flight. */
+  readonly permits: (permits: PermitsInUse) => Effect.Effect<void>
   /** Records that the database has a heartbeat of this moment. */
   readonly heartbeat: Effect.Effect<void>
   /** Records that a change of the config was applied, or rejected for `reason`. */

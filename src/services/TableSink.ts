@@ -57,6 +57,8 @@ export interface Emptying {
 /** The outcome of a committed chunk. */
 export interface Committed {
   readonly rowsRemoved: number
+  /** Rows above the watermark from now on. */
+  readonly provisionalRows: bigint
 }
 
 /** The table or a bookkeeping table was changed since the table was prepared; preparing it again finds the cause. */
@@ -123,6 +125,8 @@ export interface TableWriter {
   /** Empty where the table was missing: then a stream opened from the lease's checkpoint is useless. */
   readonly checkpoint: Checkpoint
   readonly rows: bigint
+  /** Rows above the watermark; the first transaction deletes them. */
+  readonly provisionalRows: bigint
   /**
    * Lends a connection for some transactions. After any failure the outcome of the last one is unknown: this writer must not
    * be used again.

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { StatusEvent, TableStatus } from "../../src/domain/TableStatus.ts"
-import { initialStatus, lagBlocks, nextStatus } from "../../src/domain/TableStatus.ts"
-import { committed as committedChunk } from "../doubles/statusEvents.ts"
+import type { StatusEvent } from "../../src/domain/StatusEvent.ts"
+import { initialStatus, lagBlocks, nextStatus, type TableStatus } from "../../src/domain/TableStatus.ts"
+import { committed as committedChunk, connected as connectedTable } from "../doubles/statusEvents.ts"
 
 const after = (...events: ReadonlyArray<StatusEvent>): TableStatus => events.reduce(nextStatus, initialStatus("t", 0))
 
-const connected: StatusEvent = { _tag: "Connected", rows: 40n, watermark: 9n, unverified: true }
+const connected = connectedTable({ unverified: true, provisionalRows: 4n })
 const committed = (fields: Parameters<typeof committedChunk>[0] = {}): StatusEvent =>
   committedChunk({ lastBlock: 14n, ...fields })
 const head = (block: bigint): StatusEvent => ({ _tag: "HeadRead", head: { block, atSeconds: 1_700_000_000 } })
@@ -16,18 +16,27 @@ describe("the status of a table", () => {
       phase: "catching up",
       rows: 40n,
       rowsCommitted: 0,
+      provisionalRows: 4n,
       watermark: 9n,
+      watermarkHash: "0x09",
       unverified: true
     })
   })
 
   it("counts what this process committed beside what the table holds", () => {
-    const status = after(connected, committed(), committed({ rowsAdded: 1, rowsRemoved: 4, blocks: 0n, reorgs: 1 }))
+    const status = after(
+      connected,
+      committed(),
+      committed({ rowsAdded: 1, rowsRemoved: 4, blocks: 0n, reorgDepths: [3n], provisionalRows: 2n })
+    )
     assert.deepInclude(status, {
       rows: 42n,
+      provisionalRows: 2n,
       rowsCommitted: 6,
+      bytesCommitted: 1_000,
       blocksCommitted: 2n,
       watermark: 11n,
+      watermarkHash: "0x0b",
       lastBlock: 14n,
       reorgs: 1,
       unverified: false
@@ -46,6 +55,56 @@ describe("the status of a table", () => {
       reason: "down",
       sourceHead: { block: 20n, atSeconds: 1_700_000_000 }
     })
+  })
+})
+
+describe("the errors of a table", () => {
+  const failed = (attempts: number, reason: string): StatusEvent => ({ _tag: "Failed", attempts, reason })
+
+  it("are the last one, and the first one since it made progress", () => {
+    const full = after(connected, failed(1, "the disk is full"), failed(2, "connection refused"))
+    assert.deepInclude(full, {
+      retries: 2,
+      firstError: { message: "the disk is full", atMillis: 1 },
+      lastError: { message: "connection refused", atMillis: 2 }
+    })
+    const again = nextStatus(full, committed({ isProgress: false }), 3)
+    assert.strictEqual(again.firstError?.message, "the disk is full")
+    const healed = nextStatus(again, committed(), 4)
+    assert.deepInclude(healed, {
+      retries: 2,
+      firstError: undefined,
+      lastError: { message: "connection refused", atMillis: 2 }
+    })
+  })
+
+  it("are kept where the table is parked because of them", () => {
+    const parked = after(connected, failed(1, "the disk is full"), { _tag: "Parked", reason: "rejected" })
+    assert.deepInclude(parked, { retries: 1, firstError: { message: "the disk is full", atMillis: 1 } })
+    assert.strictEqual(parked.lastError?.message, "rejected")
+  })
+})
+
+describe("the figures of a table", () => {
+  it("have the size of the next chunk, which a failure may reduce", () => {
+    assert.strictEqual(after(committed({ chunkRows: 15_000 })).chunkRows, 15_000)
+    const failed = after(committed(), { _tag: "Failed", attempts: 1, reason: "down", chunkRows: 7_000 })
+    assert.strictEqual(failed.chunkRows, 7_000)
+  })
+
+  it("add the times of the stages where a commit has them", () => {
+    const stages = { sourceWaitMillis: 5, encodeMillis: 2, storageWaitMillis: 3 }
+    assert.deepStrictEqual(after(committed({ stages }), committed(), committed({ stages })).stages, {
+      sourceWaitMillis: 10,
+      encodeMillis: 4,
+      storageWaitMillis: 6
+    })
+  })
+
+  it("have the time at which the watermark last moved: another block, or another hash", () => {
+    const events = [connected, committed(), committed(), committed({ watermarkHash: "0xff" })]
+    const times = events.map((_, index) => after(...events.slice(0, index + 1)).watermarkMovedAtMillis)
+    assert.deepStrictEqual(times, [undefined, 1, 1, 3])
   })
 })
 

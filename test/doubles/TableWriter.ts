@@ -64,6 +64,7 @@ export const recordedWriter = (options: TableWriterOptions = {}): RecordedWriter
     notes: [],
     checkpoint: options.checkpoint ?? emptyCheckpoint,
     rows: options.rows ?? 0n,
+    provisionalRows: 0n,
     transactions: Effect.gen(function*() {
       lent += 1
       const connection = yield* connect(transactions, options)
@@ -142,7 +143,7 @@ const connect = Effect.fnUntraced(function*(
           ),
           scope
         )
-        return Effect.as(Deferred.await(outcome), { rowsRemoved })
+        return Effect.as(Deferred.await(outcome), { rowsRemoved, provisionalRows: BigInt(chunk.provisionalRows) })
       }))
   }
   return { use, isClean: () => current === undefined && unanswered === 0 }

@@ -3,7 +3,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import { type AddressInfo, connect } from "node:net"
-import type { StatusEvent } from "../../src/domain/TableStatus.ts"
+import type { StatusEvent } from "../../src/domain/StatusEvent.ts"
 import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
 import { layer } from "../../src/layers/HealthApi.ts"
 import { layer as syncStatus } from "../../src/layers/SyncStatus.ts"
@@ -11,7 +11,7 @@ import { ConfigError } from "../../src/services/Config.ts"
 import { Status } from "../../src/services/HealthApi.ts"
 import { StatusRecorder } from "../../src/services/SyncStatus.ts"
 import { recordedLog } from "../doubles/Log.ts"
-import { committed as committedChunk } from "../doubles/statusEvents.ts"
+import { committed as committedChunk, connected as connectedTable } from "../doubles/statusEvents.ts"
 import { ask, healthAddress, reasons } from "../support/health.ts"
 
 const QUERY = "SELECT secret_column FROM anvil.logs"
@@ -26,7 +26,7 @@ const config = {
   queries: [QUERY]
 } as const
 
-const connected: StatusEvent = { _tag: "Connected", rows: 40n, watermark: 9n, unverified: false }
+const connected = connectedTable()
 const committed = (fields: Parameters<typeof committedChunk>[0] = {}): StatusEvent =>
   committedChunk({ watermarkAtSeconds: 1_000, ...fields })
 const head = (block: bigint, atSeconds: number | undefined): StatusEvent => ({
@@ -214,33 +214,68 @@ describe("/status", () => {
       assert.deepInclude(before.tables[0], {
         state: "catching up",
         watermark: 9,
+        watermark_hash: "0x09",
+        watermark_at: null,
+        watermark_age_seconds: null,
+        watermark_moved_at: null,
         rows: 40,
         source_head: null,
         lag_blocks: null,
-        last_error: null
+        last_error: null,
+        first_error: null
       })
-      yield* recorder.record("logs", committed({ reorgs: 1, unverified: true }))
+      assert.deepInclude(before, { started_at: "1970-01-01T00:00:00.000Z", permits: null })
+      yield* recorder.permits({ total: 8, inUse: () => 3 })
+      yield* recorder.record(
+        "logs",
+        committed({
+          reorgDepths: [3n],
+          unverified: true,
+          provisionalRows: 3n,
+          chunkRows: 15_000,
+          stages: { sourceWaitMillis: 1_500, encodeMillis: 250, storageWaitMillis: 0 }
+        })
+      )
       yield* recorder.record("logs", head(21n, 1_100))
       yield* TestClock.adjust("1 second")
       yield* recorder.record("logs", { _tag: "Failed", attempts: 2, reason: `cannot plan ${QUERY}: no such column` })
+      yield* recorder.record("logs", { _tag: "Failed", attempts: 2, reason: `${QUERY} is refused` })
       yield* recorder.reloaded(`cannot plan ${QUERY}: no such column`)
       const { body, text } = yield* ask(address, "/status")
       const answer = Schema.decodeUnknownSync(Status)(body)
       assert.deepInclude(answer.tables[0], {
         table: "logs",
         state: "retrying",
-        reason: "cannot plan (query): no such column",
+        reason: "(query) is refused",
         since: "1970-01-01T00:00:01.000Z",
         watermark: 11,
+        watermark_hash: "0x0b",
+        watermark_at: "1970-01-01T00:16:40.000Z",
+        watermark_age_seconds: 0,
+        watermark_moved_at: "1970-01-01T00:00:00.000Z",
         source_head: 21,
         source_head_read_at: "1970-01-01T00:00:00.000Z",
         lag_blocks: 10,
         lag_seconds: 100,
         rows: 45,
+        provisional_rows: 3,
+        rows_committed: 5,
+        bytes_committed: 500,
+        rows_per_second: 5,
+        bytes_per_second: 500,
+        chunk_rows: 15_000,
+        stage_seconds: { source: 1.5, encode: 0.25, storage: 0 },
         unverified: true,
         failed_attempts: 2,
+        retries: 2,
+        first_error: { message: "cannot plan (query): no such column", at: "1970-01-01T00:00:01.000Z" },
+        last_error: { message: "(query) is refused", at: "1970-01-01T00:00:01.000Z" },
         reorgs: 1
       })
+      assert.deepStrictEqual(answer.permits, { total: 8, in_use: 3 })
+      assert.deepInclude(answer.throughput, { rows_per_second: 5, bytes_per_second: 500 })
+      assert.deepStrictEqual(answer.throughput.rows_by_second.slice(-2), [0, 5])
+      assert.deepStrictEqual(answer.tables[0]!.bytes_by_second, answer.throughput.bytes_by_second)
       assert.deepInclude(answer.config, { dataset: "_/example@0.1.0", dialect: "amp", fingerprint: "f" })
       assert.deepInclude(answer.last_reload, { outcome: "failed", reason: "cannot plan (query): no such column" })
       assert.notInclude(text, "secret_column")

@@ -52,12 +52,13 @@ describe("a commit", () => {
       assert.deepInclude(yield* checkpoint(database), { max_block_num: "1", rows: "4", provisional_rows: "0" })
       // A range in two chunks: provisional until it is complete.
       const open = withRange(noRows(checkpointOf([1n, 0])), rangeOf(2n, 2n), "b")
-      yield* writeChunk(writer, open)
+      assert.deepInclude(yield* writeChunk(writer, open), { provisionalRows: 2n })
       assert.deepInclude(yield* checkpoint(database), { max_block_num: "1", rows: "6", provisional_rows: "2" })
-      yield* writeChunk(
+      const completed = yield* writeChunk(
         writer,
         withRange(noRows(open.chunk.checkpoint), rangeOf(3n, 3n), "c", checkpointOf([1n, 0], [3n, 0]))
       )
+      assert.deepInclude(completed, { provisionalRows: 0n })
       assert.deepInclude(yield* checkpoint(database), { max_block_num: "3", rows: "8", provisional_rows: "0" })
     }))
 

@@ -1,5 +1,5 @@
 /** One supervised table among doubles: its stream, its database and the head of its source are the test's. */
-import { Effect, Layer, Semaphore, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import type { SqlError } from "effect/sql"
 import type { WriterLease } from "../../src/domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../../src/domain/chain/Checkpoint.ts"
@@ -7,6 +7,7 @@ import type { Phase } from "../../src/domain/TablePhase.ts"
 import type { SettingValues } from "../../src/layers/Config.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { makeCopyBuffers } from "../../src/programs/table/CopyBuffers.ts"
+import { makePermits } from "../../src/programs/table/Permits.ts"
 import { superviseTable } from "../../src/programs/table/superviseTable.ts"
 import { makeTableSession } from "../../src/programs/table/TableSession.ts"
 import type { DatasetInfo } from "../../src/services/AdminApi.ts"
@@ -102,7 +103,7 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
   const session = yield* makeTableSession(
     manifest.tables[0]!,
     Effect.succeed(activeConfigOf(manifest, { ...info, dialect: script.dialect ?? info.dialect })),
-    { permits: yield* Semaphore.make(1), buffers: makeCopyBuffers(1), unreadableHeads: new Set() }
+    { permits: yield* makePermits(1), buffers: makeCopyBuffers(1), unreadableHeads: new Set() }
   )
   const status = yield* Effect.provideContext(SyncStatus, services)
   const phases: Array<readonly [atMillis: number, phase: Phase]> = []

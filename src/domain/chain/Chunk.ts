@@ -14,6 +14,10 @@ export interface ReorgRecord {
   readonly newHash: string
 }
 
+/** Blocks that a reorg replaced; 0 where none was known before. */
+export const reorgDepth = ({ firstBlock, replaced }: ReorgRecord): bigint =>
+  replaced === undefined ? 0n : replaced.block - firstBlock + 1n
+
 /** The content of one transaction on a table. */
 export interface Chunk {
   /** Rows at and above this block are deleted first; "all" deletes every row, undefined none. */

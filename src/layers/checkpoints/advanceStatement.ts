@@ -1,7 +1,7 @@
 /** The statement that records a commit: checkpoint, watermark history and reorgs. */
 import { isHeld } from "../../domain/bookkeeping/leaseConditions.ts"
 import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
-import type { ReorgRecord } from "../../domain/chain/Chunk.ts"
+import { reorgDepth, type ReorgRecord } from "../../domain/chain/Chunk.ts"
 import { isSameWatermark, type Watermark } from "../../domain/chain/watermarks.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { blocksLiteral, numberLiteral, textLiteral, textsLiteral } from "../../domain/sql/literal.ts"
@@ -85,10 +85,10 @@ export const makeAdvanceStatement = (
   return advanceStatement
 }
 
-const reorgValues = (table: string, { firstBlock, newHash, replaced }: ReorgRecord, rowsRemoved: number): string => {
-  const depth = replaced === undefined ? 0n : replaced.block - firstBlock + 1n
+const reorgValues = (table: string, reorg: ReorgRecord, rowsRemoved: number): string => {
+  const { firstBlock, newHash, replaced } = reorg
   const hashes = `${textLiteral(replaced?.hash)}, ${textLiteral(newHash)}`
-  return `(${textLiteral(table)}, ${firstBlock}, ${depth}, ${hashes}, ${rowsRemoved})`
+  return `(${textLiteral(table)}, ${firstBlock}, ${reorgDepth(reorg)}, ${hashes}, ${rowsRemoved})`
 }
 
 const historyChanges = (stored: ReadonlyArray<Watermark>, wanted: ReadonlyArray<Watermark>) => {

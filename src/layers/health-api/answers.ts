@@ -6,9 +6,10 @@ import {
   type RecordedHealth,
   withoutQueries
 } from "../../domain/health/readiness.ts"
-import { lagBlocks, lagSeconds, type TableStatus } from "../../domain/TableStatus.ts"
+import { type AttemptError, lagBlocks, lagSeconds, type TableStatus } from "../../domain/TableStatus.ts"
+import { noThroughput, type ThroughputReport } from "../../domain/Throughput.ts"
 import { VERSION } from "../../domain/version.ts"
-import type { Status, TableReport } from "../../services/HealthApi.ts"
+import type { Status } from "../../services/HealthApi.ts"
 import type { ActiveConfigStatus, ReloadStatus, SyncStatus } from "../../services/SyncStatus.ts"
 
 /** Servers may report anything, of any length. */
@@ -51,9 +52,12 @@ export const makeAnswers = (status: SyncStatus["Service"]) => {
 
   const report = Effect.gen(function*() {
     const { config, heartbeatAtMillis, reload, tables } = yield* recorded
+    const [permits, throughput] = [yield* status.permits, yield* status.throughput]
+    const now = yield* Clock.currentTimeMillis
     const answer: typeof Status.Type = {
       version: VERSION,
       ready: yield* isReady,
+      started_at: iso(status.startedAtMillis),
       heartbeat_at: timeOf(heartbeatAtMillis),
       config: config === undefined ? null : {
         dataset: config.dataset,
@@ -70,7 +74,12 @@ export const makeAnswers = (status: SyncStatus["Service"]) => {
         applied: reload.applied,
         failed: reload.failed
       },
-      tables: [...tables.values()].map((table) => reportOf(table, config))
+      permits: permits === undefined ? null : { total: permits.total, in_use: permits.inUse },
+      throughput: throughputOf(throughput.all),
+      tables: [...tables.values()].map((table) => ({
+        ...reportOf(table, config, now),
+        ...throughputOf(throughput.tables.get(table.table) ?? noThroughput)
+      }))
     }
     return answer
   })
@@ -78,31 +87,57 @@ export const makeAnswers = (status: SyncStatus["Service"]) => {
   return { isReady, notReady, report }
 }
 
-const reportOf = (status: TableStatus, config: ActiveConfigStatus | undefined): typeof TableReport.Type => ({
+const throughputOf = ({ bytesPerSecond, rowsPerSecond, samples }: ThroughputReport) => ({
+  rows_per_second: rowsPerSecond,
+  bytes_per_second: bytesPerSecond,
+  rows_by_second: samples.map(({ rows }) => rows),
+  bytes_by_second: samples.map(({ bytes }) => bytes)
+})
+
+const reportOf = (status: TableStatus, config: ActiveConfigStatus | undefined, nowMillis: number) => ({
   table: status.table,
   state: status.phase,
   reason: status.reason === undefined ? null : publicText(status.reason, config),
   since: iso(status.sinceMillis),
   watermark: numberOf(status.watermark),
+  watermark_hash: status.watermarkHash ?? null,
+  watermark_at: timeOf(millisOf(status.watermarkAtSeconds)),
+  watermark_age_seconds: status.watermarkAtSeconds === undefined
+    ? null
+    : Math.max(0, Math.round(nowMillis / 1_000 - status.watermarkAtSeconds)),
+  watermark_moved_at: timeOf(status.watermarkMovedAtMillis),
   last_block: numberOf(status.lastBlock),
   source_head: numberOf(status.sourceHead?.block),
   source_head_read_at: timeOf(status.headReadAtMillis),
   lag_blocks: numberOf(lagBlocks(status)),
   lag_seconds: lagSeconds(status) ?? null,
   rows: status.hasConnected ? Number(status.rows) : null,
+  provisional_rows: status.hasConnected ? Number(status.provisionalRows) : null,
   rows_committed: status.rowsCommitted,
+  bytes_committed: status.bytesCommitted,
   blocks_committed: Number(status.blocksCommitted),
+  chunk_rows: status.chunkRows,
+  stage_seconds: {
+    source: status.stages.sourceWaitMillis / 1_000,
+    encode: status.stages.encodeMillis / 1_000,
+    storage: status.stages.storageWaitMillis / 1_000
+  },
   unverified: status.unverified,
   failed_attempts: status.failedAttempts,
-  last_error: status.lastError === undefined
-    ? null
-    : { message: publicText(status.lastError.message, config), at: iso(status.lastError.atMillis) },
+  retries: status.retries,
+  last_error: failureOf(status.lastError, config),
+  first_error: failureOf(status.firstError, config),
   reorgs: status.reorgs
 })
+
+const failureOf = (error: AttemptError | undefined, config: ActiveConfigStatus | undefined) =>
+  error === undefined ? null : { message: publicText(error.message, config), at: iso(error.atMillis) }
 
 const publicText = (message: string, config: ActiveConfigStatus | undefined): string =>
   withoutQueries(message, config?.queries ?? []).slice(0, MAX_CHARACTERS)
 
 const iso = (millis: number): string => new Date(millis).toISOString()
 const timeOf = (millis: number | undefined): string | null => millis === undefined ? null : iso(millis)
+const millisOf = (seconds: number | undefined): number | undefined =>
+  seconds === undefined ? undefined : seconds * 1_000
 const numberOf = (value: bigint | undefined): number | null => value === undefined ? null : Number(value)

@@ -8,7 +8,7 @@ import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
 import type { PgPipeline, PgPool } from "../../services/PgPool.ts"
 import { Fenced, type TableLeases } from "../../services/TableLeases.ts"
-import type { ChunkTransactions, WriteError } from "../../services/TableSink.ts"
+import type { ChunkTransactions, Committed, WriteError } from "../../services/TableSink.ts"
 import { deletion, undeletable } from "./deletion.ts"
 
 /** The part that is the same for all transactions of a table. */
@@ -96,7 +96,7 @@ class PipelinedTransactions implements ChunkTransactions {
     )
   }
 
-  #end(chunk: Chunk): Effect.Effect<{ readonly rowsRemoved: number }, WriteError> {
+  #end(chunk: Chunk): Effect.Effect<Committed, WriteError> {
     const { advanceStatement, definition, notifies } = this.#plan
     const before = this.#lease.current
     const rowsRemoved = this.#rowsRemoved
@@ -114,7 +114,10 @@ class PipelinedTransactions implements ChunkTransactions {
     )
     const response = this.#pipeline.send(`${statement}; COMMIT`, { guard: 0 })
     this.#lease.current = lease
-    return Effect.mapBoth(response.done, { onFailure: this.#explain, onSuccess: () => ({ rowsRemoved }) })
+    return Effect.mapBoth(response.done, {
+      onFailure: this.#explain,
+      onSuccess: () => ({ rowsRemoved, provisionalRows: lease.provisionalRows })
+    })
   }
 
   #explain = (error: SqlError.SqlError): WriteError =>

@@ -1,16 +1,17 @@
 /** The state that the attempts at one table share. */
-import { Deferred, Effect, Ref, type Semaphore } from "effect"
+import { Deferred, Effect, Ref } from "effect"
 import type { Progress } from "../../domain/chain/progress.ts"
 import { resume, type ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
 import { type ChunkSize, initialChunkSize } from "../../domain/ChunkSize.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import type { ActiveConfig } from "../reload/ActiveConfig.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
+import type { Permits } from "./Permits.ts"
 
 /** What all tables of a process share. */
 export interface SharedByTables {
   /** One permit per chunk in flight: what all tables hold in memory together is bounded by them (I8). */
-  readonly permits: Semaphore.Semaphore
+  readonly permits: Permits
   readonly buffers: CopyBuffers
   /** Networks whose head could not be read: it is reported once. */
   readonly unreadableHeads: Set<string>

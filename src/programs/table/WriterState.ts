@@ -1,5 +1,5 @@
 /** The state of the writing of one table between two events. */
-import type { Clock, Effect, Ref, Semaphore } from "effect"
+import type { Clock, Effect, Ref } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import { type Chunk, firstChunk, nextChunk } from "../../domain/chain/Chunk.ts"
 import type { TableEvent } from "../../domain/chain/TableEvent.ts"
@@ -8,11 +8,12 @@ import type { RowCursor } from "../../domain/postgres/encode/encodeCopy.ts"
 import type { BoundBatch } from "../../domain/postgres/encode/RowEncoder.ts"
 import type { Committed, TableWriter, WriteError } from "../../services/TableSink.ts"
 import type { CopyBuffer, CopyBuffers } from "./CopyBuffers.ts"
+import type { Permits } from "./Permits.ts"
 import type { ReadAhead } from "./ReadAhead.ts"
 
 export interface WriteChunksOptions<R> {
   /** One permit per chunk in flight, shared by all tables. */
-  readonly permits: Semaphore.Semaphore
+  readonly permits: Pick<Permits, "withPermit">
   /** Rows a chunk should have, learnt from one chunk to the next. */
   readonly size: Ref.Ref<ChunkSize>
   readonly buffers: CopyBuffers

@@ -2,7 +2,7 @@
 import { Effect, Ref } from "effect"
 import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
 import { schemaDifferences } from "../../domain/arrow/schemaDifferences.ts"
-import type { Chunk } from "../../domain/chain/Chunk.ts"
+import { type Chunk, reorgDepth } from "../../domain/chain/Chunk.ts"
 import { advanceProgress } from "../../domain/chain/progress.ts"
 import { resume } from "../../domain/chain/resumeStrategy.ts"
 import type { TableEvent } from "../../domain/chain/TableEvent.ts"
@@ -10,7 +10,7 @@ import type { Watermark } from "../../domain/chain/watermarks.ts"
 import * as log from "../../domain/logLines.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
-import type { TableWriter, WriteError } from "../../services/TableSink.ts"
+import type { Committed, TableWriter, WriteError } from "../../services/TableSink.ts"
 import { type ActiveConfig, publishedTable } from "../reload/ActiveConfig.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
 import type { TableSession } from "./TableSession.ts"
@@ -40,7 +40,9 @@ export const recordConnected = Effect.fnUntraced(function*(
   yield* status.record(name, {
     _tag: "Connected",
     rows: writer.rows,
+    provisionalRows: writer.provisionalRows,
     watermark: writer.checkpoint.history.at(-1)?.block,
+    watermarkHash: writer.checkpoint.history.at(-1)?.hash,
     unverified: writer.checkpoint.unverifiedFrom !== undefined
   })
 })
@@ -84,7 +86,7 @@ const MIN_ROWS_AT_INFO = 1_000
 export const recordCommit = Effect.fnUntraced(function*(
   session: TableSession,
   chunk: Chunk,
-  rowsRemoved: number,
+  { provisionalRows, rowsRemoved }: Committed,
   elapsedMillis: number
 ) {
   const { name } = session.table
@@ -92,19 +94,26 @@ export const recordCommit = Effect.fnUntraced(function*(
   const { isProgress, progress } = advanceProgress(yield* Ref.get(session.progress), chunk)
   yield* Ref.set(session.progress, progress)
   if (isProgress) yield* Ref.update(session.achieved, (achieved) => ({ ...achieved, progress: true }))
-  const watermark = chunk.checkpoint.history.at(-1)?.block
+  const newest = chunk.checkpoint.history.at(-1)
+  const watermark = newest?.block
+  const chunkRows = (yield* Ref.get(session.size)).rows
   const before = chunk.before.history.at(-1)?.block ?? (chunk.checkpoint.origin ?? 0n) - 1n
   yield* status.record(name, {
     _tag: "Committed",
     isProgress,
     rowsAdded: chunk.rows,
     rowsRemoved,
+    provisionalRows,
+    bytes: chunk.sizeBytes,
     blocks: watermark !== undefined && watermark > before ? watermark - before : 0n,
     watermark,
+    watermarkHash: newest?.hash,
     watermarkAtSeconds: chunk.completed?.timestamp,
     lastBlock: chunk.lastBlock,
-    reorgs: chunk.reorgs.length,
-    unverified: chunk.checkpoint.unverifiedFrom !== undefined
+    reorgDepths: chunk.reorgs.map(reorgDepth),
+    unverified: chunk.checkpoint.unverifiedFrom !== undefined,
+    elapsedMillis,
+    chunkRows
   })
   if (chunk.reorgs.length > 0) {
     yield* Effect.logWarning(log.reorgDeleted(name, rowsRemoved))
@@ -114,7 +123,7 @@ export const recordCommit = Effect.fnUntraced(function*(
     yield* Effect.logDebug(log.received(name, chunk.rows, `${chunk.firstBlock}-${chunk.lastBlock}`))
     const level = chunk.rows < MIN_ROWS_AT_INFO ? Effect.logDebug : Effect.logInfo
     yield* level(log.inserted(name, chunk.rows))
-    yield* Effect.logDebug(log.batchPerformance(elapsedMillis, chunk.rows, (yield* Ref.get(session.size)).rows))
+    yield* Effect.logDebug(log.batchPerformance(elapsedMillis, chunk.rows, chunkRows))
   }
   if (watermark !== undefined && chunk.completed !== undefined) {
     yield* Effect.logDebug(log.checkpointUpdated(name, watermark))

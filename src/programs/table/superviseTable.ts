@@ -221,5 +221,6 @@ const reportFailure = Effect.fnUntraced(function*(
   )
   if (attempts === MAX_FAILED_ATTEMPTS) yield* Effect.logError(log.stalled(name, MAX_FAILED_ATTEMPTS))
   yield* Effect.logWarning(log.retrying(name, Math.max(1, Math.round(Duration.toSeconds(delay)))))
-  yield* status.record(name, { _tag: "Failed", attempts, reason: error.message })
+  const { rows: chunkRows } = yield* Ref.get(session.size)
+  yield* status.record(name, { _tag: "Failed", attempts, reason: error.message, chunkRows })
 })

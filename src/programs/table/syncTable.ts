@@ -86,7 +86,7 @@ export const syncTable = Effect.fn("syncTable")(
         onEvent: (event) => recordEvent(session, activity, clock.currentTimeMillisUnsafe(), event),
         isBacklog: () => activity.isBacklog(clock.currentTimeMillisUnsafe()),
         whileIdle: waitForQuiet(activity),
-        onCommit: (chunk, { rowsRemoved }, elapsedMillis) => recordCommit(session, chunk, rowsRemoved, elapsedMillis),
+        onCommit: (chunk, committed, elapsedMillis) => recordCommit(session, chunk, committed, elapsedMillis),
         onFailure: (chunk, error) => recordWriteFailure(session, chunk, error)
       }),
       Effect.andThen(endOf(session, activity)),

@@ -1,5 +1,5 @@
 /** The fibers of all tables, started and stopped as the active config changes. */
-import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, Semaphore, SubscriptionRef } from "effect"
+import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
@@ -10,6 +10,7 @@ import { TableSink } from "../../services/TableSink.ts"
 import { type ActiveConfig, compareConfigs, statusOf } from "../reload/ActiveConfig.ts"
 import { buildIndexes } from "./buildIndexes.ts"
 import { makeCopyBuffers } from "./CopyBuffers.ts"
+import { makePermits } from "./Permits.ts"
 import { superviseTable } from "./superviseTable.ts"
 import { makeTableSession, type SharedByTables } from "./TableSession.ts"
 
@@ -25,10 +26,11 @@ export const makeTableFibers = Effect.gen(function*() {
   const status = yield* StatusRecorder
   const fibers = yield* FiberMap.make<string>()
   const shared: SharedByTables = {
-    permits: yield* Semaphore.make(maxConcurrentBatches),
+    permits: yield* makePermits(maxConcurrentBatches),
     buffers: makeCopyBuffers(maxConcurrentBatches),
     unreadableHeads: new Set()
   }
+  yield* status.permits(shared.permits)
   const active = yield* SubscriptionRef.make<ActiveConfig | undefined>(undefined)
   const ofTables = Effect.flatMap(
     SubscriptionRef.get(active),

@@ -4,8 +4,7 @@ import { TestClock } from "effect/testing"
 import { layer as statusLayer } from "../../../src/layers/SyncStatus.ts"
 import { logSummaries } from "../../../src/programs/report/logSummaries.ts"
 import { StatusRecorder } from "../../../src/services/SyncStatus.ts"
-
-const committed = { _tag: "Committed", isProgress: true, rowsRemoved: 0, reorgs: 0, unverified: false } as const
+import { committed } from "../../doubles/statusEvents.ts"
 
 describe("a table at the tip", () => {
   it.effect("has a line at INFO every minute, with its rows, blocks, watermark and lag", () =>
@@ -23,7 +22,7 @@ describe("a table at the tip", () => {
         yield* TestClock.adjust("59 seconds")
         assert.deepStrictEqual(lines, [])
         yield* TestClock.adjust("1 second")
-        yield* status.record("logs", { ...committed, rowsAdded: 40, blocks: 3n, watermark: 12n, lastBlock: 13n })
+        yield* status.record("logs", committed({ rowsAdded: 40, blocks: 3n, watermark: 12n, lastBlock: 13n }))
         yield* status.record("logs", { _tag: "HeadRead", head: { block: 14n, atSeconds: undefined } })
         yield* TestClock.adjust("1 minute")
         yield* TestClock.adjust("1 minute")

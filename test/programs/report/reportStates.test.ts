@@ -7,6 +7,7 @@ import { reportStates } from "../../../src/programs/report/reportStates.ts"
 import type { TableState } from "../../../src/services/Bookkeeping.ts"
 import { StatusRecorder } from "../../../src/services/SyncStatus.ts"
 import { bookkeeping } from "../../doubles/bookkeeping.ts"
+import { committed } from "../../doubles/statusEvents.ts"
 import { startAmpsync } from "../../support/ampsyncProcess.ts"
 import { eventually } from "../../support/eventually.ts"
 import { holdLock } from "../../support/holdLock.ts"
@@ -327,17 +328,7 @@ describe("what is written", () => {
       setDown: (now: boolean) => void (down = now),
       fails: (reason: string) => status.record("t", { _tag: "Failed", attempts: 1, reason }),
       parks: (reason: string) => status.record("t", { _tag: "Parked", reason }),
-      commits: status.record("t", {
-        _tag: "Committed",
-        isProgress: true,
-        rowsAdded: 1,
-        rowsRemoved: 0,
-        blocks: 1n,
-        watermark: 1n,
-        lastBlock: 1n,
-        reorgs: 0,
-        unverified: false
-      })
+      commits: status.record("t", committed({ watermark: 1n, lastBlock: 1n }))
     }
   })
 

@@ -1,0 +1,61 @@
+/** What changes the status of a table. */
+import type { PhaseEvent } from "./TablePhase.ts"
+
+/** The newest block of a network that its source has. */
+export interface SourceHeadBlock {
+  readonly block: bigint
+  /** Unix seconds of that block, where the source reports them (amp). */
+  readonly atSeconds: number | undefined
+}
+
+/** Where the time of the chunks went. */
+export interface StageTimes {
+  /** Waiting for rows of the source. */
+  readonly sourceWaitMillis: number
+  /** Encoding rows. */
+  readonly encodeMillis: number
+  /** Waiting for the database. */
+  readonly storageWaitMillis: number
+}
+
+/** An event of a table; phase events carry figures where they change them. */
+export type StatusEvent =
+  | Exclude<PhaseEvent, { readonly _tag: "Connected" | "Committed" | "Failed" }>
+  | {
+    readonly _tag: "Connected"
+    readonly rows: bigint
+    readonly provisionalRows: bigint
+    readonly watermark: bigint | undefined
+    readonly watermarkHash: string | undefined
+    readonly unverified: boolean
+  }
+  | {
+    readonly _tag: "Committed"
+    readonly isProgress: boolean
+    readonly rowsAdded: number
+    readonly rowsRemoved: number
+    /** Rows above the watermark after the commit. */
+    readonly provisionalRows: bigint
+    /** Bytes of COPY data. */
+    readonly bytes: number
+    readonly blocks: bigint
+    readonly watermark: bigint | undefined
+    readonly watermarkHash: string | undefined
+    /** Unix seconds of the watermark's block, where the chunk completed it and the source reports them. */
+    readonly watermarkAtSeconds?: number | undefined
+    readonly lastBlock: bigint | undefined
+    /** Blocks that each reorg of the chunk replaced. */
+    readonly reorgDepths: ReadonlyArray<bigint>
+    readonly unverified: boolean
+    /** From the first event of the chunk to its commit, without the time of waiting for the source. */
+    readonly elapsedMillis: number
+    /** Rows that the next chunk should have. */
+    readonly chunkRows: number
+    /** Times since the commit before this one. */
+    readonly stages?: StageTimes | undefined
+  }
+  | (Extract<PhaseEvent, { readonly _tag: "Failed" }> & {
+    /** Rows that the next chunk should have, where the failure changed that. */
+    readonly chunkRows?: number | undefined
+  })
+  | { readonly _tag: "HeadRead"; readonly head: SourceHeadBlock }
