@@ -67,6 +67,17 @@ const make = Effect.gen(function*() {
   })
 
   const forget = Effect.fn("Checkpoints.forget")(function*(lease: WriterLease, rows: bigint) {
+    const { history, origin } = lease.checkpoint
+    const watermark = history.at(-1)
+    if (watermark !== undefined) {
+      // For those who follow the table: whatever they derived from it is gone.
+      const first = origin ?? 0n
+      yield* run(
+        `INSERT INTO ${schema}._ampsync_reorgs (table_name, first_block, depth, old_hash, rows_removed)
+         VALUES ($1, $2, $3, $4, $5)`,
+        [lease.table, first, watermark.block - first + 1n, watermark.hash, lease.rows]
+      )
+    }
     yield* run(`DELETE FROM ${schema}._ampsync_watermarks WHERE table_name = $1`, [lease.table])
     yield* run(
       `UPDATE ${schema}._ampsync_checkpoints

@@ -101,10 +101,13 @@ describe("the bookkeeping tables", () => {
       const writer = yield* preparedWriter(database)
       yield* leased(writer, "logs")
       yield* database.query(
-        "ALTER TABLE _ampsync_reorgs DROP CONSTRAINT _ampsync_reorgs_pkey, ADD PRIMARY KEY (id)"
+        "ALTER TABLE _ampsync_reorgs ALTER new_hash SET NOT NULL, DROP CONSTRAINT _ampsync_reorgs_pkey, ADD PRIMARY KEY (id)"
       )
       const pending = yield* writer.bookkeeping.pending
-      assert.deepStrictEqual(pending.map((text) => text.split(" ").slice(0, 2).join(" ")), ["ALTER TABLE"])
+      assert.deepStrictEqual(pending.map((text) => text.split(" ").slice(0, 2).join(" ")), [
+        "ALTER TABLE",
+        "ALTER TABLE"
+      ])
       yield* writer.bookkeeping.ensure
       assert.lengthOf(yield* writer.bookkeeping.pending, 0)
       yield* database.query(

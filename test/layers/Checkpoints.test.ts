@@ -144,6 +144,25 @@ describe("an advance", () => {
       ])
     }))
 
+  it.live("that is forgotten leaves an entry among the reorgs, for those who follow the table, that no view shows as a reorg", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      let lease = yield* leased(writer, "logs")
+      const forget = Effect.suspend(() => writer.pool.transaction("test", writer.checkpoints.forget(lease, 100n)))
+      // Nothing was complete, so nobody can have derived anything from it.
+      yield* forget
+      lease = yield* advanced(writer, lease, change([at(9n)], { rowsAdded: 100 }))
+      yield* forget
+      const resyncs = yield* database.query(
+        "SELECT table_name, first_block, depth, old_hash, new_hash, rows_removed FROM _ampsync_reorgs"
+      )
+      const entry = { table_name: "logs", first_block: "0", depth: "10", new_hash: null, rows_removed: "100" }
+      assert.deepStrictEqual(resyncs, [{ ...entry, old_hash: hashOf(9n) }])
+      const [row] = yield* database.query("SELECT last_reorg_at FROM _ampsync_progress")
+      assert.deepStrictEqual(row, { last_reorg_at: null })
+    }))
+
   it.live("is shown by the view _ampsync_progress", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase

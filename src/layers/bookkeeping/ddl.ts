@@ -88,6 +88,10 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: RunStatement, sch
     const changes = missingColumns(columns, table, later)
     if (changes.length > 0) statements.push(`ALTER TABLE ${quoted}.${table} ${changes.join(", ")}`)
   }
+  // The entry of a resync has none.
+  if (columns.get("_ampsync_reorgs.new_hash") === true) {
+    statements.push(`ALTER TABLE ${quoted}._ampsync_reorgs ALTER COLUMN new_hash DROP NOT NULL`)
+  }
   // With an index on the id alone the planner would search the reorgs of all tables for the newest of one.
   if (columns.has("_ampsync_reorgs_pkey.id") && !columns.has("_ampsync_reorgs_pkey.table_name")) {
     statements.push(
@@ -157,7 +161,7 @@ const otherTables: ReadonlyArray<readonly [table: string, definition: string, la
     "_ampsync_reorgs",
     `id bigint GENERATED ALWAYS AS IDENTITY, table_name text NOT NULL,
      seen_at timestamptz NOT NULL DEFAULT now(), first_block bigint NOT NULL, depth bigint NOT NULL,
-     old_hash text, new_hash text NOT NULL, rows_removed bigint NOT NULL DEFAULT 0, PRIMARY KEY (table_name, id)`
+     old_hash text, new_hash text, rows_removed bigint NOT NULL DEFAULT 0, PRIMARY KEY (table_name, id)`
   ]
 ]
 
@@ -181,7 +185,8 @@ const progressView = (schema: string): string =>
    LEFT JOIN ${schema}._ampsync_checkpoints c USING (table_name)
    LEFT JOIN ${schema}._ampsync_writers w USING (writer)
    LEFT JOIN LATERAL (
-     SELECT * FROM ${schema}._ampsync_reorgs r WHERE r.table_name = c.table_name ORDER BY id DESC LIMIT 1
+     SELECT * FROM ${schema}._ampsync_reorgs r WHERE r.table_name = c.table_name AND r.new_hash IS NOT NULL
+     ORDER BY id DESC LIMIT 1
    ) r ON true
    LEFT JOIN LATERAL (
      SELECT CASE WHEN counts THEN reported.state ELSE 'offline' END AS state,
