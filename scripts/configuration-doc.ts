@@ -121,8 +121,7 @@ answer.
 
 ${table("logging")}
 
-Lines are written to standard output, those of \`plan\` and \`resync\` to standard error: for people on a terminal, elsewhere as
-logfmt. [Operating](operating.md#log-lines) has the lines that are worth watching.
+[Logging](logging.md) has the directives of \`RUST_LOG\`, an example of each format, and the lines that are worth watching.
 
 ## ${sectionTitles.libpq}
 

@@ -7,6 +7,7 @@
 import { Context, Duration, Effect, Layer, Result } from "effect"
 import { both, decodeSettings, type Problems } from "../domain/settings/decode.ts"
 import { defaultLogFilter, type LogFilter } from "../domain/settings/logFilter.ts"
+import type { LogFormat } from "../domain/settings/logFormat.ts"
 import {
   ConfigError,
   ConnectionConfig,
@@ -85,12 +86,12 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
 const secondsOrNever = (seconds: number | undefined): Duration.Duration | undefined =>
   seconds === undefined || seconds === 0 ? undefined : Duration.seconds(seconds)
 
-/** Reads the settings of `read`, and `RUST_LOG`, which every verb has; logs a warning for each ignored one. */
+/** Reads the settings of `read`, and those of the log, which every verb has; logs a warning for each ignored one. */
 const readSettings = Effect.fnUntraced(
   function*<A>({ problems: unread, texts: given, typos }: Gathered, read: Read<A>) {
     const { problems: inFiles, texts } = yield* readSecretFiles(given)
     const known = [...unread, ...inFiles]
-    const settings = both(yield* read(texts, given), decodeSettings(["RUST_LOG"], texts))
+    const settings = both(yield* read(texts, given), decodeSettings(["RUST_LOG", "LOG_FORMAT"], texts))
     const decoded = Result.isFailure(settings) ? settings.failure : []
     // A variable that could not be read must not be reported as missing too.
     const problems = inOrder([
@@ -158,14 +159,17 @@ export const layerFromUnconnected = (
 ): Layer.Layer<Exclude<Settings, ConnectionConfig>, ConfigError> =>
   Layer.effectContext(Effect.suspend(() => readSettings(fromValues(values), combine(database, sync))))
 
-/** `RUST_LOG` of the current ConfigProvider; the default where it is invalid, which the other layers report. */
-export const logFilter: Effect.Effect<LogFilter> = Effect.map(
-  fromProvider,
-  ({ texts }) =>
-    Result.match(decodeSettings(["RUST_LOG"], texts), {
+/** The settings of the log in the current ConfigProvider; the default where one is invalid, which the other layers report. */
+export const logSettings: Effect.Effect<{ readonly filter: LogFilter; readonly format: LogFormat | undefined }> = Effect
+  .map(fromProvider, ({ texts }) => ({
+    filter: Result.match(decodeSettings(["RUST_LOG"], texts), {
       onSuccess: ({ RUST_LOG }) => RUST_LOG,
       onFailure: () => defaultLogFilter
+    }),
+    format: Result.match(decodeSettings(["LOG_FORMAT"], texts), {
+      onSuccess: ({ LOG_FORMAT }) => LOG_FORMAT,
+      onFailure: () => undefined
     })
-)
+  }))
 
 export type { SettingValues }

@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import { NetAddress } from "effect/net"
 import * as log from "../domain/logLines.ts"
+import { inTarget } from "../domain/logTargets.ts"
 import { ConfigError, type HealthSettings, SyncConfig } from "../services/Config.ts"
 import type { SyncStatus } from "../services/SyncStatus.ts"
 
@@ -16,7 +17,7 @@ export const layer: Layer.Layer<never, ConfigError, SyncConfig | SyncStatus> = L
     const { serve } = yield* Effect.promise(() => import("./health-api/serve.ts"))
     const address = yield* Effect.mapError(serve(health.host, health.port), ({ cause }) => cannotListen(health, cause))
     yield* Effect.logInfo(log.healthServed(NetAddress.formatSocketAddress(address)))
-  })
+  }).pipe(inTarget("ampsync::health_api"))
 )
 
 /** The port is the usual culprit; anything but these codes is about the address. */

@@ -1,8 +1,12 @@
-/** The program's log: format, level and output. */
+/** The program's log: which lines, in which format, to which output. */
 import { setLogger } from "@grpc/grpc-js"
 import { Effect, Layer, Logger, References } from "effect"
 import type { LogLevel } from "effect"
-import type { LogFilter, LogFilterLevel } from "../domain/settings/logFilter.ts"
+import { inTarget, logTargets } from "../domain/logTargets.ts"
+import { levelOfTarget, type LogFilter, type LogFilterLevel, logLevels } from "../domain/settings/logFilter.ts"
+import type { LogFormat } from "../domain/settings/logFormat.ts"
+import { LogOutput, type LogStream } from "../services/LogOutput.ts"
+import { entryOf, formatJson, formatLogfmt, formatPretty, type LogEntry } from "./logging/format.ts"
 
 const levels: Record<LogFilterLevel, LogLevel.LogLevel> = {
   off: "None",
@@ -13,18 +17,56 @@ const levels: Record<LogFilterLevel, LogLevel.LogLevel> = {
   trace: "Trace"
 }
 
-/** Logs formatted lines on a terminal and logfmt elsewhere, at the level of the filter for this program. */
-export const layer = (filter: LogFilter): Layer.Layer<never> => layerAt(levelOf(filter))
+/** `format` is undefined where nothing is set: `pretty` on a terminal, `logfmt` elsewhere. */
+export interface LogSettings {
+  readonly filter: LogFilter
+  readonly format: LogFormat | undefined
+}
 
-/** As `layer`, at a fixed level. */
-export const layerAt = (level: LogFilterLevel): Layer.Layer<never> =>
+/** Logs the lines that the filter selects. */
+export const layer = ({ filter, format }: LogSettings): Layer.Layer<never> =>
   Layer.provideMerge(
     grpcLines,
     Layer.merge(
-      Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : logFmt]),
-      Layer.succeed(References.MinimumLogLevel, levels[level])
+      Logger.layer([linesTo(filter, format)]),
+      Layer.succeed(References.MinimumLogLevel, levels[mostVerbose(filter)])
     )
   )
+
+/** What no target lets through is not even made. */
+const mostVerbose = (filter: LogFilter): LogFilterLevel =>
+  logLevels[Math.max(...logTargets.map((target) => logLevels.indexOf(levelOfTarget(filter, target))))]!
+
+const linesTo = (filter: LogFilter, format: LogFormat | undefined) =>
+  Logger.make((options) => {
+    const entry = entryOf(options, options.fiber.getRef(References.CurrentLogAnnotations))
+    if (!isSelected(filter, entry)) return
+    const stream = options.fiber.getRef(Logger.LogToStderr) ? "stderr" : "stdout"
+    options.fiber.getRef(LogOutput).write(formatted(entry, stream, format), stream)
+  })
+
+const isSelected = (filter: LogFilter, { level, target }: LogEntry): boolean =>
+  logLevels.indexOf(levelOfTarget(filter, target)) >= logLevels.findIndex((name) => name === rankedAs(level))
+
+const rankedAs = (level: string): string => level === "FATAL" ? "error" : level.toLowerCase()
+
+const formatted = (entry: LogEntry, stream: LogStream, format: LogFormat | undefined): string => {
+  switch (format ?? (process[stream].isTTY ? "pretty" : "logfmt")) {
+    case "json":
+      return formatJson(entry)
+    case "logfmt":
+      return formatLogfmt(entry)
+    case "pretty":
+      return formatPretty(entry, isColored(stream))
+  }
+}
+
+/** FORCE_COLOR has priority over NO_COLOR, and both over what the terminal is. */
+const isColored = (stream: LogStream): boolean => {
+  const { FORCE_COLOR, NO_COLOR, TERM } = process.env
+  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== "0" && FORCE_COLOR !== "false"
+  return !NO_COLOR && TERM !== "dumb" && process[stream].isTTY
+}
 
 /**
  * Routes the lines of grpc-js into the log, which it would print on standard error in any format and level. At DEBUG, because
@@ -32,19 +74,10 @@ export const layerAt = (level: LogFilterLevel): Layer.Layer<never> =>
  */
 const grpcLines: Layer.Layer<never> = Layer.effectDiscard(
   Effect.map(Effect.context<never>(), (context) => {
-    const log = (line: unknown) => void Effect.runForkWith(context)(Effect.logDebug(`grpc-js: ${String(line)}`))
+    const log = (line: unknown) =>
+      void Effect.runForkWith(context)(
+        inTarget("ampsync::flight_client")(Effect.logDebug(`grpc-js: ${String(line)}`))
+      )
     setLogger({ error: log, info: log, debug: log })
   })
 )
-
-/** Effect's own logger writes to standard output regardless of `LogToStderr`. */
-const logFmt = Logger.make((options) =>
-  (options.fiber.getRef(Logger.LogToStderr) ? toStandardError : toStandardOutput).log(options)
-)
-
-const toStandardError = Logger.withConsoleError(Logger.formatLogFmt)
-const toStandardOutput = Logger.withConsoleLog(Logger.formatLogFmt)
-
-/** All lines are those of the target `ampsync`, so its level has priority. */
-const levelOf = (filter: LogFilter): LogFilterLevel =>
-  filter.targets.find(({ target }) => target === "ampsync")?.level ?? filter.level

@@ -1,5 +1,6 @@
 /** The exit code and the error output of the process. */
 import { Cause, Effect, Exit, Runtime } from "effect"
+import { lineOutsideOfLog } from "../domain/logText.ts"
 
 /** Exit code of a start that failed for settings, config file or command line. */
 const BAD_INPUT = 2
@@ -23,10 +24,12 @@ const report = (cause: Cause.Cause<{ readonly _tag: string; readonly message: st
     for (const reason of cause.reasons) {
       // The command line's own errors were printed with the help they belong to.
       const message = Cause.isFailReason(reason) && reason.error._tag !== "ShowHelp" ? reason.error.message : ""
-      if (message !== "") console.error(message)
-      if (Cause.isDieReason(reason)) console.error(Cause.pretty(cause))
+      if (message !== "") print(message)
+      if (Cause.isDieReason(reason)) print(Cause.pretty(cause))
     }
   })
+
+const print = (message: string) => console.error(lineOutsideOfLog(process.env["LOG_FORMAT"], "ERROR", message))
 
 /** A failure may have the exit code of a result, as that of `plan`. */
 interface Failure {

@@ -1,144 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import type { BlockRange } from "../../src/domain/chain/BlockRange.ts"
-import * as log from "../../src/domain/logLines.ts"
 import type { Phase } from "../../src/domain/TablePhase.ts"
-import { initialStatus } from "../../src/domain/TableStatus.ts"
 import { pageOf, root, tableRows } from "./pages.ts"
 
 const page = pageOf("docs/operating.md")
-const delay = Duration.seconds(2)
-const index = { name: "logs_tx_hash_idx", columns: ["tx_hash"] }
-const range: BlockRange = { network: "anvil", start: 5n, end: 6n, hash: "0x06", prevHash: "0x04", timestamp: undefined }
-const reference = { namespace: "_", name: "anvil", revision: "0.1.0" }
-
-/** Each line as it may be logged; one that is new is missed by the compiler. */
-const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
-  shutdownComplete: [log.shutdownComplete],
-  signalReceived: [log.signalReceived("SIGTERM")],
-  starting: [log.starting],
-  loadedManifest: [log.loadedManifest("example", "0.1.0"), log.loadedManifest("example", undefined)],
-  pollsInVain: [log.pollsInVain],
-  withoutAdminApi: [log.withoutAdminApi("no answer")],
-  adminApiAnswers: [log.adminApiAnswers("_/anvil", "0.1.0"), log.adminApiAnswers("_/anvil", undefined)],
-  schemaNotFetched: [log.schemaNotFetched("_/anvil", "HTTP 404", "gone"), log.schemaNotFetched("_/anvil", "", "gone")],
-  unpublished: [log.unpublished("not published")],
-  notInConfig: [log.notInConfig("logs")],
-  notOverFlight: [log.notOverFlight("_/anvil", "unknown")],
-  unlisted: [log.unlisted("logs", "_/anvil")],
-  connected: [log.connected(new URL("http://localhost:1602"))],
-  databaseUnreachable: [log.databaseUnreachable("refused", "DATABASE_URL, DATABASE_HOST", delay)],
-  bookkeepingFailed: [log.bookkeepingFailed("refused", delay)],
-  healthServed: [log.healthServed("0.0.0.0:8080")],
-  checkpointsReady: [log.checkpointsReady],
-  preparing: [log.preparing("_/example")],
-  selectsAll: [log.selectsAll("logs", 3)],
-  selectsColumns: [log.selectsColumns("logs", ["a", "b"])],
-  resuming: [log.resuming("logs", 5n)],
-  fromTheBeginning: [log.fromTheBeginning("logs")],
-  streamStarted: [log.streamStarted("logs")],
-  caughtUp: [log.caughtUp("logs", 5n), log.caughtUp("logs", undefined)],
-  lastMinute: [log.lastMinute(initialStatus("logs", 0), 1, 1n)],
-  received: [log.received("logs", 1, "5-6")],
-  inserted: [log.inserted("logs", 1)],
-  checkpointUpdated: [log.checkpointUpdated("logs", 5n)],
-  batchPerformance: [log.batchPerformance(10, 1, 1)],
-  batchReduced: [log.batchReduced(1)],
-  reorgDetected: [log.reorgDetected("logs", range, 6n)],
-  reorgDeleted: [log.reorgDeleted("logs", 1)],
-  reorgHandled: [log.reorgHandled("logs")],
-  streamEnded: [log.streamEnded("logs")],
-  streamFailed: [log.streamFailed("logs", 1, 5, "refused")],
-  retrying: [log.retrying("logs", 1)],
-  stalled: [log.stalled("logs", 5)],
-  insertFailed: [log.insertFailed("logs", "refused")],
-  reorgFailed: [log.reorgFailed("logs", "refused")],
-  parked: [log.parked("logs", "refused")],
-  standingBy: [log.standingBy("logs", "held")],
-  watching: [log.watching("amp.config.ts")],
-  manifestChanged: [log.manifestChanged],
-  newVersion: [log.newVersion("_/anvil", "0.2.0")],
-  versionTaken: [log.versionTaken("_/anvil", "0.1.0", "0.2.0")],
-  unknownDependency: [log.unknownDependency("anvil", reference, { detail: "unknown" })],
-  pinLeftOut: [log.pinLeftOut("_/anvil", "0.1.0-rc.1")],
-  reloaded: [log.reloaded("example", "0.1.0", undefined), log.reloaded("example", undefined, "0.1.0")],
-  reloadFailed: [log.reloadFailed("refused")],
-  keepingPrevious: [log.keepingPrevious],
-  keepingPreviousForNow: [log.keepingPreviousForNow],
-  tablesAfterReload: [log.tablesAfterReload({ unchanged: 1, changed: 0, started: 1, removed: 0, retried: 0 })],
-  tableNote: [log.tableNote("logs", "its query changed")],
-  blockNotChecked: [log.blockNotChecked(5n, "no answer")],
-  tryingAgain: [log.tryingAgain("no answer", delay)],
-  tableRemoved: [log.tableRemoved("logs")],
-  trimmed: [log.trimmed("logs", 1)],
-  notTrimmed: [log.notTrimmed("logs", "locked")],
-  statesNotReported: [log.statesNotReported("no answer")],
-  reconnecting: [log.reconnecting("logs", "block 5", "no proof")],
-  diverged: [log.diverged("logs", "the source no longer has block 5")],
-  headUnreadable: [log.headUnreadable("no answer")],
-  crashed: [log.crashed("logs", "Error")],
-  indexEvent: Object.values(log.indexEvent).map((line) => line("logs", index, 1000)),
-  indexDropped: [log.indexDropped("logs", index, "block 5", true), log.indexDropped("logs", index, "block 5", false)],
-  fullIndexStays: [true, false].map((isPrimaryKey) => log.fullIndexStays({ ...index, isPrimaryKey }, "block 5")),
-  indexesLocked: [log.indexesLocked("logs", [index.name], "ampsync indexes", 42)],
-  indexFailed: [log.indexFailed("logs", "refused", true), log.indexFailed("logs", "refused", false)],
-  indexNotConfigured: [log.indexNotConfigured("logs", index.name)],
-  syncEnded: [log.syncEnded],
-  shuttingDown: [log.shuttingDown(3)],
-  tasksEnded: [log.tasksEnded]
-}
-
-const chapters = [
-  "start-and-stop",
-  "the-admin-api",
-  "tables",
-  "reorgs-and-the-chain",
-  "failures",
-  "reload",
-  "indexes"
-]
-
-const escaped = (text: string): string => text.replaceAll(/[.*+?^$()|[\]\\]/g, "\\$&")
-
-/** A line of the page as a pattern: what changes may be anything, also nothing. */
-const patternOf = (cell: string) =>
-  new RegExp(`^${cell.replace(/^`(.*)`$/, "$1").split(/\{[^}]*\}/).map(escaped).join("[\\s\\S]*")}$`)
-
-/** So general that they would hide that a line is missing. */
-const general = /^`(\{reason\}; trying again in \{n\} s|Table '\{t\}': \{note\})`$/
 
 const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
   .filter((path) => path.endsWith(".ts"))
   .map((path) => readFileSync(join(root, "src", path), "utf8"))
   .join("\n")
 
-const LEVELS: Readonly<Record<string, string>> = { Debug: "DEBUG", Info: "INFO", Warning: "WARN", Error: "ERROR" }
-
 describe("docs/operating.md", () => {
-  it("has every log line, and none that there is not", () => {
-    const cells = chapters.flatMap((anchor) => tableRows(page, anchor)).map(([cell]) => cell!)
-    const particular = cells.filter((cell) => !general.test(cell)).map(patternOf)
-    const all = Object.entries(lines).filter(([name]) => name !== "tableNote" && name !== "tryingAgain")
-    const missing = all.flatMap(([, texts]) => texts).filter((text) => !particular.some((line) => line.test(text)))
-    assert.deepStrictEqual(missing, [])
-    const texts = Object.values(lines).flat()
-    assert.deepStrictEqual(cells.filter((cell) => !texts.some((text) => patternOf(cell).test(text))), [])
-  })
-
-  it("has the level that each line is logged at", () => {
-    const rows = chapters.flatMap((anchor) => tableRows(page, anchor)).filter(([cell]) => !general.test(cell!))
-    const found = [...sources.matchAll(/Effect\.log(Debug|Info|Warning|Error)\(\s*log\.(\w+)/g)]
-    assert.isAbove(found.length, 30)
-    const wrong = found.filter(([, level, name]) => {
-      const texts = lines[name as keyof typeof log]
-      const row = rows.find(([cell]) => texts.some((text) => patternOf(cell!).test(text)))
-      return row !== undefined && !row[1]!.includes(LEVELS[level!]!)
-    })
-    assert.deepStrictEqual(wrong.map(([call]) => call), [])
-  })
-
   it("quotes messages as the code has them", () => {
     // Texts that go on in the next line.
     const texts = sources.replaceAll(/["`]\s*\+\s*["`]/g, "")

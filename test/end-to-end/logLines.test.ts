@@ -1,9 +1,10 @@
 /** Every log line, provoked in the real program and found word for word in its output. */
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as log from "../../src/domain/logLines.ts"
+import { logTargets } from "../../src/domain/logTargets.ts"
 import { indexName } from "../../src/domain/postgres/table/tableIndexes.ts"
 import * as failures from "./log-lines/failures.ts"
 import { indexes } from "./log-lines/indexes.ts"
@@ -424,6 +425,48 @@ describe.concurrent("the log", () => {
       )
     }, 180_000)
   }
+})
+
+/** The target that lines of a source file have: that of its room, and `ampsync` where the room has none. */
+const targetOf = (path: string): string => {
+  const [, layer] = /^layers\/([\w-]+)/.exec(path) ?? []
+  const [, program] = /^programs\/(\w+)\//.exec(path) ?? []
+  const room = program ?? layer?.replace(/(?<=[a-z])(?=[A-Z])/g, "_").replaceAll("-", "_").toLowerCase()
+  return logTargets.find((target) => target === `ampsync::${room}`) ?? "ampsync"
+}
+
+const src = join(import.meta.dirname, "..", "..", "src")
+const sources = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".ts"))
+  .map((path) => ({ path, text: readFileSync(join(src, path), "utf8") }))
+
+/** By name of a line: the targets of the files that log it, where they do so by its name. */
+const targetsOf = (name: LineName): ReadonlyArray<string> =>
+  sources.filter(({ text }) =>
+    new RegExp(`Effect\\.log(?:Debug|Info|Warning|Error)\\)?\\(\\s*log\\.${name}\\b`).test(text)
+  ).map(({ path }) => targetOf(path))
+
+describe("lines of the log", () => {
+  it("have the target of the room whose source logs them", () => {
+    const checked = names.flatMap((name) => {
+      const [expected, targets] = [lines[name], targetsOf(name)]
+      if ("reason" in expected || targets.length === 0) return []
+      return expected.flatMap((one) => {
+        const found = (logged.get(one.scene) ?? []).filter((line) => isExpected(one, line))
+        return found.filter(({ target }) => !targets.includes(target)).map(({ message, target }) => [target, message])
+      })
+    })
+    assert.deepStrictEqual(checked, [])
+    assert.isAbove(names.filter((name) => targetsOf(name).length > 0).length, 40)
+  })
+
+  it("have the table that they are about", () => {
+    const all = [...logged.values()].flat()
+    const wrong = all.filter(({ message, table }) => {
+      const [, quoted, last] = /\b[Tt]able '([^']+)'|for table: (\S+)/.exec(message) ?? []
+      return (quoted ?? last) !== undefined && table !== (quoted ?? last)
+    })
+    assert.deepStrictEqual(wrong, [])
+  })
 })
 
 describe("the catalogue of log lines", () => {

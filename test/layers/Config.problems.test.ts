@@ -202,6 +202,17 @@ describe("ConfigError", () => {
       assert.notInclude(error.message, "hunter2")
     }))
 
+  it.effect("warns of a target in RUST_LOG that there is not, with those that there are", () =>
+    Effect.gen(function*() {
+      const env = { RUST_LOG: "ampsync::tabel=debug" }
+      const [line, ...others] = yield* linesOf(fromEnvironment(yield* withBasics(env)))
+      assert.deepStrictEqual(others, [])
+      assert.include(
+        line,
+        "Warn RUST_LOG: \"ampsync::tabel=debug\" is ignored: no target has this name. The targets are ampsync, ampsync::table, "
+      )
+    }))
+
   it.effect("warns of a part of RUST_LOG that has a wrong separator", () =>
     Effect.gen(function*() {
       const env = { RUST_LOG: "warn,info;ampsync=debug" }

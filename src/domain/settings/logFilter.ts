@@ -1,5 +1,6 @@
 /** The value of `RUST_LOG`: a level for everything, and other levels for parts of the program. */
 import { Result } from "effect"
+import { isUnknownTarget, isWithin, meantTarget } from "../logTargets.ts"
 
 export const logLevels = ["off", "error", "warn", "info", "debug", "trace"] as const
 
@@ -8,18 +9,19 @@ export type LogFilterLevel = typeof logLevels[number]
 /** A parsed `RUST_LOG`. */
 export interface LogFilter {
   readonly level: LogFilterLevel
-  /** The longest prefix applies; in the order of the text otherwise. */
+  /** In the order of the text; `levelOfTarget` decides between them. */
   readonly targets: ReadonlyArray<{ readonly target: string; readonly level: LogFilterLevel }>
-  /** Parts of the text that name no target, such as `info;ampsync=debug`; absent where there are none. */
+  /** Parts of the text that name no target, such as `info;ampsync=debug` or `ampsync::tabel=debug`; absent where there are none. */
   readonly ignored?: ReadonlyArray<string>
 }
 
 export const defaultLogFilter: LogFilter = { level: "info", targets: [] }
 
 /**
- * Parses `info`, `ampsync=debug,warn`, `warn,ampsync::table=trace`.
+ * Parses `info`, `ampsync=debug,warn`, `warn,ampsync::table=trace`, `warn,sqlx=error`.
  *
- * A target without a level means all of its lines, as in Rust's env_logger. Fails with the part that is wrong.
+ * A target without a level means all of its lines, as in Rust's env_logger. Fails with the part whose level is wrong. Parts
+ * that name no target of this program are kept out of the filter: those of other programs silently.
  */
 export const parseLogFilter = (text: string): Result.Result<LogFilter, string> => {
   let level: LogFilterLevel = defaultLogFilter.level
@@ -28,7 +30,8 @@ export const parseLogFilter = (text: string): Result.Result<LogFilter, string> =
   for (const directive of text.split(",").map((part) => part.trim()).filter((part) => part !== "")) {
     const [target = "", name, ...rest] = directive.split("=").map((part) => part.trim())
     const found = levelOf(name ?? target)
-    if (/[;\s]/.test(target)) {
+    // Brackets and braces select by span, which these lines do not have.
+    if (/[;\s]/.test(target) || /[[\]{}]/.test(directive) || isUnknownTarget(target)) {
       ignored.push(directive)
       continue
     }
@@ -36,14 +39,21 @@ export const parseLogFilter = (text: string): Result.Result<LogFilter, string> =
     if (name === undefined) {
       if (found !== undefined) level = found
       else if (/^[\w:./-]+$/.test(target) && (target === "ampsync" || target.includes("::"))) {
-        targets.push({ target, level: "trace" })
+        targets.push({ target: meantTarget(target), level: "trace" })
       } else return Result.fail(`contains the unknown level "${target}"`)
     } else if (found === undefined) {
       return Result.fail(`contains the unknown level "${name}"`)
-    } else targets.push({ target, level: found })
+    } else targets.push({ target: meantTarget(target), level: found })
   }
   return Result.succeed({ level, targets, ...(ignored.length > 0 ? { ignored } : {}) })
 }
+
+/** The level of a target's lines: that of its longest prefix in the filter, and of two that are equal the last. */
+export const levelOfTarget = ({ level, targets }: LogFilter, target: string): LogFilterLevel =>
+  targets.reduce<LogFilter["targets"][number]>(
+    (best, next) => isWithin(target, next.target) && next.target.length >= best.target.length ? next : best,
+    { target: "", level }
+  ).level
 
 const levelOf = (name: string): LogFilterLevel | undefined => {
   const lower = name.toLowerCase()

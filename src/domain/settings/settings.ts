@@ -12,6 +12,7 @@ import {
   defaultSslMode,
   sslModes
 } from "./database/target.ts"
+import { logFormats } from "./logFormat.ts"
 import type { Setting, Verb } from "./Setting.ts"
 import {
   bearerToken,
@@ -219,6 +220,13 @@ export const settings = {
     default: "info",
     description:
       "Lowest level of log lines: off, error, warn, info, debug or trace; a list such as ampsync=debug,warn works too."
+  },
+  LOG_FORMAT: {
+    section: "logging",
+    verbs: allVerbs,
+    ...oneOf(...logFormats),
+    whenUnset: "pretty on a terminal, logfmt elsewhere",
+    description: "Format of log lines: pretty for people, logfmt or json (one object per line) for programs."
   },
   PGHOST: {
     ...libpq,

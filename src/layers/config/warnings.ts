@@ -1,4 +1,5 @@
 /** The warnings for settings without effect. */
+import { logTargets } from "../../domain/logTargets.ts"
 import type { LogFilter } from "../../domain/settings/logFilter.ts"
 import { quoted } from "../../domain/settings/values.ts"
 import { ignoredNames } from "./libpq.ts"
@@ -11,6 +12,11 @@ export const configWarnings = (texts: Texts, typos: ReadonlyArray<Typo>, log: Lo
     `The environment variable ${name} is ignored; set DATABASE_URL or the DATABASE_* variables instead`
   ),
   ...(log.ignored ?? []).map((part) =>
-    `RUST_LOG: ${quoted(part)} is ignored: no target has this name. Separate parts with commas: info,ampsync=debug`
+    `RUST_LOG: ${quoted(part)} is ignored: no target has this name. ${adviceOn(part)}`
   )
 ]
+
+const adviceOn = (part: string): string =>
+  /[;\s]/.test(part)
+    ? "Separate parts with commas: info,ampsync=debug"
+    : `The targets are ${logTargets.join(", ")}`

@@ -5,6 +5,7 @@ import type { SqlError } from "effect/sql"
 import type pg from "pg"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
+import { inTarget } from "../../domain/logTargets.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { defaultApplicationName, defaultConnectTimeoutSeconds } from "../../domain/settings/DatabaseTarget.ts"
 import type { ConnectionSettings } from "../../services/Config.ts"
@@ -71,7 +72,8 @@ export const waitFor = <A, R>(
           Effect.logWarning(log.databaseUnreachable(input.message, origin, duration))
         )
       )
-    )
+    ),
+    inTarget("ampsync::pg_pool")
   )
 
 const poolConfig = (settings: ConnectionSettings, max: number, ssl: Ssl): pg.PoolConfig => {

@@ -1,4 +1,5 @@
 /** Handles stop requests from the first moment of the process. Loaded before everything else, so it imports next to nothing. */
+import { lineOutsideOfLog } from "../../domain/logText.ts"
 import { shutdownComplete, signalReceived } from "../../domain/stopLines.ts"
 
 /** A stop ends after this long even if something hangs: a transaction that is not committed by then is rolled back. */
@@ -20,7 +21,9 @@ export const stop = (reason: string): boolean => {
   if (stoppedAt !== undefined) return false
   stoppedAt = performance.now()
   if (handler === undefined) {
-    console.log(`${signalReceived(reason)}\n${shutdownComplete}`)
+    for (const line of [signalReceived(reason), shutdownComplete]) {
+      console.log(lineOutsideOfLog(process.env["LOG_FORMAT"], "INFO", line))
+    }
     process.exit(exitCode())
   }
   setTimeout(() => process.exit(exitCode()), STOP_WITHIN_MILLIS).unref()

@@ -2,11 +2,11 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { demo } from "../../demo/demo.ts"
-import { layerAt } from "../../layers/Logging.ts"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { untilStopped } from "../verbs/untilStopped.ts"
 import { chain } from "./chainFlags.ts"
 import { toggle } from "./flags.ts"
+import { loggingAt } from "./settings.ts"
 
 export const demoCommand = Command.make(
   "demo",
@@ -18,5 +18,5 @@ export const demoCommand = Command.make(
     )
   },
   // The demo prints itself what it does; log lines between its own would be erased by the next redraw.
-  (options) => untilStopped(demo(options), awaitSignal).pipe(Effect.provide(layerAt("warn")))
+  (options) => untilStopped(demo(options), awaitSignal).pipe(Effect.provide(loggingAt("warn")))
 ).pipe(Command.withDescription("Watch a simulated chain arrive in a PostgreSQL that comes with the package"))

@@ -2,11 +2,16 @@
 import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
 import { settingsHelp } from "../../domain/settings/help.ts"
+import type { LogFilterLevel } from "../../domain/settings/logFilter.ts"
 import type { Verb } from "../../domain/settings/Setting.ts"
-import { databaseLayer, layer as settingsLayer, logFilter } from "../../layers/Config.ts"
+import { databaseLayer, layer as settingsLayer, logSettings } from "../../layers/Config.ts"
 import { layer as loggers } from "../../layers/Logging.ts"
 
-const logging = Layer.unwrap(Effect.map(logFilter, loggers))
+const logging = Layer.unwrap(Effect.map(logSettings, loggers))
+
+/** For verbs with a level of their own. */
+export const loggingAt = (level: LogFilterLevel) =>
+  Layer.unwrap(Effect.map(logSettings, ({ format }) => loggers({ filter: { level, targets: [] }, format })))
 
 /** Settings from the environment; what is wrong or ignored in them is reported as they are read. */
 export const allSettings = Layer.provideMerge(settingsLayer, logging)

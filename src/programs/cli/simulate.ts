@@ -1,12 +1,12 @@
 /** The verb `simulate`. */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { layerAt } from "../../layers/Logging.ts"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { simulate } from "../verbs/simulate.ts"
 import { untilStopped } from "../verbs/untilStopped.ts"
 import { chain } from "./chainFlags.ts"
 import { port } from "./flags.ts"
+import { loggingAt } from "./settings.ts"
 
 export const simulateCommand = Command.make(
   "simulate",
@@ -15,5 +15,5 @@ export const simulateCommand = Command.make(
     flightPort: port("flight-port", 1602, "Port of Arrow Flight"),
     adminPort: port("admin-port", 1610, "Port of the Admin API")
   },
-  (options) => untilStopped(simulate(options), awaitSignal).pipe(Effect.provide(layerAt("info")))
+  (options) => untilStopped(simulate(options), awaitSignal).pipe(Effect.provide(loggingAt("info")))
 ).pipe(Command.withDescription("Run a Nozzle / Amp server with a simulated chain, for any Flight client"))

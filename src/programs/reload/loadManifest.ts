@@ -2,6 +2,7 @@
 import { Clock, Effect, Result, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
+import { inTarget } from "../../domain/logTargets.ts"
 import { type Dialect, formatDatasetReference } from "../../domain/manifest/Dataset.ts"
 import { datasetManifest } from "../../domain/manifest/datasetManifest.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
@@ -36,7 +37,7 @@ export const loadManifest = Effect.fn("loadManifest")(function*(shouldRetry: (er
       )
     )
   )
-})
+}, inTarget("ampsync::reload"))
 
 /** Tries the names of tables as each generation writes them; fails with `error` where the server plans none of them. */
 const manifestFromFlight = Effect.fn("manifestFromFlight")(function*(

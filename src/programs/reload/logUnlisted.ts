@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import * as log from "../../domain/logLines.ts"
+import { aboutTable } from "../../domain/logTargets.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import type { ActiveConfig } from "./ActiveConfig.ts"
@@ -10,11 +11,13 @@ export const logUnlisted = Effect.fnUntraced(function*({ info, manifest }: Activ
   if (info === undefined) return
   for (const { name } of manifest.tables) {
     if (info.tables.some((table) => table.name === name)) continue
-    yield* Effect.logInfo(log.unlisted(name, `${datasetId(info)} ${info.version}`))
+    yield* aboutTable(name)(Effect.logInfo(log.unlisted(name, `${datasetId(info)} ${info.version}`)))
   }
   // TABLES leaves out the others on purpose.
   if (origin._tag === "Dataset") return
   for (const { name } of info.tables) {
-    if (!manifest.tables.some((table) => table.name === name)) yield* Effect.logWarning(log.notInConfig(name))
+    if (!manifest.tables.some((table) => table.name === name)) {
+      yield* aboutTable(name)(Effect.logWarning(log.notInConfig(name)))
+    }
   }
 })

@@ -2,6 +2,7 @@
 import { Clock, type Duration, Effect, Schedule, Stream, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
+import { aboutTable, inTarget } from "../../domain/logTargets.ts"
 import { datasetId, formatDatasetReference } from "../../domain/manifest/Dataset.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
@@ -29,7 +30,8 @@ export const syncDataset = Effect.fn("syncDataset")(
     return yield* reloadOnChange(tables, manifest, startFirst).pipe(Effect.onInterrupt(() => announceStop))
   },
   Effect.scoped,
-  Effect.onInterrupt(() => Effect.logInfo(log.tasksEnded))
+  Effect.onInterrupt(() => Effect.logInfo(log.tasksEnded)),
+  inTarget("ampsync::reload")
 )
 
 /** Resolves the first config. Its tables are not checked: nothing runs that they could harm, and each is retried on its own. */
@@ -81,7 +83,7 @@ const reportRemovedOnce = Effect.fnUntraced(function*(
   yield* bookkeeping.report(
     removed.map((table) => ({ table, state: "removed", reason: log.tableRemoved(table), ageMillis: 0 }))
   )
-  for (const name of removed) yield* Effect.logWarning(log.tableRemoved(name))
+  for (const name of removed) yield* aboutTable(name)(Effect.logWarning(log.tableRemoved(name)))
 })
 
 const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string, delay: Duration.Duration) {
@@ -93,7 +95,7 @@ const waiting = Effect.fnUntraced(function*({ tables }: Manifest, reason: string
 const parkAll = Effect.fnUntraced(function*({ tables }: Manifest, reason: string) {
   const status = yield* StatusRecorder
   for (const { name } of tables) {
-    yield* Effect.logError(log.parked(name, reason))
+    yield* aboutTable(name)(Effect.logError(log.parked(name, reason)))
     yield* status.record(name, { _tag: "Parked", reason })
   }
 })

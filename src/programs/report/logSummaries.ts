@@ -1,6 +1,7 @@
 /** Logs once a minute at INFO what each table did, so that a log without errors is not empty. */
 import { Effect, Schedule } from "effect"
 import * as log from "../../domain/logLines.ts"
+import { aboutTable, inTarget } from "../../domain/logTargets.ts"
 import type { TableStatus } from "../../domain/TableStatus.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
 
@@ -14,16 +15,17 @@ export const logSummaries = Effect.gen(function*() {
     const now = yield* status.get
     for (const [table, current] of now) {
       const earlier = before.get(table)
-      yield* Effect.annotateLogs(
+      yield* aboutTable(table)(
         Effect.logInfo(log.lastMinute(
           current,
           current.rowsCommitted - (earlier?.rowsCommitted ?? 0),
           current.blocksCommitted - (earlier?.blocksCommitted ?? 0n)
-        )),
-        { table }
+        ))
       )
     }
     before = now
   })
-  yield* Effect.forkScoped(Effect.repeat(Effect.delay(summarize, INTERVAL), Schedule.forever))
+  yield* Effect.forkScoped(
+    Effect.repeat(Effect.delay(inTarget("ampsync::report")(summarize), INTERVAL), Schedule.forever)
+  )
 })

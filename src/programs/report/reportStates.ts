@@ -2,6 +2,7 @@
 import { Cause, Clock, Effect, Exit, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
+import { inTarget } from "../../domain/logTargets.ts"
 import type { TableStatus } from "../../domain/TableStatus.ts"
 import { Bookkeeping, type TableState } from "../../services/Bookkeeping.ts"
 import { type ReloadStatus, SyncStatus } from "../../services/SyncStatus.ts"
@@ -65,7 +66,8 @@ export const reportStates = Effect.gen(function*() {
         Ref.getAndSet(lastWarning, message),
         (last) => last === message ? Effect.void : Effect.logWarning(log.statesNotReported(message))
       )
-    )
+    ),
+    inTarget("ampsync::report")
   )
 
   const stopped = Effect.gen(function*() {

@@ -2,6 +2,7 @@
 import { Clock, Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
+import { aboutTable } from "../../domain/logTargets.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { indexName } from "../../domain/postgres/table/tableIndexes.ts"
 import { isRetryable } from "../../domain/retryable.ts"
@@ -58,4 +59,4 @@ export const buildIndexes = Effect.fn("buildIndexes")(function*(
     Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input)))),
     Effect.ignore
   )
-}, (effect, { name }) => Effect.annotateLogs(effect, { table: name }))
+}, (effect, { name }) => aboutTable(name)(effect))

@@ -3,6 +3,7 @@ import { Duration, Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import * as log from "../../domain/logLines.ts"
+import { aboutTable } from "../../domain/logTargets.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { MAX_FAILED_ATTEMPTS } from "../../domain/TablePhase.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
@@ -80,7 +81,7 @@ export const superviseTable = Effect.fn("superviseTable")(function*(session: Tab
     ),
     Effect.ensuring(Effect.ignore(leases.release(name)))
   )
-}, (effect, session) => Effect.annotateLogs(effect, { table: session.table.name }))
+}, (effect, session) => aboutTable(session.table.name)(effect))
 
 /** Succeeds when the next attempt may follow at once; fails with what `mayHeal` decides on. */
 const attempt = Effect.fnUntraced(function*(session: TableSession, failures: Ref.Ref<FailureCounters>) {

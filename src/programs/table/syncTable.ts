@@ -9,6 +9,7 @@ import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import { parseStreamMetadata } from "../../domain/chain/StreamMetadata.ts"
 import type { FlightData } from "../../domain/flight/FlightData.ts"
 import * as log from "../../domain/logLines.ts"
+import { aboutTable } from "../../domain/logTargets.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { SyncConfig } from "../../services/Config.ts"
@@ -109,7 +110,7 @@ export const syncTable = Effect.fn("syncTable")(
   },
   Effect.scoped,
   Effect.catchTag(["TableHeld", "Fenced"], (error) => Effect.succeed<Outcome>({ _tag: "Held", reason: error.message })),
-  (effect, session) => Effect.annotateLogs(effect, { table: session.table.name })
+  (effect, session) => aboutTable(session.table.name)(effect)
 )
 
 /** FlightData -> frame: its metadata, and its rows as columns. */

@@ -2,6 +2,7 @@
 import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
+import { aboutTable, inTarget } from "../../domain/logTargets.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { SyncConfig } from "../../services/Config.ts"
@@ -56,7 +57,8 @@ export const makeTableFibers = Effect.gen(function*() {
         superviseTable(session)
       ).pipe(
         Effect.catchCause((cause) => Effect.andThen(Ref.set(session.isParked, true), reportCrash(table.name, cause))),
-        Effect.interruptible
+        Effect.interruptible,
+        ofTable(table.name)
       )
     )
   })
@@ -83,9 +85,9 @@ export const makeTableFibers = Effect.gen(function*() {
     for (const { name } of starting) yield* status.record(name, { _tag: "Started" })
     for (const name of removed) {
       parked.delete(name)
-      yield* Effect.logWarning(log.tableRemoved(name))
+      yield* ofTable(name)(Effect.logWarning(log.tableRemoved(name)))
       yield* status.remove(name)
-      yield* FiberMap.run(fibers, name, Effect.interruptible(retire(name)))
+      yield* FiberMap.run(fibers, name, Effect.interruptible(ofTable(name)(retire(name))))
     }
     for (const table of starting) {
       // The provisional rows of a table that was removed and comes back may still be under deletion.
@@ -103,6 +105,10 @@ export const makeTableFibers = Effect.gen(function*() {
 
   return { active, apply }
 })
+
+/** Marks the lines of a table's fiber. */
+const ofTable = (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  inTarget("ampsync::table")(aboutTable(name)(effect))
 
 /** Deletes the provisional rows of a table that left the config; its complete rows stay. */
 const retire = Effect.fnUntraced(function*(name: string) {

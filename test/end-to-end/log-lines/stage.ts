@@ -11,6 +11,8 @@ export interface LoggedLine {
   /** As it is printed: `INFO`. Empty for what is printed before there is a log. */
   readonly level: string
   readonly message: string
+  readonly target: string
+  readonly table: string | undefined
 }
 
 /** One form of a line, and where it comes. */
@@ -31,14 +33,19 @@ export interface Stage {
   readonly sees: (...names: ReadonlyArray<LineName>) => Effect.Effect<void>
 }
 
-const LOGFMT = /^timestamp=\S+ level=(\S+) fiber=\S+ message=("(?:[^"\\]|\\.)*"|\S+)/
+const LOGFMT =
+  /^timestamp=\S+ level=(\S+) message=("(?:[^"\\]|\\.)*"|\S+) target=(\S+)(?: table=("(?:[^"\\]|\\.)*"|\S+))?/
+
+const valueOf = (text: string): string => text.startsWith("\"") ? JSON.parse(text) as string : text
 
 /** Lines of logfmt, each with its message as it was logged; others as they are. */
 export const linesOf = (output: string): ReadonlyArray<LoggedLine> =>
   output.split("\n").filter((line) => line !== "").map((line) => {
-    const [, level, message] = LOGFMT.exec(line) ?? []
-    if (level === undefined || message === undefined) return { level: "", message: line }
-    return { level, message: message.startsWith("\"") ? JSON.parse(message) as string : message }
+    const [, level, message, target, table] = LOGFMT.exec(line) ?? []
+    if (level === undefined || message === undefined || target === undefined) {
+      return { level: "", message: line, target: "", table: undefined }
+    }
+    return { level, message: valueOf(message), target, table: table === undefined ? undefined : valueOf(table) }
   })
 
 export const isExpected = ({ level, line }: Expected, logged: LoggedLine): boolean =>

@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Logger } from "effect"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { databaseLayer, layer, logFilter } from "../../../src/layers/Config.ts"
+import { databaseLayer, layer, logSettings } from "../../../src/layers/Config.ts"
 import { ConfigError, ConnectionConfig, DatabaseConfig, SyncConfig } from "../../../src/services/Config.ts"
 import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
 
@@ -32,7 +32,8 @@ export const fromEnvironment = (env: Record<string, string>) =>
 export const databaseFromEnvironment = (env: Record<string, string>) =>
   Effect.provide(databaseSettings, Layer.provide(databaseLayer, providing(env)))
 
-export const logFilterFromEnvironment = (env: Record<string, string>) => Effect.provide(logFilter, providing(env))
+export const logFilterFromEnvironment = (env: Record<string, string>) =>
+  Effect.map(Effect.provide(logSettings, providing(env)), ({ filter }) => filter)
 
 /** The lines that are logged while settings are read. */
 export const linesOf = <A, E>(reading: Effect.Effect<A, E>) =>
