@@ -18,3 +18,27 @@ export const formatMillis = (millis: number): string => {
   const whole = Math.round(seconds)
   return whole % 60 === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${whole % 60} s`
 }
+
+const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]] as const
+
+/** `40 s`, `2 min 5 s`, `3 h 2 min`, `4 d 1 h`: whole seconds, in at most two units; less than none is `0 s`. */
+export const formatAge = (millis: number): string => {
+  const seconds = Math.max(0, Math.floor(millis / 1000))
+  const index = UNITS.findIndex(([, size]) => seconds >= size)
+  if (index < 0) return "0 s"
+  const [[unit, size], smaller] = [UNITS[index]!, UNITS[index + 1]]
+  const large = `${Math.floor(seconds / size)} ${unit}`
+  const rest = smaller === undefined ? 0 : Math.floor(seconds % size / smaller[1])
+  return rest === 0 ? large : `${large} ${rest} ${smaller![0]}`
+}
+
+/** `0`, `0.4`, `12`, `1,234`: per second. */
+export const formatRate = (perSecond: number): string =>
+  perSecond > 0 && perSecond < 9.95 ? Number(perSecond.toFixed(1)).toString() : formatCount(perSecond)
+
+/** `512 B`, `1.5 kB`, `20 MB`. */
+export const formatBytes = (bytes: number): string => {
+  const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3))
+  const value = bytes / 1000 ** power
+  return `${power > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${["B", "kB", "MB", "GB", "TB"][power]}`
+}

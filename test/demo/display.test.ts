@@ -3,7 +3,6 @@ import { comparisonTable, connection, isEqual } from "../../src/demo/display/dem
 import { fit, paint, plain } from "../../src/demo/display/Line.ts"
 import { progressSentence, progressTable, type TableProgress } from "../../src/demo/display/progress.ts"
 import { noSpeed, perSecond, sample } from "../../src/demo/display/Speed.ts"
-import { counted, formatCount, formatMillis } from "../../src/domain/numbers.ts"
 
 const logs: TableProgress = {
   table: "logs",
@@ -61,14 +60,6 @@ describe("speed", () => {
     }
     assert.strictEqual(perSecond(speed), 10)
     assert.isAtMost(speed.length, 4)
-  })
-})
-
-describe("numbers", () => {
-  it("are formatted with separators and units", () => {
-    assert.deepStrictEqual([0, 999, 1000, 1234567n].map(formatCount), ["0", "999", "1,000", "1,234,567"])
-    assert.deepStrictEqual([1, 2, 0].map((count) => counted(count, "block")), ["1 block", "2 blocks", "0 blocks"])
-    assert.deepStrictEqual([40, 1500, 61_000, 120_000].map(formatMillis), ["40 ms", "1.5 s", "1 min 1 s", "2 min"])
   })
 })
 

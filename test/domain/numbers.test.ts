@@ -1,0 +1,28 @@
+import { assert, describe, it } from "@effect/vitest"
+import { counted, formatAge, formatBytes, formatCount, formatMillis, formatRate } from "../../src/domain/numbers.ts"
+
+describe("numbers for people", () => {
+  it("have separators and units", () => {
+    assert.deepStrictEqual([0, 999, 1000, 1234567n].map(formatCount), ["0", "999", "1,000", "1,234,567"])
+    assert.deepStrictEqual([1, 2, 0].map((count) => counted(count, "block")), ["1 block", "2 blocks", "0 blocks"])
+    assert.deepStrictEqual([40, 1500, 61_000, 120_000].map(formatMillis), ["40 ms", "1.5 s", "1 min 1 s", "2 min"])
+  })
+
+  it("show an age in at most two units, and none that lies in the future", () => {
+    assert.deepStrictEqual(
+      [-5_000, 0, 999, 40_900, 60_000, 125_000, 10_920_000, 349_200_000].map(formatAge),
+      ["0 s", "0 s", "0 s", "40 s", "1 min", "2 min 5 s", "3 h 2 min", "4 d 1 h"]
+    )
+  })
+
+  it("keep a rate below ten readable", () => {
+    assert.deepStrictEqual([0, 0.04, 0.4, 9.94, 9.96, 1234.4].map(formatRate), ["0", "0", "0.4", "9.9", "10", "1,234"])
+  })
+
+  it("show bytes in the unit that fits", () => {
+    assert.deepStrictEqual(
+      [0, 512, 1_500, 20_400_000].map(formatBytes),
+      ["0 B", "512 B", "1.5 kB", "20 MB"]
+    )
+  })
+})
