@@ -18,6 +18,13 @@ export interface StageTimes {
   readonly storageWaitMillis: number
 }
 
+/** A reorg that a commit applied. */
+export interface AppliedReorg {
+  readonly firstBlock: bigint
+  /** Blocks that it replaced; 0 where none was known before. */
+  readonly depth: bigint
+}
+
 /** An event of a table; phase events carry figures where they change them. */
 export type StatusEvent =
   | Exclude<PhaseEvent, { readonly _tag: "Connected" | "Committed" | "Failed" }>
@@ -44,8 +51,8 @@ export type StatusEvent =
     /** Unix seconds of the watermark's block, where the chunk completed it and the source reports them. */
     readonly watermarkAtSeconds?: number | undefined
     readonly lastBlock: bigint | undefined
-    /** Blocks that each reorg of the chunk replaced. */
-    readonly reorgDepths: ReadonlyArray<bigint>
+    /** Those of the chunk, in the order of the stream. */
+    readonly reorgs: ReadonlyArray<AppliedReorg>
     readonly unverified: boolean
     /** From the first event of the chunk to its commit, without the time of waiting for the source. */
     readonly elapsedMillis: number

@@ -155,7 +155,7 @@ const afterCommit = (
     failedAttempts: event.isProgress ? 0 : status.failedAttempts,
     firstError: event.isProgress ? undefined : status.firstError,
     chunkRows: event.chunkRows,
-    reorgs: status.reorgs + event.reorgDepths.length,
+    reorgs: status.reorgs + event.reorgs.length,
     unverified: event.unverified,
     stages: event.stages === undefined ? status.stages : addTimes(status.stages, event.stages)
   }

@@ -1,5 +1,6 @@
 /** The state of the tables in memory. */
 import { Clock, Context, Effect, Layer, Ref, SubscriptionRef } from "effect"
+import { type LastReorg, nextReorgs } from "../domain/lastReorgs.ts"
 import type { StatusEvent } from "../domain/StatusEvent.ts"
 import { initialStatus, nextStatus, type TableStatus } from "../domain/TableStatus.ts"
 import { noThroughput, Throughput } from "../domain/Throughput.ts"
@@ -20,6 +21,7 @@ const make = Effect.gen(function*() {
   const startedAtMillis = yield* Clock.currentTimeMillis
   const all = new Throughput(startedAtMillis)
   const throughputs = new Map<string, Throughput>()
+  let lastReorgs: ReadonlyArray<LastReorg> = []
   const permits = yield* Ref.make<PermitsInUse | undefined>(undefined)
   const reload = yield* Ref.make<ReloadStatus | undefined>(undefined)
 
@@ -56,6 +58,7 @@ const make = Effect.gen(function*() {
     config: Ref.get(config),
     heartbeatAtMillis: Ref.get(heartbeatAtMillis),
     throughput,
+    lastReorgs: Effect.sync(() => lastReorgs),
     permits: Effect.map(
       Ref.get(permits),
       (counted) => counted === undefined ? undefined : { total: counted.total, inUse: counted.inUse() }
@@ -71,6 +74,7 @@ const make = Effect.gen(function*() {
     record: (table, event) =>
       update((before, atMillis) => {
         addThroughput(table, event, atMillis)
+        lastReorgs = nextReorgs(lastReorgs, table, event, atMillis)
         return new Map(before).set(table, after(before, table, event, atMillis))
       }),
     remove: (table) =>

@@ -94,9 +94,19 @@ export const TableReport = Schema.Struct({
   reorgs: Schema.Finite.pipe(describe("Reorgs applied by this process"))
 })
 
+/** A reorg that this process applied. */
+export const LastReorg = Schema.Struct({
+  table: Schema.String,
+  first_block: Schema.Finite.pipe(describe("First block that it replaced")),
+  depth: Schema.Finite.pipe(describe("Blocks that it replaced; 0 where none was known before")),
+  rows_deleted: Schema.Finite.pipe(describe("Rows that its transaction deleted")),
+  at: Time
+})
+
 export const Status = Schema.Struct({
   version: Schema.String.pipe(describe("Version of Ampsync")),
   ready: Schema.Boolean.pipe(describe("Whether /readyz without parameters answers with 200")),
+  reasons: Schema.Array(Reason).annotate({ description: "Why it is not ready; empty where it is" }),
   started_at: Time.pipe(describe("When the process started")),
   heartbeat_at: OrNull(Time, "When the database last recorded a heartbeat of this process"),
   config: Schema.NullOr(Schema.Struct({
@@ -122,7 +132,8 @@ export const Status = Schema.Struct({
     in_use: Schema.Finite.pipe(describe("Tables that write right now"))
   })).annotate({ description: "Transactions that may be in flight over all tables; null before the first config" }),
   throughput: Schema.Struct(throughput).annotate({ description: "Of all tables together" }),
-  tables: Schema.Array(TableReport)
+  tables: Schema.Array(TableReport),
+  last_reorgs: Schema.Array(LastReorg).annotate({ description: "At most 20, newest first" })
 }).annotate({ identifier: "Status" })
 
 /** Parameters that are wrong become `BadRequest`. */

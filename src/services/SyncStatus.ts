@@ -6,6 +6,7 @@
  */
 import type { Effect, Stream } from "effect"
 import { Context } from "effect"
+import type { LastReorg } from "../domain/lastReorgs.ts"
 import type { Dialect } from "../domain/manifest/Dataset.ts"
 import type { StatusEvent } from "../domain/StatusEvent.ts"
 import type { TableStatus } from "../domain/TableStatus.ts"
@@ -69,6 +70,8 @@ export class SyncStatus extends Context.Service<SyncStatus, {
   readonly heartbeatAtMillis: Effect.Effect<number | undefined>
   /** The last minute, as of now. */
   readonly throughput: Effect.Effect<SyncThroughput>
+  /** The last `MAX_LAST_REORGS` of this process, newest first. */
+  readonly lastReorgs: Effect.Effect<ReadonlyArray<LastReorg>>
   /** Undefined before the tables begin. */
   readonly permits: Effect.Effect<PermitsStatus | undefined>
   /** Unix milliseconds. */

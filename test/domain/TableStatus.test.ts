@@ -27,7 +27,13 @@ describe("the status of a table", () => {
     const status = after(
       connected,
       committed(),
-      committed({ rowsAdded: 1, rowsRemoved: 4, blocks: 0n, reorgDepths: [3n], provisionalRows: 2n })
+      committed({
+        rowsAdded: 1,
+        rowsRemoved: 4,
+        blocks: 0n,
+        reorgs: [{ firstBlock: 9n, depth: 3n }],
+        provisionalRows: 2n
+      })
     )
     assert.deepInclude(status, {
       rows: 42n,

@@ -26,7 +26,7 @@ export const committed = (fields: Partial<Committed> = {}): StatusEvent => ({
   watermark: 11n,
   watermarkHash: "0x0b",
   lastBlock: 11n,
-  reorgDepths: [],
+  reorgs: [],
   unverified: false,
   elapsedMillis: 250,
   chunkRows: 10_000,

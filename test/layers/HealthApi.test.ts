@@ -224,12 +224,18 @@ describe("/status", () => {
         last_error: null,
         first_error: null
       })
-      assert.deepInclude(before, { started_at: "1970-01-01T00:00:00.000Z", permits: null })
+      assert.deepInclude(before, {
+        started_at: "1970-01-01T00:00:00.000Z",
+        permits: null,
+        reasons: [],
+        last_reorgs: []
+      })
       yield* recorder.permits({ total: 8, inUse: () => 3 })
       yield* recorder.record(
         "logs",
         committed({
-          reorgDepths: [3n],
+          reorgs: [{ firstBlock: 9n, depth: 3n }],
+          rowsRemoved: 2,
           unverified: true,
           provisionalRows: 3n,
           chunkRows: 15_000,
@@ -257,7 +263,7 @@ describe("/status", () => {
         source_head_read_at: "1970-01-01T00:00:00.000Z",
         lag_blocks: 10,
         lag_seconds: 100,
-        rows: 45,
+        rows: 43,
         provisional_rows: 3,
         rows_committed: 5,
         bytes_committed: 500,
@@ -273,6 +279,9 @@ describe("/status", () => {
         reorgs: 1
       })
       assert.deepStrictEqual(answer.permits, { total: 8, in_use: 3 })
+      assert.deepStrictEqual(answer.last_reorgs, [
+        { table: "logs", first_block: 9, depth: 3, rows_deleted: 2, at: "1970-01-01T00:00:00.000Z" }
+      ])
       assert.deepInclude(answer.throughput, { rows_per_second: 5, bytes_per_second: 500 })
       assert.deepStrictEqual(answer.throughput.rows_by_second.slice(-2), [0, 5])
       assert.deepStrictEqual(answer.tables[0]!.bytes_by_second, answer.throughput.bytes_by_second)
@@ -281,7 +290,10 @@ describe("/status", () => {
       assert.notInclude(text, "secret_column")
       assert.notInclude(text, "hunter2")
       yield* recorder.record("logs", { _tag: "Failed", attempts: 5, reason: `cannot plan ${QUERY}` })
-      assert.notInclude((yield* ask(address, "/readyz")).text, "secret_column")
+      const { body: notReady, text: reasonsText } = yield* ask(address, "/readyz")
+      assert.notInclude(reasonsText, "secret_column")
+      const { body: stalled } = yield* ask(address, "/status")
+      assert.deepInclude(stalled, { ready: false, reasons: notReady.reasons })
     }))
 })
 

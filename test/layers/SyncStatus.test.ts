@@ -86,3 +86,27 @@ describe("the throughput", () => {
       assert.deepStrictEqual(yield* rates, [[40, 1_000]])
     }).pipe(Effect.provide(layer)))
 })
+
+describe("the last reorgs", () => {
+  it.effect("of all tables are kept, newest first, and at most twenty", () =>
+    Effect.gen(function*() {
+      const recorder = yield* StatusRecorder
+      const { lastReorgs } = yield* SyncStatus
+      assert.deepStrictEqual(yield* lastReorgs, [])
+      const reorgs = [{ firstBlock: 7n, depth: 3n }, { firstBlock: 5n, depth: 9n }]
+      yield* recorder.record("a", committed({ reorgs, rowsRemoved: 12 }))
+      yield* TestClock.adjust("1 second")
+      yield* recorder.record("b", committed({ reorgs: [{ firstBlock: 6n, depth: 4n }], rowsRemoved: 2 }))
+      yield* recorder.record("b", committed())
+      assert.deepStrictEqual(yield* lastReorgs, [
+        { table: "b", firstBlock: 6n, depth: 4n, rowsDeleted: 2, atMillis: 1_000 },
+        { table: "a", firstBlock: 5n, depth: 9n, rowsDeleted: 12, atMillis: 0 },
+        { table: "a", firstBlock: 7n, depth: 3n, rowsDeleted: 12, atMillis: 0 }
+      ])
+      for (let block = 1n; block <= 30n; block += 1n) {
+        yield* recorder.record("a", committed({ reorgs: [{ firstBlock: block, depth: 1n }] }))
+      }
+      const blocks = (yield* lastReorgs).map(({ firstBlock }) => Number(firstBlock))
+      assert.deepStrictEqual(blocks, Array.from({ length: 20 }, (_, index) => 30 - index))
+    }).pipe(Effect.provide(layer)))
+})

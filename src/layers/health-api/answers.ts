@@ -52,11 +52,13 @@ export const makeAnswers = (status: SyncStatus["Service"]) => {
 
   const report = Effect.gen(function*() {
     const { config, heartbeatAtMillis, reload, tables } = yield* recorded
-    const [permits, throughput] = [yield* status.permits, yield* status.throughput]
+    const [permits, throughput, reorgs] = [yield* status.permits, yield* status.throughput, yield* status.lastReorgs]
+    const reasons = yield* problems(anyLag)
     const now = yield* Clock.currentTimeMillis
     const answer: typeof Status.Type = {
       version: VERSION,
-      ready: yield* isReady,
+      ready: reasons.length === 0,
+      reasons,
       started_at: iso(status.startedAtMillis),
       heartbeat_at: timeOf(heartbeatAtMillis),
       config: config === undefined ? null : {
@@ -79,6 +81,13 @@ export const makeAnswers = (status: SyncStatus["Service"]) => {
       tables: [...tables.values()].map((table) => ({
         ...reportOf(table, config, now),
         ...throughputOf(throughput.tables.get(table.table) ?? noThroughput)
+      })),
+      last_reorgs: reorgs.map(({ atMillis, depth, firstBlock, rowsDeleted, table }) => ({
+        table,
+        first_block: Number(firstBlock),
+        depth: Number(depth),
+        rows_deleted: rowsDeleted,
+        at: iso(atMillis)
       }))
     }
     return answer

@@ -110,7 +110,7 @@ export const recordCommit = Effect.fnUntraced(function*(
     watermarkHash: newest?.hash,
     watermarkAtSeconds: chunk.completed?.timestamp,
     lastBlock: chunk.lastBlock,
-    reorgDepths: chunk.reorgs.map(reorgDepth),
+    reorgs: chunk.reorgs.map((reorg) => ({ firstBlock: reorg.firstBlock, depth: reorgDepth(reorg) })),
     unverified: chunk.checkpoint.unverifiedFrom !== undefined,
     elapsedMillis,
     chunkRows
