@@ -8,6 +8,7 @@ import { VERSION } from "../domain/version.ts"
 import { runMain } from "../layers/runMain.ts"
 import { stopWithOutput } from "../layers/Signals.ts"
 import { demoCommand } from "./cli/demo.ts"
+import { grantsCommand } from "./cli/grants.ts"
 import { planCommand } from "./cli/plan.ts"
 import { resyncCommand } from "./cli/resync.ts"
 import { simulateCommand } from "./cli/simulate.ts"
@@ -18,6 +19,7 @@ const ampsync = syncCommand.pipe(
   Command.withSubcommands([
     planCommand,
     statusCommand,
+    grantsCommand,
     resyncCommand,
     simulateCommand,
     demoCommand

@@ -27,8 +27,8 @@ import {
   wholeNumber
 } from "./values.ts"
 
-const allVerbs: ReadonlyArray<Verb> = ["sync", "plan", "resync", "status"]
-const withServer: ReadonlyArray<Verb> = ["sync", "plan"]
+const allVerbs: ReadonlyArray<Verb> = ["sync", "plan", "resync", "status", "grants"]
+const withServer: ReadonlyArray<Verb> = ["sync", "plan", "grants"]
 
 const dataset = { section: "dataset", verbs: withServer } as const
 const database = { section: "database", verbs: allVerbs } as const
