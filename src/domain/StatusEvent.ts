@@ -8,13 +8,13 @@ export interface SourceHeadBlock {
   readonly atSeconds: number | undefined
 }
 
-/** Where the time of the chunks went. */
+/** Where the time of the writer of a table went; the rest is neither, as between two attempts. */
 export interface StageTimes {
-  /** Waiting for rows of the source. */
+  /** Nothing was there to write, or an open chunk waited for the rest: the stream had not delivered it. */
   readonly sourceWaitMillis: number
-  /** Encoding rows. */
+  /** Rows became COPY data. */
   readonly encodeMillis: number
-  /** Waiting for the database. */
+  /** Waiting for a permit, a connection, a deletion, room in the socket of a COPY, or the answer to a COMMIT. */
   readonly storageWaitMillis: number
 }
 
@@ -58,11 +58,13 @@ export type StatusEvent =
     readonly elapsedMillis: number
     /** Rows that the next chunk should have. */
     readonly chunkRows: number
-    /** Times since the commit before this one. */
+    /** Times since the last ones were reported. */
     readonly stages?: StageTimes | undefined
   }
   | (Extract<PhaseEvent, { readonly _tag: "Failed" }> & {
     /** Rows that the next chunk should have, where the failure changed that. */
     readonly chunkRows?: number | undefined
   })
+  /** Nothing else happened. */
+  | { readonly _tag: "TimePassed"; readonly stages: StageTimes }
   | { readonly _tag: "HeadRead"; readonly head: SourceHeadBlock }

@@ -92,6 +92,8 @@ const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): 
   switch (event._tag) {
     case "HeadRead":
       return { ...status, sourceHead: event.head, headReadAtMillis: atMillis }
+    case "TimePassed":
+      return { ...status, stages: addTimes(status.stages, event.stages) }
     case "Started":
       return { ...status, ...nextPhase(status, event), hasConnected: false, failedAttempts: 0, firstError: undefined }
     case "Connected": {

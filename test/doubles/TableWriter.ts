@@ -31,6 +31,8 @@ export interface TableWriterOptions {
   readonly answer?: (index: number, chunk: Chunk) => Effect.Effect<void, WriteError>
   /** Delays or fails COPY data of transaction `index`. */
   readonly drained?: (index: number) => Effect.Effect<void, WriteError>
+  /** Delays or fails the loan of a connection. */
+  readonly connecting?: Effect.Effect<void>
   readonly isCurrent?: TableWriter["isCurrent"]
   readonly explain?: TableWriter["explain"]
   readonly encoder?: TableWriter["encoder"]
@@ -66,6 +68,7 @@ export const recordedWriter = (options: TableWriterOptions = {}): RecordedWriter
     rows: options.rows ?? 0n,
     provisionalRows: 0n,
     transactions: Effect.gen(function*() {
+      yield* options.connecting ?? Effect.void
       lent += 1
       const connection = yield* connect(transactions, options)
       yield* Effect.addFinalizer(() => Effect.sync(() => connection.isClean() || (broken += 1)))

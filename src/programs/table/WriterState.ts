@@ -7,9 +7,11 @@ import type { ChunkSize } from "../../domain/ChunkSize.ts"
 import type { RowCursor } from "../../domain/postgres/encode/encodeCopy.ts"
 import type { BoundBatch } from "../../domain/postgres/encode/RowEncoder.ts"
 import type { Committed, TableWriter, WriteError } from "../../services/TableSink.ts"
+import { ChunkTimes } from "./ChunkTimes.ts"
 import type { CopyBuffer, CopyBuffers } from "./CopyBuffers.ts"
 import type { Permits } from "./Permits.ts"
 import type { ReadAhead } from "./ReadAhead.ts"
+import type { StageClock } from "./StageClock.ts"
 
 export interface WriteChunksOptions<R> {
   /** One permit per chunk in flight, shared by all tables. */
@@ -17,14 +19,20 @@ export interface WriteChunksOptions<R> {
   /** Rows a chunk should have, learnt from one chunk to the next. */
   readonly size: Ref.Ref<ChunkSize>
   readonly buffers: CopyBuffers
+  readonly stages: StageClock
   /** Runs for each event, before it is written; undefined where there is nothing to wait for. */
   readonly onEvent: (event: TableEvent) => Effect.Effect<void, never, R> | undefined
   /** What came lately is a backlog: more of it is on its way, whatever waits right now. */
   readonly isBacklog: () => boolean
   /** Runs while nothing waits to be committed, and is interrupted by the next event. */
   readonly whileIdle: Effect.Effect<void, never, R>
-  readonly onCommit: (chunk: Chunk, committed: Committed, elapsedMillis: number) => Effect.Effect<void, never, R>
-  readonly onFailure: (chunk: Chunk, error: WriteError) => Effect.Effect<void, never, R>
+  readonly onCommit: (
+    chunk: Chunk,
+    committed: Committed,
+    elapsedMillis: number,
+    times: ChunkTimes
+  ) => Effect.Effect<void, never, R>
+  readonly onFailure: (chunk: Chunk, error: WriteError, times: ChunkTimes) => Effect.Effect<void, never, R>
 }
 
 /** The open chunk, the position in the batch that is written, and the buffer that is filled. */
@@ -33,6 +41,7 @@ export class WriterState<E, R> {
   readonly options: WriteChunksOptions<R>
   readonly input: ReadAhead<TableEvent<ColumnBatch>, E>
   chunk: Chunk
+  times: ChunkTimes
   /** The transaction of the chunk is open. */
   isOpen = false
   /** Since when there is something to commit. */
@@ -59,11 +68,17 @@ export class WriterState<E, R> {
     this.options = options
     this.input = input
     this.chunk = firstChunk(writer.checkpoint)
+    this.times = new ChunkTimes(options.stages)
     this.#clock = clock
   }
 
   nowMillis(): number {
     return this.#clock.currentTimeMillisUnsafe()
+  }
+
+  /** Of the monotonic clock. */
+  nowNanos(): bigint {
+    return this.#clock.monotonicTimeNanosUnsafe()
   }
 
   ageMillis(): number {
@@ -76,6 +91,7 @@ export class WriterState<E, R> {
 
   next(): void {
     this.chunk = nextChunk(this.chunk)
+    this.times = new ChunkTimes(this.options.stages)
     this.isOpen = false
     this.beganAtMillis = undefined
     this.waitedMillis = 0

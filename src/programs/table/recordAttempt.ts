@@ -9,6 +9,7 @@ import type { TableEvent } from "../../domain/chain/TableEvent.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
 import * as log from "../../domain/logLines.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
+import type { StageTimes } from "../../domain/StatusEvent.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import type { Committed, TableWriter, WriteError } from "../../services/TableSink.ts"
 import { type ActiveConfig, publishedTable } from "../reload/ActiveConfig.ts"
@@ -87,7 +88,8 @@ export const recordCommit = Effect.fnUntraced(function*(
   session: TableSession,
   chunk: Chunk,
   { provisionalRows, rowsRemoved }: Committed,
-  elapsedMillis: number
+  elapsedMillis: number,
+  stages: StageTimes
 ) {
   const { name } = session.table
   const status = yield* StatusRecorder
@@ -113,7 +115,8 @@ export const recordCommit = Effect.fnUntraced(function*(
     reorgs: chunk.reorgs.map((reorg) => ({ firstBlock: reorg.firstBlock, depth: reorgDepth(reorg) })),
     unverified: chunk.checkpoint.unverifiedFrom !== undefined,
     elapsedMillis,
-    chunkRows
+    chunkRows,
+    stages
   })
   if (chunk.reorgs.length > 0) {
     yield* Effect.logWarning(log.reorgDeleted(name, rowsRemoved))

@@ -20,6 +20,8 @@ import { readSchema } from "./describeTable.ts"
 import { awaitFirstMessage } from "./firstMessage.ts"
 import { ChainMismatch, type Outcome, ProtocolViolation } from "./Outcome.ts"
 import { recordCommit, recordConnected, recordEvent, recordWriteFailure } from "./recordAttempt.ts"
+import { reportingStages } from "./reportingStages.ts"
+import { StageClock } from "./StageClock.ts"
 import { StreamActivity } from "./StreamActivity.ts"
 import type { TableSession } from "./TableSession.ts"
 import { verifyBlock } from "./verifyBlock.ts"
@@ -68,6 +70,7 @@ export const syncTable = Effect.fn("syncTable")(
     const declaresEnds = active.dialect === "amp"
     const clock = yield* Clock.Clock
     const activity = new StreamActivity(writer.checkpoint, declaresEnds, clock.currentTimeMillisUnsafe())
+    const stages = new StageClock(clock)
     yield* recordConnected(session, active, columns, writer, cursor)
     const options = {
       rangeMode: writer.rangeMode,
@@ -84,16 +87,18 @@ export const syncTable = Effect.fn("syncTable")(
         permits: shared.permits,
         buffers: shared.buffers,
         size,
+        stages,
         onEvent: (event) => recordEvent(session, activity, clock.currentTimeMillisUnsafe(), event),
         isBacklog: () => activity.isBacklog(clock.currentTimeMillisUnsafe()),
         whileIdle: waitForQuiet(activity),
-        onCommit: (chunk, committed, elapsedMillis) => recordCommit(session, chunk, committed, elapsedMillis),
+        onCommit: (chunk, committed, elapsedMillis) =>
+          recordCommit(session, chunk, committed, elapsedMillis, stages.take()),
         onFailure: (chunk, error) => recordWriteFailure(session, chunk, error)
       }),
       Effect.andThen(endOf(session, activity)),
       Effect.catchTag("Reconnect", ({ outcome }) => Effect.succeed(outcome))
     )
-    return yield* Effect.raceAllFirst([
+    const attempt = Effect.raceAllFirst([
       stream,
       watchLease(writer, activity),
       watchSource({
@@ -106,7 +111,10 @@ export const syncTable = Effect.fn("syncTable")(
         onChainReset: config.onChainReset,
         unreadableHeads: shared.unreadableHeads
       })
-    ]).pipe(Effect.ensuring(Ref.update(session.achieved, (achieved) => ({ ...achieved, atTip: activity.isAtTip }))))
+    ])
+    return yield* reportingStages(table.name, stages, attempt).pipe(
+      Effect.ensuring(Ref.update(session.achieved, (achieved) => ({ ...achieved, atTip: activity.isAtTip })))
+    )
   },
   Effect.scoped,
   Effect.catchTag(["TableHeld", "Fenced"], (error) => Effect.succeed<Outcome>({ _tag: "Held", reason: error.message })),

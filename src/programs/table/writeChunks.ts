@@ -8,14 +8,14 @@
 import { Clock, Effect, Fiber, Ref, type Stream } from "effect"
 import type { SqlError } from "effect/sql"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
-import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { addEvent, addRows, closesGroup, isFull, isWorthCommitting } from "../../domain/chain/Chunk.ts"
 import type { Rows, TableEvent } from "../../domain/chain/TableEvent.ts"
-import { afterCommit, afterFailure, MAX_CHUNK_BYTES } from "../../domain/ChunkSize.ts"
+import { MAX_CHUNK_BYTES } from "../../domain/ChunkSize.ts"
 import type { EncodeError } from "../../domain/postgres/encode/encodeCopy.ts"
-import type { ChunkTransactions, Committed, TableWriter, WriteError } from "../../services/TableSink.ts"
+import type { ChunkTransactions, TableWriter, WriteError } from "../../services/TableSink.ts"
 import { newBuffer } from "./CopyBuffers.ts"
 import { makeReadAhead } from "./ReadAhead.ts"
+import { close, fail, flush, settle } from "./sendChunk.ts"
 import { type WriteChunksOptions, WriterState } from "./WriterState.ts"
 
 /** Bytes of frames that may wait while the table holds a permit. Measured: more costs garbage collection, and gains nothing. */
@@ -38,6 +38,8 @@ export const writeChunks = <R>(writer: TableWriter, options: WriteChunksOptions<
     const input = yield* makeReadAhead(events, sizeOf)
     const writing = new WriterState(writer, options, input, yield* Clock.Clock)
     while (yield* takeWithoutRows(writing)) {
+      // A permit is free again once a chunk of another table is committed.
+      options.stages.enter("storage")
       yield* writeBacklog(writing).pipe(
         Effect.scoped,
         options.permits.withPermit,
@@ -57,7 +59,9 @@ const takeWithoutRows = Effect.fnUntraced(function*<E, R>(writing: WriterState<E
     if (event === undefined) {
       if (isWorthCommitting(writing.chunk)) return true
       if (input.isEnded()) return false
+      options.stages.enter("source")
       yield* Effect.raceFirst(input.arrival, Effect.andThen(options.whileIdle, Effect.never))
+      options.stages.leave()
       continue
     }
     if (event._tag === "Rows" || closesGroup(writing.chunk, event)) return true
@@ -70,6 +74,7 @@ const takeWithoutRows = Effect.fnUntraced(function*<E, R>(writing: WriterState<E
 /** Adds an event without rows to the chunk. */
 const takeEvent = <E, R>(writing: WriterState<E, R>, event: Exclude<TableEvent<ColumnBatch>, Rows<ColumnBatch>>) => {
   const noted = writing.options.onEvent(event)
+  writing.times.received(writing.options.stages.leave())
   writing.chunk = addEvent(writing.chunk, event)
   if (isWorthCommitting(writing.chunk)) writing.begins()
   if (event._tag === "RangeStarted") {
@@ -84,30 +89,36 @@ const takeEvent = <E, R>(writing: WriterState<E, R>, event: Exclude<TableEvent<C
 
 /** Commits one chunk after the other on one connection for as long as there is a backlog. */
 const writeBacklog = Effect.fnUntraced(function*<E, R>(writing: WriterState<E, R>) {
-  const { input } = writing
+  const { input, options: { stages } } = writing
   const transactions = yield* writing.writer.transactions
+  stages.leave()
   const until = writing.nowMillis() + MAX_AGE_MILLIS
   let committing: Fiber.Fiber<void, WriteError> | undefined
   const answered = Effect.suspend(() => (committing === undefined ? Effect.void : Fiber.join(committing)))
   // Where the transaction before this one failed, that is the cause.
   const behind = <A>(effect: Effect.Effect<A, WriteError, R>) =>
-    Effect.catch(effect, (error) => Effect.andThen(answered, fail(writing, writing.chunk, error)))
+    Effect.catch(effect, (error) => Effect.andThen(answered, fail(writing, writing.chunk, writing.times, error)))
   input.limit(READ_AHEAD_BYTES)
   do {
     const rejected = yield* behind(fill(writing, transactions))
     if (isWorthCommitting(writing.chunk)) {
-      const { beganAtMillis, chunk, waitedMillis } = writing
+      const { beganAtMillis, chunk, times, waitedMillis } = writing
       const outcome = yield* behind(close(writing, transactions))
       writing.next()
       yield* answered
-      committing = yield* Effect.forkScoped(settle(writing, chunk, outcome, (beganAtMillis ?? 0) + waitedMillis))
+      const began = (beganAtMillis ?? 0) + waitedMillis
+      committing = yield* Effect.forkScoped(settle(writing, chunk, times, outcome, began))
     }
     if (rejected !== undefined) return yield* Effect.andThen(answered, Effect.fail(rejected))
+    stages.enter("storage")
     // Nothing is opened behind an unanswered COMMIT but for a backlog: otherwise chunks would become crumbs.
     yield* transactions.mayOverlap ? Effect.raceFirst(answered, input.backlog(PIPELINE_BYTES)) : answered
+    stages.leave()
     if (writing.nowMillis() >= until) input.limit(0)
   } while (!(writing.nowMillis() >= until ? input.isShort() : input.isEmpty()))
+  stages.enter("storage")
   yield* answered
+  stages.leave()
 })
 
 /** Fills the chunk until it is to be committed; gives the row that could not be encoded, where one ended it. */
@@ -124,8 +135,10 @@ const fill = Effect.fnUntraced(function*<E, R>(
       // What is encoded already must not wait for what is not here yet.
       yield* flush(writing, transactions)
       const began = writing.nowMillis()
+      options.stages.enter("source")
       const left = Math.max(0, MAX_AGE_MILLIS - writing.ageMillis())
       yield* input.arrivesWithin(writing.isSettled ? Math.min(left, LINGER_MILLIS) : left)
+      options.stages.leave()
       writing.waitedMillis += writing.nowMillis() - began
       if (writing.isSettled && input.isEmpty()) return undefined
     } else if (closesGroup(writing.chunk, event)) {
@@ -152,7 +165,11 @@ const writeRows = Effect.fnUntraced(function*<E, R>(
   if (writing.batch?.of !== event.batch) {
     const noted = options.onEvent(event)
     if (noted !== undefined) yield* noted
+    const now = options.stages.enter("encode")
+    writing.times.received(now)
+    writing.times.encoding(now)
     const bound = writer.encoder.bind(event.batch)
+    writing.times.encoded(options.stages.leave())
     if (bound._tag === "Failure") return bound.failure
     writing.batch = { bound: bound.success, of: event.batch }
     writing.from = 0
@@ -164,7 +181,9 @@ const writeRows = Effect.fnUntraced(function*<E, R>(
     const buffer = (writing.buffer ??= options.buffers.take())
     const { cursor, from } = writing
     const to = Math.min(event.batch.rows, from + most - writing.chunk.rows)
+    writing.times.encoding(options.stages.enter("encode"))
     const written = bound.write(buffer, buffer.end, { from, to, range: event.range, cursor })
+    writing.times.encoded(options.stages.leave())
     if (written._tag === "Failure") return written.failure
     const { end, rows } = written.success
     if (rows > 0) {
@@ -187,44 +206,3 @@ const writeRows = Effect.fnUntraced(function*<E, R>(
   }
   return undefined
 })
-
-/** Sends what is encoded, and opens the transaction before the first of it. */
-const flush = Effect.fnUntraced(function*<E, R>(writing: WriterState<E, R>, transactions: ChunkTransactions) {
-  const { buffer, chunk, options } = writing
-  if (buffer === undefined || buffer.end === 0) return
-  writing.buffer = undefined
-  if (!writing.isOpen) {
-    writing.isOpen = true
-    yield* transactions.open(chunk.deleteFrom)
-  }
-  yield* transactions.copy(buffer.bytes.subarray(0, buffer.end), () => options.buffers.release(buffer))
-})
-
-const close = Effect.fnUntraced(function*<E, R>(writing: WriterState<E, R>, transactions: ChunkTransactions) {
-  yield* flush(writing, transactions)
-  return yield* transactions.close(writing.chunk)
-})
-
-/** Waits for the outcome of a chunk whose time, without that of waiting for the source, counts from `beganAtMillis`. */
-const settle = <E, R>(
-  writing: WriterState<E, R>,
-  chunk: Chunk,
-  outcome: Effect.Effect<Committed, WriteError>,
-  beganAtMillis: number
-): Effect.Effect<void, WriteError, R> =>
-  Effect.gen(function*() {
-    const committed = yield* Effect.catch(outcome, (error) => fail(writing, chunk, error))
-    const elapsedMillis = writing.nowMillis() - beganAtMillis
-    yield* Ref.update(writing.options.size, (size) => afterCommit(size, chunk.rows, elapsedMillis))
-    yield* writing.options.onCommit(chunk, committed, elapsedMillis)
-  })
-
-/** The first failure of a writer is its last: reports what it means for `chunk`, and lets the next attempt take smaller steps. */
-const fail = Effect.fnUntraced(
-  function*<E, R>({ options, writer }: WriterState<E, R>, chunk: Chunk, error: WriteError) {
-    const explained = writer.explain(error, chunk)
-    yield* Ref.update(options.size, afterFailure)
-    yield* options.onFailure(chunk, explained)
-    return yield* Effect.fail(explained)
-  }
-)

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Queue, Ref, Semaphore, Stream } from "effect"
+import { Clock, Deferred, Effect, Fiber, Queue, Ref, Semaphore, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { ColumnBatch } from "../../../src/domain/arrow/ColumnBatch.ts"
 import type { Chunk } from "../../../src/domain/chain/Chunk.ts"
 import type { TableEvent } from "../../../src/domain/chain/TableEvent.ts"
 import { initialChunkSize, MAX_CHUNK_BYTES } from "../../../src/domain/ChunkSize.ts"
 import { COPY_BUFFER_BYTES, type CopyBuffers, makeCopyBuffers } from "../../../src/programs/table/CopyBuffers.ts"
+import { StageClock } from "../../../src/programs/table/StageClock.ts"
 import { writeChunks } from "../../../src/programs/table/writeChunks.ts"
 import type { WriteChunksOptions } from "../../../src/programs/table/WriterState.ts"
 import { Fenced } from "../../../src/services/TableLeases.ts"
@@ -70,6 +71,7 @@ const bench = Effect.fnUntraced(function*(options: BenchOptions) {
     permits: options.permits ?? (yield* Semaphore.make(1)),
     size,
     buffers,
+    stages: new StageClock(yield* Clock.Clock),
     onEvent: options.onEvent ?? (() => Effect.void),
     isBacklog: options.isBacklog ?? (() => false),
     whileIdle: options.whileIdle ?? Effect.void,
