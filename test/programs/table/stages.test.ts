@@ -9,8 +9,10 @@ import type { RowEncoder } from "../../../src/domain/postgres/encode/RowEncoder.
 import { makeCopyBuffers } from "../../../src/programs/table/CopyBuffers.ts"
 import { StageClock } from "../../../src/programs/table/StageClock.ts"
 import { writeChunks } from "../../../src/programs/table/writeChunks.ts"
+import { flightError, type Messages } from "../../doubles/FlightClient.ts"
 import { encoderOf, recordedWriter, type TableWriterOptions } from "../../doubles/TableWriter.ts"
 import { batchFields, upTo, wholeRange } from "../../support/events.ts"
+import { supervised } from "../../support/supervised.ts"
 
 type Frame = ReadonlyArray<TableEvent<ColumnBatch>>
 
@@ -136,5 +138,19 @@ describe("the time of a table", () => {
       const { send, stages } = yield* writing({ encoder: slow, stages: new StageClock(clock) })
       yield* send(wholeRange(10, 1, 3))
       assert.deepStrictEqual(stages.take(), times(0, 5, 0))
+    }))
+})
+
+describe("the status of a table", () => {
+  it.effect("has its times also while nothing is committed, and those of an attempt that failed", () =>
+    Effect.gen(function*() {
+      const silence = (seconds: number): Effect.Effect<Messages> =>
+        Effect.succeed(Stream.fromEffect(Effect.andThen(Effect.sleep(seconds * 1_000), Effect.fail(flightError()))))
+      const it = yield* supervised({ stored: ["9a"], open: (attempt) => silence(attempt === 0 ? 13 : 1_000) })
+      const waited = Effect.map(it.status, ({ stages }) => stages)
+      yield* elapse(10_100)
+      assert.deepStrictEqual(yield* waited, times(10_000, 0, 0))
+      yield* elapse(2_900)
+      assert.deepStrictEqual(yield* waited, times(13_000, 0, 0))
     }))
 })
