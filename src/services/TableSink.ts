@@ -12,6 +12,7 @@ import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
 import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../domain/chain/Checkpoint.ts"
 import type { Chunk } from "../domain/chain/Chunk.ts"
+import type { Watermark } from "../domain/chain/watermarks.ts"
 import type { TableSettings } from "../domain/manifest/TableSettings.ts"
 import type { RowEncoder } from "../domain/postgres/encode/RowEncoder.ts"
 import type { Fenced, TableHeld, TableRejected } from "./TableLeases.ts"
@@ -52,6 +53,14 @@ export interface Emptying {
    * rule or policy keeps some.
    */
   readonly deleteSome: Effect.Effect<number, SqlError.SqlError | Fenced | TableRejected>
+}
+
+/** A table whose newest blocks were removed. */
+export interface Rewound {
+  /** Its watermarks before and afterwards. */
+  readonly before: Watermark
+  readonly watermark: Watermark
+  readonly rowsRemoved: number
 }
 
 /** The outcome of a committed chunk. */
@@ -158,6 +167,14 @@ export class TableSink extends Context.Service<TableSink, {
   readonly plan: (request: TableRequest) => Effect.Effect<TablePlan, SqlError.SqlError | TableRejected>
   /** Acquires the lease and deletes the provisional rows; complete ones stay. Returns the number of deleted rows. */
   readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRejected>
+  /**
+   * Acquires the lease and removes, in one transaction, the rows and the history above the newest watermark at or below
+   * `toBlock`; the next start reads them again. Rejects a table without such a watermark.
+   */
+  readonly rewind: (
+    table: string,
+    toBlock: bigint
+  ) => Effect.Effect<Rewound, SqlError.SqlError | TableHeld | TableRejected>
   /**
    * Acquires the lease and forgets the checkpoint in one transaction: from then on every row is to be deleted, by
    * `deleteSome` or by the next start, and the table is filled from the first block.

@@ -10,8 +10,8 @@ export interface ReorgRecord {
   readonly firstBlock: bigint
   /** The newest block known before, where one was. */
   readonly replaced: Watermark | undefined
-  /** Hash of the last block of the range that replaced it. */
-  readonly newHash: string
+  /** Hash of the last block of the range that replaced it; undefined where an operator removed it, to be read again. */
+  readonly newHash: string | undefined
 }
 
 /** Blocks that a reorg replaced; 0 where none was known before. */

@@ -1,7 +1,9 @@
-/** Deletes rows of a table outside of a chunk: all of them, in steps, or those above the watermark. */
+/** Deletes rows of a table outside of a chunk: all of them, in steps, or those above a watermark. */
 import { Effect, Option, Ref } from "effect"
 import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
-import { emptyCheckpoint } from "../../domain/chain/Checkpoint.ts"
+import { type Checkpoint, emptyCheckpoint } from "../../domain/chain/Checkpoint.ts"
+import type { ReorgRecord } from "../../domain/chain/Chunk.ts"
+import { upTo, type Watermark } from "../../domain/chain/watermarks.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
@@ -22,7 +24,7 @@ export const makeRemoval = (
   leases: TableLeases["Service"],
   checkpoints: Checkpoints["Service"],
   schema: string
-): Pick<TableSink["Service"], "trim" | "empty"> => {
+): Pick<TableSink["Service"], "trim" | "rewind" | "empty"> => {
   const run = runOn(pool.sql)
 
   /** Acquires the lease of a table for its recorded dataset, and runs `work` in the same transaction. */
@@ -50,22 +52,54 @@ export const makeRemoval = (
     return yield* leasing(table, (lease, positionColumn) =>
       Effect.gen(function*() {
         if (!(yield* exists(table))) return 0
-        yield* leases.fence(lease)
-        const watermark = lease.checkpoint.history.at(-1)?.block
-        const rowsRemoved = yield* deleteAbove({ schema, table, positionColumn }, watermark)
-        yield* checkpoints.advance(lease, {
-          checkpoint: lease.checkpoint,
-          reorgs: [],
-          rowsAdded: 0,
-          rowsRemoved,
-          provisionalRows: 0n,
-          blockTimestamp: undefined
-        })
-        return rowsRemoved
+        return yield* cut(lease, positionColumn, lease.checkpoint, undefined)
       })).pipe(
         Effect.catchTag("Fenced", (error) => Effect.die(error)),
         Effect.ensuring(Effect.ignore(leases.release(table)))
       )
+  })
+
+  const rewind = Effect.fn("TableSink.rewind")(function*(table: string, toBlock: bigint) {
+    return yield* leasing(table, (lease, positionColumn) =>
+      Effect.gen(function*() {
+        const { history, unverifiedFrom } = lease.checkpoint
+        const [before, kept] = [history.at(-1), upTo(history, toBlock)]
+        const watermark = kept.at(-1)
+        if (before === undefined || watermark === undefined || !(yield* exists(table))) {
+          return yield* new TableRejected({ table, reason: cannotRewind(toBlock, history[0]) })
+        }
+        const isMarked = unverifiedFrom !== undefined && unverifiedFrom <= watermark.block
+        const checkpoint = { ...lease.checkpoint, history: kept, unverifiedFrom: isMarked ? unverifiedFrom : undefined }
+        const isSame = before.block === watermark.block
+        const entry = isSame ? undefined : { firstBlock: watermark.block + 1n, replaced: before, newHash: undefined }
+        return { before, watermark, rowsRemoved: yield* cut(lease, positionColumn, checkpoint, entry) }
+      })).pipe(
+        Effect.catchTag("Fenced", (error) => Effect.die(error)),
+        Effect.ensuring(Effect.ignore(leases.release(table)))
+      )
+  })
+
+  /** Deletes the rows above the watermark of `checkpoint`, and advances to it. */
+  const cut = Effect.fnUntraced(function*(
+    lease: WriterLease,
+    positionColumn: string,
+    checkpoint: Checkpoint,
+    entry: ReorgRecord | undefined
+  ) {
+    yield* leases.fence(lease)
+    const rowsRemoved = yield* deleteAbove(
+      { schema, table: lease.table, positionColumn },
+      checkpoint.history.at(-1)?.block
+    )
+    yield* checkpoints.advance(lease, {
+      checkpoint,
+      reorgs: entry === undefined ? [] : [entry],
+      rowsAdded: 0,
+      rowsRemoved,
+      provisionalRows: 0n,
+      blockTimestamp: undefined
+    })
+    return rowsRemoved
   })
 
   const deleteAbove = Effect.fnUntraced(function*(table: PlacedTable, watermark: bigint | undefined) {
@@ -147,5 +181,11 @@ export const makeRemoval = (
     return { removed: BigInt(gone!.removed), deletedUpTo: gone!.up_to === null ? undefined : BigInt(gone!.up_to) }
   })
 
-  return { trim, empty }
+  return { trim, rewind, empty }
 }
+
+const cannotRewind = (toBlock: bigint, oldest: Watermark | undefined): string =>
+  oldest === undefined
+    ? "nothing of it is complete, so there is nothing to rewind"
+    : `no watermark at or below block ${toBlock} is recorded; the oldest is that of block ${oldest.block}. Rewind to that ` +
+      "one, or resync the table"

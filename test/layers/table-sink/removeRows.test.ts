@@ -252,3 +252,77 @@ describe("trimming a table", () => {
       assert.deepStrictEqual(yield* blocksOf(database, "mine"), [1])
     }))
 })
+
+describe("rewinding a table", () => {
+  /** Watermarks at blocks 0, 2 and 4, and two provisional rows of block 5. */
+  const filledInSteps = Effect.fnUntraced(function*() {
+    const process = yield* readyBench()
+    for (const blocks of [[0n], [1n, 2n], [3n, 4n]]) {
+      const writer = yield* prepareTable(process.sink, requestOf("t", columns))
+      yield* commitRows(writer, columns, rows(...blocks))
+    }
+    yield* addRows(process.database, "5", 2)
+    yield* process.database.query("UPDATE _ampsync_checkpoints SET rows = 7, provisional_rows = 2, unverified_from = 4")
+    return process
+  })
+
+  const state = Effect.fnUntraced(function*(database: TestDatabase) {
+    const { max_block_num: watermark, unverified_from: unverified, writer } = yield* checkpoint(database)
+    const history = yield* database.query<{ n: string }>("SELECT block_num AS n FROM _ampsync_watermarks ORDER BY 1")
+    return { watermark, unverified, writer, history: history.map(({ n }) => Number(n)) }
+  })
+
+  it.live("I1 removes the rows and the history above the newest watermark at or below the block, and records it", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filledInSteps()
+      const { before, rowsRemoved, watermark } = yield* sink.rewind("t", 3n)
+      assert.deepStrictEqual([before.block, watermark.block, rowsRemoved], [4n, 2n, 4])
+      assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2])
+      assert.deepStrictEqual(yield* counts(database), [3, 0])
+      assert.deepStrictEqual(yield* state(database), {
+        watermark: "2",
+        unverified: null,
+        writer: null,
+        history: [0, 2]
+      })
+      const entries = yield* database.query("SELECT first_block, depth, new_hash, rows_removed FROM _ampsync_reorgs")
+      assert.deepStrictEqual(entries, [{ first_block: "3", depth: "2", new_hash: null, rows_removed: "4" }])
+      yield* commitRows(yield* prepareTable(sink, requestOf("t", columns)), columns, rows(3n, 4n))
+      assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2, 3, 4])
+    }))
+
+  it.live("to its watermark, or above it, removes the provisional rows only", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filledInSteps()
+      assert.deepInclude(yield* sink.rewind("t", 9n), { rowsRemoved: 2 })
+      assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2, 3, 4])
+      assert.deepInclude(yield* state(database), { watermark: "4", unverified: "4", history: [0, 2, 4] })
+      assert.lengthOf(yield* database.query("SELECT FROM _ampsync_reorgs"), 0)
+    }))
+
+  it.live("I1 changes nothing where a trigger keeps a row, no watermark is low enough, or nothing is complete", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filledInSteps()
+      yield* database.query("UPDATE _ampsync_watermarks SET block_num = 1 WHERE block_num = 0")
+      const tooLow = yield* Effect.flip(sink.rewind("t", 0n))
+      assert.include(tooLow.message, "no watermark at or below block 0 is recorded; the oldest is that of block 1")
+      yield* database.query(`${KEEP} WHEN (OLD._block_num = 4) EXECUTE FUNCTION keep()`)
+      assert.include(
+        (yield* Effect.flip(sink.rewind("t", 2n))).message,
+        "rows of blocks from 3 on could not be deleted"
+      )
+      assert.deepStrictEqual(yield* blocksOf(database), [0, 1, 2, 3, 4, 5, 5].toSorted())
+      assert.deepInclude(yield* state(database), { watermark: "4", writer: null })
+      yield* database.query("DELETE FROM _ampsync_watermarks; UPDATE _ampsync_checkpoints SET max_block_num = NULL")
+      assert.include((yield* Effect.flip(sink.rewind("t", 2n))).message, "nothing of it is complete")
+    }))
+
+  it.live("I3 is rejected while another process writes the table", () =>
+    Effect.gen(function*() {
+      const { database } = yield* filledInSteps()
+      const other = yield* processOn(database)
+      yield* other.bookkeeping.ensure
+      assert.strictEqual((yield* Effect.flip(other.sink.rewind("t", 2n)))._tag, "TableHeld")
+      assert.deepInclude(yield* state(database), { watermark: "4" })
+    }))
+})
