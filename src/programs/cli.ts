@@ -11,6 +11,7 @@ import { demoCommand } from "./cli/demo.ts"
 import { grantsCommand } from "./cli/grants.ts"
 import { planCommand } from "./cli/plan.ts"
 import { resyncCommand } from "./cli/resync.ts"
+import { rewindCommand } from "./cli/rewind.ts"
 import { simulateCommand } from "./cli/simulate.ts"
 import { statusCommand } from "./cli/status.ts"
 import { syncCommand } from "./cli/sync.ts"
@@ -21,6 +22,7 @@ const ampsync = syncCommand.pipe(
     statusCommand,
     grantsCommand,
     resyncCommand,
+    rewindCommand,
     simulateCommand,
     demoCommand
   ])

@@ -2,7 +2,13 @@
 import type { Schema } from "effect"
 
 /** A verb of the command line that reads settings. */
-export type Verb = "sync" | "plan" | "resync" | "status" | "grants"
+export type Verb =
+  | "sync"
+  | "plan"
+  | "resync"
+  | "rewind"
+  | "status"
+  | "grants"
 
 /** The chapter of the documentation that a setting belongs to. */
 export type SettingSection = "dataset" | "database" | "server" | "writing" | "limits" | "health" | "logging" | "libpq"

@@ -27,7 +27,14 @@ import {
   wholeNumber
 } from "./values.ts"
 
-const allVerbs: ReadonlyArray<Verb> = ["sync", "plan", "resync", "status", "grants"]
+const allVerbs: ReadonlyArray<Verb> = [
+  "sync",
+  "plan",
+  "resync",
+  "rewind",
+  "status",
+  "grants"
+]
 const withServer: ReadonlyArray<Verb> = ["sync", "plan", "grants"]
 
 const dataset = { section: "dataset", verbs: withServer } as const

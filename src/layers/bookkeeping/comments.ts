@@ -50,7 +50,7 @@ const described: { readonly [relation: string]: Described } = {
     }
   },
   _ampsync_reorgs: {
-    purpose: "The newest thousand reorgs of each table, and its resyncs",
+    purpose: "The newest thousand reorgs of each table, its resyncs and its rewinds",
     columns: {
       id: "Ascending number",
       table_name: tableName,
@@ -58,7 +58,7 @@ const described: { readonly [relation: string]: Described } = {
       first_block: "First block that was removed to be read again",
       depth: "Blocks that were removed; 0 where none of them was complete",
       old_hash: "Hash of the newest block that was removed; null where none was complete",
-      new_hash: "Hash of the last block of the range that replaces it; null for a resync, which removes everything",
+      new_hash: "Hash of the last block of the range that replaces it; null for a resync or a rewind",
       rows_removed: "Rows that were deleted"
     }
   },

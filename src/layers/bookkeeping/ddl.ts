@@ -88,7 +88,7 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: RunStatement, sch
     const changes = missingColumns(columns, table, later)
     if (changes.length > 0) statements.push(`ALTER TABLE ${quoted}.${table} ${changes.join(", ")}`)
   }
-  // The entry of a resync has none.
+  // The entry of a resync or a rewind has none.
   if (columns.get("_ampsync_reorgs.new_hash") === true) {
     statements.push(`ALTER TABLE ${quoted}._ampsync_reorgs ALTER COLUMN new_hash DROP NOT NULL`)
   }

@@ -44,3 +44,6 @@ export const port = (name: string, value: number, description: string) =>
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
     withDefault(value, `${description}; 0 takes a free one`)
   )
+
+/** `--table`, for verbs that read nothing but the database. */
+export const tableOfSchema = Flag.String("table").pipe(Flag.withDescription("Name of the table, in DATABASE_SCHEMA"))

@@ -1,16 +1,16 @@
 /** The verb `resync`. */
 import { Effect, Logger } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { connectAndResync } from "../verbs/resync.ts"
 import { answerUnlessStopped } from "../verbs/untilStopped.ts"
-import { timeout, toggle } from "./flags.ts"
+import { tableOfSchema, timeout, toggle } from "./flags.ts"
 import { databaseSettings, withHelp } from "./settings.ts"
 
 export const resyncCommand = Command.make(
   "resync",
   {
-    table: Flag.String("table").pipe(Flag.withDescription("Name of the table, in DATABASE_SCHEMA")),
+    table: tableOfSchema,
     yes: toggle("yes", "Do not ask"),
     timeout: timeout("the database is waited for, but for its deletion of rows")
   },

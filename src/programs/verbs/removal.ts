@@ -1,0 +1,123 @@
+/** What the verbs that delete rows share: their services, the question before it, and failures that report how far it came. */
+import { type Duration, Effect, Layer, Option, Schema, Stdio } from "effect"
+import { Prompt } from "effect/cli"
+import type { SqlError } from "effect/sql"
+import { FILLED_BY_FIRST } from "../../domain/bookkeeping/ownership.ts"
+import { isRetryable } from "../../domain/retryable.ts"
+import { layer as checkpoints } from "../../layers/Checkpoints.ts"
+import { layer as pgPool } from "../../layers/PgPool.ts"
+import { layer as tableLeases } from "../../layers/TableLeases.ts"
+import { layer as tableSink } from "../../layers/TableSink.ts"
+import { Checkpoints } from "../../services/Checkpoints.ts"
+import { ConnectionConfig, DatabaseConfig } from "../../services/Config.ts"
+import { type TableHeld, TableRejected } from "../../services/TableLeases.ts"
+import { trackPending, trackPendingLayer, withTimeLimit } from "../timeLimit.ts"
+
+/** Nothing was changed, or it is not known whether; `reason` names the cause and the cure. */
+export class RemovalRejected extends Schema.TaggedError<RemovalRejected>()("RemovalRejected", {
+  reason: Schema.String,
+  exitCode: Schema.Literals([1, 2])
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+const reject = (exitCode: 1 | 2, reason: string) => new RemovalRejected({ reason, exitCode })
+
+const unchanged = (reason: string) => reject(1, `nothing was changed: ${reason}`)
+
+/** What they need: neither the config file nor the server. */
+const services = tableSink.pipe(
+  Layer.provideMerge(checkpoints),
+  Layer.provideMerge(tableLeases),
+  Layer.provideMerge(trackPendingLayer("database", pgPool))
+)
+
+/** Runs `removal` on a connection of its own to the database. */
+export const connectFirst = Effect.fnUntraced(
+  function*<A, E, R>(timeout: Duration.Duration, removal: Effect.Effect<A, E, R>) {
+    const connected = yield* beforeChanges(timeout)(Layer.build(services))
+    return yield* Effect.provideContext(removal, connected)
+  },
+  Effect.scoped
+)
+
+/** A time limit for what comes before the first change; its failures report that nothing was changed. */
+const beforeChanges =
+  (timeout: Duration.Duration) =>
+  <A, E extends { readonly _tag: string; readonly message: string }, R>(
+    work: Effect.Effect<A, E, R>
+  ) =>
+    Effect.mapError(
+      withTimeLimit(timeout, unchanged)(work),
+      (error) => error._tag === "SqlError" ? unchanged(error.message) : error
+    )
+
+/** The checkpoint of a table that a sync filled; fails where there is none. */
+export const loadCheckpoint = Effect.fnUntraced(function*(table: string) {
+  const checkpoints = yield* Checkpoints
+  const stored = Option.getOrUndefined(yield* checkpoints.load(table))
+  if (stored === undefined) {
+    return yield* reject(2, `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`)
+  }
+  const { dataset, recorded, tableExists } = stored
+  if (dataset === undefined && tableExists) {
+    return yield* reject(2, new TableRejected({ table, reason: FILLED_BY_FIRST }).message)
+  }
+  if (dataset === undefined || recorded === undefined) {
+    return yield* reject(
+      2,
+      `table "${table}" is gone and needs no resync: the next start creates it and fills it from the first block`
+    )
+  }
+  return stored
+})
+
+export interface Confirmation {
+  readonly table: string
+  /** Do not ask. */
+  readonly yes: boolean
+  /** How long the database may take to answer, but for the deletion of rows. */
+  readonly timeout: Duration.Duration
+}
+
+/** Asks whether to go on, unless `yes`; `question` is given the table's watermark, and its schema and database by name. */
+export const confirm = Effect.fnUntraced(function*(
+  { table, timeout, yes }: Confirmation,
+  question: (watermark: bigint | undefined, place: string) => string
+) {
+  const { watermark } = yield* beforeChanges(timeout)(trackPending("database")(loadCheckpoint(table)))
+  const { databaseSchema } = yield* DatabaseConfig
+  const { database: { database, host, port } } = yield* ConnectionConfig
+  const place = `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
+  return yes || (yield* ask(question(watermark?.block, place)))
+})
+
+const ask = Effect.fnUntraced(function*(message: string) {
+  const stdio = yield* Stdio.Stdio
+  if (!(yield* stdio.stdinIsTerminal)) {
+    return yield* reject(2, "nothing was changed: there is no terminal to confirm on; pass --yes to skip the question")
+  }
+  return yield* Effect.catchTag(Prompt.run(Prompt.Confirm({ message })), "QuitError", () => Effect.succeed(false))
+})
+
+/**
+ * The transaction that makes the change, within `timeout` where there is one; `change` completes "it is not known whether". One that the server
+ * refused was rolled back; the outcome of one whose connection was lost is not known.
+ */
+export const changing =
+  (verb: string, change: string, timeout?: Duration.Duration) =>
+  <A, R>(transaction: Effect.Effect<A, SqlError.SqlError | TableHeld | TableRejected, R>) => {
+    const unknown = (reason: string) =>
+      reject(1, `it is not known whether ${change}: ${reason}. Run ${verb} again; it may be repeated`)
+    const asked = trackPending("database")(transaction)
+    return (timeout === undefined ? asked : withTimeLimit(timeout, unknown)(asked)).pipe(
+      Effect.catchTag("SqlError", (error) => isRetryable(error) ? unknown(error.message) : unchanged(error.message)),
+      Effect.catchTag(
+        "TableHeld",
+        ({ message }) =>
+          reject(1, `${message}; stop that process first, and if it was killed already, wait six seconds`)
+      )
+    )
+  }

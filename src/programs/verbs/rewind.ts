@@ -1,0 +1,38 @@
+/** The verb `rewind`: removes the newest blocks of a table, so that the next start reads them again. */
+import { Console, Effect } from "effect"
+import { TableSink } from "../../services/TableSink.ts"
+import { sendHeartbeats } from "../report/sendHeartbeats.ts"
+import { withCommitGrace } from "../table/withCommitGrace.ts"
+import { changing, confirm, type Confirmation, connectFirst } from "./removal.ts"
+
+export interface RewindOptions extends Confirmation {
+  /** The newest block that may stay. */
+  readonly toBlock: bigint
+}
+
+/** Removes rows and history above the newest watermark at or below a block, in one transaction. */
+export const rewind = Effect.fn("rewind")(function*(options: RewindOptions) {
+  const sink = yield* TableSink
+  const { table, toBlock } = options
+  const isConfirmed = yield* confirm(
+    options,
+    (watermark, place) =>
+      `Delete the rows of table "${table}" in ${place} (complete up to block ${
+        watermark ?? "none"
+      }) above block ${toBlock}, ` +
+      "to read them again?"
+  )
+  if (!isConfirmed) return yield* Console.log("Nothing was changed.")
+  yield* sendHeartbeats(Effect.void)
+  // Without a time limit: the deletion of many rows takes as long as it takes, and a database that falls silent is noticed.
+  const { before, rowsRemoved, watermark } = yield* changing("rewind", "the table is rewound")(
+    withCommitGrace(sink.rewind(table, toBlock))
+  )
+  yield* Console.log(
+    `Table "${table}": rewound from block ${before.block} to block ${watermark.block}, its newest watermark at or below ` +
+      `${toBlock}; ${rowsRemoved} rows deleted. The next start reads the blocks above it again.`
+  )
+}, Effect.scoped)
+
+/** As `rewind`, with a connection of its own to the database. */
+export const connectAndRewind = (options: RewindOptions) => connectFirst(options.timeout, rewind(options))
