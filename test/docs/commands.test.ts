@@ -102,7 +102,7 @@ describe("the commands of the documentation", () => {
   it.live("run", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 50 })
-      const other = yield* testDatabase
+      const second = yield* testDatabase
       const directory = yield* checkout(configs[0]!.text)
       const { DATASET_MANIFEST: _, ...environment } = world.environment
       for (const example of examplesIn("sh")) {
@@ -110,10 +110,12 @@ describe("the commands of the documentation", () => {
         // Where the example does not name what to fill, the reader has done so before.
         const named = /DATASET(_MANIFEST)?=/.test(script) ? {} : { DATASET_MANIFEST: "./nozzle.config.ts" }
         // Another dataset does not fill the tables of the first.
-        const place = /DATASET=/.test(script) ? { DATABASE_SCHEMA: other.schema } : {}
+        const place = /DATASET=/.test(script) ? { DATABASE_SCHEMA: second.schema } : {}
         const { code, output } = yield* runScript(script, directory, { ...environment, ...named, ...place })
         // A plan and a status report by their exit codes that there is something to do.
-        const expected = /main\.js (plan|status)/.test(script) ? [0, 3] : [0]
+        // The syncs before were stopped as soon as they had begun, so that there may be nothing to rewind yet.
+        const other = /main\.js (plan|status)/.test(script) ? 3 : script.includes("main.js rewind") ? 1 : 0
+        const expected = [0, other]
         assert.include(expected, code, `${example.place}:\n${script}\n${output}`)
       }
     }), 180_000)
