@@ -29,7 +29,7 @@ const ROOTS = [
   "cli/*",
   "verbs/simulate",
   "verbs/plan",
-  "verbs/resync",
+  "verbs/removal",
   "verbs/status/*",
   "verbs/doctor/*"
 ]
