@@ -56,8 +56,8 @@ Made from the code by \`npm run docs\`; a test fails when it is not current.
 
 Settings are environment variables. An empty variable is one that is not set, and blanks around a value are dropped, but for
 those of a password. Every wrong setting is named at once, before anything starts, and the exit code is 2. A variable of the
-environment that looks like a misspelt one of these is reported. \`plan\` reads the same settings as a sync; \`resync\` reads
-those of ${ofResync}. Which tables to fill is in the [config file](config-file.md).
+environment that looks like a misspelt one of these is reported. \`plan\` and \`verify\` read the same settings as a sync;
+\`resync\` reads those of ${ofResync}. Which tables to fill is in the [config file](config-file.md).
 
 ## ${sectionTitles.dataset}
 

@@ -4,16 +4,12 @@ import { SqlError } from "effect/sql"
 import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
 import type { TableIdentity, TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
 import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
-import { noSettings } from "../domain/manifest/TableSettings.ts"
 import { copyColumns, makeCopyPlan } from "../domain/postgres/encode/encodeCopy.ts"
 import { makeRowEncoder } from "../domain/postgres/encode/RowEncoder.ts"
-import { keyProblems, sameColumns } from "../domain/postgres/table/compareTable.ts"
+import { designTable } from "../domain/postgres/table/designTable.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
-import { choosePosition } from "../domain/postgres/table/position.ts"
 import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
-import { qualifiedName, RANGE_END, rowKey, systemColumns } from "../domain/postgres/table/tableDdl.ts"
-import { wideIntegerOverrides } from "../domain/postgres/types/columnOverride.ts"
-import { planColumns } from "../domain/postgres/types/PgType.ts"
+import { qualifiedName, RANGE_END, systemColumns } from "../domain/postgres/table/tableDdl.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool } from "../services/PgPool.ts"
@@ -38,23 +34,13 @@ const make = Effect.gen(function*() {
 
   /** Derives the table's definition from the columns of the query. */
   const design = Effect.fnUntraced(function*(request: TableRequest) {
-    const { schema, settings = noSettings, table, wideIntegers = [] } = request
-    const overrides = [...settings.columns, ...wideIntegerOverrides(schema, wideIntegers, settings.columns)]
-    const columns = yield* Effect.fromResult(planColumns(schema, overrides)).pipe(
-      Effect.mapError((error) => new TableRejected({ table, reason: error.message }))
-    )
-    const position = yield* Effect.fromResult(choosePosition(columns)).pipe(
+    const { table } = request
+    const designed = yield* Effect.fromResult(designTable(databaseSchema, request)).pipe(
       Effect.mapError((reason) => new TableRejected({ table, reason }))
     )
-    const { column: positionColumn } = position
-    const problems = keyProblems(columns, positionColumn, settings)
-    if (problems.length > 0) return yield* new TableRejected({ table, reason: problems.join("; ") })
-    const { comment } = settings
-    const isOwnKey = settings.primaryKey !== undefined && !sameColumns(settings.primaryKey, rowKey(positionColumn))
-    const primaryKey = isOwnKey ? settings.primaryKey : undefined
-    const definition = { schema: databaseSchema, table, columns, positionColumn, primaryKey, comment }
+    const { columns, position: { column: positionColumn } } = designed
     const made = [...columns, ...systemColumns(positionColumn)].map(({ name }) => name)
-    return { columns, position, definition, identity: { ...request, positionColumn, columns: made } }
+    return { ...designed, identity: { ...request, positionColumn, columns: made } }
   })
 
   const plan = Effect.fn("TableSink.plan")(function*(request: TableRequest) {

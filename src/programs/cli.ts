@@ -15,6 +15,7 @@ import { rewindCommand } from "./cli/rewind.ts"
 import { simulateCommand } from "./cli/simulate.ts"
 import { statusCommand } from "./cli/status.ts"
 import { syncCommand } from "./cli/sync.ts"
+import { verifyCommand } from "./cli/verify.ts"
 
 const ampsync = syncCommand.pipe(
   Command.withSubcommands([
@@ -23,6 +24,7 @@ const ampsync = syncCommand.pipe(
     grantsCommand,
     resyncCommand,
     rewindCommand,
+    verifyCommand,
     simulateCommand,
     demoCommand
   ])

@@ -7,27 +7,20 @@
 import type { Effect, Scope } from "effect"
 import { Context, Schema } from "effect"
 import type { SqlError } from "effect/sql"
-import type { ArrowSchema } from "../domain/arrow/ArrowSchema.ts"
 import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
 import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../domain/chain/Checkpoint.ts"
 import type { Chunk } from "../domain/chain/Chunk.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
-import type { TableSettings } from "../domain/manifest/TableSettings.ts"
 import type { RowEncoder } from "../domain/postgres/encode/RowEncoder.ts"
+import type { TableSource } from "../domain/postgres/table/designTable.ts"
 import type { Fenced, TableHeld, TableRejected } from "./TableLeases.ts"
 
 /** A table to prepare: what fills it, and the columns of its query. */
-export interface TableRequest {
-  readonly table: string
+export interface TableRequest extends TableSource {
   readonly dataset: string
   readonly version: string | undefined
   readonly fingerprint: string
-  readonly schema: ArrowSchema
-  /** What the config defines for the table; defaults where absent. */
-  readonly settings?: TableSettings
-  /** Integer columns that become `numeric(78,0)` where they come as text or decimals and the settings name no type. */
-  readonly wideIntegers?: ReadonlyArray<string>
 }
 
 /** What `prepare` would do to a table now. */

@@ -49,7 +49,7 @@ const named: ReadonlyArray<ArrowField> = [
   field("type", UINT32)
 ]
 
-const kinds: ReadonlyArray<Kind> = [...scalarKinds, ...nested]
+export const kinds: ReadonlyArray<Kind> = [...scalarKinds, ...nested]
 
 export const everyField: ReadonlyArray<ArrowField> = [
   BLOCK,

@@ -9,6 +9,8 @@ export type Verb =
   | "rewind"
   | "status"
   | "grants"
+  | "verify"
+  | "init"
 
 /** The chapter of the documentation that a setting belongs to. */
 export type SettingSection = "dataset" | "database" | "server" | "writing" | "limits" | "health" | "logging" | "libpq"

@@ -27,23 +27,24 @@ import {
   wholeNumber
 } from "./values.ts"
 
-const allVerbs: ReadonlyArray<Verb> = [
+const withDatabase: ReadonlyArray<Verb> = [
   "sync",
   "plan",
   "resync",
   "rewind",
   "status",
-  "grants"
+  "grants",
+  "verify"
 ]
-const withServer: ReadonlyArray<Verb> = ["sync", "plan", "grants"]
+const withConfig: ReadonlyArray<Verb> = ["sync", "plan", "grants", "verify"]
 
-const dataset = { section: "dataset", verbs: withServer } as const
-const database = { section: "database", verbs: allVerbs } as const
-const server = { section: "server", verbs: withServer } as const
-const writing = { section: "writing", verbs: allVerbs } as const
-const limits = { section: "limits", verbs: withServer } as const
-const health = { section: "health", verbs: withServer } as const
-const libpq = { section: "libpq", verbs: allVerbs } as const
+const dataset = { section: "dataset", verbs: withConfig } as const
+const database = { section: "database", verbs: withDatabase } as const
+const server = { section: "server", verbs: [...withConfig, "init"] } as const
+const writing = { section: "writing", verbs: withDatabase } as const
+const limits = { section: "limits", verbs: withConfig } as const
+const health = { section: "health", verbs: withConfig } as const
+const libpq = { section: "libpq", verbs: withDatabase } as const
 
 export const settings = {
   DATASET_MANIFEST: {
@@ -222,7 +223,7 @@ export const settings = {
   },
   RUST_LOG: {
     section: "logging",
-    verbs: allVerbs,
+    verbs: [...withDatabase, "init"],
     ...logFilter,
     default: "info",
     description:
@@ -230,7 +231,7 @@ export const settings = {
   },
   LOG_FORMAT: {
     section: "logging",
-    verbs: allVerbs,
+    verbs: [...withDatabase, "init"],
     ...oneOf(...logFormats),
     whenUnset: "pretty on a terminal, logfmt elsewhere",
     description: "Format of log lines: pretty for people, logfmt or json (one object per line) for programs."

@@ -1,13 +1,9 @@
 /** One attempt at one table: from the lease to the end of its stream. */
 import { Clock, Effect, Ref, Stream } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
-import type { DecoderState } from "../../domain/arrow/decodeFrame.ts"
-import { decodeFrame, noSchema } from "../../domain/arrow/decodeFrame.ts"
 import type { Followed, FollowState, Frame, Rejection } from "../../domain/chain/followFrame.ts"
 import { followFrame, startFollowing } from "../../domain/chain/followFrame.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
-import { parseStreamMetadata } from "../../domain/chain/StreamMetadata.ts"
-import type { FlightData } from "../../domain/flight/FlightData.ts"
 import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
@@ -16,6 +12,7 @@ import { SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { TableSink, type TableWriter } from "../../services/TableSink.ts"
 import { type ActiveConfig, expectedNetwork, requestOf, sentQuery } from "../reload/ActiveConfig.ts"
+import { decodeMessages } from "./decodeMessages.ts"
 import { readSchema } from "./describeTable.ts"
 import { awaitFirstMessage } from "./firstMessage.ts"
 import { ChainMismatch, type Outcome, ProtocolViolation } from "./Outcome.ts"
@@ -81,7 +78,7 @@ export const syncTable = Effect.fn("syncTable")(
     const start = startFollowing(writer.checkpoint, options, strategy)
 
     const stream = messages.pipe(
-      Stream.mapAccumEffect(() => noSchema, decode),
+      decodeMessages,
       Stream.mapAccumEffect(() => start, follow(active, activity, clock)),
       writeChunks(writer, {
         permits: shared.permits,
@@ -120,13 +117,6 @@ export const syncTable = Effect.fn("syncTable")(
   Effect.catchTag(["TableHeld", "Fenced"], (error) => Effect.succeed<Outcome>({ _tag: "Held", reason: error.message })),
   (effect, session) => aboutTable(session.table.name)(effect)
 )
-
-/** FlightData -> frame: its metadata, and its rows as columns. */
-const decode = Effect.fnUntraced(function*(state: DecoderState, message: FlightData) {
-  const metadata = yield* Effect.fromResult(parseStreamMetadata(message.appMetadata))
-  const { batch, state: next } = yield* Effect.fromResult(decodeFrame(state, message))
-  return [next, [{ metadata, batch }]] as const
-})
 
 /** Frame -> events of the table. A block that the chain rules doubt is checked first. */
 const follow = (active: ActiveConfig, activity: StreamActivity, clock: Clock.Clock) => {

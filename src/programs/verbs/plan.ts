@@ -1,12 +1,10 @@
 /** What a start would do to the database, without doing any of it. */
-import { Clock, Console, Data, Effect, Schedule, Schema } from "effect"
+import { Console, Data, Effect, Schema } from "effect"
 import type { SqlError } from "effect/sql"
-import { backoff } from "../../domain/backoff.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { sameColumns } from "../../domain/postgres/table/compareTable.ts"
 import { createIndex } from "../../domain/postgres/table/tableIndexes.ts"
-import { isUnreachable } from "../../services/AdminApi.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
 import { DatabaseConfig } from "../../services/Config.ts"
 import type { FlightError } from "../../services/FlightClient.ts"
@@ -14,15 +12,11 @@ import { TableIndexes } from "../../services/TableIndexes.ts"
 import type { TableRejected } from "../../services/TableLeases.ts"
 import type { TablePlan } from "../../services/TableSink.ts"
 import type { ActiveConfig } from "../reload/ActiveConfig.ts"
-import { loadManifest } from "../reload/loadManifest.ts"
-import { resolveWithFallback } from "../reload/resolveConfig.ts"
+import { resolveNow } from "../reload/resolveNow.ts"
 import { isAboutQuery } from "../reload/resolveWithoutAdminApi.ts"
 import type { UnreadableSchema } from "../table/describeTable.ts"
 import { tryTable } from "../table/tryTable.ts"
 import { trackPending } from "../timeLimit.ts"
-
-/** The same as at a start. */
-const retrySchedule = backoff("1 second", "30 seconds")
 
 /** What a start would do with one table. */
 export interface PlannedTable extends Omit<TablePlan, "kind" | "indexed"> {
@@ -62,12 +56,7 @@ export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", {
 export const planDataset = Effect.gen(function*() {
   const { pending } = yield* Bookkeeping
   const { databaseSchema: schema } = yield* DatabaseConfig
-  const manifest = yield* loadManifest(isUnreachable)
-  const sinceMillis = yield* Clock.currentTimeMillis
-  const active = yield* resolveWithFallback(manifest, sinceMillis).pipe(
-    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isUnreachable(input))))
-  )
-  for (const warning of active.warnings) yield* Effect.logWarning(warning)
+  const active = yield* resolveNow
   const { info } = active
   const bookkeeping = yield* trackPending("database")(pending)
   const tables = yield* Effect.forEach(active.manifest.tables, (table) => planTable(schema, active, table), {
@@ -76,8 +65,8 @@ export const planDataset = Effect.gen(function*() {
   const changes = bookkeeping.length > 0 || tables.some(({ indexes, kind }) => kind !== "none" || indexes.length > 0)
   const outcome = tables.some(({ kind }) => kind === "reject") ? "rejected" : changes ? "changes" : "nothing"
   const plan: DatasetPlan = {
-    dataset: datasetId(info ?? manifest.dataset),
-    version: info?.version ?? manifest.dataset.revision ?? "newest",
+    dataset: datasetId(info ?? active.config.dataset),
+    version: info?.version ?? active.config.dataset.revision ?? "newest",
     schema,
     outcome,
     bookkeeping,

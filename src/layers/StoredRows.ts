@@ -1,0 +1,129 @@
+/** Stored rows, counted and hashed by the database itself, so that only a line per block is transferred. */
+import { Effect, Layer } from "effect"
+import { hash as hashOnce } from "node:crypto"
+import { checkpointOf, recordedOf, type Row, watermarkOf } from "../domain/bookkeeping/checkpointRow.ts"
+import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
+import { qualifiedName } from "../domain/postgres/table/tableDdl.ts"
+import type { BlockDigest } from "../domain/verify/BlockComparison.ts"
+import { DatabaseConfig } from "../services/Config.ts"
+import { PgPool, runOn } from "../services/PgPool.ts"
+import { StoredRows, type StoredTable } from "../services/StoredRows.ts"
+
+/** A comparison waits for the server between two statements, as long as that takes. */
+const SESSION = [
+  "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+  `SELECT set_config(name, '0', true) FROM pg_settings
+   WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`
+]
+
+/** 64 bits of a hash, as a signed number. */
+const lane = (from: number): string => `('x' || encode(substr(hash, ${from}, 8), 'hex'))::bit(64)::bigint`
+
+const make = Effect.gen(function*() {
+  const { databaseSchema } = yield* DatabaseConfig
+  const { sql, transaction } = yield* PgPool
+  const schema = quoteIdentifier(databaseSchema)
+  const run = runOn(sql)
+
+  const hash: StoredRows["Service"]["hash"] = (record) => {
+    const digest = hashOnce("sha256", record, "buffer")
+    return { high: digest.readBigInt64BE(0), low: digest.readBigInt64BE(8) }
+  }
+
+  const readTable = Effect.fnUntraced(function*(table: string) {
+    const [bookkeeping] = yield* run<Row>("SELECT to_regclass($1) IS NOT NULL AS exists", [
+      `${schema}._ampsync_checkpoints`
+    ])
+    if (bookkeeping?.["exists"] !== true) return undefined
+    const [row] = yield* run<Row>(
+      `SELECT max_block_num, watermark_hash, origin_block, unverified_from, network, dataset, dataset_version,
+         position_column, query_fingerprint, to_jsonb(column_names) AS column_names, rows, provisional_rows
+       FROM ${schema}._ampsync_checkpoints WHERE table_name = $1`,
+      [table]
+    )
+    const columns = yield* run<Row>(
+      `SELECT a.attname AS name, a.atttypid AS type
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+       WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped`,
+      [databaseSchema, table]
+    )
+    const recorded = row === undefined ? undefined : recordedOf(row)
+    if (row === undefined || recorded === undefined || columns.length === 0) return undefined
+    const history = yield* run<Row>(
+      `SELECT block_num, hash FROM ${schema}._ampsync_watermarks WHERE table_name = $1 ORDER BY block_num`,
+      [table]
+    )
+    const name = qualifiedName({ schema: databaseSchema, table })
+    const position = quoteIdentifier(recorded.positionColumn)
+    const [counts] = yield* run<Row>(
+      `SELECT count(*) AS rows, count(*) FILTER (WHERE ${position} < $1::bigint) AS below,
+         count(*) FILTER (WHERE ${position} > coalesce($2::bigint, -1)) AS above FROM ${name}`,
+      [row["origin_block"], row["max_block_num"]]
+    )
+    const [reorgs] = yield* run<Row>(
+      `SELECT coalesce(max(id), 0) AS newest,
+         count(*) FILTER (WHERE depth < 0 OR rows_removed < 0 OR first_block < 0 OR new_hash !~ '^0x[0-9a-f]{64}$'
+           OR old_hash !~ '^0x[0-9a-f]{64}$') AS bad
+       FROM ${schema}._ampsync_reorgs WHERE table_name = $1`,
+      [table]
+    )
+
+    const digests: StoredTable["digests"] = (columns, above, upTo) =>
+      run<Row>(
+        `SELECT block, count(*) AS rows, sum(${lane(1)})::text AS high, sum(${lane(9)})::text AS low
+         FROM (
+           SELECT ${position} AS block, sha256(record_send(ROW(${columns.map(quoteIdentifier).join(", ")}))) AS hash
+           FROM ${name} WHERE ${position} > $1::bigint AND ${position} <= $2::bigint OFFSET 0
+         ) AS hashed GROUP BY block`,
+        [above.toString(), upTo.toString()]
+      ).pipe(Effect.map((rows) => new Map(rows.map((row) => [BigInt(row["block"] as string), digestOf(row)]))))
+
+    return {
+      checkpoint: checkpointOf(row, history),
+      watermark: watermarkOf(row),
+      recorded,
+      rows: bigintOf(row["rows"]),
+      provisionalRows: bigintOf(row["provisional_rows"]),
+      found: {
+        rows: bigintOf(counts!["rows"]),
+        belowOrigin: bigintOf(counts!["below"]),
+        aboveWatermark: bigintOf(counts!["above"])
+      },
+      badReorgs: bigintOf(reorgs!["bad"]),
+      newestReorg: bigintOf(reorgs!["newest"]),
+      typeOids: new Map(columns.map((column) => [String(column["name"]), Number(column["type"])])),
+      digests
+    } satisfies StoredTable
+  })
+
+  const snapshot: StoredRows["Service"]["snapshot"] = (table, use) =>
+    transaction(
+      `ampsync verify ${table}`,
+      Effect.gen(function*() {
+        for (const statement of SESSION) yield* run(statement)
+        return yield* use(yield* readTable(table))
+      })
+    )
+
+  const changedSince: StoredRows["Service"]["changedSince"] = ({ newestReorg, table }, block) =>
+    run<Row>(
+      `SELECT FROM ${schema}._ampsync_checkpoints c WHERE table_name = $1 AND max_block_num >= $2::bigint
+         AND NOT EXISTS (
+           SELECT FROM ${schema}._ampsync_reorgs r
+           WHERE r.table_name = c.table_name AND r.id > $3::bigint AND r.first_block <= $2::bigint
+         )`,
+      [table, block.toString(), newestReorg.toString()]
+    ).pipe(Effect.map((rows) => rows.length === 0))
+
+  return StoredRows.of({ hash, snapshot, changedSince })
+})
+
+export const layer: Layer.Layer<StoredRows, never, DatabaseConfig | PgPool> = Layer.effect(StoredRows, make)
+
+const bigintOf = (value: unknown): bigint => BigInt(value as string)
+
+const digestOf = (row: Row): BlockDigest => ({
+  rows: Number(row["rows"]),
+  high: BigInt.asUintN(64, bigintOf(row["high"])),
+  low: BigInt.asUintN(64, bigintOf(row["low"]))
+})

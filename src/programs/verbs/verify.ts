@@ -1,0 +1,179 @@
+/** The verb `verify`: streams a table again and compares it with what is stored; changes nothing. */
+import { Console, Data, type Duration, Effect, Layer, Schedule } from "effect"
+import { newestBelow, type Watermark } from "../../domain/chain/watermarks.ts"
+import { didYouMean } from "../../domain/didYouMean.ts"
+import { counted, formatCount } from "../../domain/numbers.ts"
+import { designTable } from "../../domain/postgres/table/designTable.ts"
+import { BlockComparison } from "../../domain/verify/BlockComparison.ts"
+import { ledgerProblems } from "../../domain/verify/ledger.ts"
+import { DatabaseConfig } from "../../services/Config.ts"
+import { StoredRows, type StoredTable } from "../../services/StoredRows.ts"
+import { TableSink } from "../../services/TableSink.ts"
+import { requestOf } from "../reload/ActiveConfig.ts"
+import { resolveNow } from "../reload/resolveNow.ts"
+import { describeTable } from "../table/describeTable.ts"
+import { trackPending, withTimeLimit } from "../timeLimit.ts"
+import { chainChanged, compareStream, type Comparing, NotCompared } from "./verify/compareStream.ts"
+import { isCanonical } from "./verify/isCanonical.ts"
+import { formatReport, isEqual, jsonReport, type VerifyReport } from "./verify/report.ts"
+
+export interface VerifyOptions {
+  readonly table: string
+  /** The first block; that of the table where absent. */
+  readonly from: bigint | undefined
+  /** The last block; the watermark where absent. */
+  readonly to: bigint | undefined
+  readonly json: boolean
+  /** How long server and database may take to answer, and the stream may be silent. */
+  readonly timeout: Duration.Duration
+}
+
+/** The comparison was made and printed: something differs. */
+export class VerifyDiffers extends Data.TaggedError("VerifyDiffers") {
+  readonly exitCode = 3
+  override get message() {
+    return ""
+  }
+}
+
+const fail = (exitCode: 1 | 2, reason: string) => new NotCompared({ reason, exitCode, isInterim: false })
+
+/** What is compared, before the database is read. */
+const target = Effect.fnUntraced(function*(name: string) {
+  const [sink, { databaseSchema }] = [yield* TableSink, yield* DatabaseConfig]
+  const active = yield* resolveNow
+  const { tables } = active.manifest
+  const table = tables.find((table) => table.name === name)
+  if (table === undefined) {
+    const near = didYouMean(name, tables.map((table) => table.name))
+    const hint = near === undefined
+      ? `it has ${tables.map((table) => table.name).join(", ")}`
+      : `did you mean "${near}"?`
+    return yield* fail(2, `the config has no table "${name}"; ${hint}`)
+  }
+  const request = requestOf(active, table, yield* trackPending("flight")(describeTable(table)))
+  const design = yield* Effect.mapError(
+    Effect.fromResult(designTable(databaseSchema, request)),
+    (reason) => fail(1, `table "${name}" cannot be compared: ${reason}`)
+  )
+  const { kind } = yield* trackPending("database")(sink.plan(request))
+  if (kind === "create") return yield* fail(2, `there is no table "${name}" in schema "${databaseSchema}" yet`)
+  if (kind === "alter") {
+    return yield* fail(1, `table "${name}" does not have the columns of its query yet: start the sync first`)
+  }
+  return { active, table, design, request }
+})
+
+type Target = Effect.Success<ReturnType<typeof target>>
+
+/** The block at which the stream begins, and the one before the first that is compared. */
+const beginning = ({ checkpoint: { history, origin } }: StoredTable, from: bigint | undefined, rangeMode: boolean) => {
+  const first = from ?? origin ?? 0n
+  const cursor: Watermark | undefined = first <= (origin ?? 0n) ? undefined : newestBelow(history, first)
+  return { cursor, before: rangeMode ? cursor?.block ?? (origin ?? 0n) - 1n : first - 1n }
+}
+
+const notesOf = ({ request, table }: Target, { recorded }: StoredTable): ReadonlyArray<string> => [
+  ...(recorded.fingerprint === table.fingerprint ? [] : ["the query changed since the table was filled"]),
+  ...(recorded.version === undefined || request.version === undefined || recorded.version === request.version
+    ? []
+    : [`the server was asked for version ${request.version}, and the table was filled from ${recorded.version}`])
+]
+
+const PROGRESS_INTERVAL = "5 seconds"
+
+const logProgress = (comparison: BlockComparison, to: bigint) =>
+  Effect.suspend(() =>
+    Console.error(
+      `compared up to block ${formatCount(comparison.through)} of ${formatCount(to)}: ${
+        counted(comparison.rows, "row")
+      }, ${comparison.differing === 0 ? "no difference" : `${counted(comparison.differing, "block")} with differences`}`
+    )
+  ).pipe(Effect.schedule(Schedule.spaced(PROGRESS_INTERVAL)), Effect.delay(PROGRESS_INTERVAL))
+
+/** Compares on one snapshot of the database. */
+const compare = Effect.fnUntraced(function*(
+  found: Target,
+  stored: StoredTable | undefined,
+  { from, table, timeout, to: wantedTo }: VerifyOptions
+) {
+  if (stored === undefined) return yield* fail(2, `table "${table}" was never filled`)
+  const bookkeeping = ledgerProblems(stored)
+  const notes = notesOf(found, stored)
+  const watermark = stored.checkpoint.history.at(-1)
+  const nothing: VerifyReport = { table, blocks: undefined, comparison: undefined, bookkeeping, notes }
+  if (watermark === undefined) return { report: nothing, stored, to: undefined }
+  const to = wantedTo ?? watermark.block
+  if (to > watermark.block) return yield* fail(2, `--to ${to} is above the watermark, block ${watermark.block}`)
+  if (from !== undefined && from > to) return yield* fail(2, `--from ${from} is above the last block, ${to}`)
+  const rangeMode = found.design.position.position.kind === "rangeEnd"
+  const { before, cursor } = beginning(stored, from, rangeMode)
+  const comparison = new BlockComparison(before, rangeMode)
+  const progress = yield* Effect.forkChild(logProgress(comparison, to))
+  const comparing: Comparing = { ...found, stored, cursor, to, timeout }
+  yield* compareStream(comparing, comparison).pipe(
+    // What differs is reported, although the comparison did not come to its end.
+    Effect.catchIf(
+      (error) => error._tag === "NotCompared" && error.isInterim && comparison.differing > 0,
+      ({ message }) => Effect.logWarning(message)
+    ),
+    Effect.ensuring(Effect.sync(() => progress.interruptUnsafe()))
+  )
+  const rest = comparison.through < to
+    ? [
+      `rows carry only the end of their range, and no range of the server ends where a stored one does between blocks ${
+        comparison.through + 1n
+      } and ${to}: these are not compared`
+    ]
+    : []
+  if (comparison.through <= before) return yield* fail(1, `nothing could be compared: ${rest.join("")}`)
+  const report: VerifyReport = {
+    table,
+    blocks: { from: before + 1n, to },
+    comparison,
+    bookkeeping,
+    notes: [...notes, ...rest]
+  }
+  return { report, stored, to }
+})
+
+/** Whether what differs is a difference: neither the database nor the source may have replaced blocks meanwhile. */
+const confirm = Effect.fnUntraced(function*({ active, table }: Target, stored: StoredTable, to: bigint) {
+  const rows = yield* StoredRows
+  const { history, network } = stored.checkpoint
+  if (yield* rows.changedSince({ table: table.name, newestReorg: stored.newestReorg }, to)) {
+    return yield* chainChanged("stored blocks were replaced meanwhile")
+  }
+  const verdict = yield* isCanonical(active.manifest, network ?? "", history.at(-1)!)
+  if (verdict === "orphaned") {
+    return yield* chainChanged(`the server no longer has block ${history.at(-1)!.block}, the watermark`)
+  }
+  return verdict === "unknown"
+    ? ["whether the chain changed meanwhile could not be checked; verify again to be sure"]
+    : []
+})
+
+/** Compares a table and prints the outcome. Fails with `VerifyDiffers` where something differs. */
+export const verify = Effect.fn("verify")(function*(options: VerifyOptions) {
+  const rows = yield* StoredRows
+  const found = yield* withTimeLimit(options.timeout, (reason) => fail(1, reason))(target(options.table))
+  const { report: compared, stored, to } = yield* rows.snapshot(
+    options.table,
+    (stored) => compare(found, stored, options)
+  )
+  const differs = compared.comparison !== undefined && compared.comparison.differing > 0
+  const doubts = differs ? yield* confirm(found, stored, to!) : []
+  const report = { ...compared, notes: [...compared.notes, ...doubts] }
+  yield* Console.log(options.json ? jsonReport(report) : formatReport(report))
+  if (!isEqual(report)) return yield* new VerifyDiffers()
+  if (report.comparison === undefined) return yield* fail(1, "nothing was compared: no block is complete yet")
+})
+
+/** As `verify`, on services that are built first, within the same time limit. */
+export const connectAndVerify = <S, E, R>(options: VerifyOptions, services: Layer.Layer<S, E, R>) =>
+  Effect.scoped(
+    Effect.flatMap(
+      withTimeLimit(options.timeout, (reason) => fail(1, reason))(Layer.build(services)),
+      (built) => Effect.provideContext(verify(options), built)
+    )
+  )

@@ -1,0 +1,91 @@
+/** The result of a comparison, as text and as JSON. */
+import { counted, formatCount } from "../../../domain/numbers.ts"
+import type { BlockComparison, DifferentBlock } from "../../../domain/verify/BlockComparison.ts"
+
+export interface VerifyReport {
+  readonly table: string
+  /** Blocks that were to be compared; undefined where no block of the table is complete. */
+  readonly blocks: { readonly from: bigint; readonly to: bigint } | undefined
+  readonly comparison: BlockComparison | undefined
+  /** What does not fit in the bookkeeping, one sentence each. */
+  readonly bookkeeping: ReadonlyArray<string>
+  /** What a reader should know of the result, one sentence each. */
+  readonly notes: ReadonlyArray<string>
+}
+
+export const isEqual = ({ bookkeeping, comparison }: VerifyReport): boolean =>
+  bookkeeping.length === 0 && (comparison?.differing ?? 0) === 0
+
+export const formatReport = (report: VerifyReport): string =>
+  [
+    ...formatRows(report),
+    ...(report.bookkeeping.length === 0
+      ? ["Bookkeeping: its counters and watermarks fit the table."]
+      : ["Bookkeeping:", ...report.bookkeeping.map((problem) => `  ${problem}`)]),
+    ...report.notes.map((note) => `Note: ${note}.`),
+    ...(isEqual(report)
+      ? []
+      : [`To fill the table again: stop the sync, and run: node dist/main.js resync --table ${quoted(report.table)}`])
+  ].join("\n")
+
+const quoted = (table: string): string => /^[\w-]+$/.test(table) ? table : JSON.stringify(table)
+
+const formatRows = ({ blocks, comparison, table }: VerifyReport): ReadonlyArray<string> => {
+  if (blocks === undefined || comparison === undefined) return [`Table "${table}": no block is complete yet.`]
+  const { changed, differing, extra, missing, named, rows, through } = comparison
+  const range = `blocks ${formatCount(blocks.from)} to ${formatCount(through)}`
+  if (differing === 0) return [`Table "${table}": ${counted(rows, "row")} of ${range} are as the server sends them.`]
+  const first = named[0]!
+  return [
+    `Table "${table}": ${counted(differing, "block")} of ${range} ${
+      differing === 1 ? "differs" : "differ"
+    } from what the ` +
+    `server sends, the first is ${blockOf(first)}.`,
+    ...named.map((block) => `  ${formatBlock(block)}`),
+    ...(differing > named.length ? [`  and ${formatCount(differing - named.length)} more`] : []),
+    `In all: ${counted(missing, "row")} missing, ${counted(extra, "row")} too many, ${
+      counted(changed, "row")
+    } in blocks that have as many rows with other values.`
+  ]
+}
+
+const blockOf = ({ first, last }: DifferentBlock): string =>
+  first === last ? `block ${first}` : `the range ${first} to ${last}`
+
+const formatBlock = (block: DifferentBlock): string => {
+  const { expected, stored } = block
+  const more = stored - expected
+  const what = more === 0
+    ? "as many as the server sends, with other values"
+    : `${Math.abs(more)} ${more > 0 ? "too many" : "missing"}`
+  return `${blockOf(block)}: ${counted(stored, "row")}, ${what}`
+}
+
+/** Blocks as numbers, for programs. */
+export const jsonReport = (report: VerifyReport): string => {
+  const { blocks, bookkeeping, comparison, notes, table } = report
+  return JSON.stringify(
+    {
+      table,
+      outcome: isEqual(report) ? "equal" : "different",
+      from: blocks === undefined ? null : Number(blocks.from),
+      to: blocks === undefined ? null : Number(blocks.to),
+      comparedTo: comparison === undefined ? null : Number(comparison.through),
+      rows: comparison?.rows ?? 0,
+      differentBlocks: comparison?.differing ?? 0,
+      rowsMissing: comparison?.missing ?? 0,
+      rowsTooMany: comparison?.extra ?? 0,
+      rowsWithOtherValues: comparison?.changed ?? 0,
+      firstDifferentBlocks: (comparison?.named ?? []).map(({ expected, first, last, stored }) => ({
+        from: Number(first),
+        to: Number(last),
+        expected,
+        stored
+      })),
+      bookkeeping,
+      notes
+    },
+    undefined,
+    2
+  )
+}

@@ -1,0 +1,189 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { startAmpsync } from "../support/ampsyncProcess.ts"
+import { awaitCanonicalChain, awaitWatermark } from "../support/snapshots.ts"
+import { makeWorld, type World } from "../support/world.ts"
+
+/** Runs `verify` to its end. */
+const verify = Effect.fnUntraced(function*(
+  world: Pick<World, "environment">,
+  table: string,
+  ...args: ReadonlyArray<string>
+) {
+  const run = yield* startAmpsync(world.environment, ["verify", "--table", table, ...args])
+  const { code } = yield* run.exited
+  return { code, output: run.output() }
+}, Effect.scoped)
+
+/** Syncs a chain of 40 blocks and some more through reorgs; the sync goes on. */
+const syncThroughReorgs = Effect.fnUntraced(function*(world: World) {
+  const { simulator } = world
+  const sync = yield* startAmpsync(world.environment)
+  yield* awaitCanonicalChain(world)
+  // A nozzle server shows only with the next block that one is complete.
+  for (
+    const change of [
+      () => simulator.mine(2),
+      () => simulator.mine(3),
+      () => simulator.reorg(2, 4),
+      () => simulator.mine(1),
+      () => simulator.reorg(3, 5),
+      () => simulator.mine(1)
+    ]
+  ) {
+    change()
+    yield* awaitCanonicalChain(world)
+  }
+  return sync
+})
+
+const stopped = Effect.fnUntraced(function*(sync: Effect.Success<ReturnType<typeof startAmpsync>>) {
+  yield* sync.kill("SIGTERM")
+  assert.strictEqual((yield* sync.exited).code, 0)
+})
+
+describe("verify", () => {
+  for (const dialect of ["amp", "nozzle"] as const) {
+    it.live(
+      `finds every row equal after reorgs while the sync runs, and names blocks changed by hand (${dialect})`,
+      () =>
+        Effect.gen(function*() {
+          const world = yield* makeWorld({ dialect, blocks: 40 })
+          const { query } = world.database
+          const sync = yield* syncThroughReorgs(world)
+          for (const table of ["blocks", "logs"]) {
+            const { code, output } = yield* verify(world, table)
+            assert.strictEqual(code, 0, output)
+            assert.match(
+              output,
+              new RegExp(`^Table "${table}": \\d+ rows of blocks 0 to [45]\\d are as the server sends`, "m")
+            )
+            assert.include(output, "Bookkeeping: its counters and watermarks fit the table.")
+          }
+          assert.notInclude(sync.output(), "Standing by")
+          yield* stopped(sync)
+          yield* query("DELETE FROM blocks WHERE _block_num = 20")
+          yield* query(
+            `INSERT INTO blocks SELECT (jsonb_populate_record(b, '{"_row_index": 7}')).* FROM blocks b WHERE _block_num = 21`
+          )
+          yield* query("UPDATE blocks SET gas_used = gas_used + 1 WHERE _block_num = 30")
+          // One bit of one byte.
+          yield* query("UPDATE blocks SET hash = set_byte(hash, 7, get_byte(hash, 7) # 1) WHERE _block_num = 35")
+          const all = yield* verify(world, "blocks")
+          assert.strictEqual(all.code, 3, all.output)
+          assert.match(all.output, /4 blocks of blocks 0 to [45]\d differ .*, the first is block 20\./)
+          assert.include(all.output, "block 20: 0 rows, 1 missing")
+          assert.include(all.output, "block 21: 2 rows, 1 too many")
+          assert.include(all.output, "block 30: 1 row, as many as the server sends, with other values")
+          assert.include(all.output, "block 35: 1 row, as many as the server sends, with other values")
+          assert.include(all.output, "stop the sync, and run: node dist/main.js resync --table blocks")
+          const part = yield* verify(world, "blocks", "--from", "21", "--to", "29", "--json")
+          assert.strictEqual(part.code, 3, part.output)
+          const report = JSON.parse(part.output) as Record<string, unknown>
+          assert.deepStrictEqual(report, {
+            table: "blocks",
+            outcome: "different",
+            from: 21,
+            to: 29,
+            comparedTo: 29,
+            rows: 10,
+            differentBlocks: 1,
+            rowsMissing: 0,
+            rowsTooMany: 1,
+            rowsWithOtherValues: 0,
+            firstDifferentBlocks: [{ from: 21, to: 21, expected: 1, stored: 2 }],
+            bookkeeping: [],
+            notes: []
+          })
+        }),
+      60_000
+    )
+  }
+
+  it.live(
+    "compares what the bookkeeping records with the rows, and needs no right but SELECT",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 30 })
+        const { query } = world.database
+        yield* stopped(yield* syncThroughReorgs(world))
+        yield* query(
+          `UPDATE _ampsync_checkpoints SET rows = rows + 2, provisional_rows = 5, origin_block = 1
+         WHERE table_name = 'blocks'`
+        )
+        const role = `reader_${world.database.schema}`
+        yield* Effect.acquireRelease(
+          query(
+            `CREATE ROLE ${role} LOGIN PASSWORD 'test'; GRANT USAGE ON SCHEMA ${world.database.schema} TO ${role};
+           GRANT SELECT ON ALL TABLES IN SCHEMA ${world.database.schema} TO ${role}`
+          ),
+          () => Effect.andThen(query(`DROP OWNED BY ${role} CASCADE`), query(`DROP ROLE ${role}`))
+        )
+        const login = new URL(world.database.url)
+        login.username = role
+        login.password = "test"
+        const environment = { ...world.environment, DATABASE_URL: login.href }
+        const { code, output } = yield* verify({ environment }, "blocks", "--from", "2")
+        assert.strictEqual(code, 3, output)
+        assert.match(output, /rows of blocks 2 to \d+ are as the server sends them/)
+        assert.match(output, /the table has (\d+) rows, and the counter "rows" is \d+/)
+        assert.include(output, "0 rows are above the watermark, and provisional_rows is 5")
+        assert.include(output, "1 rows are below the first block, 1")
+      }),
+    60_000
+  )
+
+  it.live(
+    "compares rows that carry only the end of their range up to the ends that both sides have",
+    () =>
+      Effect.gen(function*() {
+        const queries = { blocks: "SELECT hash, gas_used FROM anvil.blocks" }
+        const world = yield* makeWorld({ dialect: "amp", blocks: 30, queries })
+        const sync = yield* startAmpsync(world.environment)
+        for (const block of [29n, 33n, 40n]) {
+          yield* awaitWatermark(world, "blocks", block)
+          if (block < 40n) world.simulator.mine(Number(block === 29n ? 4n : 7n))
+        }
+        yield* stopped(sync)
+        const equal = yield* verify(world, "blocks")
+        assert.strictEqual(equal.code, 0, equal.output)
+        assert.include(equal.output, "41 rows of blocks 0 to 40 are as the server sends them")
+        yield* world.database.query(
+          "UPDATE blocks SET gas_used = gas_used + 1 WHERE _range_end = 33 AND _row_index = 0"
+        )
+        const differs = yield* verify(world, "blocks", "--from", "34")
+        assert.strictEqual(differs.code, 0, differs.output)
+        const all = yield* verify(world, "blocks")
+        assert.strictEqual(all.code, 3, all.output)
+        assert.match(all.output, /the first is the range \d+ to \d+\./)
+      }),
+    60_000
+  )
+
+  it.live(
+    "reports a chain that changed instead of differences, and what cannot be compared",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 30 })
+        yield* stopped(yield* syncThroughReorgs(world))
+        const [row] = yield* world.database.query<{ watermark: string }>(
+          "SELECT max_block_num AS watermark FROM _ampsync_checkpoints WHERE table_name = 'blocks'"
+        )
+        world.simulator.reorg(4, 9)
+        const changed = yield* verify(world, "blocks")
+        assert.strictEqual(changed.code, 1, changed.output)
+        assert.match(changed.output, /the chain changed \(.*\): verify again once the sync has followed it/)
+        for (
+          const [args, reason] of [
+            [["blocks", "--to", "99999"], `--to 99999 is above the watermark, block ${row!.watermark}`],
+            [["block"], `the config has no table "block"; did you mean "blocks"?`]
+          ] as const
+        ) {
+          const { code, output } = yield* verify(world, args[0], ...args.slice(1))
+          assert.strictEqual(code, 2, output)
+          assert.include(output, reason)
+        }
+      }),
+    60_000
+  )
+})
