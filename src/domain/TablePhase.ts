@@ -6,16 +6,19 @@
  * silent and the source no longer has the block of the watermark. `stalled`: several attempts without progress; it keeps
  * trying. `parked`: it waits for a change of the config. `standby`: another process writes this table.
  */
-export type Phase =
-  | "starting"
-  | "catching up"
-  | "caught up"
-  | "searching"
-  | "diverged"
-  | "retrying"
-  | "stalled"
-  | "parked"
-  | "standby"
+export const phases = [
+  "starting",
+  "catching up",
+  "caught up",
+  "searching",
+  "diverged",
+  "retrying",
+  "stalled",
+  "parked",
+  "standby"
+] as const
+
+export type Phase = (typeof phases)[number]
 
 /** The phase of a table, with its reason. */
 export interface TablePhase {

@@ -136,6 +136,11 @@ export const Status = Schema.Struct({
   last_reorgs: Schema.Array(LastReorg).annotate({ description: "At most 20, newest first" })
 }).annotate({ identifier: "Status" })
 
+/** The text format of Prometheus. */
+export const Metrics = Schema.String.pipe(
+  HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })
+)
+
 /** Parameters that are wrong become `BadRequest`. */
 export class QueryErrors extends HttpApiMiddleware.Service<QueryErrors>()("ampsync/services/HealthApi/QueryErrors", {
   error: BadRequest.pipe(HttpApiSchema.status(400))
@@ -164,7 +169,9 @@ const probes = HttpApiGroup.make("probes", { topLevel: true }).add(
     error: NotReady.pipe(HttpApiSchema.status(503))
   }).middleware(QueryErrors).annotate(OpenApi.Summary, "Whether every table is synced, and lags no more than asked"),
   HttpApiEndpoint.get("status", "/status", { success: Status })
-    .annotate(OpenApi.Summary, "What the process does, per table")
+    .annotate(OpenApi.Summary, "What the process does, per table"),
+  HttpApiEndpoint.get("metrics", "/metrics", { success: Metrics })
+    .annotate(OpenApi.Summary, "Metrics for Prometheus; docs/metrics.md lists them")
 )
 
 /** A parameter that does not exist is an error: a misspelt limit must not be taken for none. */

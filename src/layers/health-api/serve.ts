@@ -3,6 +3,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
+import { PrometheusMetrics } from "effect/observability"
 import { createServer } from "node:http"
 import { HealthApi, QueryErrors } from "../../services/HealthApi.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
@@ -16,6 +17,8 @@ const handlers = HttpApiBuilder.group(
   "probes",
   Effect.fnUntraced(function*(handlers) {
     const { isReady, notReady, report } = makeAnswers(yield* SyncStatus)
+    // The registry is that of the program, not of a request.
+    const context = yield* Effect.context<never>()
     return handlers.handleAll({
       livez: () => Effect.succeed({ status: "alive" } as const),
       healthz: () => Effect.map(isReady, (ready) => ({ status: "alive", ready }) as const),
@@ -23,7 +26,8 @@ const handlers = HttpApiBuilder.group(
         const problem = yield* notReady({ blocks, seconds })
         return problem === undefined ? { ready: true } as const : yield* Effect.fail(problem)
       }),
-      status: () => report
+      status: () => report,
+      metrics: () => Effect.sync(() => PrometheusMetrics.formatUnsafe(context))
     })
   })
 )

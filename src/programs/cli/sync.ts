@@ -2,6 +2,7 @@
 import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
 import { layer as healthApi } from "../../layers/HealthApi.ts"
+import { layer as processMetrics } from "../../layers/ProcessMetrics.ts"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { layer as syncStatus } from "../../layers/SyncStatus.ts"
 import { services } from "../ampsync.ts"
@@ -10,7 +11,7 @@ import { untilStopped } from "../verbs/untilStopped.ts"
 import { allSettings, withHelp } from "./settings.ts"
 
 /** The health API begins beside the other services: one that waits for the database is alive. */
-const servicesWithHealth = Layer.merge(services, Layer.provide(healthApi, syncStatus))
+const servicesWithHealth = Layer.mergeAll(services, Layer.provide(healthApi, syncStatus), processMetrics)
 
 export const syncCommand = Command.make(
   "ampsync",
