@@ -8,9 +8,10 @@ import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { configurationDoc } from "./configuration-doc.ts"
+import { metricsDoc } from "./metrics-doc.ts"
 import { typesDoc } from "./types-doc.ts"
 
-const generated = { "configuration.md": configurationDoc, "types.md": typesDoc }
+const generated = { "configuration.md": configurationDoc, "metrics.md": metricsDoc, "types.md": typesDoc }
 
 const { positionals: [given], values } = parseArgs({ allowPositionals: true, options: { check: { type: "boolean" } } })
 const directory = given === undefined ? fileURLToPath(new URL("../docs", import.meta.url)) : resolve(given)

@@ -2,9 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Agent, get } from "node:http"
-import { type AmpsyncProcess, startAmpsync } from "../support/ampsyncProcess.ts"
-import { eventually } from "../support/eventually.ts"
-import { ask, healthAddress, reasons } from "../support/health.ts"
+import { startAmpsync } from "../support/ampsyncProcess.ts"
+import { addressOf, ask, becomes, reasons } from "../support/health.ts"
 import { replaceConfig } from "../support/runningSync.ts"
 import { makeWorld, type World } from "../support/world.ts"
 
@@ -13,21 +12,6 @@ const open = { HEALTH_PORT: "0", HEALTH_HOST: "127.0.0.1" }
 
 const start = (world: World, environment: Readonly<Record<string, string>> = {}) =>
   startAmpsync({ ...world.environment, ...open, ...environment })
-
-const addressOf = (process: AmpsyncProcess) =>
-  Effect.map(process.prints(/Health endpoints: [^\n]+\n/), () => healthAddress(process.output())!)
-
-/** Waits until /readyz has exactly these reasons. */
-const becomes = Effect.fnUntraced(function*(address: string, expected: ReadonlyArray<string>, query = "") {
-  let last: ReadonlyArray<string> = []
-  yield* eventually(
-    () => `/readyz${query} answers ${JSON.stringify(expected)}; it answered ${JSON.stringify(last)}`,
-    Effect.map(reasons(address, query), (found) => {
-      last = found
-      return JSON.stringify(found) === JSON.stringify(expected)
-    })
-  )
-})
 
 describe("the probes of a process", () => {
   it.live("are alive and not ready while the database is down", () =>

@@ -13,6 +13,7 @@ import { StatusRecorder } from "../../src/services/SyncStatus.ts"
 import { recordedLog } from "../doubles/Log.ts"
 import { committed as committedChunk, connected as connectedTable } from "../doubles/statusEvents.ts"
 import { ask, healthAddress, reasons } from "../support/health.ts"
+import { Scrape } from "../support/prometheus.ts"
 
 const QUERY = "SELECT secret_column FROM anvil.logs"
 
@@ -297,6 +298,27 @@ describe("/status", () => {
     }))
 })
 
+describe("/metrics", () => {
+  it.effect("is the text format of Prometheus, with what /readyz and /status answer at that moment", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* ready
+      yield* recorder.record("logs", committed())
+      const { headers, text } = yield* Effect.promise(async () => {
+        const response = await fetch(`http://${address}/metrics`, { headers: { connection: "close" } })
+        return { headers: response.headers, text: await response.text() }
+      })
+      assert.strictEqual(headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8")
+      const scrape = new Scrape(text)
+      assert.strictEqual(scrape.value("ampsync_ready"), 1)
+      assert.strictEqual(scrape.value("ampsync_table_rows_committed_total", { table: "logs" }), 5)
+      assert.notInclude(text, "secret_column")
+      yield* recorder.parkAll("refused")
+      const parked = new Scrape((yield* ask(address, "/metrics")).text)
+      assert.strictEqual(parked.value("ampsync_ready"), 0)
+      assert.strictEqual(parked.value("ampsync_table_state", { table: "logs", state: "parked" }), 1)
+    }))
+})
+
 /** Every value of `key` below `value`. */
 const valuesOf = (value: unknown, key: string): ReadonlyArray<unknown> =>
   typeof value !== "object" || value === null
@@ -309,7 +331,7 @@ describe("/openapi.json", () => {
       const { address } = yield* serving()
       const { body } = yield* ask(address, "/openapi.json")
       assert.match(body.openapi, /^3\.1\./)
-      assert.deepStrictEqual(Object.keys(body.paths), ["/livez", "/healthz", "/readyz", "/status"])
+      assert.deepStrictEqual(Object.keys(body.paths), ["/livez", "/healthz", "/readyz", "/status", "/metrics"])
       for (const [path, item] of Object.entries<any>(body.paths)) {
         assert.deepStrictEqual(Object.keys(item), ["get"])
         assert.isString(item.get.operationId)
@@ -327,7 +349,7 @@ describe("/openapi.json", () => {
         const found = String(reference).split("/").slice(1).reduce((part, key) => part?.[key], body)
         assert.isDefined(found, String(reference))
       }
-      assert.strictEqual((yield* ask(address, "/metrics")).status, 404)
+      assert.strictEqual((yield* ask(address, "/metric")).status, 404)
     }))
 })
 

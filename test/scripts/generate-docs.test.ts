@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { configurationDoc } from "../../scripts/configuration-doc.ts"
+import { metricsDoc } from "../../scripts/metrics-doc.ts"
 import { typesDoc } from "../../scripts/types-doc.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -19,7 +20,7 @@ const check = (...directory: ReadonlyArray<string>) =>
   })
 
 describe("the generated pages", () => {
-  it.each([["configuration.md", configurationDoc], ["types.md", typesDoc]])(
+  it.each([["configuration.md", configurationDoc], ["metrics.md", metricsDoc], ["types.md", typesDoc]])(
     "docs/%s is what the code generates",
     async (name, text) => {
       assert.strictEqual(await readFile(join(root, "docs", name), "utf8"), text)

@@ -1,5 +1,7 @@
 /** What the health API of a process answers, over real HTTP. */
 import { Effect } from "effect"
+import type { AmpsyncProcess } from "./ampsyncProcess.ts"
+import { eventually } from "./eventually.ts"
 
 export interface HealthAnswer {
   readonly status: number
@@ -12,7 +14,8 @@ export const ask = (address: string, path: string): Effect.Effect<HealthAnswer> 
   Effect.promise(async () => {
     const response = await fetch(`http://${address}${path}`, { headers: { connection: "close" } })
     const text = await response.text()
-    return { status: response.status, body: text === "" ? undefined : JSON.parse(text), text }
+    const isJson = response.headers.get("content-type")?.includes("json") === true
+    return { status: response.status, body: isJson ? JSON.parse(text) : undefined, text }
   })
 
 /** The reasons of /readyz as `table: code`; empty where it answers with 200. */
@@ -24,3 +27,23 @@ export const reasons = (address: string, query = ""): Effect.Effect<ReadonlyArra
 
 /** The address that a log names as that of its health API. */
 export const healthAddress = (log: string): string | undefined => /Health endpoints: http:\/\/([^\s"]+)/.exec(log)?.[1]
+
+/** Waits until a process serves its health API; gives the address. */
+export const addressOf = (process: AmpsyncProcess): Effect.Effect<string> =>
+  Effect.map(process.prints(/Health endpoints: [^\n]+\n/), () => healthAddress(process.output())!)
+
+/** Waits until /readyz has exactly these reasons. */
+export const becomes = Effect.fnUntraced(function*(
+  address: string,
+  expected: ReadonlyArray<string>,
+  query = ""
+) {
+  let last: ReadonlyArray<string> = []
+  yield* eventually(
+    () => `/readyz${query} answers ${JSON.stringify(expected)}; it answered ${JSON.stringify(last)}`,
+    Effect.map(reasons(address, query), (found) => {
+      last = found
+      return JSON.stringify(found) === JSON.stringify(expected)
+    })
+  )
+})

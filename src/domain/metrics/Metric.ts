@@ -13,7 +13,16 @@ export interface MetricDefinition {
 }
 
 /** Units of OpenTelemetry: `seconds` and `bytes` as Effect names them; what is in braces counts something. */
-export type MetricUnit = "{attempt}" | "{block}" | "{change}" | "{info}" | "{permit}" | "{row}" | "bytes" | "seconds"
+export type MetricUnit =
+  | "{attempt}"
+  | "{block}"
+  | "{info}"
+  | "{permit}"
+  | "{reload}"
+  | "{reorg}"
+  | "{row}"
+  | "bytes"
+  | "seconds"
 
 /** A counter or gauge whose value is read from `A` whenever it is exported. */
 export interface ReadMetric<A> extends MetricDefinition {

@@ -65,7 +65,7 @@ export const syncMetrics: ReadonlyArray<SyncMetric> = [
   {
     name: "ampsync_reloads_total",
     type: "counter",
-    unit: "{change}",
+    unit: "{reload}",
     labels: ["outcome"],
     description: "Changes of the config, or of the version of a dataset, that were applied or failed",
     values: ["applied", "failed"],

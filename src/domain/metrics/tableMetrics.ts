@@ -144,7 +144,7 @@ export const tableMetrics: ReadonlyArray<TableMetric> = [
   {
     ...counter,
     name: "ampsync_table_reorgs_total",
-    unit: "{change}",
+    unit: "{reorg}",
     description: "Reorgs applied by this process",
     read: ({ reorgs }) => reorgs
   },
