@@ -13,14 +13,16 @@ export interface DemoChain {
   readonly countRows: (table: string, from: bigint, to: bigint) => number
 }
 
-type OnReorg = (first: bigint, last: bigint) => Effect.Effect<void>
+/** Called before the chain replaces its blocks `first` to `last`, both inclusive, by those up to `newLast`. */
+type OnReorg = (first: bigint, last: bigint, newLast: bigint) => Effect.Effect<void>
 
 const replaceLast = (chain: DemoChain, { reorgDepth }: Pace, onReorg: OnReorg): Effect.Effect<void> =>
   Effect.suspend(() => {
     const last = chain.tip
     const depth = last < BigInt(reorgDepth) ? Number(last) : reorgDepth
     if (depth < 1) return Effect.sync(() => chain.mine(1))
-    return Effect.andThen(onReorg(last - BigInt(depth) + 1n, last), Effect.sync(() => chain.reorg(depth)))
+    // The longest chain wins: the new one has a block more.
+    return Effect.andThen(onReorg(last - BigInt(depth) + 1n, last, last + 1n), Effect.sync(() => chain.reorg(depth)))
   })
 
 /** Mines one block per step, without end or for `steps`; every `reorgEvery`-th step is a reorg. */

@@ -2,9 +2,14 @@
  * The verb `demo`: a simulated server, an embedded PostgreSQL, and between them the sync exactly as production runs it.
  */
 import { Clock, Duration, Effect, Fiber, FileSystem, Layer, Redacted } from "effect"
+import { fit } from "../domain/display/Line.ts"
 import { layerFrom } from "../layers/Config.ts"
+import { layer as healthApi } from "../layers/HealthApi.ts"
+import { layer as syncStatus } from "../layers/SyncStatus.ts"
 import { services } from "../programs/ampsync.ts"
+import { showProgress } from "../programs/report/showProgress.ts"
 import { sync } from "../programs/verbs/sync.ts"
+import { Screen, type ScreenShape } from "../services/Screen.ts"
 import { SyncStatus } from "../services/SyncStatus.ts"
 import { expectedRows } from "../simulator/expected.ts"
 import { RowDigest } from "../simulator/RowDigest.ts"
@@ -17,9 +22,9 @@ import { DemoError } from "./DemoError.ts"
 import * as text from "./display/demoText.ts"
 import { layer as embeddedPostgres } from "./embedded-postgres/layer.ts"
 import { EmbeddedPostgres } from "./EmbeddedPostgres.ts"
-import { makeScreen, type Screen } from "./screen.ts"
+import { freePort, LOOPBACK } from "./freePort.ts"
+import { printProgress } from "./printProgress.ts"
 import { layer as tableReader } from "./TableReader.ts"
-import { watchTables } from "./watchTables.ts"
 
 export interface DemoOptions {
   readonly dialect: Dialect
@@ -40,15 +45,20 @@ const RANGE_BLOCKS = 500
 const FAST_BLOCK_TIME = Duration.millis(150)
 const LIVE_AT_MOST = Duration.seconds(10)
 
+/** What the demo is reached at. */
+interface Addresses {
+  readonly databaseUrl: string
+  readonly statusUrl: string
+}
+
 /** Runs until it is interrupted, or with `untilSynced` until every row is compared; then removes everything it made. */
 export const demo = Effect.fn("demo")(function*(options: DemoOptions) {
-  const screen = yield* makeScreen
+  const screen = yield* Screen
   yield* screen.print(...text.title)
-  yield* screen.show([text.startingPostgres])
-  const running = yield* run(screen, options).pipe(
+  yield* screen.show(() => [text.startingPostgres])
+  const running = yield* run(options).pipe(
     Effect.scoped,
     Effect.provide(embeddedPostgres),
-    Effect.provide(screen.logging),
     Effect.forkChild
   )
   yield* Fiber.join(running).pipe(
@@ -56,28 +66,39 @@ export const demo = Effect.fn("demo")(function*(options: DemoOptions) {
     Effect.onInterrupt(() =>
       screen.leave.pipe(
         // A terminal has echoed the Ctrl-C at the beginning of the line.
-        Effect.andThen(screen.print(...(screen.interactive ? [[]] : []), text.stopping)),
+        Effect.andThen(screen.print(...(screen.isInteractive ? [[]] : []), text.stopping)),
         Effect.andThen(Fiber.interrupt(running)),
         Effect.andThen(screen.print(text.stopped))
       )
     )
   )
-}, Effect.scoped)
+})
 
-const run = Effect.fnUntraced(function*(screen: Screen, options: DemoOptions) {
+/** The health API begins beside the other services, as in production. */
+const servicesWithHealth = Layer.merge(services, Layer.provide(healthApi, syncStatus))
+
+const run = Effect.fnUntraced(function*(options: DemoOptions) {
+  const screen = yield* Screen
   const { url } = yield* EmbeddedPostgres
-  yield* screen.show([])
-  yield* screen.print(...text.connection(Redacted.value(url)))
+  const healthPort = yield* Effect.orDie(freePort)
+  const addresses: Addresses = {
+    databaseUrl: Redacted.value(url),
+    statusUrl: `http://${LOOPBACK}:${healthPort}/status`
+  }
+  yield* screen.show(() => [])
+  yield* screen.print(...text.connection(addresses.databaseUrl, addresses.statusUrl))
   const { blocks, dialect, seed } = options
   const simulator = yield* startSimulator({ dialect, seed, blocks, maxRangeBlocks: RANGE_BLOCKS })
   const settings = layerFrom({
     DATASET_MANIFEST: yield* writeManifest(dialect),
     DATABASE_URL: url,
     AMP_FLIGHT_ADDR: simulator.flightUrl,
-    AMP_ADMIN_API_ADDR: simulator.adminUrl
+    AMP_ADMIN_API_ADDR: simulator.adminUrl,
+    HEALTH_HOST: LOOPBACK,
+    HEALTH_PORT: healthPort
   })
-  yield* Effect.raceFirst(sync, showStages(screen, options, simulator)).pipe(
-    Effect.provide(tableReader.pipe(Layer.provideMerge(services), Layer.provideMerge(settings)))
+  yield* Effect.raceFirst(sync, showStages(options, simulator, addresses)).pipe(
+    Effect.provide(tableReader.pipe(Layer.provideMerge(servicesWithHealth), Layer.provideMerge(settings)))
   )
 })
 
@@ -101,47 +122,53 @@ const writeManifest = Effect.fnUntraced(function*(dialect: Dialect) {
 
 /** Shows history, live tip and, where the live tip ends, the comparison; meanwhile the screen shows the progress. */
 const showStages = Effect.fnUntraced(
-  function*(screen: Screen, options: DemoOptions, simulator: Simulator) {
+  function*(options: DemoOptions, simulator: Simulator, { databaseUrl, statusUrl }: Addresses) {
+    const screen = yield* Screen
     const chain = demoChain(simulator)
     const began = yield* Clock.currentTimeMillis
     yield* screen.print(text.historyBegins(options.dialect, options.blocks))
-    const heading = () => text.tip(chain.tip, chain.reorgs)
-    yield* Effect.forkScoped(watchTables(screen, { tables: TABLE_NAMES, heading }))
+    const heading = () => Effect.sync(() => text.heading(databaseUrl, statusUrl, chain.tip, chain.reorgs))
+    yield* Effect.forkScoped(showProgress(heading))
+    yield* Effect.forkScoped(printProgress)
     const reachable = (table: string) => lastBlockWithRows(chain, table)
     const ended = yield* awaitTables(TABLE_NAMES, reachable)
     const statuses = yield* Effect.flatMap(SyncStatus, (status) => status.get)
     const rows = [...statuses.values()].reduce((sum, status) => sum + status.rows, 0n)
     yield* screen.print(text.historyEnds(rows, ended - began))
-    yield* goLive(screen, options, chain)
+    yield* goLive(screen.print, options, chain)
     endOnFullBlock(chain, TABLE_NAMES)
     yield* screen.print(text.waitingForTip(chain.tip))
     yield* awaitTables(TABLE_NAMES, reachable)
   },
   Effect.scoped,
-  (following, screen, _, simulator) => Effect.andThen(following, compareWithChain(screen, simulator))
+  (following, _, simulator) => Effect.andThen(following, compareWithChain(simulator))
 )
 
 /** Ends only with `untilSynced`. */
-const goLive = (screen: Screen, options: DemoOptions, chain: DemoChain) => {
+const goLive = (print: ScreenShape["print"], options: DemoOptions, chain: DemoChain) => {
   const { blockTime, reorgDepth, reorgEvery, untilSynced } = options
   const pace = {
     blockTimeMillis: Duration.toMillis(untilSynced ? Duration.min(blockTime, FAST_BLOCK_TIME) : blockTime),
     reorgEvery: reorgDepth === 0 ? 0 : reorgEvery,
     reorgDepth
   }
-  const onReorg = (first: bigint, last: bigint) => screen.print(text.chainReorged(first, last))
+  const onReorg = (first: bigint, last: bigint, newLast: bigint) => print(text.chainReorged(first, last, newLast))
   const announce = text.liveTipBegins(pace, Duration.toMillis(blockTime))
   return untilSynced
-    ? Effect.andThen(screen.print(announce), shortLiveTip(chain, pace, onReorg, LIVE_AT_MOST))
-    : Effect.andThen(screen.print(announce, text.stopHint), liveTip(chain, pace, onReorg))
+    ? Effect.andThen(print(announce), shortLiveTip(chain, pace, onReorg, LIVE_AT_MOST))
+    : Effect.andThen(print(announce, text.stopHint), liveTip(chain, pace, onReorg))
 }
 
-const compareWithChain = Effect.fnUntraced(function*(screen: Screen, { chain }: Simulator) {
+const compareWithChain = Effect.fnUntraced(function*({ chain }: Simulator) {
+  const screen = yield* Screen
   const canonical = canonicalRows(chain)
   const compare = (table: TableName) =>
-    Effect.andThen(screen.show([text.comparing(table)]), compareTable(table, canonical))
+    Effect.andThen(
+      screen.show(({ columns }) => [fit(text.comparing(table), columns - 1)]),
+      compareTable(table, canonical)
+    )
   const comparisons = yield* Effect.forEach(TABLE_NAMES, compare)
-  yield* screen.show([])
+  yield* screen.show(() => [])
   yield* screen.print(...text.comparisonTable(comparisons))
   const different = comparisons.filter((comparison) => !text.isEqual(comparison))
   if (different.length > 0) {

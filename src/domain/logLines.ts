@@ -5,7 +5,9 @@
  */
 import { Duration } from "effect"
 import type { BlockRange } from "./chain/BlockRange.ts"
+import type { TableProgress } from "./display/TableProgress.ts"
 import { type DatasetReference, formatDatasetReference } from "./manifest/Dataset.ts"
+import { formatRoughly } from "./numbers.ts"
 import { columnList } from "./postgres/table/tableDdl.ts"
 import { lagBlocks, type TableStatus } from "./TableStatus.ts"
 
@@ -73,6 +75,18 @@ export const lastMinute = (status: TableStatus, rows: number, blocks: bigint) =>
   const behind = lag === undefined ? "the head of the source is not known" : `${lag} blocks behind the source`
   return `Table '${table}' (${phase}): ${rows} rows and ${blocks} blocks in the last minute, ${upTo}, ${behind}`
 }
+type Way = Pick<TableProgress, "behind" | "rowsPerSecond" | "secondsLeft">
+const wayOf = ({ behind, rowsPerSecond, secondsLeft }: Way) =>
+  [
+    `${Math.round(rowsPerSecond)} rows/s`,
+    behind === undefined ? "the head of the source is not known" : `${behind} blocks behind the source`,
+    secondsLeft === undefined ? "time left unknown" : `about ${formatRoughly(secondsLeft)} left`
+  ].join(", ")
+/** Every ten seconds, until it has caught up. */
+export const catchingUp = (table: string, way: Way) => `Table '${table}' is catching up: ${wayOf(way)}`
+/** The same for many tables; lag and time are those of the table with the longest way. */
+export const tablesCatchingUp = (count: number, of: number, way: Way) =>
+  `${count} of ${of} tables are catching up: ${wayOf(way)}`
 export const received = (table: string, rows: number, ranges: string) =>
   `Received data batch for table '${table}': ${rows} rows, block ranges: ${ranges}`
 export const inserted = (table: string, rows: number) => `Successfully bulk inserted ${rows} rows into table '${table}'`

@@ -6,6 +6,16 @@ export const formatCount = (count: number | bigint): string => {
   return digits.replace(/\B(?=(\d{3})+$)/g, ",")
 }
 
+/** At most six characters: `9,999`, `12.3k`, `4.57M`. */
+export const formatShort = (count: number | bigint): string => {
+  const value = Number(count)
+  if (Math.round(value) < 10_000) return formatCount(value)
+  const [unit, size] = value < 999_500 ? ["k", 1e3] : value < 999_500_000 ? ["M", 1e6] : ["G", 1e9]
+  return `${formatRounded(value / size)}${unit}`
+}
+
+const formatRounded = (value: number): string => value < 1_000 ? `${Number(value.toPrecision(3))}` : formatCount(value)
+
 /** `1 block`, `2 blocks`. */
 export const counted = (count: number | bigint, noun: string): string =>
   `${formatCount(count)} ${noun}${BigInt(count) === 1n ? "" : "s"}`
@@ -42,3 +52,17 @@ export const formatBytes = (bytes: number): string => {
   const value = bytes / 1000 ** power
   return `${power > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${["B", "kB", "MB", "GB", "TB"][power]}`
 }
+
+/** How long something takes, in steps coarse enough not to flicker: `45 s`, `4 min`, `2 h 10 min`, `3 d 4 h`. */
+export const formatRoughly = (seconds: number): string => {
+  const rounded = seconds < 10 ? Math.ceil(seconds) : 5 * Math.round(seconds / 5)
+  if (rounded < 60) return `${Math.max(1, rounded)} s`
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  return minutes < 24 * 60
+    ? withRest(10 * Math.round(minutes / 10), 60, "h", "min")
+    : withRest(Math.round(minutes / 60), 24, "d", "h")
+}
+
+const withRest = (count: number, size: number, unit: string, small: string): string =>
+  `${formatCount(Math.floor(count / size))} ${unit}${count % size === 0 ? "" : ` ${count % size} ${small}`}`

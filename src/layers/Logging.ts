@@ -2,6 +2,7 @@
 import { setLogger } from "@grpc/grpc-js"
 import { Effect, Layer, Logger, References } from "effect"
 import type { LogLevel } from "effect"
+import { isColored } from "../domain/display/isColored.ts"
 import { inTarget, logTargets } from "../domain/logTargets.ts"
 import { levelOfTarget, type LogFilter, type LogFilterLevel, logLevels } from "../domain/settings/logFilter.ts"
 import type { LogFormat } from "../domain/settings/logFormat.ts"
@@ -57,15 +58,8 @@ const formatted = (entry: LogEntry, stream: LogStream, format: LogFormat | undef
     case "logfmt":
       return formatLogfmt(entry)
     case "pretty":
-      return formatPretty(entry, isColored(stream))
+      return formatPretty(entry, isColored(process.env, process[stream].isTTY))
   }
-}
-
-/** FORCE_COLOR has priority over NO_COLOR, and both over what the terminal is. */
-const isColored = (stream: LogStream): boolean => {
-  const { FORCE_COLOR, NO_COLOR, TERM } = process.env
-  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== "0" && FORCE_COLOR !== "false"
-  return !NO_COLOR && TERM !== "dumb" && process[stream].isTTY
 }
 
 /**

@@ -1,8 +1,8 @@
 /**
  * Where finished lines of the log go.
  *
- * Owns no format: it is given one line of text without its line break, as often as there is an entry. Whatever draws on the
- * same terminal provides another one, so that lines and drawing do not mix.
+ * Owns no format: it is given one line of text without its line break, as often as there is an entry. `Screen` takes over what
+ * the console writes to, so that lines and drawing do not mix.
  */
 import { Context } from "effect"
 

@@ -28,7 +28,7 @@ const startDemo = Effect.fnUntraced(function*(...args: ReadonlyArray<string>) {
       spawn(process.execPath, [main, "demo", ...args], {
         stdio: ["ignore", "pipe", "pipe"],
         detached: true,
-        env: { ...process.env, TMPDIR: directory }
+        env: { ...process.env, TMPDIR: directory, FORCE_COLOR: "0" }
       })
     ),
     (running) => Effect.sync(() => void running.kill("SIGKILL"))
@@ -108,7 +108,9 @@ describe("demo", () => {
           const demo = yield* startDemo("--until-synced", "--dialect", dialect, ...QUICK)
           const { code } = yield* demo.ended
           assert.strictEqual(code, 0, demo.output())
-          assert.match(demo.output(), /Reorg: the chain replaces blocks \d+ to \d+/)
+          assert.match(demo.output(), /Reorg: the chain replaces blocks \d+ to \d+ by new blocks \d+ to \d+/)
+          // oxlint-disable-next-line eslint/no-control-regex
+          assert.notMatch(demo.output(), /\u001b/)
           for (const { chain, postgres, table, verdict } of comparisons(demo.output())) {
             assert.strictEqual(verdict, "equal", `${table}\n${demo.output()}`)
             assert.deepStrictEqual(postgres, chain)
@@ -143,7 +145,7 @@ describe("demo", () => {
   )
 
   it.live(
-    "shows a connection string and a query that work while it runs, and is gone within 5 s of Ctrl-C",
+    "shows a connection string, a query and an address of the status that work, and is gone within 5 s of Ctrl-C",
     () =>
       Effect.gen(function*() {
         const demo = yield* startDemo(...QUICK)
@@ -152,6 +154,16 @@ describe("demo", () => {
         const [, query] = yield* demo.prints(/consistent:\n((?: {2}.*\n)+?.*;)\n/)
         const { rows } = yield* execute(url!, query!)
         assert.lengthOf(rows, 5)
+        const [, status] = yield* demo.prints(/in a browser or with curl:\n {2}(http:\S+)\n/)
+        const answer = yield* Effect.promise(() => fetch(status!))
+        assert.include(yield* Effect.promise(() => answer.text()), "\"transactions\"")
+        const [, first, last, newFirst, newLast] = yield* demo.prints(
+          /Reorg: the chain replaces blocks (\d+) to (\d+) by new blocks (\d+) to (\d+)/
+        )
+        assert.deepStrictEqual([newFirst, Number(newLast)], [first, Number(last) + 1])
+        yield* demo.prints(
+          new RegExp(`Reorg detected for table 'blocks', invalidating ranges: anvil ${first}-${newLast}`)
+        )
         yield* demo.interrupt
         const { code, stoppedWithin } = yield* demo.ended
         assert.strictEqual(code, 0, demo.output())

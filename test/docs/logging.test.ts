@@ -11,6 +11,8 @@ import { pageOf, root, tableRows } from "./pages.ts"
 
 const page = pageOf("docs/logging.md")
 const delay = Duration.seconds(2)
+const way = { rowsPerSecond: 10, behind: 5n, secondsLeft: 60 }
+const unknownWay = { rowsPerSecond: 10, behind: undefined, secondsLeft: undefined }
 const index = { name: "logs_tx_hash_idx", columns: ["tx_hash"] }
 const range: BlockRange = { network: "anvil", start: 5n, end: 6n, hash: "0x06", prevHash: "0x04", timestamp: undefined }
 const reference = { namespace: "_", name: "anvil", revision: "0.1.0" }
@@ -42,6 +44,8 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   streamStarted: [log.streamStarted("logs")],
   caughtUp: [log.caughtUp("logs", 5n), log.caughtUp("logs", undefined)],
   lastMinute: [log.lastMinute(initialStatus("logs", 0), 1, 1n)],
+  catchingUp: [log.catchingUp("logs", way), log.catchingUp("logs", unknownWay)],
+  tablesCatchingUp: [log.tablesCatchingUp(6, 7, way), log.tablesCatchingUp(6, 7, unknownWay)],
   received: [log.received("logs", 1, "5-6")],
   inserted: [log.inserted("logs", 1)],
   checkpointUpdated: [log.checkpointUpdated("logs", 5n)],

@@ -1,5 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { counted, formatAge, formatBytes, formatCount, formatMillis, formatRate } from "../../src/domain/numbers.ts"
+import {
+  counted,
+  formatAge,
+  formatBytes,
+  formatCount,
+  formatMillis,
+  formatRate,
+  formatRoughly,
+  formatShort
+} from "../../src/domain/numbers.ts"
 
 describe("numbers for people", () => {
   it("have separators and units", () => {
@@ -23,6 +32,20 @@ describe("numbers for people", () => {
     assert.deepStrictEqual(
       [0, 512, 1_500, 20_400_000].map(formatBytes),
       ["0 B", "512 B", "1.5 kB", "20 MB"]
+    )
+  })
+
+  it("are short where there is little room", () => {
+    assert.deepStrictEqual(
+      [0, 9_999, 12_345, 999_499, 999_500, 4_567_890, 2_123_456_789n, 10n ** 16n].map(formatShort),
+      ["0", "9,999", "12.3k", "999k", "1M", "4.57M", "2.12G", "10,000,000G"]
+    )
+  })
+
+  it("show the time that is left in coarse steps, and never as 0", () => {
+    assert.deepStrictEqual(
+      [0, 0.2, 7, 44, 58, 200, 3_580, 7_800, 86_400, 270_000].map(formatRoughly),
+      ["1 s", "1 s", "7 s", "45 s", "1 min", "3 min", "1 h", "2 h 10 min", "1 d", "3 d 3 h"]
     )
   })
 })

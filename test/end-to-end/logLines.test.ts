@@ -8,7 +8,7 @@ import { logTargets } from "../../src/domain/logTargets.ts"
 import { indexName } from "../../src/domain/postgres/table/tableIndexes.ts"
 import * as failures from "./log-lines/failures.ts"
 import { indexes } from "./log-lines/indexes.ts"
-import { life } from "./log-lines/life.ts"
+import { backlog, life } from "./log-lines/life.ts"
 import { nozzle } from "./log-lines/nozzle.ts"
 import * as changes from "./log-lines/reload.ts"
 import { type Expected, isExpected, type LineName, type LoggedLine, makeStage, words } from "./log-lines/stage.ts"
@@ -16,6 +16,7 @@ import * as starts from "./log-lines/start.ts"
 
 const scenes = {
   life,
+  backlog,
   nozzle,
   server: failures.server,
   silence: failures.silence,
@@ -117,6 +118,16 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
       words`Table 'blocks' (caught up): ${N} rows and ${N} blocks in the last minute, complete up to block 200, 0 blocks behind the source`
     )
   ],
+  catchingUp: [at(
+    "backlog",
+    "INFO",
+    words`Table 'blocks' is catching up: ${N} rows/s, ${N} blocks behind the source, about ${/\d+ \w+/} left`
+  )],
+  tablesCatchingUp: [at(
+    "backlog",
+    "INFO",
+    words`6 of 6 tables are catching up: ${N} rows/s, ${N} blocks behind the source, about ${/\d+ \w+/} left`
+  )],
   signalReceived: [at("life", "INFO", "Received SIGTERM, shutting down gracefully...")],
   shuttingDown: [at("life", "INFO", "Shutting down 3 stream processing tasks...")],
   tasksEnded: [at("life", "INFO", "All stream tasks shut down gracefully")],

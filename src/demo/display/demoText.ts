@@ -1,7 +1,7 @@
 /** The texts of the demo, written for somebody who sees Ampsync for the first time. */
+import { type Cell, columns } from "../../domain/display/columns.ts"
+import type { Line, Style } from "../../domain/display/Line.ts"
 import { counted, formatCount, formatMillis } from "../../domain/numbers.ts"
-import { type Cell, columns } from "./columns.ts"
-import type { Line, Style } from "./Line.ts"
 
 const bold = (text: string): Line => [{ text, style: "bold" }]
 const dim = (text: string): Line => [{ text, style: "dim" }]
@@ -24,12 +24,15 @@ const query = [
   "GROUP BY _block_num ORDER BY _block_num DESC LIMIT 5;"
 ]
 
-/** `url` with its password. */
-export const connection = (url: string): ReadonlyArray<Line> => [
+/** `url` with its password; `statusUrl` answers with the status of every table. */
+export const connection = (url: string, statusUrl: string): ReadonlyArray<Line> => [
   bold("Connect with any client, such as psql:"),
   [`  ${url}`],
   dim("  A throw-away server: this machine alone reaches it, and it goes with the demo."),
   dim("  Therefore, and only here, a password is shown."),
+  blank,
+  bold("The status of the sync, in a browser or with curl:"),
+  [`  ${statusUrl}`],
   blank,
   bold("A query to try, with the clause that makes a read consistent:"),
   ...query.map((line): Line => [`  ${line}`]),
@@ -71,15 +74,23 @@ export const stopping: Line = dim("Stopping the sync, the simulator and PostgreS
 
 export const stopped: Line = ["Stopped. Nothing is left running, and the data are gone."]
 
-export const chainReorged = (first: bigint, last: bigint): Line => [
+/** The log has the blocks of the new chain, which are those that tables receive. */
+export const chainReorged = (first: bigint, last: bigint, newLast: bigint): Line => [
   { text: "Reorg: ", style: "yellow" },
-  first === last
-    ? `the chain replaces block ${formatCount(first)}`
-    : `the chain replaces blocks ${formatCount(first)} to ${formatCount(last)}`
+  `the chain replaces ${
+    first === last ? `block ${formatCount(first)}` : `blocks ${formatCount(first)} to ${formatCount(last)}`
+  } by new blocks ${formatCount(first)} to ${formatCount(newLast)}`
 ]
 
 export const tip = (block: bigint, reorgs: number): Line =>
   dim(`chain at block ${formatCount(block)}, ${counted(reorgs, "reorg")} so far`)
+
+/** What stays in sight while other lines scroll away. */
+export const heading = (url: string, statusUrl: string, block: bigint, reorgs: number): ReadonlyArray<Line> => [
+  [{ text: "psql ", style: "bold" }, url],
+  [{ text: "status ", style: "bold" }, statusUrl, { text: "  Ctrl-C ends the demo", style: "dim" }],
+  tip(block, reorgs)
+]
 
 export const waitingForTip = (block: bigint): Line => [
   { text: "Mining stops ", style: "bold" },

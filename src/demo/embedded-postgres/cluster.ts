@@ -5,9 +5,9 @@
  */
 import { Effect, Schedule } from "effect"
 import { chown, mkdir, readFile, rm, writeFile } from "node:fs/promises"
-import { type AddressInfo, createServer } from "node:net"
 import { join } from "node:path"
 import { EmbeddedPostgresError } from "../EmbeddedPostgres.ts"
+import { freePort, LOOPBACK } from "../freePort.ts"
 import type { Account } from "./account.ts"
 import type { Binaries } from "./binaries.ts"
 import { startServer } from "./watchdog.ts"
@@ -29,8 +29,6 @@ export interface Runtime {
   readonly runtime: string
 }
 
-export const HOST = "127.0.0.1"
-
 /** A first start takes 1-2 s; recovery after a crash may take much longer. */
 const READY_TIMEOUT = "60 seconds"
 
@@ -38,7 +36,7 @@ const READY_TIMEOUT = "60 seconds"
 const VOLATILE = ["-cfsync=off", "-csynchronous_commit=off", "-cfull_page_writes=off"]
 
 const serverOptions = (port: number, durable: boolean): ReadonlyArray<string> => [
-  `-clisten_addresses=${HOST}`,
+  `-clisten_addresses=${LOOPBACK}`,
   `-cport=${port}`,
   "-cunix_socket_directories=",
   "-cmax_connections=200",
@@ -53,15 +51,6 @@ const serverOptions = (port: number, durable: boolean): ReadonlyArray<string> =>
 
 const prepareFailed = (detail: string) => (cause: unknown) =>
   new EmbeddedPostgresError({ operation: "prepare", detail, cause })
-
-const freePort: Effect.Effect<number, EmbeddedPostgresError> = Effect.callback((resume) => {
-  const server = createServer()
-  server.once("error", (cause) => resume(Effect.fail(prepareFailed(`no free port on ${HOST}`)(cause))))
-  server.listen(0, HOST, () => {
-    const { port } = server.address() as AddressInfo
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
 
 /** Makes `home`, owned by `account`, with the password for initdb in a file of mode 0600. */
 const prepareHome = ({ home, password }: Cluster, account: Account | undefined) =>
@@ -89,7 +78,7 @@ const awaitReady = (data: string, port: number): Effect.Effect<void> =>
 
 const startOnFreePort = Effect.fnUntraced(function*({ durable, home }: Cluster, runtime: Runtime) {
   const dataDirectory = join(home, "data")
-  const port = yield* freePort
+  const port = yield* Effect.mapError(freePort, prepareFailed(`no free port on ${LOOPBACK}`))
   const ended = yield* startServer({ ...runtime, durable, home, serverOptions: serverOptions(port, durable) })
   yield* awaitReady(dataDirectory, port).pipe(
     Effect.raceFirst(ended),

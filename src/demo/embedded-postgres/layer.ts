@@ -10,9 +10,10 @@ import { chown, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { EmbeddedPostgres, EmbeddedPostgresError } from "../EmbeddedPostgres.ts"
+import { LOOPBACK } from "../freePort.ts"
 import { type Account, isReachable, serverAccount } from "./account.ts"
 import { prepareBinaries } from "./binaries.ts"
-import { type Cluster, HOST, startCluster } from "./cluster.ts"
+import { type Cluster, startCluster } from "./cluster.ts"
 import { SUPERUSER } from "./watchdog.ts"
 
 const DATABASE = "postgres"
@@ -48,18 +49,18 @@ const start = Effect.fnUntraced(function*(choose: (runtime: string) => Cluster) 
   yield* Effect.forkScoped(Effect.catch(ended, (error) => Effect.logError(error.message)))
   const { password } = cluster
   return EmbeddedPostgres.of({
-    host: HOST,
+    host: LOOPBACK,
     port,
     user: SUPERUSER,
     database: DATABASE,
     dataDirectory,
     password: Redacted.make(password),
-    url: Redacted.make(`postgresql://${SUPERUSER}:${password}@${HOST}:${port}/${DATABASE}`)
+    url: Redacted.make(`postgresql://${SUPERUSER}:${password}@${LOOPBACK}:${port}/${DATABASE}`)
   })
 })
 
-/** Only characters that need no escape in a URL. */
-const randomPassword = (): string => randomBytes(24).toString("base64url")
+/** Only characters that need no escape in a URL, and few enough that the URL fits a line of 80 columns. */
+const randomPassword = (): string => randomBytes(15).toString("base64url")
 
 /**
  * Starts a server with fsync whose files stay in `home`, an absolute path.

@@ -1,12 +1,12 @@
 /** The verb `demo`. */
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
 import { demo } from "../../demo/demo.ts"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { untilStopped } from "../verbs/untilStopped.ts"
 import { chain } from "./chainFlags.ts"
 import { toggle } from "./flags.ts"
-import { loggingAt } from "./settings.ts"
+import { loggingAt, screen } from "./settings.ts"
 
 export const demoCommand = Command.make(
   "demo",
@@ -17,6 +17,9 @@ export const demoCommand = Command.make(
       "End when everything has arrived, after comparing every row; exit code 1 where they differ"
     )
   },
-  // The demo prints itself what it does; log lines between its own would be erased by the next redraw.
-  (options) => untilStopped(demo(options), awaitSignal).pipe(Effect.provide(loggingAt("warn")))
+  // The demo prints itself what it does, for people to read wherever it goes.
+  (options) =>
+    untilStopped(demo(options), awaitSignal).pipe(
+      Effect.provide(Layer.merge(loggingAt("warn", "pretty"), screen))
+    )
 ).pipe(Command.withDescription("Watch a simulated chain arrive in a PostgreSQL that comes with the package"))

@@ -3,15 +3,24 @@ import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
 import { settingsHelp } from "../../domain/settings/help.ts"
 import type { LogFilterLevel } from "../../domain/settings/logFilter.ts"
+import type { LogFormat } from "../../domain/settings/logFormat.ts"
 import type { Verb } from "../../domain/settings/Setting.ts"
 import { databaseLayer, layer as settingsLayer, logSettings } from "../../layers/Config.ts"
 import { layer as loggers } from "../../layers/Logging.ts"
+import { layer as screenLayer } from "../../layers/Screen.ts"
 
 const logging = Layer.unwrap(Effect.map(logSettings, loggers))
 
-/** For verbs with a level of their own. */
-export const loggingAt = (level: LogFilterLevel) =>
-  Layer.unwrap(Effect.map(logSettings, ({ format }) => loggers({ filter: { level, targets: [] }, format })))
+/** For verbs with a level of their own, and perhaps a format that they have where none is set. */
+export const loggingAt = (level: LogFilterLevel, standard?: LogFormat) =>
+  Layer.unwrap(
+    Effect.map(logSettings, ({ format = standard }) => loggers({ filter: { level, targets: [] }, format }))
+  )
+
+/** The terminal of a person, who reads lines that are made for people. */
+export const screen = Layer.unwrap(
+  Effect.map(logSettings, ({ format }) => screenLayer(format === undefined || format === "pretty"))
+)
 
 /** Settings from the environment; what is wrong or ignored in them is reported as they are read. */
 export const allSettings = Layer.provideMerge(settingsLayer, logging)

@@ -1,6 +1,7 @@
 /** The verb `status`. */
-import { Duration, Effect, Logger } from "effect"
+import { Duration, Effect, Layer, Logger } from "effect"
 import { Command } from "effect/cli"
+import { layer as screen } from "../../layers/Screen.ts"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { status } from "../verbs/status/status.ts"
 import { answerUnlessStopped, untilStopped } from "../verbs/untilStopped.ts"
@@ -23,7 +24,7 @@ export const statusCommand = Command.make(
     (options.watch
       ? Effect.asVoid(untilStopped(status(options), awaitSignal))
       : answerUnlessStopped(status(options), awaitSignal)).pipe(
-        Effect.provide(databaseSettings),
+        Effect.provide(Layer.merge(databaseSettings, screen(true))),
         Effect.provideService(Logger.LogToStderr, true)
       )
 ).pipe(withHelp(

@@ -6,9 +6,10 @@ import { layer as processMetrics } from "../../layers/ProcessMetrics.ts"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { layer as syncStatus } from "../../layers/SyncStatus.ts"
 import { services } from "../ampsync.ts"
+import { withProgress } from "../report/showProgress.ts"
 import { sync } from "../verbs/sync.ts"
 import { untilStopped } from "../verbs/untilStopped.ts"
-import { allSettings, withHelp } from "./settings.ts"
+import { allSettings, screen, withHelp } from "./settings.ts"
 
 /** The health API begins beside the other services: one that waits for the database is alive. */
 const servicesWithHealth = Layer.mergeAll(services, Layer.provide(healthApi, syncStatus), processMetrics)
@@ -17,8 +18,8 @@ export const syncCommand = Command.make(
   "ampsync",
   {},
   () =>
-    untilStopped(Effect.provide(sync, servicesWithHealth), awaitSignal).pipe(
-      Effect.provide(allSettings)
+    untilStopped(Effect.provide(withProgress(sync), servicesWithHealth), awaitSignal).pipe(
+      Effect.provide(Layer.merge(allSettings, screen))
     )
 ).pipe(
   withHelp("sync", "Stream the tables of a Nozzle / Amp dataset into PostgreSQL until SIGTERM, SIGINT or SIGHUP")

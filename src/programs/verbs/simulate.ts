@@ -1,7 +1,7 @@
 /** The verb `simulate`: a simulated server for any Flight client. */
 import { Console, Effect, Schedule, Stdio } from "effect"
 import { tip } from "../../demo/display/demoText.ts"
-import { plain } from "../../demo/display/Line.ts"
+import { plain } from "../../domain/display/Line.ts"
 import { type Simulator, type SimulatorOptions, startSimulator } from "../../simulator/Simulator.ts"
 import type { SimulatorError } from "../../simulator/SimulatorError.ts"
 

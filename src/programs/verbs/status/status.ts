@@ -15,12 +15,13 @@ import {
   Terminal
 } from "effect"
 import type { SqlError } from "effect/sql"
-import { makeScreen, type Screen } from "../../../demo/screen.ts"
+import { fit } from "../../../domain/display/Line.ts"
 import { problemsOf, type SyncRecord } from "../../../domain/health/SyncRecord.ts"
 import { layerWith as pgPoolWith } from "../../../layers/PgPool.ts"
 import { layer as recordedStatus } from "../../../layers/RecordedStatus.ts"
 import { ConnectionConfig, DatabaseConfig } from "../../../services/Config.ts"
 import { NothingRecorded, RecordedStatus } from "../../../services/RecordedStatus.ts"
+import { Screen } from "../../../services/Screen.ts"
 import { trackPending, withTimeLimit } from "../../timeLimit.ts"
 import { statusJson } from "./statusJson.ts"
 import { ageOf, statusLines, timeText } from "./statusText.ts"
@@ -86,9 +87,9 @@ const place = Effect.gen(function*() {
 })
 
 /** Columns of the terminal; undefined where the output is none. */
-const widthOf = Effect.fnUntraced(function*({ interactive }: Screen) {
-  const terminal = yield* Terminal.Terminal
-  return interactive ? (yield* terminal.columns) || undefined : undefined
+const terminalWidth = Effect.gen(function*() {
+  const [{ isInteractive }, terminal] = [yield* Screen, yield* Terminal.Terminal]
+  return isInteractive ? (yield* terminal.columns) || undefined : undefined
 })
 
 /** Prints the status; fails with `NotWell` where something needs attention, and with `StatusFailed` where it cannot be read. */
@@ -98,8 +99,8 @@ export const status = Effect.fn("status")(function*(options: StatusOptions) {
   const record = yield* read
   if (options.json) yield* printJson(record)
   else {
-    const screen = yield* makeScreen
-    yield* screen.print(...statusLines(record, { place: yield* place, width: yield* widthOf(screen) }))
+    const screen = yield* Screen
+    yield* screen.print(...statusLines(record, { place: yield* place, width: yield* terminalWidth }))
   }
   if (problemsOf(record).length > 0) return yield* new NotWell()
 }, Effect.scoped)
@@ -117,7 +118,7 @@ interface Watched {
 
 const watch = Effect.fnUntraced(
   function*<R>(read: Effect.Effect<SyncRecord, StatusFailed, R>, { json }: StatusOptions) {
-    const screen = yield* makeScreen
+    const screen = yield* Screen
     const where = yield* place
     const watched = yield* Ref.make<Watched>({ record: undefined, failingSinceMillis: undefined })
 
@@ -134,7 +135,6 @@ const watch = Effect.fnUntraced(
           ? printJson(answer.success)
           : Console.log(JSON.stringify({ ok: false, error: answer.failure.message }))
       }
-      const width = yield* widthOf(screen)
       const outage = answer._tag === "Success" ? [] : [
         [{
           text: `${timeText(now)}: ${answer.failure.message} (for ${
@@ -144,18 +144,18 @@ const watch = Effect.fnUntraced(
         }],
         ...(record === undefined ? [] : [[{ text: "Before that:", style: "dim" as const }]])
       ]
-      const lines = record === undefined ? [] : statusLines(record, { place: where, width })
-      if (screen.interactive) return yield* screen.show(yield* clipped([...outage, ...lines]))
-      yield* screen.print(...(outage.length > 0 ? outage.slice(0, 1) : [[`--- ${timeText(now)}`], ...lines]))
+      const linesOf = (width: number | undefined) =>
+        record === undefined ? [] : statusLines(record, { place: where, width })
+      if (screen.isInteractive) {
+        return yield* screen.show(({ columns }) =>
+          [...outage, ...linesOf(columns - 1)].map((line) => fit(line, columns - 1))
+        )
+      }
+      yield* screen.print(
+        ...(outage.length > 0 ? outage.slice(0, 1) : [[`--- ${timeText(now)}`], ...linesOf(undefined)])
+      )
     })
 
     return yield* Effect.forever(Effect.andThen(step, Effect.sleep(INTERVAL)))
   }
 )
-
-/** As many lines as the terminal has room for: what scrolled out of it could not be drawn again. */
-const clipped = Effect.fnUntraced(function*<A>(lines: ReadonlyArray<A>) {
-  const terminal = yield* Terminal.Terminal
-  const rows = (yield* terminal.rows) || lines.length + 1
-  return lines.slice(0, Math.max(1, rows - 1))
-})

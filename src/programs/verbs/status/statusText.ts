@@ -1,6 +1,7 @@
 /** What the database has recorded of a sync, as text for people. */
-import { type Cell, columns, type Heading } from "../../../demo/display/columns.ts"
-import type { Line, Style } from "../../../demo/display/Line.ts"
+import { type Cell, columns, type Heading } from "../../../domain/display/columns.ts"
+import type { Line, Style } from "../../../domain/display/Line.ts"
+import { oneLine } from "../../../domain/display/textWidth.ts"
 import {
   isBadState,
   lagSecondsOf,
@@ -75,10 +76,6 @@ const styleOf = (state: string): Style | undefined => {
   if (isBadState(state)) return "red"
   return state === "retrying" || state === "searching" || state === "standby" ? "yellow" : undefined
 }
-
-/** Messages of a server or a database may contain line breaks and control characters. */
-// oxlint-disable-next-line eslint/no-control-regex
-const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ")
 
 const units = [[86_400, "d"], [3_600, "h"], [60, "min"]] as const
 

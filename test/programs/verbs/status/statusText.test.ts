@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { plain } from "../../../../src/demo/display/Line.ts"
+import { plain } from "../../../../src/domain/display/Line.ts"
 import { problemsOf } from "../../../../src/domain/health/SyncRecord.ts"
 import { statusJson } from "../../../../src/programs/verbs/status/statusJson.ts"
 import { ageOf, statusLines } from "../../../../src/programs/verbs/status/statusText.ts"

@@ -1,10 +1,11 @@
 /** Lays text out in columns. */
 import type { Line, Style } from "./Line.ts"
+import { pad, textWidth } from "./textWidth.ts"
 
 /** A cell of a table of text; numbers stand at the right of their column. */
 export interface Cell {
   readonly text: string
-  readonly style?: Style
+  readonly style?: Style | undefined
 }
 
 const GAP = "  "
@@ -16,19 +17,21 @@ export interface Heading {
   readonly leastWidth?: number
 }
 
-/** Lines of equal columns, as wide as their widest cell, with a dim heading. */
+/** Lines of equal columns, as wide as their widest cell, with a dim heading; no line ends in spaces. */
 export const columns = (
   headings: ReadonlyArray<Heading>,
   rows: ReadonlyArray<ReadonlyArray<Cell>>
 ): ReadonlyArray<Line> => {
   const widths = headings.map(({ leastWidth = 0, text }, i) =>
-    Math.max(leastWidth, text.length, ...rows.map((row) => row[i]?.text.length ?? 0))
+    Math.max(leastWidth, textWidth(text), ...rows.map((row) => textWidth(row[i]?.text ?? "")))
   )
-  const lineOf = (cells: ReadonlyArray<Cell>): Line =>
-    headings.flatMap(({ alignment }, i) => {
+  const lineOf = (cells: ReadonlyArray<Cell>): Line => {
+    const last = cells.findLastIndex(({ text }) => text !== "")
+    return headings.slice(0, last + 1).flatMap(({ alignment }, i) => {
       const { style, text } = cells[i] ?? { text: "" }
-      const padded = alignment === "left" ? text.padEnd(widths[i]!) : text.padStart(widths[i]!)
+      const padded = i === last && alignment === "left" ? text : pad(text, widths[i]!, alignment)
       return [GAP, style === undefined ? padded : { text: padded, style }]
     })
+  }
   return [lineOf(headings.map(({ text }) => ({ text, style: "dim" }))), ...rows.map(lineOf)]
 }

@@ -1,4 +1,5 @@
 /** One line of terminal output: pieces of text, some of them with a style. */
+import { textWidth, truncate } from "./textWidth.ts"
 
 export type Style = "bold" | "dim" | "green" | "yellow" | "red"
 
@@ -7,7 +8,7 @@ export interface Styled {
   readonly style: Style
 }
 
-/** Holds no control characters and only characters that are one column wide. */
+/** Holds no control characters. */
 export type Line = ReadonlyArray<string | Styled>
 
 /** SGR parameters on and off. Source: ECMA-48, 8.3.117. */
@@ -24,6 +25,9 @@ const textOf = (span: string | Styled): string => typeof span === "string" ? spa
 /** The line without its styles. */
 export const plain = (line: Line): string => line.map(textOf).join("")
 
+/** The columns that the line takes. */
+export const lineWidth = (line: Line): number => textWidth(plain(line))
+
 /** The line as a terminal understands it. */
 export const paint = (line: Line): string =>
   line.map((span) => {
@@ -32,15 +36,19 @@ export const paint = (line: Line): string =>
     return `\u001b[${on}m${span.text}\u001b[${off}m`
   }).join("")
 
-/** The first `columns` columns of the line: one that wraps would count as two when it is drawn again. */
+/** The line in at most `columns` columns, with an ellipsis where it was wider: one that wraps could not be drawn again. */
 export const fit = (line: Line, columns: number): Line => {
+  if (lineWidth(line) <= columns) return line
   const kept: Array<string | Styled> = []
   let room = columns
   for (const span of line) {
-    if (room <= 0) break
-    const text = textOf(span).slice(0, room)
-    room -= text.length
+    const width = textWidth(textOf(span))
+    // Room for the ellipsis, which the last piece gets.
+    const isLast = width >= room
+    const text = isLast ? truncate(`${textOf(span)} `, room) : textOf(span)
     kept.push(typeof span === "string" ? text : { text, style: span.style })
+    room -= width
+    if (isLast) break
   }
   return kept
 }

@@ -1,0 +1,137 @@
+/** The figures of tables in as many columns as there is room for. */
+import { formatCount, formatRoughly, formatShort } from "../numbers.ts"
+import { type Cell, columns, type Heading } from "./columns.ts"
+import { type Line, lineWidth } from "./Line.ts"
+import { sparkline } from "./sparkline.ts"
+import { styleOf, type TableProgress } from "./TableProgress.ts"
+import { oneLine, truncate } from "./textWidth.ts"
+
+/** A row of the figures of several tables. */
+export interface Total extends Omit<TableProgress, "status"> {
+  readonly tables: number
+  readonly rows: bigint
+  readonly reorgs: number
+}
+
+type Row = { readonly _tag: "Table"; readonly of: TableProgress } | { readonly _tag: "Total"; readonly of: Total }
+
+/** How much room there is. */
+interface Layout {
+  /** Columns of a name at most. */
+  readonly nameWidth: number
+  /** Numbers such as `12.3k`. */
+  readonly isShort: boolean
+}
+
+interface Column extends Heading {
+  readonly cell: (row: Row, layout: Layout) => Cell
+}
+
+const BARS = 30
+
+const number = (count: number | bigint, { isShort }: Layout): string =>
+  isShort ? formatShort(count) : formatCount(count)
+
+const rowsOf = (row: Row): bigint => row._tag === "Table" ? row.of.status.rows : row.of.rows
+
+/** Only a table that is catching up has an end to wait for. */
+const timeLeft = (row: Row): string => {
+  if (row._tag === "Table" && row.of.status.phase !== "catching up") return "-"
+  return row.of.secondsLeft === undefined ? "unknown" : formatRoughly(row.of.secondsLeft)
+}
+
+/** Where every table has caught up, the total has nothing to wait for either. */
+const totalLeft = (row: Row): string => row._tag === "Total" && row.of.behind === 0n ? "-" : timeLeft(row)
+
+const COLUMNS = {
+  table: {
+    text: "table",
+    alignment: "left",
+    cell: (row, { nameWidth }) =>
+      row._tag === "Table"
+        ? { text: truncate(oneLine(row.of.status.table), nameWidth), style: "bold" }
+        : { text: truncate(`total of ${row.of.tables}`, nameWidth), style: "dim" }
+  },
+  rows: {
+    text: "rows",
+    alignment: "right",
+    leastWidth: 7,
+    cell: (row, layout) => ({ text: number(rowsOf(row), layout) })
+  },
+  rate: {
+    text: "rows/s",
+    alignment: "right",
+    leastWidth: 6,
+    cell: (row, layout) => ({ text: number(row.of.rowsPerSecond, layout) })
+  },
+  spark: {
+    text: "rows in the last minute",
+    alignment: "left",
+    leastWidth: BARS,
+    cell: (row) => ({ text: sparkline(row.of.rowsBySecond, BARS), style: "dim" })
+  },
+  watermark: {
+    text: "watermark",
+    alignment: "right",
+    cell: (row, layout) => {
+      const watermark = row._tag === "Table" ? row.of.status.watermark : undefined
+      return { text: row._tag === "Total" ? "" : watermark === undefined ? "none" : number(watermark, layout) }
+    }
+  },
+  behind: {
+    text: "behind",
+    alignment: "right",
+    leastWidth: 7,
+    cell: ({ of }, layout) => ({ text: of.behind === undefined ? "unknown" : number(of.behind, layout) })
+  },
+  left: { text: "ETA", alignment: "right", leastWidth: 7, cell: (row) => ({ text: totalLeft(row) }) },
+  reorgs: {
+    text: "reorgs",
+    alignment: "right",
+    cell: (row, layout) => ({ text: number(row._tag === "Table" ? row.of.status.reorgs : row.of.reorgs, layout) })
+  },
+  state: {
+    text: "state",
+    alignment: "left",
+    cell: (row) =>
+      row._tag === "Table" ? { text: row.of.status.phase, style: styleOf(row.of.status.phase) } : { text: "" }
+  }
+} satisfies Readonly<Record<string, Column>>
+
+type ColumnName = keyof typeof COLUMNS
+
+const ALL = Object.keys(COLUMNS) as ReadonlyArray<ColumnName>
+
+/** From the most room to the least: what is left out, and how long a name may be. */
+const STEPS: ReadonlyArray<Layout & { readonly without: ReadonlyArray<ColumnName> }> = [
+  { without: [], nameWidth: 48, isShort: false },
+  { without: ["spark"], nameWidth: 48, isShort: false },
+  { without: ["spark", "watermark"], nameWidth: 32, isShort: false },
+  { without: ["spark", "watermark"], nameWidth: 20, isShort: false },
+  { without: ["spark", "watermark"], nameWidth: 20, isShort: true },
+  { without: ["spark", "watermark", "reorgs"], nameWidth: 20, isShort: true },
+  { without: ["spark", "watermark", "reorgs"], nameWidth: 14, isShort: true },
+  { without: ["spark", "watermark", "reorgs", "rows"], nameWidth: 14, isShort: true },
+  { without: ["spark", "watermark", "reorgs", "rows", "rate"], nameWidth: 14, isShort: true },
+  { without: ["spark", "watermark", "reorgs", "rows", "rate", "left"], nameWidth: 14, isShort: true },
+  { without: ["spark", "watermark", "reorgs", "rows", "rate", "left", "behind"], nameWidth: 14, isShort: true }
+]
+
+/** A heading, a line per table and one for all of them; wider than `width` only where even the least is. */
+export const progressTable = (
+  tables: ReadonlyArray<TableProgress>,
+  total: Total | undefined,
+  width: number
+): ReadonlyArray<Line> => {
+  const rows: ReadonlyArray<Row> = [
+    ...tables.map((of) => ({ _tag: "Table", of }) as const),
+    ...(total === undefined ? [] : [{ _tag: "Total", of: total } as const])
+  ]
+  let lines: ReadonlyArray<Line> = []
+  for (const { without, ...layout } of STEPS) {
+    const shown: ReadonlyArray<Column> = ALL.filter((name) => !without.includes(name)).map((name) => COLUMNS[name])
+    lines = columns(shown, rows.map((row) => shown.map(({ cell }) => cell(row, layout))))
+    if (lines.every((line) => lineWidth(line) <= width)) break
+  }
+  return lines
+}
