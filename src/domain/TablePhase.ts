@@ -25,6 +25,8 @@ export interface TablePhase {
   readonly phase: Phase
   /** Why it is not catching up or caught up. */
   readonly reason: string | undefined
+  /** Another process writes the table, and this one is configured to take over when that one falls silent. */
+  readonly isReserve: boolean
 }
 
 /** An event that may change the phase. */
@@ -42,7 +44,8 @@ export type PhaseEvent =
   | { readonly _tag: "Diverged"; readonly reason: string }
   /** `attempts` without progress so far, this one included. */
   | { readonly _tag: "Failed"; readonly attempts: number; readonly reason: string }
-  | { readonly _tag: "StandingBy"; readonly reason: string }
+  /** `isReserve`: as configured. */
+  | { readonly _tag: "StandingBy"; readonly reason: string; readonly isReserve: boolean }
   | { readonly _tag: "Parked"; readonly reason: string }
 
 /** Attempts without progress after which a table is stalled. */
@@ -72,10 +75,10 @@ export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase =>
     case "Failed":
       return as(event.attempts < MAX_FAILED_ATTEMPTS ? "retrying" : "stalled", event.reason)
     case "StandingBy":
-      return as("standby", event.reason)
+      return { ...as("standby", event.reason), isReserve: event.isReserve }
     case "Parked":
       return as("parked", event.reason)
   }
 }
 
-const as = (phase: Phase, reason?: string): TablePhase => ({ phase, reason })
+const as = (phase: Phase, reason?: string): TablePhase => ({ phase, reason, isReserve: false })

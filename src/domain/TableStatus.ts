@@ -58,6 +58,7 @@ export const initialStatus = (table: string, atMillis: number): TableStatus => (
   table,
   phase: "starting",
   reason: undefined,
+  isReserve: false,
   sinceMillis: atMillis,
   hasConnected: false,
   rows: 0n,

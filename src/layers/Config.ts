@@ -63,6 +63,7 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     "MAX_CONCURRENT_BATCHES",
     "RETENTION_BLOCKS",
     "ON_CHAIN_RESET",
+    "STANDBY",
     "HEALTH_PORT",
     "HEALTH_HOST"
   ], texts)
@@ -77,6 +78,7 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     maxConcurrentBatches: settings.MAX_CONCURRENT_BATCHES,
     retentionBlocks: settings.RETENTION_BLOCKS,
     onChainReset: settings.ON_CHAIN_RESET,
+    standby: settings.STANDBY,
     health: settings.HEALTH_PORT === undefined
       ? undefined
       : { host: settings.HEALTH_HOST, port: settings.HEALTH_PORT }

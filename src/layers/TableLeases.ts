@@ -85,6 +85,47 @@ const make = Effect.gen(function*() {
     return leaseOf(row!, history, held["exists"] === true)
   })
 
+  /** The holders of these tables, by table; a table without a checkpoint has no entry. */
+  const holders = (owners: ReadonlyArray<TableOwner>, lock: string) =>
+    run<{ readonly table_name: string; readonly writer: string | null; readonly alive: boolean | null }>(
+      `SELECT c.table_name, c.writer, ${isAlive("w.heartbeat_at")} AS alive
+       FROM unnest($1::text[], $2::text[]) o (table_name, dataset)
+       JOIN ${schema}._ampsync_checkpoints c USING (table_name, dataset)
+       LEFT JOIN ${schema}._ampsync_writers w USING (writer) ORDER BY 1 ${lock}`,
+      [owners.map(({ table }) => table), owners.map(({ dataset }) => dataset)]
+    )
+
+  const otherHolder = (rows: Effect.Success<ReturnType<typeof holders>>): string | undefined =>
+    rows.find(({ alive, writer: holder }) => alive === true && holder !== writer)?.writer ?? undefined
+
+  const reserve = Effect.fn("TableLeases.reserve")(function*(owners: ReadonlyArray<TableOwner>) {
+    // Without a lock, as in `acquire`: a process that waits asks often.
+    const found = yield* holders(owners, "")
+    const isDone = found.length === owners.length && found.every((row) => row.writer === writer)
+    const other = otherHolder(found)
+    const [first] = owners
+    if (isDone || other !== undefined || first === undefined) return other
+    return yield* pool.transaction(
+      sessionName(writerId, first.table),
+      Effect.gen(function*() {
+        yield* run("SET LOCAL lock_timeout TO '5s'")
+        // Of two processes that start at once, each might otherwise get some of the tables.
+        yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [
+          `ampsync reservation ${JSON.stringify(databaseSchema)}`
+        ])
+        yield* Effect.forEach(owners, insert, { discard: true })
+        const held = yield* holders(owners, "FOR UPDATE OF c")
+        const other = otherHolder(held)
+        if (other !== undefined) return other
+        yield* run(
+          `UPDATE ${schema}._ampsync_checkpoints SET writer = $2, writer_epoch = writer_epoch + 1
+           WHERE table_name = ANY($1) AND writer IS DISTINCT FROM $2`,
+          [held.map((row) => row.table_name), writer]
+        )
+      })
+    )
+  })
+
   const release = Effect.fn("TableLeases.release")(function*(table: string) {
     // An abandoned transaction of this process may hold the row for long, and a stop must not wait for it.
     yield* run(
@@ -134,6 +175,7 @@ const make = Effect.gen(function*() {
     writer,
     heartbeat,
     acquire,
+    reserve,
     release,
     evictStale,
     fence,

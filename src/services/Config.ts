@@ -81,6 +81,8 @@ export interface SyncSettings {
   readonly retentionBlocks: number
   /** What to do when the server serves another chain. */
   readonly onChainReset: "park" | "resync"
+  /** The tables are synced all together, and only while no other process writes one of them. */
+  readonly standby: boolean
   /** Undefined where it is off. */
   readonly health: HealthSettings | undefined
 }

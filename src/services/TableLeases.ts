@@ -50,6 +50,11 @@ export class TableLeases extends Context.Service<TableLeases, {
   readonly writer: string
   /** Acquires the lease of a table in the current transaction; the data table itself is not checked. */
   readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRejected>
+  /**
+   * Makes this process the holder of all of these tables, or of none where another live process holds one of them: that one is
+   * returned then. A table of another dataset is left alone.
+   */
+  readonly reserve: (owners: ReadonlyArray<TableOwner>) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** Releases the lease of `table` where this process holds it, so that the next process need not wait. */
   readonly release: (table: string) => Effect.Effect<void, SqlError.SqlError>
   /** Records that this process is alive. */

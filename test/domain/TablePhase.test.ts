@@ -67,7 +67,7 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
   [{ _tag: "Failed", attempts: 4, reason: "why" }, "retrying"],
   [{ _tag: "Failed", attempts: 5, reason: "why" }, "stalled"],
   [{ _tag: "Failed", attempts: 50, reason: "why" }, "stalled"],
-  [{ _tag: "StandingBy", reason: "why" }, "standby"],
+  [{ _tag: "StandingBy", reason: "why", isReserve: false }, "standby"],
   [{ _tag: "Parked", reason: "why" }, "parked"]
 ]
 
@@ -80,7 +80,7 @@ describe("the phase of a table", () => {
       : ""
     it(`follows ${event._tag}${detail} from every phase`, () => {
       for (const [index, phase] of PHASES.entries()) {
-        const next = nextPhase({ phase, reason: "before" }, event)
+        const next = nextPhase({ phase, reason: "before", isReserve: false }, event)
         assert.strictEqual(next.phase, typeof to === "string" ? to : to[index], `from ${phase}`)
         // A reason is kept only while it applies.
         const keepsReason = next.phase === "stalled" && event._tag !== "Failed" && event._tag !== "Waiting"

@@ -162,7 +162,7 @@ describe("ConfigError", () => {
           "  - MAX_CONCURRENT_BATCHES is \"0\"; allowed: a whole number from 1 to 1000",
           "  - RETENTION_BLOCKS is \"63\"; allowed: a whole number of at least 64",
           "  - ON_CHAIN_RESET is \"delete\"; allowed: park or resync",
-          "  - NOTIFY_ON_COMMIT is \"maybe\"; allowed: true or false",
+          "  - NOTIFY_ON_COMMIT is \"maybe\"; allowed: true or false (1 or 0)",
           "  - TEXT_NUL is \"drop\"; allowed: refuse or replace",
           "  - RUST_LOG is \"ampsync=loud\" and contains the unknown level \"loud\"; allowed: off, error, warn, info, debug, trace, or a " +
           "list such as info,ampsync=debug"

@@ -120,7 +120,7 @@ describe("/readyz", () => {
       ["stalled", { _tag: "Failed", attempts: 5, reason: "refused" }],
       ["parked", { _tag: "Parked", reason: "refused" }],
       ["diverged", { _tag: "Diverged", reason: "refused" }],
-      ["standby", { _tag: "StandingBy", reason: "refused" }]
+      ["standby", { _tag: "StandingBy", reason: "refused", isReserve: false }]
     ] as ReadonlyArray<readonly [string, StatusEvent]>
   )(
     "is not ready while a table is %s, with the reason and since when, and ready again after it",
@@ -139,6 +139,16 @@ describe("/readyz", () => {
         assert.deepStrictEqual(yield* reasons(address), [])
       })
   )
+
+  it.effect("is ready as a standby that is configured, whatever its lag, for as long as it can take over", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* ready
+      yield* recorder.record("logs", { _tag: "Started" })
+      yield* recorder.record("logs", { _tag: "StandingBy", reason: "another is at work", isReserve: true })
+      assert.strictEqual((yield* ask(address, "/readyz?max_lag_blocks=1")).status, 200)
+      yield* TestClock.adjust("7 seconds")
+      assert.deepStrictEqual(yield* reasons(address), ["logs: offline"])
+    }))
 
   it.effect("is not ready when the database has no heartbeat of the last six seconds", () =>
     Effect.gen(function*() {

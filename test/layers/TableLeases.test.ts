@@ -17,7 +17,7 @@ import {
   tableState
 } from "../support/bookkeeping.ts"
 import { eventually } from "../support/eventually.ts"
-import { testDatabase } from "../support/postgres.ts"
+import { type TestDatabase, testDatabase } from "../support/postgres.ts"
 
 describe("a lease", () => {
   it.live("of a new table holds nothing, and the next one holds what was recorded", () =>
@@ -213,5 +213,58 @@ describe("a session that hangs in a transaction", () => {
         assert.isTrue(seen, name)
       }
       assert.strictEqual(sessionName("0badcafe", "logs"), "ampsync 0badcafe logs")
+    }))
+})
+
+describe("a reservation", () => {
+  const owners = ["blocks", "logs"].map((table) => ({ table, dataset: "_/example" }))
+  const held = (database: TestDatabase) =>
+    Effect.map(
+      database.query<{ table_name: string; writer: string | null }>(
+        "SELECT table_name, writer FROM _ampsync_checkpoints"
+      ),
+      (rows) => new Set(rows.map(({ writer }) => writer))
+    )
+
+  it.live("I3 takes all tables or none, those that no process wrote before included", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      assert.isUndefined(yield* first.leases.reserve(owners))
+      assert.deepStrictEqual(yield* held(database), new Set([first.leases.writer]))
+      assert.isUndefined(yield* first.leases.reserve(owners), "a second one changes nothing")
+      assert.strictEqual((yield* leased(first, "logs")).epoch, 2n)
+      assert.strictEqual(yield* second.leases.reserve(owners), first.leases.writer)
+      yield* first.leases.release("logs")
+      // One table of the other process is enough.
+      assert.strictEqual(yield* second.leases.reserve(owners), first.leases.writer)
+      yield* expireHeartbeats(database, second)
+      assert.isUndefined(yield* second.leases.reserve(owners))
+      assert.deepStrictEqual(yield* held(database), new Set([second.leases.writer]))
+    }))
+
+  it.live("I3 of many processes at once is granted to one of them", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writers = yield* Effect.forEach(Array.from({ length: 4 }), () => preparedWriter(database))
+      // Each asks for the tables in an order of its own.
+      const answers = yield* Effect.forEach(
+        writers,
+        ({ leases }, index) => leases.reserve(index % 2 === 0 ? owners : owners.toReversed()),
+        { concurrency: "unbounded" }
+      )
+      const granted = writers.filter((_, index) => answers[index] === undefined)
+      assert.lengthOf(granted, 1)
+      assert.deepStrictEqual(yield* held(database), new Set([granted[0]!.leases.writer]))
+    }))
+
+  it.live("leaves a table of another dataset, which is rejected later, to the process that writes it", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      yield* leased(first, "logs", { dataset: "_/other" })
+      assert.isUndefined(yield* second.leases.reserve(owners))
+      const rows = yield* database.query("SELECT writer FROM _ampsync_checkpoints WHERE table_name = 'logs'")
+      assert.deepStrictEqual(rows, [{ writer: first.leases.writer }])
     }))
 })

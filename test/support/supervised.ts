@@ -103,7 +103,12 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
   const session = yield* makeTableSession(
     manifest.tables[0]!,
     Effect.succeed(activeConfigOf(manifest, { ...info, dialect: script.dialect ?? info.dialect })),
-    { permits: yield* makePermits(1), buffers: makeCopyBuffers(1), unreadableHeads: new Set() }
+    {
+      permits: yield* makePermits(1),
+      buffers: makeCopyBuffers(1),
+      unreadableHeads: new Set(),
+      awaited: Effect.succeed(undefined)
+    }
   )
   const status = yield* Effect.provideContext(SyncStatus, services)
   const phases: Array<readonly [atMillis: number, phase: Phase]> = []

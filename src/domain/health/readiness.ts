@@ -57,6 +57,8 @@ export const readinessProblems = (
     if (status === undefined) return notReady(table, "not started", `table '${table}' has not reported anything yet`)
     const ofPhase = phaseProblem(status)
     if (ofPhase !== undefined) return ofPhase
+    // The lag is that of the process that writes.
+    if (status.isReserve && !isOffline) return []
     if (isOffline) return offline(table, heartbeatAtMillis, nowMillis)
     return lagProblem(status, limits, nowMillis) ?? []
   })
@@ -83,7 +85,9 @@ const phaseProblem = (status: TableStatus): NotReady | undefined => {
     case "diverged":
       return notReady(table, phase, `table '${table}' has diverged${because(status)}`, sinceMillis)
     case "standby":
-      return notReady(table, phase, `another process writes table '${table}'${because(status)}`, sinceMillis)
+      return status.isReserve
+        ? undefined
+        : notReady(table, phase, `another process writes table '${table}'${because(status)}`, sinceMillis)
     default:
       // A failure before the first stream is no more than a start that takes long.
       return phase === "starting" || !status.hasConnected

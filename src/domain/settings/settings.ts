@@ -209,6 +209,14 @@ export const settings = {
     description:
       "Reaction to a NUL character, which PostgreSQL cannot store in a text: refuse parks the table, replace stores U+FFFD."
   },
+  STANDBY: {
+    ...writing,
+    verbs: ["sync"],
+    ...trueOrFalse,
+    default: "false",
+    description:
+      "Whether this process waits, ready to take over, while another one writes any of its tables; then it takes all of them."
+  },
   HEALTH_PORT: {
     ...health,
     ...wholeNumber(0, 65_535),

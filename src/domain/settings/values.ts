@@ -50,16 +50,16 @@ export const oneOf = <const A extends string>(...words: ReadonlyArray<A>): Value
 })
 
 export const trueOrFalse: Value<boolean> = {
-  schema: oneOf("true", "false").schema.pipe(
+  schema: oneOf("true", "false", "1", "0").schema.pipe(
     Schema.decodeTo(
       Schema.Boolean,
       SchemaTransformation.transform({
-        decode: (word) => word === "true",
+        decode: (word) => word === "true" || word === "1",
         encode: (value) => value ? "true" as const : "false" as const
       })
     )
   ),
-  accepts: "true or false"
+  accepts: "true or false (1 or 0)"
 }
 
 /** Quotes an address up to its host: the text after it may be a secret, such as a key, and so may that before an @. */

@@ -1,5 +1,6 @@
 /** How an attempt at a table ended. */
 import { Schema } from "effect"
+import { SqlError } from "effect/sql"
 import type { ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
 
 /** The next attempt must be opened as `strategy` describes. Nothing was deleted. */
@@ -21,6 +22,10 @@ export type Outcome =
   /** Another process writes the table. */
   | { readonly _tag: "Held"; readonly reason: string }
   | ReconnectFrom
+
+/** PostgreSQL waited too long for a lock that another session holds. */
+export const isLocked = (error: { readonly _tag: string }): boolean =>
+  error instanceof SqlError.SqlError && error.reason._tag === "LockTimeoutError"
 
 /** The server violates the protocol; after repeated violations the table is parked. */
 export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("ProtocolViolation", {

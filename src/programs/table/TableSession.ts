@@ -1,9 +1,11 @@
 /** The state that the attempts at one table share. */
 import { Deferred, Effect, Ref } from "effect"
+import type { SqlError } from "effect/sql"
 import type { Progress } from "../../domain/chain/progress.ts"
 import { resume, type ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
 import { type ChunkSize, initialChunkSize } from "../../domain/ChunkSize.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
+import type { TableLeases } from "../../services/TableLeases.ts"
 import type { ActiveConfig } from "../reload/ActiveConfig.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
 import type { Permits } from "./Permits.ts"
@@ -15,6 +17,8 @@ export interface SharedByTables {
   readonly buffers: CopyBuffers
   /** Networks whose head could not be read: it is reported once. */
   readonly unreadableHeads: Set<string>
+  /** With STANDBY: the process that has to fall silent first; undefined once this one has all tables. */
+  readonly awaited: Effect.Effect<string | undefined, SqlError.SqlError, TableLeases>
 }
 
 /** What the attempts at one table share; nothing here must survive the process. */

@@ -6,11 +6,13 @@ import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { MAX_FAILED_ATTEMPTS } from "../../domain/TablePhase.ts"
+import { SyncConfig } from "../../services/Config.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { TableIndexes } from "../../services/TableIndexes.ts"
 import { TableLeases, TableRejected } from "../../services/TableLeases.ts"
 import { type RowTooLargeForIndex, TableSink } from "../../services/TableSink.ts"
-import type { ReconnectFrom } from "./Outcome.ts"
+import { isLocked, type ReconnectFrom } from "./Outcome.ts"
+import { reserveFor } from "./standby.ts"
 import { syncTable } from "./syncTable.ts"
 import type { TableSession } from "./TableSession.ts"
 
@@ -29,7 +31,7 @@ const NOTHING_CAME = "the server ended the stream, and nothing came of it"
 const STANDBY_INTERVAL = Duration.seconds(2)
 const retrySchedule = backoff("1 second", "60 seconds")
 
-type TableFailure = Effect.Error<ReturnType<typeof syncTable>>
+type TableFailure = Effect.Error<ReturnType<typeof syncUnlessReserve>>
 
 /** What counts towards a stall or a park; progress resets all of it. */
 interface FailureCounters {
@@ -87,7 +89,7 @@ export const superviseTable = Effect.fn("superviseTable")(function*(session: Tab
 const attempt = Effect.fnUntraced(function*(session: TableSession, failures: Ref.Ref<FailureCounters>) {
   const { name } = session.table
   yield* Ref.set(session.achieved, { progress: false, atTip: false })
-  const [elapsed, ended] = yield* Effect.timed(Effect.result(syncTable(session)))
+  const [elapsed, ended] = yield* Effect.timed(Effect.result(syncUnlessReserve(session)))
   const { atTip, progress } = yield* Ref.get(session.achieved)
   const progressed = progress || (atTip && Duration.isGreaterThanOrEqualTo(elapsed, GOOD_STREAM))
   if (progressed) yield* Ref.set(failures, noFailures)
@@ -111,6 +113,12 @@ const attempt = Effect.fnUntraced(function*(session: TableSession, failures: Ref
       // A server may end a stream without an error; reconnecting at once would be a storm of connections.
       yield* Effect.sleep(RECONNECT_DELAY)
   }
+})
+
+/** As `syncTable`, but for a process with STANDBY, which waits for another one. */
+const syncUnlessReserve = Effect.fnUntraced(function*(session: TableSession) {
+  const writer = yield* session.shared.awaited
+  return writer === undefined ? yield* syncTable(session) : { _tag: "Held", reason: reserveFor(writer) } as const
 })
 
 const endInFailure = Effect.fnUntraced(function*(
@@ -145,9 +153,6 @@ const dropFullIndex = Effect.fnUntraced(function*(
   yield* Effect.logWarning(log.indexDropped(name, found, error.blocks, error.index !== undefined))
 })
 
-const isLocked = (error: TableFailure | NoProgress): boolean =>
-  error._tag === "SqlError" && error.reason._tag === "LockTimeoutError"
-
 /** Waits for the lock that another session holds on the table, without a permit and without a pooled connection. */
 const waitForLock = Effect.fnUntraced(function*(
   session: TableSession,
@@ -168,12 +173,12 @@ const standBy = Effect.fnUntraced(function*(
   failures: Ref.Ref<FailureCounters>,
   reason: string
 ) {
-  const status = yield* StatusRecorder
+  const [status, { standby: isReserve }] = [yield* StatusRecorder, yield* SyncConfig]
   // The search for a canonical block is left to the process that writes.
   yield* Ref.set(strategy, resume)
   const { standingBy } = yield* Ref.getAndUpdate(failures, (_) => ({ ..._, standingBy: true }))
-  if (!standingBy) yield* Effect.logWarning(log.standingBy(name, reason))
-  yield* status.record(name, { _tag: "StandingBy", reason })
+  if (!standingBy) yield* (isReserve ? Effect.logInfo : Effect.logWarning)(log.standingBy(name, reason))
+  yield* status.record(name, { _tag: "StandingBy", reason, isReserve })
   yield* Effect.sleep(STANDBY_INTERVAL)
 })
 

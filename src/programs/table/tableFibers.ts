@@ -12,6 +12,7 @@ import { type ActiveConfig, compareConfigs, statusOf } from "../reload/ActiveCon
 import { buildIndexes } from "./buildIndexes.ts"
 import { makeCopyBuffers } from "./CopyBuffers.ts"
 import { makePermits } from "./Permits.ts"
+import { makeStandby } from "./standby.ts"
 import { superviseTable } from "./superviseTable.ts"
 import { makeTableSession, type SharedByTables } from "./TableSession.ts"
 
@@ -26,12 +27,6 @@ export const makeTableFibers = Effect.gen(function*() {
   const { maxConcurrentBatches } = yield* SyncConfig
   const status = yield* StatusRecorder
   const fibers = yield* FiberMap.make<string>()
-  const shared: SharedByTables = {
-    permits: yield* makePermits(maxConcurrentBatches),
-    buffers: makeCopyBuffers(maxConcurrentBatches),
-    unreadableHeads: new Set()
-  }
-  yield* status.permits(shared.permits)
   const active = yield* SubscriptionRef.make<ActiveConfig | undefined>(undefined)
   const ofTables = Effect.flatMap(
     SubscriptionRef.get(active),
@@ -39,11 +34,22 @@ export const makeTableFibers = Effect.gen(function*() {
       config === undefined ? Effect.die(new Error("a table was started without a config")) : Effect.succeed(config)
   )
 
-  /** Invariant I3: waits until the fiber of a table has ended, before another one may begin. */
-  const stop = (name: string) => FiberMap.remove(fibers, name)
-
   /** By table: whether it is parked, and so waits for a change of the config. */
   const parked = new Map<string, Ref.Ref<boolean>>()
+
+  const shared: SharedByTables = {
+    permits: yield* makePermits(maxConcurrentBatches),
+    buffers: makeCopyBuffers(maxConcurrentBatches),
+    unreadableHeads: new Set(),
+    awaited: yield* makeStandby(ofTables, (name) => {
+      const isParked = parked.get(name)
+      return isParked !== undefined && Ref.getUnsafe(isParked)
+    })
+  }
+  yield* status.permits(shared.permits)
+
+  /** Invariant I3: waits until the fiber of a table has ended, before another one may begin. */
+  const stop = (name: string) => FiberMap.remove(fibers, name)
 
   const start = Effect.fnUntraced(function*(table: TableSpec) {
     const session = yield* makeTableSession(table, ofTables, shared)
