@@ -105,17 +105,16 @@ const make = Effect.gen(function*() {
       })
     )
 
-  const changedSince: StoredRows["Service"]["changedSince"] = ({ newestReorg, table }, block) =>
+  const replacedSince: StoredRows["Service"]["replacedSince"] = ({ newestReorg, table }) =>
     run<Row>(
-      `SELECT FROM ${schema}._ampsync_checkpoints c WHERE table_name = $1 AND max_block_num >= $2::bigint
-         AND NOT EXISTS (
-           SELECT FROM ${schema}._ampsync_reorgs r
-           WHERE r.table_name = c.table_name AND r.id > $3::bigint AND r.first_block <= $2::bigint
-         )`,
-      [table, block.toString(), newestReorg.toString()]
-    ).pipe(Effect.map((rows) => rows.length === 0))
+      `SELECT least(
+         (SELECT min(first_block) FROM ${schema}._ampsync_reorgs WHERE table_name = $1 AND id > $2::bigint),
+         (SELECT coalesce(max_block_num, -1) + 1 FROM ${schema}._ampsync_checkpoints WHERE table_name = $1)
+       ) AS block`,
+      [table, newestReorg.toString()]
+    ).pipe(Effect.map(([row]) => row?.["block"] == null ? undefined : bigintOf(row["block"])))
 
-  return StoredRows.of({ hash, snapshot, changedSince })
+  return StoredRows.of({ hash, snapshot, replacedSince })
 })
 
 export const layer: Layer.Layer<StoredRows, never, DatabaseConfig | PgPool> = Layer.effect(StoredRows, make)

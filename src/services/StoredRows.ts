@@ -36,9 +36,8 @@ export class StoredRows extends Context.Service<StoredRows, {
     table: string,
     use: (stored: StoredTable | undefined) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | SqlError.SqlError, R>
-  /** Whether rows up to `block` may have been replaced since a snapshot, now and outside of it. */
-  readonly changedSince: (
-    snapshot: { readonly table: string; readonly newestReorg: bigint },
-    block: bigint
-  ) => Effect.Effect<boolean, SqlError.SqlError>
+  /** The lowest block that was replaced since a snapshot, now and outside of it; `undefined` where there is none. */
+  readonly replacedSince: (
+    snapshot: { readonly table: string; readonly newestReorg: bigint }
+  ) => Effect.Effect<bigint | undefined, SqlError.SqlError>
 }>()("ampsync/services/StoredRows") {}

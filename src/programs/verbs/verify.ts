@@ -1,5 +1,5 @@
 /** The verb `verify`: streams a table again and compares it with what is stored; changes nothing. */
-import { Console, Data, type Duration, Effect, Layer, Schedule } from "effect"
+import { Console, Data, type Duration, Effect, Fiber, Layer, Schedule } from "effect"
 import { newestBelow, type Watermark } from "../../domain/chain/watermarks.ts"
 import { didYouMean } from "../../domain/didYouMean.ts"
 import { counted, formatCount } from "../../domain/numbers.ts"
@@ -13,9 +13,10 @@ import { requestOf } from "../reload/ActiveConfig.ts"
 import { resolveNow } from "../reload/resolveNow.ts"
 import { describeTable } from "../table/describeTable.ts"
 import { trackPending, withTimeLimit } from "../timeLimit.ts"
-import { chainChanged, compareStream, type Comparing, NotCompared } from "./verify/compareStream.ts"
-import { isCanonical } from "./verify/isCanonical.ts"
+import { compareStream, type Comparing } from "./verify/compareStream.ts"
+import { notCompared } from "./verify/Ending.ts"
 import { formatReport, isEqual, jsonReport, type VerifyReport } from "./verify/report.ts"
+import { chainChanged, restOf, takeBackReplaced } from "./verify/takeBackReplaced.ts"
 
 export interface VerifyOptions {
   readonly table: string
@@ -36,8 +37,6 @@ export class VerifyDiffers extends Data.TaggedError("VerifyDiffers") {
   }
 }
 
-const fail = (exitCode: 1 | 2, reason: string) => new NotCompared({ reason, exitCode, isInterim: false })
-
 /** What is compared, before the database is read. */
 const target = Effect.fnUntraced(function*(name: string) {
   const [sink, { databaseSchema }] = [yield* TableSink, yield* DatabaseConfig]
@@ -49,17 +48,17 @@ const target = Effect.fnUntraced(function*(name: string) {
     const hint = near === undefined
       ? `it has ${tables.map((table) => table.name).join(", ")}`
       : `did you mean "${near}"?`
-    return yield* fail(2, `the config has no table "${name}"; ${hint}`)
+    return yield* notCompared(2, `the config has no table "${name}"; ${hint}`)
   }
   const request = requestOf(active, table, yield* trackPending("flight")(describeTable(table)))
   const design = yield* Effect.mapError(
     Effect.fromResult(designTable(databaseSchema, request)),
-    (reason) => fail(1, `table "${name}" cannot be compared: ${reason}`)
+    (reason) => notCompared(1, `table "${name}" cannot be compared: ${reason}`)
   )
   const { kind } = yield* trackPending("database")(sink.plan(request))
-  if (kind === "create") return yield* fail(2, `there is no table "${name}" in schema "${databaseSchema}" yet`)
+  if (kind === "create") return yield* notCompared(2, `there is no table "${name}" in schema "${databaseSchema}" yet`)
   if (kind === "alter") {
-    return yield* fail(1, `table "${name}" does not have the columns of its query yet: start the sync first`)
+    return yield* notCompared(1, `table "${name}" does not have the columns of its query yet: start the sync first`)
   }
   return { active, table, design, request }
 })
@@ -84,7 +83,7 @@ const PROGRESS_INTERVAL = "5 seconds"
 
 const logProgress = (comparison: BlockComparison, to: bigint) =>
   Effect.suspend(() =>
-    Console.error(
+    comparison.rows === 0 ? Effect.void : Console.error(
       `compared up to block ${formatCount(comparison.through)} of ${formatCount(to)}: ${
         counted(comparison.rows, "row")
       }, ${comparison.differing === 0 ? "no difference" : `${counted(comparison.differing, "block")} with differences`}`
@@ -97,83 +96,56 @@ const compare = Effect.fnUntraced(function*(
   stored: StoredTable | undefined,
   { from, table, timeout, to: wantedTo }: VerifyOptions
 ) {
-  if (stored === undefined) return yield* fail(2, `table "${table}" was never filled`)
+  if (stored === undefined) return yield* notCompared(2, `table "${table}" was never filled`)
   const bookkeeping = ledgerProblems(stored)
   const notes = notesOf(found, stored)
   const watermark = stored.checkpoint.history.at(-1)
   const nothing: VerifyReport = { table, blocks: undefined, comparison: undefined, bookkeeping, notes }
-  if (watermark === undefined) return { report: nothing, stored, to: undefined }
+  if (watermark === undefined) return { report: nothing, before: 0n, ending: undefined, stored }
   const to = wantedTo ?? watermark.block
-  if (to > watermark.block) return yield* fail(2, `--to ${to} is above the watermark, block ${watermark.block}`)
-  if (from !== undefined && from > to) return yield* fail(2, `--from ${from} is above the last block, ${to}`)
+  if (to > watermark.block) return yield* notCompared(2, `--to ${to} is above the watermark, block ${watermark.block}`)
+  if (from !== undefined && from > to) return yield* notCompared(2, `--from ${from} is above the last block, ${to}`)
   const rangeMode = found.design.position.position.kind === "rangeEnd"
   const { before, cursor } = beginning(stored, from, rangeMode)
   const comparison = new BlockComparison(before, rangeMode)
   const progress = yield* Effect.forkChild(logProgress(comparison, to))
   const comparing: Comparing = { ...found, stored, cursor, to, timeout }
-  yield* compareStream(comparing, comparison).pipe(
-    // What differs is reported, although the comparison did not come to its end.
-    Effect.catchIf(
-      (error) => error._tag === "NotCompared" && error.isInterim && comparison.differing > 0,
-      ({ message }) => Effect.logWarning(message)
-    ),
-    Effect.ensuring(Effect.sync(() => progress.interruptUnsafe()))
-  )
-  const rest = comparison.through < to
-    ? [
-      `rows carry only the end of their range, and no range of the server ends where a stored one does between blocks ${
-        comparison.through + 1n
-      } and ${to}: these are not compared`
-    ]
-    : []
-  if (comparison.through <= before) return yield* fail(1, `nothing could be compared: ${rest.join("")}`)
-  const report: VerifyReport = {
-    table,
-    blocks: { from: before + 1n, to },
-    comparison,
-    bookkeeping,
-    notes: [...notes, ...rest]
-  }
-  return { report, stored, to }
-})
-
-/** Whether what differs is a difference: neither the database nor the source may have replaced blocks meanwhile. */
-const confirm = Effect.fnUntraced(function*({ active, table }: Target, stored: StoredTable, to: bigint) {
-  const rows = yield* StoredRows
-  const { history, network } = stored.checkpoint
-  if (yield* rows.changedSince({ table: table.name, newestReorg: stored.newestReorg }, to)) {
-    return yield* chainChanged("stored blocks were replaced meanwhile")
-  }
-  const verdict = yield* isCanonical(active.manifest, network ?? "", history.at(-1)!)
-  if (verdict === "orphaned") {
-    return yield* chainChanged(`the server no longer has block ${history.at(-1)!.block}, the watermark`)
-  }
-  return verdict === "unknown"
-    ? ["whether the chain changed meanwhile could not be checked; verify again to be sure"]
-    : []
+  const ending = yield* compareStream(comparing, comparison).pipe(Effect.ensuring(Fiber.interrupt(progress)))
+  const report: VerifyReport = { table, blocks: { from: before + 1n, to }, comparison, bookkeeping, notes }
+  return { report, before, ending, stored }
 })
 
 /** Compares a table and prints the outcome. Fails with `VerifyDiffers` where something differs. */
 export const verify = Effect.fn("verify")(function*(options: VerifyOptions) {
   const rows = yield* StoredRows
-  const found = yield* withTimeLimit(options.timeout, (reason) => fail(1, reason))(target(options.table))
-  const { report: compared, stored, to } = yield* rows.snapshot(
+  const found = yield* withTimeLimit(options.timeout, (reason) => notCompared(1, reason))(target(options.table))
+  const { before, ending, report: compared, stored } = yield* rows.snapshot(
     options.table,
     (stored) => compare(found, stored, options)
   )
-  const differs = compared.comparison !== undefined && compared.comparison.differing > 0
-  const doubts = differs ? yield* confirm(found, stored, to!) : []
-  const report = { ...compared, notes: [...compared.notes, ...doubts] }
+  const { blocks, comparison } = compared
+  const isDoubtful = comparison !== undefined && (ending?._tag === "ChainChanged" || comparison.differing > 0)
+  const doubts = isDoubtful
+    ? yield* takeBackReplaced(found.active.manifest, found.table.name, stored, comparison, ending)
+    : []
+  const rest = comparison === undefined ? [] : restOf(comparison, blocks!.to, ending)
+  const report = { ...compared, notes: [...compared.notes, ...doubts, ...rest] }
+  if (comparison !== undefined && comparison.through <= before && blocks!.to > before) {
+    return yield* ending?._tag === "ChainChanged"
+      ? chainChanged(ending.reason)
+      : notCompared(1, `nothing was compared: ${rest.join("")}`)
+  }
   yield* Console.log(options.json ? jsonReport(report) : formatReport(report))
   if (!isEqual(report)) return yield* new VerifyDiffers()
-  if (report.comparison === undefined) return yield* fail(1, "nothing was compared: no block is complete yet")
+  if (comparison === undefined) return yield* notCompared(1, "nothing was compared: no block is complete yet")
+  if (ending?._tag === "Silent") return yield* notCompared(1, ending.reason)
 })
 
 /** As `verify`, on services that are built first, within the same time limit. */
 export const connectAndVerify = <S, E, R>(options: VerifyOptions, services: Layer.Layer<S, E, R>) =>
   Effect.scoped(
     Effect.flatMap(
-      withTimeLimit(options.timeout, (reason) => fail(1, reason))(Layer.build(services)),
+      withTimeLimit(options.timeout, (reason) => notCompared(1, reason))(Layer.build(services)),
       (built) => Effect.provideContext(verify(options), built)
     )
   )

@@ -1,13 +1,14 @@
 /** Streams a table again and compares its rows with the stored ones, block by block. */
-import { Duration, Effect, Fiber, Option, Pull, Result, Schema, Stream } from "effect"
+import { Duration, Effect, Fiber, Option, Pull, Result, Stream } from "effect"
+import type { SqlError } from "effect/sql"
 import type { ColumnBatch } from "../../../domain/arrow/ColumnBatch.ts"
 import type { BlockRange } from "../../../domain/chain/BlockRange.ts"
-import type { Rejection } from "../../../domain/chain/followFrame.ts"
 import { followFrame, type FollowState, type Frame, startFollowing } from "../../../domain/chain/followFrame.ts"
 import { resume } from "../../../domain/chain/resumeStrategy.ts"
 import type { TableEvent } from "../../../domain/chain/TableEvent.ts"
 import type { Watermark } from "../../../domain/chain/watermarks.ts"
 import type { TableSpec } from "../../../domain/manifest/TableSpec.ts"
+import type { EncodeError } from "../../../domain/postgres/encode/encodeCopy.ts"
 import type { TableDesign } from "../../../domain/postgres/table/designTable.ts"
 import { isRetryable } from "../../../domain/retryable.ts"
 import type { BlockComparison } from "../../../domain/verify/BlockComparison.ts"
@@ -16,20 +17,9 @@ import { FlightClient } from "../../../services/FlightClient.ts"
 import type { StoredTable } from "../../../services/StoredRows.ts"
 import { type ActiveConfig, sentQuery } from "../../reload/ActiveConfig.ts"
 import { decodeMessages } from "../../table/decodeMessages.ts"
+import { type Ending, notCompared } from "./Ending.ts"
 import { isCanonical } from "./isCanonical.ts"
 import { makeRowReader, type RowReader } from "./readRows.ts"
-
-/** The comparison could not be made, or not to its end; `reason` has the cause and what to do. */
-export class NotCompared extends Schema.TaggedError<NotCompared>()("NotCompared", {
-  reason: Schema.String,
-  exitCode: Schema.Literals([1, 2]),
-  /** Blocks that were compared before count all the same. */
-  isInterim: Schema.Boolean
-}) {
-  override get message() {
-    return this.reason
-  }
-}
 
 /** What is compared. */
 export interface Comparing {
@@ -52,6 +42,8 @@ const QUIET = Duration.seconds(2)
 /** Connections in a row that bring nothing, before it is given up. */
 const ATTEMPTS = 5
 
+const done: Ending = { _tag: "Done" }
+
 /** Compares until `comparison` is through `to`, or as far as the ranges of the server can be compared. */
 export const compareStream = Effect.fn("compareStream")(function*(comparing: Comparing, comparison: BlockComparison) {
   const position = { cursor: comparing.cursor }
@@ -59,28 +51,18 @@ export const compareStream = Effect.fn("compareStream")(function*(comparing: Com
     const before = comparison.through
     comparison.restart()
     const outcome = yield* Effect.result(compareOnce(comparing, comparison, position))
-    if (Result.isSuccess(outcome) && outcome.success === "done") return
+    if (Result.isSuccess(outcome) && outcome.success !== "ended") return outcome.success
     failures = comparison.through > before ? 0 : failures + 1
     if (Result.isFailure(outcome)) {
       const error = outcome.failure
       const mayRetry = error._tag === "FlightError" && isRetryable(error)
       if (!mayRetry || failures >= ATTEMPTS) return yield* Effect.fail(error)
     } else if (failures >= ATTEMPTS) {
-      return yield* notCompared(`the server ended the stream ${ATTEMPTS} times after block ${comparison.through}`)
+      return yield* notCompared(1, `the server ended the stream ${ATTEMPTS} times after block ${comparison.through}`)
     }
     yield* Effect.sleep("1 second")
   }
 })
-
-const notCompared = (reason: string) => new NotCompared({ reason, exitCode: 1, isInterim: true })
-
-/** The chain is not the one of the snapshot any more, so that differences would mean nothing. */
-export const chainChanged = (reason: string) =>
-  new NotCompared({
-    reason: `the chain changed (${reason}): verify again once the sync has followed it`,
-    exitCode: 1,
-    isInterim: false
-  })
 
 /** The newest end of a range up to which everything is compared: a stream that breaks is resumed there. */
 interface Resumable {
@@ -111,6 +93,8 @@ const compareOnce = Effect.fnUntraced(function*(
   const options = { rangeMode, retentionBlocks: config.retentionBlocks, onChainReset: config.onChainReset }
   let state = startFollowing({ network, origin, history, unverifiedFrom: undefined }, options, resume)
   let declaresEnds = true
+  /** The end of the last range that is complete. */
+  let completed = comparison.through
 
   const settle = Effect.fnUntraced(function*(upTo: bigint) {
     while (comparison.through < upTo) {
@@ -127,6 +111,7 @@ const compareOnce = Effect.fnUntraced(function*(
     )
 
   const complete = Effect.fnUntraced(function*({ end, hash }: BlockRange) {
+    completed = end
     if (rangeMode) {
       if (end > to) return true
       if (yield* isCommonEnd(end)) {
@@ -150,24 +135,32 @@ const compareOnce = Effect.fnUntraced(function*(
     return !rangeMode && last > to
   })
 
-  /** Whether the last row was compared. */
-  const take = Effect.fnUntraced(function*(events: Events) {
-    for (const event of events) {
-      switch (event._tag) {
-        case "Reorg":
-          return yield* chainChanged(`the server replaced blocks from ${event.range.start} on`)
-        case "RangeStarted":
-          reader.restart()
-          break
-        case "Rows":
-          if (yield* compareRows(reader, event.batch, event.range)) return true
-          break
-        case "Watermark":
-          if (yield* complete(event.range)) return true
-      }
-    }
-    return false
+  const changed = Effect.fnUntraced(function*(reason: string, from: bigint) {
+    const last = from - 1n < completed ? from - 1n : completed
+    if (!rangeMode && last > comparison.through) yield* settle(last)
+    return { _tag: "ChainChanged", reason, from } satisfies Ending as Ending
   })
+
+  /** How the comparison ended, if it did. */
+  const take = Effect.fnUntraced(
+    function*(events: Events): Effect.fn.Return<Ending | undefined, SqlError.SqlError | EncodeError> {
+      for (const event of events) {
+        switch (event._tag) {
+          case "Reorg":
+            return yield* changed(`the server replaced blocks from ${event.range.start} on`, event.range.start)
+          case "RangeStarted":
+            reader.restart()
+            break
+          case "Rows":
+            if (yield* compareRows(reader, event.batch, event.range)) return done
+            break
+          case "Watermark":
+            if (yield* complete(event.range)) return rangeMode && comparison.through < to ? { _tag: "RangeEnds" } : done
+        }
+      }
+      return undefined
+    }
+  )
 
   /** While nothing comes: whether the rows of the last range are all there. */
   const isQuietEnd = Effect.gen(function*() {
@@ -184,24 +177,25 @@ const compareOnce = Effect.fnUntraced(function*(
     for (let waited = 0; waited < Duration.toMillis(timeout); waited += Duration.toMillis(QUIET)) {
       const exit = yield* Effect.timeoutOption(Fiber.await(fiber), QUIET)
       if (Option.isSome(exit)) return yield* exit.value
-      if (yield* isQuietEnd) return undefined
+      if (yield* isQuietEnd) return done
     }
     const newest = state.current === undefined ? "" : ` after block ${state.current.end}`
-    return yield* notCompared(
-      `the server sent nothing${newest} for ${Duration.format(timeout)}, and block ${to} is not reached; `
-        + "if it is only slow, raise --timeout"
-    )
+    const reason = `the server sent nothing${newest} for ${Duration.format(timeout)}, and block ${to} is not reached; `
+      + "if it is only slow, raise --timeout"
+    return { _tag: "Silent", reason } satisfies Ending as Ending
   })
 
   for (;;) {
-    const frames = yield* Pull.catchDone(next, () => Effect.succeed("ended" as const))
-    if (frames === undefined) return "done" as const
-    if (frames === "ended") return frames
-    for (const frame of frames) {
+    const received = yield* Pull.catchDone(next, () => Effect.succeed("ended" as const))
+    if (received === "ended" || "_tag" in received) return received
+    for (const frame of received) {
       if (frame.metadata !== undefined) declaresEnds = frame.metadata.complete !== undefined
-      const followed = yield* follow(active, state, frame)
-      state = followed.state
-      if (yield* take(followed.events)) return "done" as const
+      const step = yield* follow(active, state, frame)
+      if (step._tag === "Violation") return yield* notCompared(1, step.reason)
+      if (step._tag !== "Followed") return yield* changed(step.reason, frame.metadata!.ranges[0]!.start)
+      state = step.state
+      const ending = yield* take(step.events)
+      if (ending !== undefined) return ending
     }
   }
 }, Effect.scoped)
@@ -213,12 +207,5 @@ const follow = Effect.fnUntraced(function*(active: ActiveConfig, state: FollowSt
     const network = frame.metadata!.ranges[0]!.network
     step = followFrame(state, frame, yield* isCanonical(active.manifest, network, step.watermark))
   }
-  return step._tag === "Followed" ? step : yield* rejection(step)
+  return step._tag === "Verify" ? yield* Effect.die(new Error("a verdict was asked for twice")) : step
 })
-
-const rejection = (step: Rejection) =>
-  step._tag === "Violation"
-    ? notCompared(step.reason)
-    : step._tag === "Verify"
-    ? Effect.die(new Error("a verdict was asked for twice"))
-    : chainChanged(step.reason)

@@ -1,0 +1,55 @@
+/** Leaves out of a comparison what was replaced while it was made. */
+import { Effect } from "effect"
+import type { Manifest } from "../../../domain/manifest/Manifest.ts"
+import { formatCount } from "../../../domain/numbers.ts"
+import type { BlockComparison } from "../../../domain/verify/BlockComparison.ts"
+import { StoredRows, type StoredTable } from "../../../services/StoredRows.ts"
+import { type Ending, notCompared } from "./Ending.ts"
+import { isCanonical } from "./isCanonical.ts"
+
+/** Takes back what may have been replaced meanwhile, in the database or at the source; the sentence explains what is left. */
+export const takeBackReplaced = Effect.fnUntraced(function*(
+  manifest: Manifest,
+  table: string,
+  stored: StoredTable,
+  comparison: BlockComparison,
+  ending: Ending | undefined
+) {
+  const rows = yield* StoredRows
+  const { history, network } = stored.checkpoint
+  const takeBack = (block: bigint) => comparison.takeBack(block) ? Effect.void : chainChanged(`from block ${block} on`)
+  if (ending?._tag === "ChainChanged" && ending.from !== undefined) yield* takeBack(ending.from)
+  const replaced = yield* rows.replacedSince({ table, newestReorg: stored.newestReorg })
+  if (replaced !== undefined && replaced <= comparison.through) yield* takeBack(replaced)
+  // What was replaced may not be followed yet: the newest stored block that the source still has ends the comparison.
+  const above = history.findIndex(({ block }) => block >= comparison.through)
+  const entries = history.slice(0, above + 1)
+  for (let distance = 1; comparison.differing > 0; distance *= 2) {
+    const entry = entries.at(-distance)
+    if (entry === undefined) return yield* chainChanged("no stored block that the server still has is known")
+    const verdict = yield* isCanonical(manifest, network ?? "", entry)
+    if (verdict === "unknown") {
+      return ["whether the chain changed meanwhile could not be checked; verify again to be sure"]
+    }
+    if (verdict === "canonical") {
+      if (distance > 1) yield* takeBack(entry.block + 1n)
+      return []
+    }
+  }
+  return []
+})
+
+export const chainChanged = (what: string) =>
+  notCompared(1, `the chain changed (${what}): verify again once the sync has followed it`)
+
+/** Why blocks at the end are not compared; empty where all are. */
+export const restOf = ({ through }: BlockComparison, to: bigint, ending: Ending | undefined): ReadonlyArray<string> => {
+  if (through >= to) return []
+  const rest = `blocks ${formatCount(through + 1n)} to ${formatCount(to)} are not compared`
+  if (ending?._tag === "Silent") return [`${rest}: ${ending.reason}`]
+  return ending?._tag === "RangeEnds"
+    ? [
+      `${rest}: rows carry only the end of their range, and no stored range and range of the server end at the same block there`
+    ]
+    : [`${rest}: they were replaced meanwhile`]
+}
