@@ -29,18 +29,18 @@ export const formatMillis = (millis: number): string => {
   return whole % 60 === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${whole % 60} s`
 }
 
-const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]] as const
+const UNITS = [[86_400, "d"], [3_600, "h"], [60, "min"]] as const
 
-/** `40 s`, `2 min 5 s`, `3 h 2 min`, `4 d 1 h`: whole seconds, in at most two units; less than none is `0 s`. */
+/** `12 s`, `5 min`, `3 h`, `2 d`: whole seconds up to two minutes, then the largest unit of which there are two; never negative. */
 export const formatAge = (millis: number): string => {
-  const seconds = Math.max(0, Math.floor(millis / 1000))
-  const index = UNITS.findIndex(([, size]) => seconds >= size)
-  if (index < 0) return "0 s"
-  const [[unit, size], smaller] = [UNITS[index]!, UNITS[index + 1]]
-  const large = `${Math.floor(seconds / size)} ${unit}`
-  const rest = smaller === undefined ? 0 : Math.floor(seconds % size / smaller[1])
-  return rest === 0 ? large : `${large} ${rest} ${smaller![0]}`
+  const seconds = Math.max(0, Math.round(millis / 1_000))
+  const unit = UNITS.find(([size]) => seconds >= 2 * size)
+  return unit === undefined ? `${seconds} s` : `${Math.floor(seconds / unit[0])} ${unit[1]}`
 }
+
+/** `2026-11-30 11:40:12 UTC`. */
+export const formatTime = (millis: number): string =>
+  `${new Date(millis).toISOString().slice(0, 19).replace("T", " ")} UTC`
 
 /** `0`, `0.4`, `12`, `1,234`: per second. */
 export const formatRate = (perSecond: number): string =>

@@ -7,7 +7,8 @@ import {
   formatMillis,
   formatRate,
   formatRoughly,
-  formatShort
+  formatShort,
+  formatTime
 } from "../../src/domain/numbers.ts"
 
 describe("numbers for people", () => {
@@ -17,11 +18,12 @@ describe("numbers for people", () => {
     assert.deepStrictEqual([40, 1500, 61_000, 120_000].map(formatMillis), ["40 ms", "1.5 s", "1 min 1 s", "2 min"])
   })
 
-  it("show an age in at most two units, and none that lies in the future", () => {
+  it("show an age in one unit, and none that lies in the future", () => {
     assert.deepStrictEqual(
-      [-5_000, 0, 999, 40_900, 60_000, 125_000, 10_920_000, 349_200_000].map(formatAge),
-      ["0 s", "0 s", "0 s", "40 s", "1 min", "2 min 5 s", "3 h 2 min", "4 d 1 h"]
+      [-5_000, 0, 999, 40_400, 119_000, 120_000, 7_199_000, 10_920_000, 349_200_000].map(formatAge),
+      ["0 s", "0 s", "1 s", "40 s", "119 s", "2 min", "119 min", "3 h", "4 d"]
     )
+    assert.strictEqual(formatTime(1_764_502_812_345), "2025-11-30 11:40:12 UTC")
   })
 
   it("keep a rate below ten readable", () => {

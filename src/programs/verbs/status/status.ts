@@ -17,6 +17,7 @@ import {
 import type { SqlError } from "effect/sql"
 import { fit } from "../../../domain/display/Line.ts"
 import { problemsOf, type SyncRecord } from "../../../domain/health/SyncRecord.ts"
+import { formatTime } from "../../../domain/numbers.ts"
 import { layerWith as pgPoolWith } from "../../../layers/PgPool.ts"
 import { layer as recordedStatus } from "../../../layers/RecordedStatus.ts"
 import { ConnectionConfig, DatabaseConfig } from "../../../services/Config.ts"
@@ -24,7 +25,7 @@ import { NothingRecorded, RecordedStatus } from "../../../services/RecordedStatu
 import { Screen } from "../../../services/Screen.ts"
 import { trackPending, withTimeLimit } from "../../timeLimit.ts"
 import { statusJson } from "./statusJson.ts"
-import { ageOf, statusLines, timeText } from "./statusText.ts"
+import { ageOf, statusLines } from "./statusText.ts"
 
 export interface StatusOptions {
   readonly json: boolean
@@ -137,7 +138,7 @@ const watch = Effect.fnUntraced(
       }
       const outage = answer._tag === "Success" ? [] : [
         [{
-          text: `${timeText(now)}: ${answer.failure.message} (for ${
+          text: `${formatTime(now)}: ${answer.failure.message} (for ${
             ageOf(failingSinceMillis, now)
           }; trying again every 2 s)`,
           style: "red" as const
@@ -152,7 +153,7 @@ const watch = Effect.fnUntraced(
         )
       }
       yield* screen.print(
-        ...(outage.length > 0 ? outage.slice(0, 1) : [[`--- ${timeText(now)}`], ...linesOf(undefined)])
+        ...(outage.length > 0 ? outage.slice(0, 1) : [[`--- ${formatTime(now)}`], ...linesOf(undefined)])
       )
     })
 

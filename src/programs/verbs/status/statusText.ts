@@ -10,7 +10,7 @@ import {
   type TableRecord,
   type WriterRecord
 } from "../../../domain/health/SyncRecord.ts"
-import { formatCount } from "../../../domain/numbers.ts"
+import { formatAge, formatCount, formatTime } from "../../../domain/numbers.ts"
 
 /** Where it was read from, and how much room there is. */
 export interface StatusView {
@@ -77,19 +77,9 @@ const styleOf = (state: string): Style | undefined => {
   return state === "retrying" || state === "searching" || state === "standby" ? "yellow" : undefined
 }
 
-const units = [[86_400, "d"], [3_600, "h"], [60, "min"]] as const
-
-/** `12 s`, `5 min`, `3 h`, `2 d`: the time from `thenMillis` to `nowMillis`. */
-export const ageOf = (thenMillis: number | undefined, nowMillis: number): string => {
-  if (thenMillis === undefined) return "-"
-  const seconds = Math.max(0, Math.round((nowMillis - thenMillis) / 1_000))
-  const unit = units.find(([length]) => seconds >= 2 * length)
-  return unit === undefined ? `${seconds} s` : `${Math.floor(seconds / unit[0])} ${unit[1]}`
-}
-
-/** `2026-11-30 11:40:12 UTC`. */
-export const timeText = (millis: number): string =>
-  `${new Date(millis).toISOString().slice(0, 19).replace("T", " ")} UTC`
+/** `12 s`: the time from `thenMillis` to `nowMillis`. */
+export const ageOf = (thenMillis: number | undefined, nowMillis: number): string =>
+  thenMillis === undefined ? "-" : formatAge(nowMillis - thenMillis)
 
 /** The columns that have room in `width`. */
 const chosenColumns = ({ readAtMillis, tables }: SyncRecord, width: number | undefined): ReadonlyArray<Column> => {
@@ -199,7 +189,10 @@ export const statusLines = (record: SyncRecord, view: StatusView): ReadonlyArray
       style: "red"
     }]
   return [
-    [{ text: view.place[0]!.toUpperCase() + view.place.slice(1), style: "bold" }, `, ${timeText(record.readAtMillis)}`],
+    [
+      { text: view.place[0]!.toUpperCase() + view.place.slice(1), style: "bold" },
+      `, ${formatTime(record.readAtMillis)}`
+    ],
     [],
     ...(record.tables.length === 0 ? [] : tableLines(record, view)),
     ...section("Processes", writers.flatMap((writer) => writerLines(writer, record, view.width))),
