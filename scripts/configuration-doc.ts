@@ -114,7 +114,7 @@ ${table("writing")}
 
 ${table("health")}
 
-Only the program has them, and only for a sync: inside of an app they have no effect. [Operating](operating.md#probes) has what they
+Only the program has them, and only for a sync: inside of an app they have no effect. [Monitoring](monitoring.md#http-endpoints) has what they
 answer.
 
 ## ${sectionTitles.logging}

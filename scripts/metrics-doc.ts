@@ -48,7 +48,7 @@ scrape_configs:
 \`\`\`
 
 A scrape reads memory only, so it is answered while the database is down, the server is silent or a table is parked. The figures
-are those of [\`/status\`](operating.md#probes) at that moment.
+are those of [\`/status\`](monitoring.md#http-endpoints) at that moment.
 
 What is not known has no series: a lag that could not be measured is missing, and never 0. A table that leaves the config, and a
 process that ends, take their series with them. Counters count from the start of the process; those of a table that comes back

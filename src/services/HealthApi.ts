@@ -135,6 +135,10 @@ export const Status = Schema.Struct({
   tables: Schema.Array(TableReport),
   last_reorgs: Schema.Array(LastReorg).annotate({ description: "At most 20, newest first" })
 }).annotate({ identifier: "Status" })
+export type Status = typeof Status.Type
+
+/** Somebody has to close the page before anybody else can watch. */
+export const TooManyReaders = Schema.Struct({ message: Schema.String }).annotate({ identifier: "TooManyReaders" })
 
 /** The text format of Prometheus. */
 export const Metrics = Schema.String.pipe(
@@ -174,7 +178,19 @@ const probes = HttpApiGroup.make("probes", { topLevel: true }).add(
     .annotate(OpenApi.Summary, "Metrics for Prometheus; docs/metrics.md lists them")
 )
 
+const page = HttpApiGroup.make("page", { topLevel: true }).add(
+  HttpApiEndpoint.get("page", "/", { success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/html" })) })
+    .annotate(OpenApi.Summary, "A page for people that shows /status and keeps itself up to date"),
+  HttpApiEndpoint.get("events", "/events", {
+    success: HttpApiSchema.StreamSse({ data: Status }),
+    error: TooManyReaders.pipe(HttpApiSchema.status(503))
+  }).annotate(
+    OpenApi.Summary,
+    "/status as server-sent events: at the connect, and when it has changed, once a second at most"
+  )
+)
+
 /** A parameter that does not exist is an error: a misspelt limit must not be taken for none. */
-export const HealthApi = HttpApi.make("ampsync").add(probes)
+export const HealthApi = HttpApi.make("ampsync").add(probes, page)
   .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error" })
   .annotateMerge(OpenApi.annotations({ title: "Ampsync", version: VERSION }))

@@ -1,31 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 import type { StatusEvent } from "../../src/domain/StatusEvent.ts"
-import { layerFrom, type SettingValues } from "../../src/layers/Config.ts"
-import { layer } from "../../src/layers/HealthApi.ts"
-import { layer as syncStatus } from "../../src/layers/SyncStatus.ts"
 import { ConfigError } from "../../src/services/Config.ts"
 import { Status } from "../../src/services/HealthApi.ts"
-import { StatusRecorder } from "../../src/services/SyncStatus.ts"
-import { recordedLog } from "../doubles/Log.ts"
 import { committed as committedChunk, connected as connectedTable } from "../doubles/statusEvents.ts"
-import { ask, healthAddress, reasons } from "../support/health.ts"
+import { openEvents } from "../support/eventStream.ts"
+import { ask, reasons } from "../support/health.ts"
 import { Scrape } from "../support/prometheus.ts"
-
-const QUERY = "SELECT secret_column FROM anvil.logs"
-
-const config = {
-  dataset: "_/example@0.1.0",
-  version: "0.1.0",
-  dialect: "amp",
-  sources: [{ dataset: "_/anvil", version: "0.1.0" }],
-  fingerprint: "f",
-  tables: ["logs"],
-  queries: [QUERY]
-} as const
+import { config, QUERY, ready, serving } from "../support/servingHealth.ts"
 
 const connected = connectedTable()
 const committed = (fields: Parameters<typeof committedChunk>[0] = {}): StatusEvent =>
@@ -33,35 +18,6 @@ const committed = (fields: Parameters<typeof committedChunk>[0] = {}): StatusEve
 const head = (block: bigint, atSeconds: number | undefined): StatusEvent => ({
   _tag: "HeadRead",
   head: { block, atSeconds }
-})
-
-/** The real layer on a free port of the loopback, and the recorder that a sync would use. */
-const serving = Effect.fnUntraced(function*(values: SettingValues = {}) {
-  const { layer: logging, lines } = recordedLog()
-  const settings = layerFrom({
-    DATASET: "_/anvil",
-    TABLES: "logs",
-    DATABASE_URL: "postgresql://nobody:hunter2@127.0.0.1:1/none",
-    HEALTH_PORT: 0,
-    HEALTH_HOST: "127.0.0.1",
-    ...values
-  })
-  const context = yield* Layer.build(
-    layer.pipe(Layer.provideMerge(syncStatus), Layer.provideMerge(settings), Layer.provideMerge(logging))
-  )
-  return { address: healthAddress(lines.join("\n"))!, recorder: Context.get(context, StatusRecorder) }
-})
-
-/** As `serving`, with a table that is synced. */
-const ready = Effect.gen(function*() {
-  const { address, recorder } = yield* serving()
-  yield* recorder.begin(["logs"])
-  yield* recorder.activated(config)
-  yield* recorder.heartbeat
-  yield* recorder.record("logs", { _tag: "Started" })
-  yield* recorder.record("logs", connected)
-  assert.deepStrictEqual(yield* reasons(address), [])
-  return { address, recorder }
 })
 
 describe("liveness", () => {
@@ -341,11 +297,21 @@ describe("/openapi.json", () => {
       const { address } = yield* serving()
       const { body } = yield* ask(address, "/openapi.json")
       assert.match(body.openapi, /^3\.1\./)
-      assert.deepStrictEqual(Object.keys(body.paths), ["/livez", "/healthz", "/readyz", "/status", "/metrics"])
+      assert.deepStrictEqual(Object.keys(body.paths), [
+        "/livez",
+        "/healthz",
+        "/readyz",
+        "/status",
+        "/metrics",
+        "/",
+        "/events"
+      ])
       for (const [path, item] of Object.entries<any>(body.paths)) {
         assert.deepStrictEqual(Object.keys(item), ["get"])
         assert.isString(item.get.operationId)
-        assert.strictEqual((yield* ask(address, path)).status in item.get.responses, true, path)
+        const { headers, status } = yield* openEvents(address, path)
+        const [contentType] = Object.keys(item.get.responses[status].content)
+        assert.isTrue(headers["content-type"]!.startsWith(contentType!), `${path}: ${headers["content-type"]}`)
       }
       const { parameters, responses } = body.paths["/readyz"].get
       assert.deepStrictEqual(Object.keys(responses), ["200", "400", "503"])

@@ -221,7 +221,8 @@ export const settings = {
     ...health,
     ...wholeNumber(0, 65_535),
     whenUnset: "off",
-    description: "TCP port of the HTTP endpoints for probes; 0 takes a free one, which the log names."
+    description:
+      "TCP port of the status page and the HTTP endpoints for probes; 0 takes a free one, which the log names."
   },
   HEALTH_HOST: {
     ...health,

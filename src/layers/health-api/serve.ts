@@ -8,9 +8,17 @@ import { createServer } from "node:http"
 import { HealthApi, QueryErrors } from "../../services/HealthApi.ts"
 import { SyncStatus } from "../../services/SyncStatus.ts"
 import { makeAnswers } from "./answers.ts"
+import { pageHandlers } from "./pageHandlers.ts"
 
 /** Probes are few and short: these bound what anybody else can hold open (I4). */
-const LIMITS = { maxConnections: 256, requestTimeout: 5_000, headersTimeout: 5_000, connectionsCheckingInterval: 1_000 }
+const LIMITS = {
+  maxConnections: 256,
+  requestTimeout: 5_000,
+  headersTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+  /** Event streams send every five seconds: a connection on which nothing moves has lost its reader. */
+  silenceTimeout: 30_000
+}
 
 const handlers = HttpApiBuilder.group(
   HealthApi,
@@ -44,15 +52,16 @@ const queryErrors = HttpApiMiddleware.layerSchemaErrorTransform(
 )
 
 const routes = HttpApiBuilder.layer(HealthApi, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide(Layer.provide(handlers, queryErrors))
+  Layer.provide([Layer.provide(handlers, queryErrors), pageHandlers])
 )
 
 /** Listens on `host` and `port`; a stop closes every connection, whoever keeps it open. */
 const listening = (host: string, port: number) =>
   Effect.gen(function*() {
-    const { maxConnections, ...options } = LIMITS
+    const { maxConnections, silenceTimeout, ...options } = LIMITS
     const node = createServer(options)
     node.maxConnections = maxConnections
+    node.timeout = silenceTimeout
     // Without a listener a connection that cannot be accepted, as with too many open files, would end the process.
     node.on("error", () => {})
     const server = yield* NodeHttpServer.make(() => node, { host, port, disablePreemptiveShutdown: true })

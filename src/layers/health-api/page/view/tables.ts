@@ -1,0 +1,83 @@
+/** The table of tables. Roles are written out: as cards, on narrow screens, the cells are no table to the browser. */
+import { counted, formatBytes, formatCount, formatRate } from "../../../../domain/numbers.ts"
+import type { Status } from "../../../../services/HealthApi.ts"
+import { type Html, html } from "./html.ts"
+import { sparkline } from "./sparkline.ts"
+import { icon, toneOf } from "./state.ts"
+import { ago, since } from "./time.ts"
+
+type TableReport = Status["tables"][number]
+
+const HEADINGS = [
+  ["Table", ""],
+  ["State", ""],
+  ["Rows", "number"],
+  ["Rows per second", "number"],
+  ["Watermark", "number"],
+  ["Lag", "number"],
+  ["Reorgs", "number"]
+] as const
+
+export const tablesSection = ({ tables }: Status, nowMillis: number): Html =>
+  html`<section aria-labelledby="tables"><h2 id="tables">Tables</h2>${
+    tables.length === 0
+      ? html`<p class="none">None yet: no config is active.</p>`
+      : html`<table role="table" class="tables"><caption>State and progress of each table</caption><thead role="rowgroup"><tr role="row">${
+        HEADINGS.map(([text, kind]) => html`<th role="columnheader" scope="col" class="${kind}">${text}</th>`)
+      }</tr></thead><tbody role="rowgroup">${tables.map((table) => row(table, nowMillis))}</tbody></table>`
+  }</section>`
+
+const row = (table: TableReport, nowMillis: number): Html =>
+  html`<tr role="row" class="${toneOf(table.state)}"><th role="rowheader" scope="row">${table.table}</th>${
+    stateCell(table, nowMillis)
+  }${figure("Rows", rowsOf(table.rows), provisional(table.provisional_rows))}${rateCell(table)}${
+    figure("Watermark", blockOf(table.watermark), watermarkAge(table, nowMillis), table.unverified && "unverified")
+  }${figure("Lag", lagOf(table), lagSeconds(table))}${figure("Reorgs", formatCount(table.reorgs))}</tr>`
+
+const figure = (
+  label: string,
+  value: Html | string,
+  ...notes: ReadonlyArray<Html | string | false | undefined>
+): Html =>
+  html`<td role="cell" class="number"><span class="label">${label}</span><div class="value">${value}${
+    notes.map((note) => note === undefined || note === false ? undefined : html`<small>${note}</small>`)
+  }</div></td>`
+
+const rateCell = ({ bytes_per_second: bytes, rows_by_second: samples, rows_per_second: rows }: TableReport): Html =>
+  html`<td role="cell" class="number"><span class="label">Rows per second</span><div class="rate">${
+    sparkline("Rows per second", samples, rows)
+  }<div class="value">${formatRate(rows)}<small>${formatBytes(bytes)}/s</small></div></div></td>`
+
+const stateCell = (table: TableReport, nowMillis: number): Html => {
+  const { last_error: error, reason, state } = table
+  return html`<td role="cell" class="state"><span class="label">State</span><span class="sign">${
+    icon(toneOf(state))
+  } ${state}</span> <small>for ${since(table.since, nowMillis)}</small>${
+    reason === null ? undefined : html`<p class="reason">${reason}</p>`
+  }${
+    error === null || error.message === reason
+      ? undefined
+      : html`<p class="error">Last error, ${ago(error.at, nowMillis)}: ${error.message}</p>`
+  }</td>`
+}
+
+const unknown = html`<span class="unknown">unknown</span>`
+
+const rowsOf = (rows: number | null): Html | string => rows === null ? unknown : formatCount(rows)
+
+const provisional = (rows: number | null): string | undefined =>
+  rows === null || rows === 0 ? undefined : `${formatCount(rows)} provisional`
+
+const blockOf = (block: number | null): Html | string => block === null ? "none yet" : formatCount(block)
+
+/** Of the block where the server reports its time, else of the commit. */
+const watermarkAge = (table: TableReport, nowMillis: number): Html | undefined => {
+  const at = table.watermark_at ?? table.watermark_moved_at
+  return at === null ? undefined : ago(at, nowMillis)
+}
+
+const lagOf = ({ lag_blocks: blocks }: TableReport): Html | string =>
+  blocks === null ? unknown : counted(blocks, "block")
+
+const lagSeconds = ({ lag_seconds: seconds }: TableReport): string | undefined =>
+  seconds === null ? undefined : `${formatCount(seconds)} s`
