@@ -44,6 +44,7 @@ const sectionTitles: Readonly<Record<SettingSection, string>> = {
   limits: "Limits and the chain",
   writing: "Writing",
   health: "Health endpoints",
+  telemetry: "OpenTelemetry",
   logging: "Logging",
   libpq: "Variables of libpq"
 }
@@ -116,6 +117,12 @@ ${table("health")}
 
 Only the program has them, and only for a sync: inside of an app they have no effect. [Monitoring](monitoring.md#http-endpoints) has what they
 answer.
+
+## ${sectionTitles.telemetry}
+
+${table("telemetry")}
+
+Standard variables of OpenTelemetry, for the program alone. [Tracing](tracing.md) has what is exported.
 
 ## ${sectionTitles.logging}
 

@@ -53,6 +53,11 @@ export const databaseUnreachable = (reason: string, origin: string, delay: Durat
 export const bookkeepingFailed = (reason: string, delay: Duration.Duration) =>
   tryingAgain(`The bookkeeping tables could not be prepared: ${reason}`, delay)
 export const healthServed = (address: string) => `Health endpoints: http://${address}`
+/** `signal` is traces or metrics, `check` the variables that may be wrong. */
+export const telemetryFailed = (signal: string, address: string, reason: string, check: string) =>
+  `Cannot export ${signal} to ${address}: ${reason}; check ${check}. They are dropped until an export succeeds; it is tried every minute`
+export const telemetryExported = (signal: string, address: string) =>
+  `The export of ${signal} to ${address} works again`
 export const checkpointsReady = "Checkpoint tracking initialized"
 export const preparing = (dataset: string) => `Preparing to sync dataset: ${dataset}`
 export const selectsAll = (table: string, columns: number) =>

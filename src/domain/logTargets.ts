@@ -14,7 +14,8 @@ export const logTargets = [
   "ampsync::report",
   "ampsync::pg_pool",
   "ampsync::flight_client",
-  "ampsync::health_api"
+  "ampsync::health_api",
+  "ampsync::telemetry"
 ] as const
 
 export type LogTarget = typeof logTargets[number]

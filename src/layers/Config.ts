@@ -20,6 +20,7 @@ import {
 import { databaseSecret, readDatabase } from "./config/database.ts"
 import { readOrigin } from "./config/origin.ts"
 import { secretFrom } from "./config/secretFile.ts"
+import { readTelemetry } from "./config/telemetry.ts"
 import {
   fromProvider,
   fromValues,
@@ -67,7 +68,8 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     "HEALTH_PORT",
     "HEALTH_HOST"
   ], texts)
-  return Result.map(both(yield* readOrigin(texts), decoded), ([manifest, settings]) => ({
+  const others = both(yield* readOrigin(texts), readTelemetry(texts))
+  return Result.map(both(others, decoded), ([[manifest, telemetry], settings]) => ({
     manifest,
     versionPollInterval: secondsOrNever(settings.VERSION_POLL_INTERVAL_SECS),
     flightAddr: settings.AMP_FLIGHT_ADDR,
@@ -81,7 +83,8 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     standby: settings.STANDBY,
     health: settings.HEALTH_PORT === undefined
       ? undefined
-      : { host: settings.HEALTH_HOST, port: settings.HEALTH_PORT }
+      : { host: settings.HEALTH_HOST, port: settings.HEALTH_PORT },
+    telemetry
   }))
 })
 

@@ -62,6 +62,30 @@ export interface HealthSettings {
   readonly port: number
 }
 
+/** Where one kind of telemetry goes. */
+export interface ExportSettings {
+  readonly url: URL
+  /** The variable that holds the address. */
+  readonly variable: string
+  readonly interval: Duration.Duration
+}
+
+/** Where the spans and the metrics of this process go, and how many of them. */
+export interface TelemetrySettings {
+  /** Undefined where traces are off. */
+  readonly traces: ExportSettings | undefined
+  /** Undefined where metrics are off. */
+  readonly metrics: ExportSettings | undefined
+  readonly protocol: "http/protobuf" | "http/json"
+  /** Sent with every export. */
+  readonly headers: Secret<Redacted.Redacted<Readonly<Record<string, string>>>> | undefined
+  readonly timeout: Duration.Duration
+  readonly serviceName: string
+  readonly attributes: Readonly<Record<string, string>>
+  /** Share of the traces that are exported, 0 to 1. */
+  readonly sampledRatio: number
+}
+
 /** What is read from which server, and how much of it at a time. */
 export interface SyncSettings {
   readonly manifest: ManifestOrigin
@@ -85,6 +109,8 @@ export interface SyncSettings {
   readonly standby: boolean
   /** Undefined where it is off. */
   readonly health: HealthSettings | undefined
+  /** Undefined where it is off. */
+  readonly telemetry: TelemetrySettings | undefined
 }
 
 /** One setting that cannot be used. */

@@ -35,6 +35,8 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   databaseUnreachable: [log.databaseUnreachable("refused", "DATABASE_URL, DATABASE_HOST", delay)],
   bookkeepingFailed: [log.bookkeepingFailed("refused", delay)],
   healthServed: [log.healthServed("0.0.0.0:8080")],
+  telemetryFailed: [log.telemetryFailed("traces", "http://localhost:4318/v1/traces", "HTTP 500", "the address")],
+  telemetryExported: [log.telemetryExported("traces", "http://localhost:4318/v1/traces")],
   checkpointsReady: [log.checkpointsReady],
   preparing: [log.preparing("_/example")],
   selectsAll: [log.selectsAll("logs", 3)],

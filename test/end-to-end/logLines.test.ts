@@ -70,6 +70,18 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
   ],
   connected: [at("life", "INFO", words`Connected to Nozzle server at http://127.0.0.1:${N}`)],
   healthServed: [at("databaseDown", "INFO", words`Health endpoints: http://127.0.0.1:${N}`)],
+  telemetryFailed: [
+    at(
+      "databaseDown",
+      "WARN",
+      words`Cannot export metrics to http://127.0.0.1:${N}/v1/metrics: connect ECONNREFUSED 127.0.0.1:${N}; check OTEL_EXPORTER_OTLP_ENDPOINT. They are dropped until an export succeeds; it is tried every minute`
+    )
+  ],
+  telemetryExported: {
+    reason: "the exporter pauses for a minute after a failure",
+    file: "test/layers/telemetry/reportingClient.test.ts",
+    title: "is logged once where the exporter gives up, and once when an export succeeds again"
+  },
   checkpointsReady: [at("life", "INFO", "Checkpoint tracking initialized")],
   preparing: [at("life", "INFO", "Preparing to sync dataset: _/example@0.1.0")],
   watching: [at("life", "INFO", words`File watcher initialized for '${PATH}'`)],

@@ -13,7 +13,16 @@ export type Verb =
   | "init"
 
 /** The chapter of the documentation that a setting belongs to. */
-export type SettingSection = "dataset" | "database" | "server" | "writing" | "limits" | "health" | "logging" | "libpq"
+export type SettingSection =
+  | "dataset"
+  | "database"
+  | "server"
+  | "writing"
+  | "limits"
+  | "health"
+  | "telemetry"
+  | "logging"
+  | "libpq"
 
 /** One setting; `A` is the type of its decoded value. */
 export interface Setting<A = unknown> {

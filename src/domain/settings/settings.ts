@@ -14,6 +14,7 @@ import {
 } from "./database/target.ts"
 import { logFormats } from "./logFormat.ts"
 import type { Setting, Verb } from "./Setting.ts"
+import { telemetrySettings } from "./telemetrySettings.ts"
 import {
   bearerToken,
   datasetReference,
@@ -230,6 +231,7 @@ export const settings = {
     default: "0.0.0.0",
     description: "Address that HEALTH_PORT is opened on; 127.0.0.1 for this machine alone."
   },
+  ...telemetrySettings,
   RUST_LOG: {
     section: "logging",
     verbs: [...withDatabase, "init"],

@@ -10,13 +10,13 @@ import { MAX_IDENTIFIER_BYTES } from "../postgres/table/identifiers.ts"
 import { type LogFilter, logLevels, parseLogFilter } from "./logFilter.ts"
 import type { Setting } from "./Setting.ts"
 
-type Value<A> = Pick<Setting<A>, "accepts" | "schema">
+export type Value<A> = Pick<Setting<A>, "accepts" | "schema">
 
 /** Quotes a text for a message, cut to 80 characters. */
 export const quoted = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 
 /** A schema from a parser; its failure continues after the name of the variable. */
-const parsedBy = <A>(parse: (text: string) => Result.Result<A, string>): Schema.Codec<A, string> =>
+export const parsedBy = <A>(parse: (text: string) => Result.Result<A, string>): Schema.Codec<A, string> =>
   Schema.String.pipe(Schema.decodeTo(
     Schema.declare((_): _ is A => true),
     SchemaTransformation.makeTransformation({
@@ -63,7 +63,7 @@ export const trueOrFalse: Value<boolean> = {
 }
 
 /** Quotes an address up to its host: the text after it may be a secret, such as a key, and so may that before an @. */
-const quotedHost = (text: string): string => {
+export const quotedHost = (text: string): string => {
   if (text.includes("@")) return "not a URL"
   const host = /^(?:[^/?#]*:\/\/)?[^/?#]*/.exec(text)?.[0] ?? ""
   return quoted(host === text ? text : `${host}...`)

@@ -2,6 +2,7 @@
 import { Config, Effect, Option, Redacted } from "effect"
 import { didYouMean } from "../../domain/didYouMean.ts"
 import type { Problems, SettingProblem, SettingTexts } from "../../domain/settings/decode.ts"
+import type { SettingSection } from "../../domain/settings/Setting.ts"
 import {
   type SecretName,
   secretNames,
@@ -13,8 +14,11 @@ import {
 import { type IgnoredName, ignoredNames } from "./libpq.ts"
 import { readSecretFile } from "./secretFile.ts"
 
+/** Names that belong to others: OpenTelemetry has many more, which resemble these. */
+const borrowed: ReadonlyArray<SettingSection> = ["libpq", "telemetry"]
+
 /** Those that suggestions are made from. */
-const ownVariables = settingNames.filter((name) => settingOf(name).section !== "libpq").flatMap(variablesOf)
+const ownVariables = settingNames.filter((name) => !borrowed.includes(settingOf(name).section)).flatMap(variablesOf)
 
 /** Every variable of a setting, and those of libpq that are read only for the warning that they have no effect. */
 const variables = [...settingNames.flatMap(variablesOf), ...ignoredNames]

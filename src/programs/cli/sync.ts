@@ -5,6 +5,7 @@ import { layer as healthApi } from "../../layers/HealthApi.ts"
 import { layer as processMetrics } from "../../layers/ProcessMetrics.ts"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { layer as syncStatus } from "../../layers/SyncStatus.ts"
+import { layer as telemetry } from "../../layers/Telemetry.ts"
 import { services } from "../ampsync.ts"
 import { withProgress } from "../report/showProgress.ts"
 import { sync } from "../verbs/sync.ts"
@@ -14,11 +15,14 @@ import { allSettings, screen, withHelp } from "./settings.ts"
 /** The health API begins beside the other services: one that waits for the database is alive. */
 const servicesWithHealth = Layer.mergeAll(services, Layer.provide(healthApi, syncStatus), processMetrics)
 
+/** Telemetry ends last: the spans of the stop are exported as well. */
+const observedServices = Layer.provideMerge(servicesWithHealth, telemetry)
+
 export const syncCommand = Command.make(
   "ampsync",
   {},
   () =>
-    untilStopped(Effect.provide(withProgress(sync), servicesWithHealth), awaitSignal).pipe(
+    untilStopped(Effect.provide(withProgress(sync), observedServices), awaitSignal).pipe(
       Effect.provide(Layer.merge(allSettings, screen))
     )
 ).pipe(

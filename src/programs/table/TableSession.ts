@@ -9,6 +9,7 @@ import type { TableLeases } from "../../services/TableLeases.ts"
 import type { ActiveConfig } from "../reload/ActiveConfig.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
 import type { Permits } from "./Permits.ts"
+import { type TableSpans, tableSpans } from "./TableSpans.ts"
 
 /** What all tables of a process share. */
 export interface SharedByTables {
@@ -38,6 +39,8 @@ export interface TableSession {
   readonly leftOutIndexes: Ref.Ref<ReadonlySet<string>>
   /** Only a change of the config, or a new start, tries it again. */
   readonly isParked: Ref.Ref<boolean>
+  /** Undefined where nothing takes spans. */
+  readonly spans: TableSpans | undefined
 }
 
 /** A session without attempts yet. */
@@ -56,7 +59,8 @@ export const makeTableSession = Effect.fnUntraced(function*(
     achieved: yield* Ref.make<Achieved>({ progress: false, atTip: false }),
     caughtUp: yield* Deferred.make<void>(),
     leftOutIndexes: yield* Ref.make<ReadonlySet<string>>(new Set()),
-    isParked: yield* Ref.make(false)
+    isParked: yield* Ref.make(false),
+    spans: yield* tableSpans(table.name)
   }
 })
 

@@ -1,5 +1,5 @@
 /** One attempt at one table: from the lease to the end of its stream. */
-import { Clock, Effect, Ref, Stream } from "effect"
+import { Clock, Effect, Exit, Ref, Stream } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import type { Followed, FollowState, Frame, Rejection } from "../../domain/chain/followFrame.ts"
 import { followFrame, startFollowing } from "../../domain/chain/followFrame.ts"
@@ -11,7 +11,7 @@ import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { TableSink, type TableWriter } from "../../services/TableSink.ts"
-import { type ActiveConfig, expectedNetwork, requestOf, sentQuery } from "../reload/ActiveConfig.ts"
+import { type ActiveConfig, expectedNetwork, requestOf, sentQuery, statusOf } from "../reload/ActiveConfig.ts"
 import { decodeMessages } from "./decodeMessages.ts"
 import { readSchema } from "./describeTable.ts"
 import { awaitFirstMessage } from "./firstMessage.ts"
@@ -21,6 +21,7 @@ import { reportingStages } from "./reportingStages.ts"
 import { StageClock } from "./StageClock.ts"
 import { StreamActivity } from "./StreamActivity.ts"
 import type { TableSession } from "./TableSession.ts"
+import { asAttempt } from "./TableSpans.ts"
 import { verifyBlock } from "./verifyBlock.ts"
 import { watchLease } from "./watchLease.ts"
 import { watchSource } from "./watchSource.ts"
@@ -68,6 +69,7 @@ export const syncTable = Effect.fn("syncTable")(
     const clock = yield* Clock.Clock
     const activity = new StreamActivity(writer.checkpoint, declaresEnds, clock.currentTimeMillisUnsafe())
     const stages = new StageClock(clock)
+    session.spans?.opened(cursor?.block, network ?? expectedNetwork(active, table))
     yield* recordConnected(session, active, columns, writer, cursor)
     const options = {
       rangeMode: writer.rangeMode,
@@ -88,9 +90,14 @@ export const syncTable = Effect.fn("syncTable")(
         onEvent: (event) => recordEvent(session, activity, clock.currentTimeMillisUnsafe(), event),
         isBacklog: () => activity.isBacklog(clock.currentTimeMillisUnsafe()),
         whileIdle: waitForQuiet(activity),
-        onCommit: (chunk, committed, elapsedMillis) =>
-          recordCommit(session, chunk, committed, elapsedMillis, stages.take()),
-        onFailure: (chunk, error) => recordWriteFailure(session, chunk, error)
+        onCommit: (chunk, committed, elapsedMillis, times) => {
+          session.spans?.chunkEnds(chunk, times, Exit.succeed(committed))
+          return recordCommit(session, chunk, committed, elapsedMillis, stages.take())
+        },
+        onFailure: (chunk, error, times) => {
+          session.spans?.chunkEnds(chunk, times, Exit.fail(error))
+          return recordWriteFailure(session, chunk, error)
+        }
       }),
       Effect.andThen(endOf(session, activity)),
       Effect.catchTag("Reconnect", ({ outcome }) => Effect.succeed(outcome))
@@ -115,6 +122,7 @@ export const syncTable = Effect.fn("syncTable")(
   },
   Effect.scoped,
   Effect.catchTag(["TableHeld", "Fenced"], (error) => Effect.succeed<Outcome>({ _tag: "Held", reason: error.message })),
+  (effect, { active, spans }) => asAttempt(spans, Effect.map(active, (config) => statusOf(config).queries), effect),
   (effect, session) => aboutTable(session.table.name)(effect)
 )
 

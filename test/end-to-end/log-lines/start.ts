@@ -13,7 +13,7 @@ const portOf = (url: string) => Number(new URL(url).port)
 
 const queries = { blocks: "SELECT * FROM anvil.blocks" }
 
-/** The database is down, and its connection is cut as the bookkeeping is made. */
+/** The database is down, and so is the collector; then its connection is cut as the bookkeeping is made. */
 export const databaseDown = Effect.fnUntraced(function*({ sees, start }: Stage) {
   const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
   const port = yield* closedPort
@@ -21,9 +21,12 @@ export const databaseDown = Effect.fnUntraced(function*({ sees, start }: Stage) 
     ...world.environment,
     DATABASE_URL: throughProxy(world.database.url, { port }),
     HEALTH_PORT: "0",
-    HEALTH_HOST: "127.0.0.1"
+    HEALTH_HOST: "127.0.0.1",
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${yield* closedPort}`,
+    OTEL_TRACES_EXPORTER: "none",
+    OTEL_METRIC_EXPORT_INTERVAL: "100"
   })
-  yield* sees("databaseUnreachable")
+  yield* sees("databaseUnreachable", "telemetryFailed")
   const proxy = yield* startProxy(portOf(world.database.url), port)
   proxy.cutOnReply("CREATE TABLE\0")
   yield* sees("bookkeepingFailed")
