@@ -107,6 +107,16 @@ describe("the traces of a process", () => {
           [...new Set(collector.spans().map(({ name }) => name))].toSorted(),
           ["attempt", "chunk", "commit", "copy", "encode", "receive"]
         )
+        const metrics = collector.metricNames()
+        assert.includeMembers([...metrics], [
+          "ampsync_table_watermark_block",
+          "ampsync_stage_seconds_total",
+          "ampsync_ready"
+        ])
+        assert.deepInclude(collector.lastCounter("ampsync_table_rows_committed_total"), {
+          table: "blocks",
+          value: rows
+        })
         assert.deepInclude(collector.resource(), { "service.name": "ampsync", "deployment.environment.name": "test" })
 
         for (const { headers } of collector.received) {
@@ -151,7 +161,7 @@ describe("the traces of a process", () => {
   )
 })
 
-describe("a collector", () => {
+describe.concurrent("a collector", () => {
   it.live.each(
     [
       ["is down", undefined, /connect ECONNREFUSED/],

@@ -34,6 +34,8 @@ export interface Collector {
   readonly spans: () => ReadonlyArray<ReceivedSpan>
   readonly resource: () => Readonly<Record<string, string | number>>
   readonly metricNames: () => ReadonlyArray<string>
+  /** The labels and the value of the first series of a counter, as it came last. */
+  readonly lastCounter: (name: string) => Readonly<Record<string, string | number>>
 }
 
 /** Listens until the scope closes. */
@@ -55,6 +57,10 @@ export const startCollector: Effect.Effect<Collector, never, Scope.Scope> = Effe
         server.closeAllConnections()
       })
   )
+  const metrics = () =>
+    documents("/v1/metrics").flatMap(({ resourceMetrics }): ReadonlyArray<RawMetric> =>
+      resourceMetrics[0].scopeMetrics[0].metrics
+    )
   const documents = (path: string) =>
     received.filter((one) => one.path.endsWith(path)).map(({ body }) => JSON.parse(body.toString("utf8")))
   return {
@@ -67,15 +73,20 @@ export const startCollector: Effect.Effect<Collector, never, Scope.Scope> = Effe
     spans: () =>
       documents("/v1/traces").flatMap(({ resourceSpans }) => resourceSpans[0].scopeSpans[0].spans.map(spanOf)),
     resource: () => recordOf(documents("/v1/traces")[0].resourceSpans[0].resource.attributes),
-    metricNames: () => [
-      ...new Set<string>(
-        documents("/v1/metrics").flatMap(({ resourceMetrics }) =>
-          resourceMetrics[0].scopeMetrics[0].metrics.map(({ name }: { readonly name: string }) => name)
-        )
-      )
-    ]
+    metricNames: () => [...new Set(metrics().map(({ name }) => name))],
+    lastCounter: (name) => {
+      const point = metrics().findLast((metric) => metric.name === name)!.sum!.dataPoints[0]!
+      return { ...recordOf(point.attributes), value: point.asDouble }
+    }
   }
 })
+
+interface RawMetric {
+  readonly name: string
+  readonly sum?: {
+    readonly dataPoints: ReadonlyArray<{ readonly attributes: ReadonlyArray<KeyValue>; readonly asDouble: number }>
+  }
+}
 
 interface KeyValue {
   readonly key: string

@@ -6,13 +6,15 @@ import { OtlpExporter, OtlpMetrics, OtlpSerialization, OtlpTracer } from "effect
 import { hostname } from "node:os"
 import { VERSION } from "../../domain/version.ts"
 import type { ExportSettings, TelemetrySettings } from "../../services/Config.ts"
-import { SpanTracer } from "../../services/SpanTracer.ts"
+import { flushTelemetry, SpanTracer } from "../../services/Telemetry.ts"
 import { reportingClient } from "./reportingClient.ts"
 
 /** Of the spans that wait for the next export; as many go into one request. */
 const MAX_BATCH = 500
-/** Traces and metrics are flushed one after the other at a stop. */
-const SHUTDOWN_TIMEOUT = "400 millis"
+/** For both kinds together. */
+const FLUSH_TIMEOUT = "400 millis"
+/** Of each kind, one after the other; what counts is flushed before. */
+const SHUTDOWN_TIMEOUT = "200 millis"
 
 /** Exports what `settings` ask for. */
 export const exporters = (settings: TelemetrySettings): Layer.Layer<never> => {
@@ -49,7 +51,14 @@ export const exporters = (settings: TelemetrySettings): Layer.Layer<never> => {
     }),
     reporting("metrics", metrics)
   )
-  return Layer.mergeAll(tracer, meter).pipe(
+  const flush = Layer.effect(
+    flushTelemetry,
+    Effect.map(
+      OtlpExporter.Flusher,
+      (flusher) => Effect.asVoid(Effect.timeoutOption(Effect.interruptible(flusher.flush), FLUSH_TIMEOUT))
+    )
+  )
+  return Layer.mergeAll(tracer, meter, flush).pipe(
     Layer.provide([
       OtlpExporter.layerFlusher,
       protocol === "http/json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf,

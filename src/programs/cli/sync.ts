@@ -6,6 +6,7 @@ import { layer as processMetrics } from "../../layers/ProcessMetrics.ts"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { layer as syncStatus } from "../../layers/SyncStatus.ts"
 import { layer as telemetry } from "../../layers/Telemetry.ts"
+import { flushTelemetry } from "../../services/Telemetry.ts"
 import { services } from "../ampsync.ts"
 import { withProgress } from "../report/showProgress.ts"
 import { sync } from "../verbs/sync.ts"
@@ -15,14 +16,17 @@ import { allSettings, screen, withHelp } from "./settings.ts"
 /** The health API begins beside the other services: one that waits for the database is alive. */
 const servicesWithHealth = Layer.mergeAll(services, Layer.provide(healthApi, syncStatus), processMetrics)
 
-/** Telemetry ends last: the spans of the stop are exported as well. */
+/** Telemetry begins first: it exports as well that the services wait for the database. */
 const observedServices = Layer.provideMerge(servicesWithHealth, telemetry)
+
+/** The last spans and figures are exported while the metrics are still there. */
+const observedSync = Effect.ensuring(withProgress(sync), Effect.flatten(flushTelemetry))
 
 export const syncCommand = Command.make(
   "ampsync",
   {},
   () =>
-    untilStopped(Effect.provide(withProgress(sync), observedServices), awaitSignal).pipe(
+    untilStopped(Effect.provide(observedSync, observedServices), awaitSignal).pipe(
       Effect.provide(Layer.merge(allSettings, screen))
     )
 ).pipe(

@@ -2,8 +2,8 @@
 import { Cause, Clock, Context, Effect, Exit, Option, Tracer } from "effect"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { withoutQueries } from "../../domain/health/readiness.ts"
-import { SpanTracer } from "../../services/SpanTracer.ts"
 import type { Committed } from "../../services/TableSink.ts"
+import { SpanTracer } from "../../services/Telemetry.ts"
 import type { ChunkTimes, StageSpan } from "./ChunkTimes.ts"
 import type { Outcome } from "./Outcome.ts"
 
