@@ -37,6 +37,11 @@ export interface TableStatus extends TablePhase {
   /** Undefined until it is read, and where it cannot be read. */
   readonly sourceHead: SourceHeadBlock | undefined
   readonly headReadAtMillis: number | undefined
+  /**
+   * Since when the source is known to end more than `SERVERS_APART` blocks below the watermark: no commit moved the watermark
+   * since it was read. Undefined where it does not.
+   */
+  readonly sourceBehindSinceMillis: number | undefined
   /** Failed attempts in a row without progress, as of the last failure. */
   readonly failedAttempts: number
   /** Attempts that failed since the start of the process, and were followed by another. */
@@ -73,6 +78,7 @@ export const initialStatus = (table: string, atMillis: number): TableStatus => (
   lastBlock: undefined,
   sourceHead: undefined,
   headReadAtMillis: undefined,
+  sourceBehindSinceMillis: undefined,
   failedAttempts: 0,
   retries: 0,
   lastError: undefined,
@@ -91,8 +97,12 @@ export const nextStatus = (status: TableStatus, event: StatusEvent, atMillis: nu
 
 const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): TableStatus => {
   switch (event._tag) {
-    case "HeadRead":
-      return { ...status, sourceHead: event.head, headReadAtMillis: atMillis }
+    case "HeadRead": {
+      const sourceBehindSinceMillis = isBelow(event.head, status.watermark)
+        ? status.sourceBehindSinceMillis ?? atMillis
+        : undefined
+      return { ...status, sourceHead: event.head, headReadAtMillis: atMillis, sourceBehindSinceMillis }
+    }
     case "TimePassed":
       return { ...status, stages: addTimes(status.stages, event.stages) }
     case "Started":
@@ -108,7 +118,8 @@ const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): 
         unverified,
         watermark,
         watermarkHash,
-        watermarkAtSeconds: timeOf(status, watermark)
+        watermarkAtSeconds: timeOf(status, watermark),
+        sourceBehindSinceMillis: watermark === status.watermark ? status.sourceBehindSinceMillis : undefined
       }
     }
     case "Committed":
@@ -153,6 +164,8 @@ const afterCommit = (
     watermark,
     watermarkHash,
     watermarkMovedAtMillis: isMoved ? atMillis : status.watermarkMovedAtMillis,
+    // The head was read before this commit, and what moved the watermark came from the source.
+    sourceBehindSinceMillis: isMoved ? undefined : status.sourceBehindSinceMillis,
     watermarkAtSeconds: event.watermarkAtSeconds ?? timeOf(status, watermark),
     lastBlock: event.lastBlock ?? status.lastBlock,
     failedAttempts: event.isProgress ? 0 : status.failedAttempts,
@@ -174,9 +187,19 @@ const addTimes = (a: StageTimes, b: StageTimes): StageTimes => ({
 const timeOf = (status: TableStatus, watermark: bigint | undefined): number | undefined =>
   watermark === status.watermark ? status.watermarkAtSeconds : undefined
 
-/** Blocks between what is committed and the source's head; undefined where the head is not known. */
-export const lagBlocks = ({ lastBlock, sourceHead, watermark }: TableStatus): bigint | undefined => {
-  if (sourceHead === undefined) return undefined
+/** Servers behind a balancer may be so many blocks apart: a head that is lower by no more proves nothing. */
+const SERVERS_APART = 2n
+
+const isBelow = (head: SourceHeadBlock, watermark: bigint | undefined): boolean =>
+  watermark !== undefined && head.block + SERVERS_APART < watermark
+
+/**
+ * Blocks between what is committed and the source's head; undefined where the head is not known, or where it is that of a
+ * chain that lacks what is committed.
+ */
+export const lagBlocks = (status: TableStatus): bigint | undefined => {
+  const { lastBlock, sourceHead, watermark } = status
+  if (sourceHead === undefined || status.sourceBehindSinceMillis !== undefined) return undefined
   const committed = [lastBlock, watermark].reduce<bigint>(
     (max, block) => block !== undefined && block > max ? block : max,
     -1n
@@ -184,9 +207,11 @@ export const lagBlocks = ({ lastBlock, sourceHead, watermark }: TableStatus): bi
   return sourceHead.block > committed ? sourceHead.block - committed : 0n
 }
 
-/** Seconds between the times of the table's watermark and of the source's head; undefined where one of them is not known. */
+/** Seconds between the times of the table's watermark and of the source's head; undefined as `lagBlocks`, and where one of them is not known. */
 export const lagSeconds = (status: TableStatus): number | undefined => {
-  if (lagBlocks(status) === 0n) return 0
+  const blocks = lagBlocks(status)
+  if (blocks === undefined) return undefined
+  if (blocks === 0n) return 0
   const { sourceHead, watermarkAtSeconds } = status
   if (sourceHead?.atSeconds === undefined || watermarkAtSeconds === undefined) return undefined
   return Math.max(0, sourceHead.atSeconds - watermarkAtSeconds)

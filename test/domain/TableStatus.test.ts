@@ -134,3 +134,35 @@ describe("the lag of a table", () => {
     assert.strictEqual(lagBlocks(after(committed(), head(10n))), 0n)
   })
 })
+
+describe("a source that ends below the watermark", () => {
+  const since = (...events: ReadonlyArray<StatusEvent>) => after(...events).sourceBehindSinceMillis
+
+  it("is a contradiction from the first reading on, and the lag is not known", () => {
+    assert.strictEqual(since(committed(), head(8n)), 1)
+    assert.strictEqual(since(connected, head(2n), head(3n)), 1)
+    assert.isUndefined(lagBlocks(after(committed(), head(8n))))
+  })
+
+  it("is none where servers behind a balancer may be that far apart", () => {
+    assert.isUndefined(since(committed(), head(9n)))
+    assert.strictEqual(lagBlocks(after(committed(), head(9n))), 0n)
+  })
+
+  it("is none where the head was read before the watermark moved, up or down by a reorg", () => {
+    assert.isUndefined(since(connected, head(5n), committed()))
+    assert.isUndefined(since(committed(), head(5n), committed({ watermark: 5n, watermarkHash: "0x05" })))
+  })
+
+  it("stays one through commits that leave the watermark, a failure and a new connection", () => {
+    const provisional = committed({ watermark: 11n, lastBlock: 12n })
+    const failed: StatusEvent = { _tag: "Failed", attempts: 1, reason: "down" }
+    const again = connectedTable({ watermark: 11n, watermarkHash: "0x0b" })
+    assert.strictEqual(since(committed(), head(8n), provisional, failed, again), 1)
+  })
+
+  it("is none any more once the source has grown, or the table is filled again", () => {
+    assert.isUndefined(since(committed(), head(8n), head(11n)))
+    assert.isUndefined(since(committed(), head(8n), connectedTable({ watermark: undefined, watermarkHash: undefined })))
+  })
+})

@@ -139,6 +139,28 @@ describe("/readyz", () => {
       assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=0&max_lag_seconds=0"), [])
     }))
 
+  it.effect("is not ready from the moment on that the source ends far below the watermark, whatever limits are asked for", () =>
+    Effect.gen(function*() {
+      const { address, recorder } = yield* ready
+      yield* recorder.record("logs", committed({ watermark: 40n, lastBlock: 40n }))
+      yield* recorder.record("logs", head(38n, 1_000))
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=0"), [])
+      yield* TestClock.adjust("2 seconds")
+      yield* recorder.record("logs", head(11n, 900))
+      assert.deepStrictEqual(yield* reasons(address), ["logs: source behind"])
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=0"), ["logs: source behind"])
+      const { body } = yield* ask(address, "/readyz")
+      assert.strictEqual(body.reasons[0].since, "1970-01-01T00:00:02.000Z")
+      assert.include(body.reasons[0].message, "ends with block 11, and the table is complete up to block 40")
+      const { body: status } = yield* ask(address, "/status")
+      assert.deepInclude(status.tables[0], { lag_blocks: null, lag_seconds: null, source_head: 11 })
+      yield* recorder.record("logs", { _tag: "Diverged", reason: "gone" })
+      assert.deepStrictEqual(yield* reasons(address), ["logs: diverged"])
+      yield* recorder.record("logs", head(41n, 1_000))
+      yield* recorder.record("logs", committed({ watermark: 41n, lastBlock: 41n, isProgress: true }))
+      assert.deepStrictEqual(yield* reasons(address), [])
+    }))
+
   it.effect("is not ready where a limit is asked for and the lag is not known, or was known a minute ago", () =>
     Effect.gen(function*() {
       const { address, recorder } = yield* ready

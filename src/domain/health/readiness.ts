@@ -25,6 +25,7 @@ export const noReadyReasons = [
   "diverged",
   "stalled",
   "parked",
+  "source behind",
   "lag exceeded",
   "lag unknown"
 ] as const
@@ -60,7 +61,7 @@ export const readinessProblems = (
     // The lag is that of the process that writes.
     if (status.isReserve && !isOffline) return []
     if (isOffline) return offline(table, heartbeatAtMillis, nowMillis)
-    return lagProblem(status, limits, nowMillis) ?? []
+    return sourceProblem(status) ?? lagProblem(status, limits, nowMillis) ?? []
   })
   if (config !== undefined && names.length > 0) return ofTables
   const message = "no config is active: the process is starting, or it is being stopped"
@@ -105,6 +106,16 @@ const offline = (table: string, heartbeatAtMillis: number | undefined, nowMillis
       : `the last heartbeat that the database recorded is ${seconds(nowMillis - heartbeatAtMillis)} s old: ` +
         `table '${table}' counts as offline, and another process may take it over`,
     heartbeatAtMillis
+  )
+
+/** Rows that the source does not have must not count as up to date until `diverged` confirms it. */
+const sourceProblem = ({ sourceBehindSinceMillis, sourceHead, table, watermark }: TableStatus): NotReady | undefined =>
+  sourceBehindSinceMillis === undefined ? undefined : notReady(
+    table,
+    "source behind",
+    `the source of table '${table}' ends with block ${sourceHead?.block}, and the table is complete up to block ` +
+      `${watermark}: its chain became shorter, or this server is behind another one`,
+    sourceBehindSinceMillis
   )
 
 const seconds = (millis: number): number => Math.round(millis / 1_000)

@@ -58,6 +58,16 @@ describe.each<Dialect>(["amp", "nozzle"])("silence of a server of the %s dialect
       const sync = yield* startSync(world.environment, quickly)
       yield* reaches(sync, "caught up")
       world.simulator.chain.reset({ blocks: 12 })
+      let before: string | undefined
+      yield* eventually(
+        "the source is found to end below the watermark",
+        Effect.map(sync.status.get, (tables) => {
+          const table = tables.get("blocks")
+          if (table?.sourceBehindSinceMillis !== undefined) before ??= table.phase
+          return before !== undefined
+        })
+      )
+      assert.notStrictEqual(before, "diverged", "it is reported before it lasted for long")
       yield* reaches(sync, "diverged")
       const [{ n }] = (yield* world.database.query("SELECT count(*)::int AS n FROM blocks")) as [{ n: number }]
       assert.strictEqual(n, 40)
