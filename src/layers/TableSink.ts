@@ -53,7 +53,8 @@ const make = Effect.gen(function*() {
     const { recorded, watermark } = stored ?? {}
     const examined = yield* examineTable(run, definition, request.fingerprint, { recorded, watermark })
     const { indexed, kind, notes, statements, table } = examined
-    return { table, kind, statements, indexed, notes }
+    const startsAtFirstBlock = kind === "create" || watermark === undefined
+    return { table, kind, startsAtFirstBlock, statements, indexed, notes }
   })
 
   const acquire = Effect.fn("TableSink.acquire")((owner: TableOwner) =>

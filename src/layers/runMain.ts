@@ -22,7 +22,7 @@ const run = Runtime.makeRunMain(({ fiber, teardown }) => {
 const report = (cause: Cause.Cause<{ readonly _tag: string; readonly message: string }>) =>
   Effect.sync(() => {
     for (const reason of cause.reasons) {
-      // The command line's own errors were printed with the help they belong to.
+      // The command line's own errors are printed already.
       const message = Cause.isFailReason(reason) && reason.error._tag !== "ShowHelp" ? reason.error.message : ""
       if (message !== "") print(message)
       if (Cause.isDieReason(reason)) print(Cause.pretty(cause))

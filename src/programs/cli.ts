@@ -10,6 +10,7 @@ import { stopWithOutput } from "../layers/Signals.ts"
 import { demoCommand } from "./cli/demo.ts"
 import { grantsCommand } from "./cli/grants.ts"
 import { planCommand } from "./cli/plan.ts"
+import { presenter } from "./cli/presenter.ts"
 import { resyncCommand } from "./cli/resync.ts"
 import { rewindCommand } from "./cli/rewind.ts"
 import { simulateCommand } from "./cli/simulate.ts"
@@ -37,6 +38,8 @@ const cliConfig = CliConfig.layer({ builtIns: GlobalFlag.BuiltIns.filter((flag) 
 export const main = (): void => {
   stopWithOutput()
   runMain(
-    Command.run(ampsync, { version: VERSION }).pipe(Effect.provide(Layer.merge(NodeServices.layer, cliConfig)))
+    Command.run(ampsync, { version: VERSION }).pipe(
+      Effect.provide(Layer.mergeAll(NodeServices.layer, cliConfig, presenter))
+    )
   )
 }

@@ -27,6 +27,8 @@ export interface TableRequest extends TableSource {
 export interface TablePlan {
   readonly table: string
   readonly kind: "none" | "create" | "alter"
+  /** No block of it is complete: it will be filled from the first block. */
+  readonly startsAtFirstBlock: boolean
   /** In the order of execution. */
   readonly statements: ReadonlyArray<string>
   /** The columns of every index that the statements create. */

@@ -15,9 +15,21 @@ describe("the command line", () => {
           assert.include(help.output(), "--version")
           assert.notInclude(help.output(), "log-level")
         }
-        const rejected = yield* startAmpsync({}, ["plan", "--log-level", "debug"])
-        assert.strictEqual((yield* rejected.exited).code, 2)
-        assert.include(rejected.output(), "--log-level")
+        for (
+          const [args, error] of [
+            [["plan", "--log-level", "debug"], "Unrecognized flag: --log-level"],
+            [["plan", "--jsn"], "--json"],
+            [["rsync"], `Unknown subcommand "rsync"`],
+            [["resync"], "Missing required flag: --table"]
+          ] as const
+        ) {
+          const rejected = yield* startAmpsync({}, args)
+          assert.strictEqual((yield* rejected.exited).code, 2)
+          const lines = rejected.output().trim().split("\n")
+          assert.include(rejected.output(), error)
+          assert.isBelow(lines.length, 9, rejected.output())
+          assert.match(lines.at(-1)!, /^What there is: node dist\/main\.js ?(plan|resync)? --help$/)
+        }
       }),
     60_000
   )

@@ -40,12 +40,21 @@ const handlers = HttpApiBuilder.group(
   })
 )
 
+/** The schema's words have the name of the parameter, and are about properties. */
+const parameterProblem = (words: string): string => {
+  const name = /at \["([^"]*)"\]/.exec(words)?.[1]
+  if (name === undefined) return "has parameters that cannot be read"
+  return words.includes("excess property")
+    ? `has no parameter "${name}"`
+    : `has another value of ${name} than it allows`
+}
+
 const queryErrors = HttpApiMiddleware.layerSchemaErrorTransform(
   QueryErrors,
   (error, { endpoint }) =>
     error.kind === "Query"
       ? Effect.fail({
-        message: `The parameters of ${endpoint.path} are wrong: ${error.cause.message.replaceAll(/\s+/g, " ")}. ` +
+        message: `${endpoint.path} ${parameterProblem(error.cause.message)}. ` +
           "Allowed: max_lag_blocks and max_lag_seconds, each at most once, a whole number of at least 0."
       })
       : Effect.fail(error)

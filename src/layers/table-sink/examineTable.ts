@@ -11,7 +11,7 @@ import type { TablePlan } from "../../services/TableSink.ts"
 import { readTable } from "./readTable.ts"
 
 /** The plan of a table, and whether its checkpoint is still valid. */
-export interface Examined extends TablePlan {
+export interface Examined extends Omit<TablePlan, "startsAtFirstBlock"> {
   /** The data table is missing: its checkpoint is no longer valid. */
   readonly startsAgain: boolean
 }

@@ -6,17 +6,18 @@ import { services } from "../ampsync.ts"
 import { withTimeLimit } from "../timeLimit.ts"
 import { plan, PlanFailed } from "../verbs/plan.ts"
 import { answerUnlessStopped } from "../verbs/untilStopped.ts"
-import { json, timeout } from "./flags.ts"
+import { json, timeout, toggle } from "./flags.ts"
 import { allSettings, withHelp } from "./settings.ts"
 
 export const planCommand = Command.make(
   "plan",
   {
     json,
+    sql: toggle("sql", "Print the statements of the bookkeeping as well"),
     timeout: timeout("it may take in all, and so wait for a database that is down or a server that is silent")
   },
-  ({ json, timeout }) =>
-    Effect.provide(plan({ json }), services).pipe(
+  ({ timeout, ...options }) =>
+    Effect.provide(plan(options), services).pipe(
       withTimeLimit(timeout, (reason) => new PlanFailed({ reason })),
       (planning) => answerUnlessStopped(planning, awaitSignal),
       Effect.provide(allSettings),

@@ -6,7 +6,7 @@ import { layer as storedRows } from "../../layers/StoredRows.ts"
 import { services } from "../ampsync.ts"
 import { answerUnlessStopped } from "../verbs/untilStopped.ts"
 import { connectAndVerify } from "../verbs/verify.ts"
-import { json, timeout } from "./flags.ts"
+import { json, tableOfSchema, timeout } from "./flags.ts"
 import { allSettings, withHelp } from "./settings.ts"
 
 const block = (name: string, description: string) =>
@@ -20,7 +20,7 @@ const block = (name: string, description: string) =>
 export const verifyCommand = Command.make(
   "verify",
   {
-    table: Flag.String("table").pipe(Flag.withDescription("Name of the table, in DATABASE_SCHEMA")),
+    table: tableOfSchema,
     from: block("from", "First block to compare (default: the first one of the table)"),
     to: block("to", "Last block to compare (default: the watermark)"),
     json,

@@ -3,6 +3,7 @@ import { Console, Data, Effect, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
+import { counted } from "../../domain/numbers.ts"
 import { sameColumns } from "../../domain/postgres/table/compareTable.ts"
 import { createIndex } from "../../domain/postgres/table/tableIndexes.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
@@ -102,34 +103,66 @@ const isRejection = (
 const rejected = ({ name }: TableSpec, error: FlightError | TableRejected | UnreadableSchema): PlannedTable => ({
   table: name,
   kind: "reject",
+  startsAtFirstBlock: false,
   statements: [],
   notes: [],
   indexes: [],
   reason: error._tag === "TableRejected" ? error.reason : error.message
 })
 
-/** Prints the plan: for people, or as one JSON document. Fails with `PlanOutcome` where there is something to do. */
-export const plan = Effect.fn("plan")(function*({ json }: { readonly json: boolean }) {
+export interface PlanOptions {
+  /** One JSON document, with every statement. */
+  readonly json: boolean
+  /** The statements of the bookkeeping as well. */
+  readonly sql: boolean
+}
+
+/** Prints the plan. Fails with `PlanOutcome` where there is something to do. */
+export const plan = Effect.fn("plan")(function*({ json, sql }: PlanOptions) {
   const found = yield* planDataset
-  yield* Console.log(json ? JSON.stringify(found, undefined, 2) : formatPlan(found))
+  yield* Console.log(json ? JSON.stringify(found, undefined, 2) : formatPlan(found, sql))
   if (found.outcome === "rejected") return yield* new PlanOutcome({ exitCode: 4 })
   if (found.outcome === "changes") return yield* new PlanOutcome({ exitCode: 3 })
 })
 
-const formatPlan = ({ bookkeeping, dataset, schema, tables, version }: DatasetPlan): string =>
+const formatPlan = ({ bookkeeping, dataset, schema, tables, version }: DatasetPlan, sql: boolean): string =>
   [
     `Dataset ${dataset} ${version}, schema "${schema}"`,
-    ...(bookkeeping.length === 0 ? [] : ["bookkeeping: CREATE or extend", ...bookkeeping.map(indented)]),
+    ...(bookkeeping.length === 0
+      ? []
+      : [`bookkeeping: ${summaryOf(schema, bookkeeping)}${sql ? "" : "; --sql prints them"}`]),
+    ...(sql ? bookkeeping.map(indented) : []),
     ...tables.flatMap(formatTable)
   ].join("\n")
 
-const formatTable = ({ indexes, kind, notes, reason, statements, table }: PlannedTable): ReadonlyArray<string> => [
-  `${table}: ${headings[kind]}${reason === undefined ? "" : `: ${reason}`}`,
+/** How many statements there are, and what they create or change. */
+const summaryOf = (schema: string, statements: ReadonlyArray<string>): string => {
+  const names = statements.flatMap((statement) => statement.match(/\b_ampsync_[a-z]+\b/)?.[0] ?? [])
+  const created = statements.some((statement) => statement.startsWith("CREATE SCHEMA")) ? [`schema "${schema}"`] : []
+  return `${counted(statements.length, "statement")} for ${[...created, ...new Set(names)].join(", ")}`
+}
+
+const formatTable = ({ indexes, notes, statements, ...planned }: PlannedTable): ReadonlyArray<string> => [
+  `${planned.table}: ${headingOf(planned)}`,
   ...statements.map(indented),
   ...notes.map((note) => indented(`-- ${note}`)),
   ...(indexes.length === 0 ? [] : [indented("-- once it has caught up:"), ...indexes.map(indented)])
 ]
 
-const headings = { none: "nothing to do", create: "CREATE", alter: "ALTER", reject: "rejected" } as const
+const headingOf = (
+  { kind, reason, startsAtFirstBlock }: Pick<PlannedTable, "kind" | "reason" | "startsAtFirstBlock">
+) => {
+  const filled = startsAtFirstBlock ? "it is filled from the first block" : undefined
+  switch (kind) {
+    case "none":
+      return filled ?? "nothing to do"
+    case "create":
+      return "CREATE"
+    case "alter":
+      return filled === undefined ? "ALTER" : `ALTER; ${filled}`
+    case "reject":
+      return `rejected: ${reason}`
+  }
+}
 
 const indented = (statement: string): string => `  ${statement.replaceAll(/\s*\n\s*/g, " ")}`

@@ -116,6 +116,7 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
           Effect.as(script.plan?.(table, asked.database++) ?? Effect.void, {
             table,
             kind: "none" as const,
+            startsAtFirstBlock: false,
             statements: [],
             indexed: [],
             notes: []

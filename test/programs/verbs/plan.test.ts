@@ -66,7 +66,17 @@ describe("ampsync plan", () => {
         })
         const result = yield* plan(world.environment)
         assert.strictEqual(result.code, 3, result.stderr)
-        assert.include(result.stdout, `CREATE SCHEMA "${world.database.schema}"`)
+        assert.match(
+          result.stdout,
+          new RegExp(
+            `^bookkeeping: \\d\\d statements for schema "${world.database.schema}", _ampsync_checkpoints, .*; --sql prints them$`,
+            "m"
+          )
+        )
+        assert.notInclude(result.stdout, "CREATE SCHEMA")
+        const { stdout } = yield* plan(world.environment, "--sql")
+        assert.include(stdout, `CREATE SCHEMA "${world.database.schema}"`)
+        assert.include(stdout, "COMMENT ON COLUMN")
         for (const table of Object.keys(allTables)) {
           assert.include(
             result.stdout,
@@ -81,7 +91,7 @@ describe("ampsync plan", () => {
   )
 
   it.live(
-    "exits 0 when there is nothing to do, also while another process syncs, and disturbs it in nothing",
+    "exits 0 when there is nothing to do, also while another process syncs, and names a table that will be filled again",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
@@ -92,6 +102,14 @@ describe("ampsync plan", () => {
         for (const table of Object.keys(allTables)) assert.include(result.stdout, `${table}: nothing to do`)
         assert.deepStrictEqual(yield* Effect.all([inventory(world), checkpoints(world)]), before)
         assert.notInclude(process.output(), "Standing by")
+        yield* process.kill("SIGTERM")
+        yield* process.exited
+        const resync = yield* startAmpsync(world.environment, ["resync", "--table", "logs", "--yes"])
+        assert.strictEqual((yield* resync.exited).code, 0)
+        const emptied = yield* plan(world.environment)
+        assert.strictEqual(emptied.code, 0, emptied.stderr)
+        assert.include(emptied.stdout, "logs: it is filled from the first block")
+        assert.include(emptied.stdout, "blocks: nothing to do")
       }),
     60_000
   )
@@ -119,11 +137,14 @@ describe("ampsync plan", () => {
         const result = yield* plan(world.environment)
         assert.strictEqual(result.code, 3, result.stderr)
         const { schema } = world.database
-        assert.include(result.stdout, `logs: ALTER\n  ALTER TABLE "${schema}"."logs" ADD COLUMN "address" bytea`)
+        assert.match(
+          result.stdout,
+          new RegExp(`^logs: ALTER.*\\n  ALTER TABLE "${schema}"."logs" ADD COLUMN "address" bytea`, "m")
+        )
         assert.include(result.stdout, `\n  COMMENT ON TABLE "${schema}"."logs" IS E'all logs'\n`)
         assert.match(
           result.stdout,
-          /blocks: nothing to do\n {2}-- once it has caught up:\n {2}CREATE INDEX CONCURRENTLY "blocks_hash_idx_/
+          /blocks: .*\n {2}-- once it has caught up:\n {2}CREATE INDEX CONCURRENTLY "blocks_hash_idx_/
         )
         assert.deepStrictEqual(yield* inventory(world), before)
         const queries = { logs: "SELECT block_num, tx_hash FROM anvil.logs", blocks: "SELECT * FROM anvil.blocks" }
