@@ -18,6 +18,13 @@ export interface StageTimes {
   readonly storageWaitMillis: number
 }
 
+/** What waits for confirmations. */
+export interface HeldFigures {
+  readonly blocks: bigint
+  readonly rows: number
+  readonly bytes: number
+}
+
 /** A reorg that a commit applied. */
 export interface AppliedReorg {
   readonly firstBlock: bigint
@@ -35,6 +42,8 @@ export type StatusEvent =
     readonly watermark: bigint | undefined
     readonly watermarkHash: string | undefined
     readonly unverified: boolean
+    /** Blocks that must be on top of rows before they are written; none where absent. */
+    readonly confirmations?: number
   }
   | {
     readonly _tag: "Committed"
@@ -68,3 +77,4 @@ export type StatusEvent =
   /** Nothing else happened. */
   | { readonly _tag: "TimePassed"; readonly stages: StageTimes }
   | { readonly _tag: "HeadRead"; readonly head: SourceHeadBlock }
+  | { readonly _tag: "HeldChanged"; readonly held: HeldFigures }

@@ -1,6 +1,6 @@
 /** The status of one table: its phase and its figures, as a pure function of its events. */
 import { initialChunkSize } from "./ChunkSize.ts"
-import type { SourceHeadBlock, StageTimes, StatusEvent } from "./StatusEvent.ts"
+import type { HeldFigures, SourceHeadBlock, StageTimes, StatusEvent } from "./StatusEvent.ts"
 import { nextPhase, type TablePhase } from "./TablePhase.ts"
 
 /** Why an attempt failed, and when. */
@@ -54,9 +54,15 @@ export interface TableStatus extends TablePhase {
   /** Reorgs applied by this process. */
   readonly reorgs: number
   readonly unverified: boolean
+  /** Blocks that must be on top of rows before they are written. */
+  readonly confirmations: number
+  /** What was received and waits for that. */
+  readonly held: HeldFigures
   /** Totals of this process. */
   readonly stages: StageTimes
 }
+
+const nothingHeld: HeldFigures = { blocks: 0n, rows: 0, bytes: 0 }
 
 /** The status of a table before its first event. */
 export const initialStatus = (table: string, atMillis: number): TableStatus => ({
@@ -86,6 +92,8 @@ export const initialStatus = (table: string, atMillis: number): TableStatus => (
   chunkRows: initialChunkSize.rows,
   reorgs: 0,
   unverified: false,
+  confirmations: 0,
+  held: nothingHeld,
   stages: { sourceWaitMillis: 0, encodeMillis: 0, storageWaitMillis: 0 }
 })
 
@@ -105,10 +113,19 @@ const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): 
     }
     case "TimePassed":
       return { ...status, stages: addTimes(status.stages, event.stages) }
+    case "HeldChanged":
+      return { ...status, held: event.held }
     case "Started":
-      return { ...status, ...nextPhase(status, event), hasConnected: false, failedAttempts: 0, firstError: undefined }
+      return {
+        ...status,
+        ...nextPhase(status, event),
+        hasConnected: false,
+        failedAttempts: 0,
+        firstError: undefined,
+        held: nothingHeld
+      }
     case "Connected": {
-      const { provisionalRows, rows, unverified, watermark, watermarkHash } = event
+      const { confirmations = 0, provisionalRows, rows, unverified, watermark, watermarkHash } = event
       return {
         ...status,
         ...nextPhase(status, event),
@@ -119,7 +136,9 @@ const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): 
         watermark,
         watermarkHash,
         watermarkAtSeconds: timeOf(status, watermark),
-        sourceBehindSinceMillis: watermark === status.watermark ? status.sourceBehindSinceMillis : undefined
+        sourceBehindSinceMillis: watermark === status.watermark ? status.sourceBehindSinceMillis : undefined,
+        confirmations,
+        held: nothingHeld
       }
     }
     case "Committed":
@@ -135,12 +154,21 @@ const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): 
         retries: status.retries + 1,
         chunkRows: event.chunkRows ?? status.chunkRows,
         lastError: error,
-        firstError: status.firstError ?? error
+        firstError: status.firstError ?? error,
+        held: nothingHeld
       }
     }
+    case "StandingBy":
+      return { ...status, ...nextPhase(status, event), held: nothingHeld }
     case "Parked": {
       const error = { message: event.reason, atMillis }
-      return { ...status, ...nextPhase(status, event), lastError: error, firstError: status.firstError ?? error }
+      return {
+        ...status,
+        ...nextPhase(status, event),
+        lastError: error,
+        firstError: status.firstError ?? error,
+        held: nothingHeld
+      }
     }
     default:
       return { ...status, ...nextPhase(status, event) }
@@ -194,25 +222,34 @@ const isBelow = (head: SourceHeadBlock, watermark: bigint | undefined): boolean 
   watermark !== undefined && head.block + SERVERS_APART < watermark
 
 /**
- * Blocks between what is committed and the source's head; undefined where the head is not known, or where it is that of a
- * chain that lacks what is committed.
+ * Blocks between what is committed and the newest one that has its confirmations, which is the source's head where none are
+ * needed; undefined where the head is not known, or where it is that of a chain that lacks what is committed.
  */
 export const lagBlocks = (status: TableStatus): bigint | undefined => {
-  const { lastBlock, sourceHead, watermark } = status
+  const { confirmations, lastBlock, sourceHead, watermark } = status
   if (sourceHead === undefined || status.sourceBehindSinceMillis !== undefined) return undefined
   const committed = [lastBlock, watermark].reduce<bigint>(
     (max, block) => block !== undefined && block > max ? block : max,
     -1n
   )
-  return sourceHead.block > committed ? sourceHead.block - committed : 0n
+  const newest = sourceHead.block - BigInt(confirmations)
+  return newest > committed ? newest - committed : 0n
 }
 
-/** Seconds between the times of the table's watermark and of the source's head; undefined as `lagBlocks`, and where one of them is not known. */
+/**
+ * Seconds between the times of the table's watermark and of the newest block that has its confirmations, at the mean pace of
+ * the blocks between the watermark and the source's head; undefined as `lagBlocks`, and where one of their times is not
+ * known.
+ */
 export const lagSeconds = (status: TableStatus): number | undefined => {
-  const blocks = lagBlocks(status)
-  if (blocks === undefined) return undefined
-  if (blocks === 0n) return 0
-  const { sourceHead, watermarkAtSeconds } = status
-  if (sourceHead?.atSeconds === undefined || watermarkAtSeconds === undefined) return undefined
-  return Math.max(0, sourceHead.atSeconds - watermarkAtSeconds)
+  const lag = lagBlocks(status)
+  if (lag === undefined) return undefined
+  if (lag === 0n) return 0
+  const { confirmations, sourceHead, watermark, watermarkAtSeconds } = status
+  if (sourceHead?.atSeconds === undefined || watermarkAtSeconds === undefined || watermark === undefined) {
+    return undefined
+  }
+  const seconds = Math.max(0, sourceHead.atSeconds - watermarkAtSeconds)
+  const blocks = Number(sourceHead.block - watermark)
+  return confirmations === 0 || blocks <= 0 ? seconds : seconds * Math.max(0, blocks - confirmations) / blocks
 }

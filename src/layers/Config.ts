@@ -65,6 +65,8 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     "RETENTION_BLOCKS",
     "ON_CHAIN_RESET",
     "STANDBY",
+    "CONFIRMATIONS",
+    "CONFIRMATIONS_MAX_MB",
     "HEALTH_PORT",
     "HEALTH_HOST"
   ], texts)
@@ -81,6 +83,8 @@ const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) 
     retentionBlocks: settings.RETENTION_BLOCKS,
     onChainReset: settings.ON_CHAIN_RESET,
     standby: settings.STANDBY,
+    confirmations: settings.CONFIRMATIONS,
+    confirmationsMaxBytes: settings.CONFIRMATIONS_MAX_MB * bytesPerMebibyte,
     health: settings.HEALTH_PORT === undefined
       ? undefined
       : { host: settings.HEALTH_HOST, port: settings.HEALTH_PORT },

@@ -54,9 +54,18 @@ const GUESS_LIFETIME_MILLIS = Duration.toMillis("1 minute")
 /** Schemas that are tried while the Admin API does not respond. */
 const MAX_GUESSES = 8
 
-class Question
-  extends Request.Class<{ readonly subject: Subject; readonly block: Watermark }, HeadReport, SourceHeadError>
-{}
+class Question extends Request.Class<
+  { readonly subject: Subject; readonly block: Watermark; readonly tip: bigint | undefined },
+  HeadReport,
+  SourceHeadError
+> {}
+
+/** The blocks that one query is about. */
+interface Asked {
+  readonly blocks: ReadonlyArray<Watermark>
+  /** Of interest is only whether there are blocks with these numbers. */
+  readonly tips: ReadonlyArray<bigint>
+}
 
 /** What a query is about: calls with the same key share it, also across reloads of the config. */
 interface Subject {
@@ -109,12 +118,14 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
       )
     )
 
-  const askTable = Effect.fnUntraced(function*(network: string, table: string, blocks: ReadonlyArray<bigint>) {
-    const answer = yield* read(network, table, blocksQuery(table, blocks))
-    const head = isHeadMissing(answer, blocks)
+  const askTable = Effect.fnUntraced(function*(network: string, table: string, asked: Asked) {
+    const blocks = asked.blocks.map(({ block }) => block)
+    const answer = yield* read(network, table, blocksQuery(table, blocks, asked.tips))
+    const isHeadLater = isHeadMissing(answer, blocks)
+    const head = isHeadLater
       ? lastBlockOf(yield* read(network, table, lastBlockQuery(table)))
       : headOf(answer, network, blocks)
-    return { table, rows: answer.rows, head, networks: answer.ranges.map((range) => range.network) }
+    return { table, rows: answer.rows, head, isHeadLater, networks: answer.ranges.map((range) => range.network) }
   })
 
   /**
@@ -123,12 +134,12 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
    */
   const askWithoutAdminApi = Effect.fnUntraced(function*(
     { key, manifest, network }: Subject,
-    blocks: ReadonlyArray<Watermark>,
+    request: Asked,
     reason: SourceHeadError
   ) {
     const before = proved.get(key) ?? new Set()
     const asked = yield* Effect.forEach(blocksTablesBeside(manifest), (table) => {
-      const answer = askTable(network, table, blocks.map(({ block }) => block))
+      const answer = askTable(network, table, request)
       // Without the answer of a table that is known to be right, one that lags behind it could stand for the chain.
       return before.has(table) ? Effect.asSome(answer) : Effect.option(answer)
     }, { concurrency: "unbounded" })
@@ -136,7 +147,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
       // Another network may have a block of the same number, never of the same hash.
       networks.length > 0
         ? networks.every((name) => name === network)
-        : before.has(table) || blocks.some((block) => reportOn(block, rows, head).verdict === "canonical")
+        : before.has(table) || request.blocks.some((block) => reportOn(block, rows, head).verdict === "canonical")
     )
     const [first, ...others] = right
     if (first === undefined) return yield* Effect.fail(reason)
@@ -149,18 +160,18 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
     return best
   })
 
-  const ask = Effect.fn("SourceHead.ask")(function*(subject: Subject, blocks: ReadonlyArray<Watermark>) {
+  const ask = Effect.fn("SourceHead.ask")(function*(subject: Subject, asked: Asked) {
     const { manifest, network } = subject
     const found = yield* Effect.result(tableOf(subject))
     if (Result.isFailure(found)) {
       const { message, retryable } = found.failure
       const reason = failure(network, undefined, "LookupFailed", message, retryable)
-      return yield* isUnreachable(found.failure) ? askWithoutAdminApi(subject, blocks, reason) : Effect.fail(reason)
+      return yield* isUnreachable(found.failure) ? askWithoutAdminApi(subject, asked, reason) : Effect.fail(reason)
     }
     const { guessedFor, table } = found.success
-    if (guessedFor !== undefined) return yield* askWithoutAdminApi(subject, blocks, guessedFor)
+    if (guessedFor !== undefined) return yield* askWithoutAdminApi(subject, asked, guessedFor)
     if (Option.isNone(table)) return yield* noBlocksTable(manifest, network)
-    return yield* askTable(network, table.value, blocks.map(({ block }) => block))
+    return yield* askTable(network, table.value, asked)
   }, (effect, { key, network }) =>
     effect.pipe(
       Effect.timeoutOrElse({
@@ -179,18 +190,21 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
     key: ({ request }) => request.subject.key,
     resolver: Effect.fnUntraced(function*(entries) {
       const blocks = entries.map(({ request }) => request.block)
+      const tips = entries.flatMap(({ request }) => request.tip ?? [])
       // Callers may come and go; the query belongs to the layer and ends with it.
-      const asking = yield* Effect.forkIn(ask(entries[0].request.subject, blocks), scope)
+      const asking = yield* Effect.forkIn(ask(entries[0].request.subject, { blocks, tips }), scope)
       const answer = yield* Fiber.await(asking)
       for (const { completeUnsafe, request } of entries) {
-        completeUnsafe(Exit.map(answer, ({ head, rows }) => reportOn(request.block, rows, head)))
+        completeUnsafe(
+          Exit.map(answer, ({ head, isHeadLater, rows }) => reportOn(request.block, rows, head, isHeadLater))
+        )
       }
     })
   }).pipe(RequestResolver.setDelay(window))
 
   return SourceHead.of({
-    check: Effect.fn("SourceHead.check")((manifest, network, block) =>
-      Effect.request(new Question({ subject: subjectOf(manifest, network), block }), resolver)
+    check: Effect.fn("SourceHead.check")((manifest, network, block, tip) =>
+      Effect.request(new Question({ subject: subjectOf(manifest, network), block, tip }), resolver)
     ),
     nextTick: yield* makeTicks(Duration.toMillis(Duration.fromInputUnsafe(interval)))
   })

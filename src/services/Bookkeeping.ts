@@ -18,6 +18,8 @@ export interface TableState {
   readonly reason: string | undefined
   /** The newest block of the source, where known. */
   readonly sourceHead?: SourceHeadBlock | undefined
+  /** Blocks that must be on top of rows before they are written; none where absent. */
+  readonly confirmations?: number
   /** Since the state began; a duration, because the clock of the database may differ. */
   readonly ageMillis: number
 }

@@ -107,6 +107,10 @@ export interface SyncSettings {
   readonly onChainReset: "park" | "resync"
   /** The tables are synced all together, and only while no other process writes one of them. */
   readonly standby: boolean
+  /** Blocks on top of a range before its rows are written, for tables whose config has no number of its own. */
+  readonly confirmations: number
+  /** Memory of all rows that wait for confirmations. */
+  readonly confirmationsMaxBytes: number
   /** Undefined where it is off. */
   readonly health: HealthSettings | undefined
   /** Undefined where it is off. */

@@ -70,7 +70,10 @@ export const TableReport = Schema.Struct({
   ),
   source_head: OrNull(Schema.Finite, "Last block of the source, as last read"),
   source_head_read_at: OrNull(Time, "When source_head was read"),
-  lag_blocks: OrNull(Schema.Finite, "Blocks between what is committed and source_head"),
+  lag_blocks: OrNull(
+    Schema.Finite,
+    "Blocks between what is committed and source_head, or the block as far below it as confirmations are needed"
+  ),
   lag_seconds: OrNull(Schema.Finite, "Seconds between the times of the watermark and of source_head; amp servers only"),
   rows: OrNull(Schema.Finite, "Rows in the table, provisional ones included; null until its stream was open"),
   provisional_rows: OrNull(Schema.Finite, "Rows above the watermark; null until its stream was open"),
@@ -87,6 +90,10 @@ export const TableReport = Schema.Struct({
   unverified: Schema.Boolean.pipe(
     describe("Blocks of the watermark history could not be checked against the server's chain")
   ),
+  confirmations: Schema.Finite.pipe(describe("Blocks that must be on top of rows before they are written")),
+  held_blocks: Schema.Finite.pipe(describe("Blocks that were received and wait for confirmations")),
+  held_rows: Schema.Finite.pipe(describe("Rows that wait for confirmations")),
+  held_bytes: Schema.Finite.pipe(describe("Memory of what waits for confirmations")),
   failed_attempts: Schema.Finite.pipe(describe("Failed attempts in a row without progress")),
   retries: Schema.Finite.pipe(describe("Attempts of this process that failed and were followed by another")),
   last_error: OrNull(Failure, "The first cause of the last failure"),

@@ -43,12 +43,18 @@ export class SourceHeadError extends Schema.TaggedError<SourceHeadError>()("Sour
 
 export class SourceHead extends Context.Service<SourceHead, {
   /**
-   * Checks `block` against the chain of `network` in the config's `blocks` table.
+   * Checks `block` against the chain of `network` in the config's `blocks` table. Where that chain has a block number `tip`,
+   * above `block`, the head that is reported is at least that.
    *
    * Always ends: with a report, or with an error when the deadline has passed. Calls for the same network within a tenth of
    * a second share one query; interrupting one of them does not affect the others.
    */
-  readonly check: (manifest: Manifest, network: string, block: Watermark) => Effect.Effect<HeadReport, SourceHeadError>
+  readonly check: (
+    manifest: Manifest,
+    network: string,
+    block: Watermark,
+    tip?: bigint
+  ) => Effect.Effect<HeadReport, SourceHeadError>
   /**
    * Sleeps until the next poll of `network` by this process.
    *

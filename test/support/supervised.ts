@@ -7,6 +7,7 @@ import type { Phase } from "../../src/domain/TablePhase.ts"
 import type { SettingValues } from "../../src/layers/Config.ts"
 import { layer as statusLayer } from "../../src/layers/SyncStatus.ts"
 import { makeCopyBuffers } from "../../src/programs/table/CopyBuffers.ts"
+import { makeHeldMemory } from "../../src/programs/table/HeldMemory.ts"
 import { makePermits } from "../../src/programs/table/Permits.ts"
 import { superviseTable } from "../../src/programs/table/superviseTable.ts"
 import { makeTableSession } from "../../src/programs/table/TableSession.ts"
@@ -50,6 +51,8 @@ export interface Script extends Pick<TableWriterOptions, "answer"> {
   /** The network has no table of blocks where absent. */
   readonly head?: HeadAnswer
   readonly settings?: SettingValues
+  /** Memory for what waits for confirmations. */
+  readonly heldBytes?: number
   /** As the Admin API reports it; amp where absent. */
   readonly dialect?: "amp" | "nozzle"
 }
@@ -106,6 +109,7 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
     {
       permits: yield* makePermits(1),
       buffers: makeCopyBuffers(1),
+      held: makeHeldMemory(script.heldBytes ?? 1024 * 1024),
       unreadableHeads: new Set(),
       awaited: Effect.succeed(undefined)
     }

@@ -34,6 +34,8 @@ export interface HeadReport {
   readonly verdict: Verdict
   /** Undefined where the source has no blocks, or does not show where they end. */
   readonly head: Head | undefined
+  /** The head was read after the verdict, so it may be of another chain than the block. */
+  readonly isHeadLater?: boolean
 }
 
 /** Blocks read from the highest block to verify on, that one included. More blocks than this are a backlog anyway. */
@@ -41,10 +43,15 @@ const WINDOW = 100n
 /** A server that sends more rows than this does not answer the query it was sent. */
 const MAX_ROWS = 10_000
 
-/** The query for `blocks` and for those after the highest of them. */
-export const blocksQuery = (table: string, blocks: ReadonlyArray<bigint>): string => {
+/** The query for `blocks`, for those after the highest of them, and for the blocks of `tips`, as far as they exist. */
+export const blocksQuery = (
+  table: string,
+  blocks: ReadonlyArray<bigint>,
+  tips: ReadonlyArray<bigint> = []
+): string => {
   const highest = highestOf(blocks)
-  const others = [...new Set(blocks)].filter((block) => block !== highest)
+  const isInWindow = (block: bigint) => block >= highest && block < highest + WINDOW
+  const others = [...new Set([...blocks, ...tips])].filter((block) => !isInWindow(block))
   const window = `block_num BETWEEN ${highest} AND ${highest + WINDOW - 1n}`
   const condition = others.length === 0 ? window : `block_num IN (${others.join(", ")}) OR ${window}`
   return `SELECT block_num, hash FROM ${table} WHERE ${condition}`
@@ -113,14 +120,17 @@ export const lastBlockOf = ({ rows }: BlocksResponse): Head | undefined => {
 }
 
 /** Decides whether `block` is canonical by the rows and the head that the source returned. */
-export const reportOn = (block: Watermark, rows: ReadonlyArray<BlockRow>, head: Head | undefined): HeadReport => {
+export const reportOn = (
+  block: Watermark,
+  rows: ReadonlyArray<BlockRow>,
+  head: Head | undefined,
+  isHeadLater = false
+): HeadReport => {
   const found = [...rows, ...(head === undefined ? [] : [head])].filter((row) => row.block === block.block)
   const hashes = found.flatMap(({ hash }) => hash ?? [])
   const endsBelow = head !== undefined && head.isExact && head.block < block.block
-  return {
-    verdict: hashes.includes(block.hash) ? "canonical" : hashes.length > 0 || endsBelow ? "orphaned" : "unknown",
-    head
-  }
+  if (hashes.includes(block.hash)) return { verdict: "canonical", head, ...(isHeadLater ? { isHeadLater } : {}) }
+  return { verdict: hashes.length > 0 || endsBelow ? "orphaned" : "unknown", head }
 }
 
 const highestOf = (blocks: ReadonlyArray<bigint>): bigint =>

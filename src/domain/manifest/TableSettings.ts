@@ -18,9 +18,20 @@ export interface TableSettings {
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
   /** Undefined keeps the present comment; an empty one removes it. */
   readonly comment: string | undefined
+  /** Blocks on top of a range before its rows are written; undefined for the setting `CONFIRMATIONS`. */
+  readonly confirmations: number | undefined
 }
 
-export const noSettings: TableSettings = { columns: [], primaryKey: undefined, indexes: [], comment: undefined }
+export const noSettings: TableSettings = {
+  columns: [],
+  primaryKey: undefined,
+  indexes: [],
+  comment: undefined,
+  confirmations: undefined
+}
+
+/** Days of a chain with a block per second. */
+export const MAX_CONFIRMATIONS = 100_000
 
 const expecting = <A>(test: (value: A) => boolean, expected: string) =>
   Schema.makeFilter((value: A) => test(value) || `expected ${expected}`)
@@ -44,25 +55,33 @@ const Overrides = Schema.Record(Schema.String, Schema.Struct({ type: OverrideTex
   )
 )
 const Comment = Schema.String.check(expecting((text) => !text.includes("\0"), "a text without NUL characters"))
+const Confirmations = Schema.Number.check(
+  expecting(
+    (blocks) => Number.isInteger(blocks) && blocks >= 0 && blocks <= MAX_CONFIRMATIONS,
+    `a whole number of blocks from 0 to ${MAX_CONFIRMATIONS}`
+  )
+)
 
 /** The schema of these settings, as keys of one entry of `tables`. */
 export const settingsFields = {
   columns: Schema.optional(Overrides),
   primaryKey: Schema.optional(KeyColumns),
   indexes: Schema.optional(Schema.Array(KeyColumns)),
-  comment: Schema.optional(Comment)
+  comment: Schema.optional(Comment),
+  confirmations: Schema.optional(Confirmations)
 }
 
 const SettingsEntry = Schema.Struct(settingsFields)
 
 /** The settings of a decoded entry; absent keys become their defaults. */
 export const settingsOf = (
-  { columns = {}, comment, indexes = [], primaryKey }: typeof SettingsEntry.Type
+  { columns = {}, comment, confirmations, indexes = [], primaryKey }: typeof SettingsEntry.Type
 ): TableSettings => ({
   columns: Object.entries(columns)
     .map(([column, { type }]) => ({ column, type: parseOverrideType(type)! }))
     .toSorted((a, b) => a.column < b.column ? -1 : 1),
   primaryKey,
   indexes,
-  comment
+  comment,
+  confirmations
 })

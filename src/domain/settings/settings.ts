@@ -3,6 +3,7 @@
  *
  * Decoding, messages, the command line and docs/configuration.md are all derived from it.
  */
+import { MAX_CONFIRMATIONS } from "../manifest/TableSettings.ts"
 import { urlForm } from "./database/databaseUrl.ts"
 import {
   defaultApplicationName,
@@ -196,6 +197,19 @@ export const settings = {
     default: "park",
     description:
       "Reaction to a server that turns out to have another chain: park stops the table, resync rebuilds it (for development)."
+  },
+  CONFIRMATIONS: {
+    ...limits,
+    ...wholeNumber(0, MAX_CONFIRMATIONS),
+    default: "0",
+    description:
+      "Number of blocks that must be on top of rows before they are written, for tables whose config has no number of its own."
+  },
+  CONFIRMATIONS_MAX_MB: {
+    ...limits,
+    ...wholeNumber(1, 65_536),
+    default: "64",
+    description: "Memory in MiB for the rows of all tables that wait for confirmations."
   },
   NOTIFY_ON_COMMIT: {
     ...writing,

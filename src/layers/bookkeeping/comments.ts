@@ -83,7 +83,8 @@ const described: { readonly [relation: string]: Described } = {
       reason: "Why it is in this state, as the log has it",
       since: "Time at which it came into this state",
       source_head: "Newest block of the source",
-      source_head_at: "Time of that block, where the server reports it (amp)"
+      source_head_at: "Time of that block, where the server reports it (amp)",
+      confirmations: "Blocks that must be on top of rows before they are written"
     }
   },
   _ampsync_progress: {
@@ -110,7 +111,7 @@ const described: { readonly [relation: string]: Described } = {
       state_since: "Time at which the table came into this state",
       source_head: "Newest block of the source",
       source_head_at: "Time of that block, where the server reports it (amp)",
-      lag_blocks: "Blocks from the watermark to the newest block of the source"
+      lag_blocks: "Blocks from the watermark to the newest block of the source that has its confirmations"
     }
   },
   _ampsync_latest: {

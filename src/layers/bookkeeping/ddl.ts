@@ -150,7 +150,7 @@ const otherTables: ReadonlyArray<readonly [table: string, definition: string, la
     "_ampsync_states",
     `table_name text, writer text, state text NOT NULL, reason text, since timestamptz NOT NULL,
      PRIMARY KEY (table_name, writer)`,
-    [["source_head", "bigint"], ["source_head_at", "timestamptz"]]
+    [["source_head", "bigint"], ["source_head_at", "timestamptz"], ["confirmations", "bigint"]]
   ],
   [
     "_ampsync_watermarks",
@@ -178,7 +178,8 @@ const progressView = (schema: string): string =>
      r.seen_at AS last_reorg_at, r.first_block AS last_reorg_block, r.depth AS last_reorg_depth,
      coalesce(s.state, 'offline') AS state, s.reason, s.state_since, s.source_head, s.source_head_at,
      CASE WHEN s.source_head IS NOT NULL
-       THEN greatest(s.source_head - coalesce(c.max_block_num, c.origin_block - 1, -1), 0) END AS lag_blocks
+       THEN greatest(s.source_head - s.confirmations - coalesce(c.max_block_num, c.origin_block - 1, -1), 0)
+     END AS lag_blocks
    FROM (
      SELECT table_name FROM ${schema}._ampsync_checkpoints UNION SELECT table_name FROM ${schema}._ampsync_states
    ) t
@@ -194,7 +195,8 @@ const progressView = (schema: string): string =>
          ELSE 'last reported: ' || reported.state || coalesce(': ' || reported.reason, '') END AS reason,
        CASE WHEN counts THEN reported.since ELSE coalesce(by.heartbeat_at, reported.since) END AS state_since,
        CASE WHEN counts THEN reported.source_head END AS source_head,
-       CASE WHEN counts THEN reported.source_head_at END AS source_head_at
+       CASE WHEN counts THEN reported.source_head_at END AS source_head_at,
+       coalesce(reported.confirmations, 0) AS confirmations
      FROM ${schema}._ampsync_states reported
      LEFT JOIN ${schema}._ampsync_writers by USING (writer)
      CROSS JOIN LATERAL (SELECT reported.state IN ('removed', 'stopped') AS ended) AS outcome

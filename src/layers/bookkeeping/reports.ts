@@ -32,11 +32,11 @@ export const makeReports = (
   const report = Effect.fn("Bookkeeping.report")(function*(states: ReadonlyArray<TableState>) {
     if (states.length === 0) return
     const tables = states.map(({ table }) => literal(table)).join(", ")
-    const rows = states.map(({ ageMillis, reason, sourceHead, state, table }) =>
+    const rows = states.map(({ ageMillis, confirmations = 0, reason, sourceHead, state, table }) =>
       `(${me}, ${literal(table)}, ${literal(state)}, ${literal(reason)}, ${ago(ageMillis)}, ` +
       `${numberLiteral(sourceHead?.block)}::bigint, to_timestamp(${
         numberLiteral(sourceHead?.atSeconds)
-      }::double precision))`
+      }::double precision), ${numberLiteral(BigInt(confirmations))})`
     )
     yield* run(
       `${LOCK_TIMEOUT}; WITH gone AS (
@@ -44,11 +44,13 @@ export const makeReports = (
            SELECT FROM ${schema}._ampsync_writers w
            WHERE w.writer = s.writer AND ${isAlive("w.heartbeat_at")})
        )
-       INSERT INTO ${schema}._ampsync_states (writer, table_name, state, reason, since, source_head, source_head_at)
+       INSERT INTO ${schema}._ampsync_states (writer, table_name, state, reason, since, source_head, source_head_at,
+         confirmations)
        VALUES ${rows.join(", ")}
        ON CONFLICT (table_name, writer)
        DO UPDATE SET state = excluded.state, reason = excluded.reason, since = excluded.since,
-         source_head = excluded.source_head, source_head_at = excluded.source_head_at`
+         source_head = excluded.source_head, source_head_at = excluded.source_head_at,
+         confirmations = excluded.confirmations`
     )
   })
 

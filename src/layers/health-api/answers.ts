@@ -132,6 +132,10 @@ const reportOf = (status: TableStatus, config: ActiveConfigStatus | undefined, n
     storage: status.stages.storageWaitMillis / 1_000
   },
   unverified: status.unverified,
+  confirmations: status.confirmations,
+  held_blocks: Number(status.held.blocks),
+  held_rows: status.held.rows,
+  held_bytes: status.held.bytes,
   failed_attempts: status.failedAttempts,
   retries: status.retries,
   last_error: failureOf(status.lastError, config),

@@ -87,11 +87,12 @@ export const reportStates = Effect.gen(function*() {
 const nextStates = (tables: ReadonlyMap<string, TableStatus>, earlier: States, now: number): States => {
   const gone = [...earlier.values()].filter(({ table }) => !tables.has(table))
   const states: ReadonlyArray<CurrentState> = [
-    ...[...tables.values()].map(({ phase, reason, sinceMillis, sourceHead, table }) => ({
+    ...[...tables.values()].map(({ confirmations, phase, reason, sinceMillis, sourceHead, table }) => ({
       table,
       state: phase,
       reason,
       sourceHead,
+      confirmations,
       sinceMillis
     })),
     ...gone.map(({ sinceMillis, state, table }) => ({
@@ -104,6 +105,9 @@ const nextStates = (tables: ReadonlyMap<string, TableStatus>, earlier: States, n
   return new Map(states.map((state) => [state.table, state]))
 }
 
-const isSame = (before: CurrentState | undefined, { reason, sourceHead, state }: CurrentState): boolean =>
+const isSame = (
+  before: CurrentState | undefined,
+  { confirmations, reason, sourceHead, state }: CurrentState
+): boolean =>
   before !== undefined && before.state === state && before.reason === reason &&
-  before.sourceHead?.block === sourceHead?.block
+  before.sourceHead?.block === sourceHead?.block && before.confirmations === confirmations

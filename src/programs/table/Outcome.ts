@@ -27,10 +27,27 @@ export type Outcome =
 export const isLocked = (error: { readonly _tag: string }): boolean =>
   error instanceof SqlError.SqlError && error.reason._tag === "LockTimeoutError"
 
+/** Fails the pipeline to end the attempt with `outcome`. */
+export class Reconnect {
+  readonly _tag = "Reconnect"
+  readonly outcome: ReconnectFrom
+  constructor(outcome: ReconnectFrom) {
+    this.outcome = outcome
+  }
+}
+
 /** The server violates the protocol; after repeated violations the table is parked. */
 export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("ProtocolViolation", {
   reason: Schema.String
 }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** Rows wait for confirmations, no more have room, and whether they are confirmed cannot be found out. */
+export class Unconfirmable extends Schema.TaggedError<Unconfirmable>()("Unconfirmable", { reason: Schema.String }) {
+  readonly retryable = true
   override get message() {
     return this.reason
   }

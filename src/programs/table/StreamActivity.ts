@@ -10,6 +10,14 @@ import type { Watermark } from "../../domain/chain/watermarks.ts"
 /** After the last sign of a backlog it counts as over. */
 const BACKLOG_MILLIS = 1_000
 
+/** What of a stream waits for confirmations. */
+export interface Waiting {
+  /** Whether a chain that reaches up to `head` confirms more than was written. */
+  readonly isBehind: (head: bigint) => boolean
+  /** Whether `block` was received and is not written, because it waits. */
+  readonly waitsFor: (block: Watermark) => boolean
+}
+
 /** Updated by the pipeline through its `on...` methods, read by `watchSource`, `watchSearch` and `watchLease`. */
 export class StreamActivity implements StreamPosition {
   received: bigint | undefined
@@ -29,6 +37,12 @@ export class StreamActivity implements StreamPosition {
   readonly woken = Latch.makeUnsafe(false)
   /** The table caught up on this connection, and did not fall behind since. */
   isAtTip = false
+  /** What came and waits for confirmations; undefined where nothing has to. */
+  waiting: Waiting | undefined
+  /** Nothing is read, because no more rows that wait for confirmations have room: silence means nothing. */
+  isPaused = false
+  /** Open from the moment at which something came that is not written at once. */
+  readonly arrived = Latch.makeUnsafe(false)
   /** Every watermark of this checkpoint that was in doubt was found canonical. */
   #verified: Checkpoint | undefined
   #detector: CatchUpDetector
@@ -76,6 +90,13 @@ export class StreamActivity implements StreamPosition {
     const isBacklog = this.#detector.caughtUp === false
     if (isBacklog) this.quiet.closeUnsafe()
     return isBacklog
+  }
+
+  /** As `onEvent`, for an event that is not written at once: the writer may be idle, and stay so. */
+  onReceived(event: TableEvent, nowMillis: number): boolean {
+    if (this.isIdle) this.#detector = onIdle(this.#detector, nowMillis)
+    this.arrived.openUnsafe()
+    return this.onEvent(event, nowMillis)
   }
 
   /** Nothing of `checkpoint` is in doubt any more. */

@@ -8,6 +8,7 @@ import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import type { TableLeases } from "../../services/TableLeases.ts"
 import type { ActiveConfig } from "../reload/ActiveConfig.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
+import type { HeldMemory } from "./HeldMemory.ts"
 import type { Permits } from "./Permits.ts"
 import { type TableSpans, tableSpans } from "./TableSpans.ts"
 
@@ -16,6 +17,8 @@ export interface SharedByTables {
   /** One permit per chunk in flight: what all tables hold in memory together is bounded by them (I8). */
   readonly permits: Permits
   readonly buffers: CopyBuffers
+  /** Of what waits for confirmations. */
+  readonly held: HeldMemory
   /** Networks whose head could not be read: it is reported once. */
   readonly unreadableHeads: Set<string>
   /** With STANDBY: the process that has to fall silent first; undefined once this one has all tables. */

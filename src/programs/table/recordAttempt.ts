@@ -9,7 +9,7 @@ import type { TableEvent } from "../../domain/chain/TableEvent.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
 import * as log from "../../domain/logLines.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
-import type { StageTimes } from "../../domain/StatusEvent.ts"
+import type { HeldFigures, StageTimes } from "../../domain/StatusEvent.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import type { Committed, TableWriter, WriteError } from "../../services/TableSink.ts"
 import { type ActiveConfig, publishedTable } from "../reload/ActiveConfig.ts"
@@ -23,7 +23,8 @@ export const recordConnected = Effect.fnUntraced(function*(
   active: ActiveConfig,
   schema: ArrowSchema,
   writer: TableWriter,
-  cursor: Watermark | undefined
+  cursor: Watermark | undefined,
+  confirmations: number
 ) {
   const { name } = table
   const status = yield* StatusRecorder
@@ -44,7 +45,8 @@ export const recordConnected = Effect.fnUntraced(function*(
     provisionalRows: writer.provisionalRows,
     watermark: writer.checkpoint.history.at(-1)?.block,
     watermarkHash: writer.checkpoint.history.at(-1)?.hash,
-    unverified: writer.checkpoint.unverifiedFrom !== undefined
+    unverified: writer.checkpoint.unverifiedFrom !== undefined,
+    confirmations
   })
 })
 
@@ -54,10 +56,21 @@ const contradictions = (active: ActiveConfig, table: TableSpec, schema: ArrowSch
   return published === undefined ? [] : schemaDifferences(published, schema)
 }
 
-/** An event is about to be written; the effect, where there is one, must run first. */
+/** An event came, and is about to be written; the effect, where there is one, must run first. */
 export const recordEvent = (session: TableSession, activity: StreamActivity, nowMillis: number, event: TableEvent) => {
-  const { name } = session.table
   const isBacklog = activity.onEvent(event, nowMillis)
+  return recordWriting(session, event) ?? afterBacklog(session, activity, isBacklog)
+}
+
+/** As `recordEvent`, for an event that may have to wait for confirmations. */
+export const recordReceived = (session: TableSession, activity: StreamActivity, nowMillis: number, event: TableEvent) =>
+  afterBacklog(session, activity, activity.onReceived(event, nowMillis))
+
+const afterBacklog = ({ table }: TableSession, activity: StreamActivity, isBacklog: boolean) =>
+  isBacklog && activity.isAtTip ? fellBehind({ activity, table: table.name }) : undefined
+
+/** An event is about to be written; the effect, where there is one, must run first. */
+export const recordWriting = (session: TableSession, event: TableEvent) => {
   // A first range means that the strategy of this connection worked: the next attempt resumes again.
   if (event._tag === "RangeStarted" && Ref.getUnsafe(session.strategy) !== resume) {
     return Ref.set(session.strategy, resume)
@@ -65,10 +78,25 @@ export const recordEvent = (session: TableSession, activity: StreamActivity, now
   if (event._tag === "Reorg") {
     const { range, replaced } = event
     const upTo = replaced !== undefined && replaced.block > range.end ? replaced.block : range.end
-    return Effect.logWarning(log.reorgDetected(name, range, upTo))
+    return Effect.logWarning(log.reorgDetected(session.table.name, range, upTo))
   }
-  return isBacklog && activity.isAtTip ? fellBehind({ activity, table: name }) : undefined
+  return undefined
 }
+
+/** Ranges were replaced before they were written. */
+export const recordDropped = ({ table }: TableSession, { blocks, rows }: HeldFigures) =>
+  Effect.logDebug(
+    log.tableNote(
+      table.name,
+      `${blocks} blocks with ${rows} rows were replaced while they waited for confirmations; none of them was written`
+    )
+  )
+
+/** Something else waits for confirmations than before. */
+export const recordHeld = Effect.fnUntraced(function*({ table }: TableSession, held: HeldFigures) {
+  const status = yield* StatusRecorder
+  yield* status.record(table.name, { _tag: "HeldChanged", held })
+})
 
 /** A chunk could not be written. */
 export const recordWriteFailure = Effect.fnUntraced(

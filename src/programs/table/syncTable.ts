@@ -12,11 +12,21 @@ import { SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { TableSink, type TableWriter } from "../../services/TableSink.ts"
 import { type ActiveConfig, expectedNetwork, requestOf, sentQuery, statusOf } from "../reload/ActiveConfig.ts"
+import { awaitConfirmations } from "./awaitConfirmations.ts"
 import { decodeMessages } from "./decodeMessages.ts"
 import { readSchema } from "./describeTable.ts"
 import { awaitFirstMessage } from "./firstMessage.ts"
-import { ChainMismatch, type Outcome, ProtocolViolation } from "./Outcome.ts"
-import { recordCommit, recordConnected, recordEvent, recordWriteFailure } from "./recordAttempt.ts"
+import { ChainMismatch, type Outcome, ProtocolViolation, Reconnect, type ReconnectFrom } from "./Outcome.ts"
+import {
+  recordCommit,
+  recordConnected,
+  recordDropped,
+  recordEvent,
+  recordHeld,
+  recordReceived,
+  recordWriteFailure,
+  recordWriting
+} from "./recordAttempt.ts"
 import { reportingStages } from "./reportingStages.ts"
 import { StageClock } from "./StageClock.ts"
 import { StreamActivity } from "./StreamActivity.ts"
@@ -26,15 +36,6 @@ import { verifyBlock } from "./verifyBlock.ts"
 import { watchLease } from "./watchLease.ts"
 import { watchSource } from "./watchSource.ts"
 import { writeChunks } from "./writeChunks.ts"
-
-/** Fails the pipeline to end the attempt with `outcome`. */
-class Reconnect {
-  readonly _tag = "Reconnect"
-  readonly outcome: Outcome
-  constructor(outcome: Outcome) {
-    this.outcome = outcome
-  }
-}
 
 /**
  * Takes the lease, opens the stream where the table stands, and follows it until it ends.
@@ -70,7 +71,8 @@ export const syncTable = Effect.fn("syncTable")(
     const activity = new StreamActivity(writer.checkpoint, declaresEnds, clock.currentTimeMillisUnsafe())
     const stages = new StageClock(clock)
     session.spans?.opened(cursor?.block, network ?? expectedNetwork(active, table))
-    yield* recordConnected(session, active, columns, writer, cursor)
+    const confirmations = table.settings.confirmations ?? config.confirmations
+    yield* recordConnected(session, active, columns, writer, cursor, confirmations)
     const options = {
       rangeMode: writer.rangeMode,
       retentionBlocks: config.retentionBlocks,
@@ -78,17 +80,29 @@ export const syncTable = Effect.fn("syncTable")(
     }
 
     const start = startFollowing(writer.checkpoint, options, strategy)
+    const nowMillis = () => clock.currentTimeMillisUnsafe()
 
     const stream = messages.pipe(
       decodeMessages,
       Stream.mapAccumEffect(() => start, follow(active, activity, clock)),
+      awaitConfirmations({
+        confirmations,
+        watermark: writer.checkpoint.history.at(-1),
+        manifest: active.manifest,
+        activity,
+        memory: shared.held,
+        onEvent: (event) => recordReceived(session, activity, nowMillis(), event),
+        onDropped: (dropped) => recordDropped(session, dropped),
+        onHeld: (held) => recordHeld(session, held)
+      }),
       writeChunks(writer, {
         permits: shared.permits,
         buffers: shared.buffers,
         size,
         stages,
-        onEvent: (event) => recordEvent(session, activity, clock.currentTimeMillisUnsafe(), event),
-        isBacklog: () => activity.isBacklog(clock.currentTimeMillisUnsafe()),
+        onEvent: (event) =>
+          confirmations === 0 ? recordEvent(session, activity, nowMillis(), event) : recordWriting(session, event),
+        isBacklog: () => activity.isBacklog(nowMillis()),
         whileIdle: waitForQuiet(activity),
         onCommit: (chunk, committed, elapsedMillis, times) => {
           session.spans?.chunkEnds(chunk, times, Exit.succeed(committed))
@@ -100,7 +114,7 @@ export const syncTable = Effect.fn("syncTable")(
         }
       }),
       Effect.andThen(endOf(session, activity)),
-      Effect.catchTag("Reconnect", ({ outcome }) => Effect.succeed(outcome))
+      Effect.catchTag("Reconnect", ({ outcome }) => asOpened(session, outcome))
     )
     const attempt = Effect.raceAllFirst([
       stream,
@@ -160,6 +174,12 @@ const follow = (active: ActiveConfig, activity: StreamActivity, clock: Clock.Clo
 const endOf = ({ achieved }: TableSession, { isAtTip }: StreamActivity): Effect.Effect<Outcome> =>
   Effect.map(Ref.get(achieved), ({ progress }) => ({ _tag: progress ? "Progressed" : isAtTip ? "AtTip" : "Ended" }))
 
+/** Where nothing of this connection was written yet, the next one is opened for the same reason as this one. */
+const asOpened = ({ strategy }: TableSession, outcome: ReconnectFrom): Effect.Effect<Outcome> =>
+  outcome.strategy === resume
+    ? Effect.map(Ref.get(strategy), (before) => ({ ...outcome, strategy: before }))
+    : Effect.succeed(outcome)
+
 /** The table was dropped, so the stream, which was opened from its newest watermark, must begin at the first block. */
 const reconnectToFill = Effect.fnUntraced(function*({ name }: TableSpec, { notes }: TableWriter) {
   for (const note of notes) yield* Effect.logWarning(log.tableNote(name, note))
@@ -172,6 +192,13 @@ const MOMENT = "20 millis"
 
 /** Updates `activity` when the stream is idle, when it is quiet, and when the next event interrupts that. */
 const waitForQuiet = (activity: StreamActivity): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    activity.arrived.closeUnsafe()
+    // An event that has to wait reaches no writer, so nothing else interrupts this.
+    return Effect.raceFirst(quiet(activity), activity.arrived.await)
+  }).pipe(Effect.forever)
+
+const quiet = (activity: StreamActivity): Effect.Effect<void> =>
   Effect.gen(function*() {
     yield* Effect.sleep(MOMENT)
     const now = yield* Clock.currentTimeMillis

@@ -11,6 +11,7 @@ import { TableSink } from "../../services/TableSink.ts"
 import { type ActiveConfig, compareConfigs, statusOf } from "../reload/ActiveConfig.ts"
 import { buildIndexes } from "./buildIndexes.ts"
 import { makeCopyBuffers } from "./CopyBuffers.ts"
+import { makeHeldMemory } from "./HeldMemory.ts"
 import { makePermits } from "./Permits.ts"
 import { makeStandby } from "./standby.ts"
 import { superviseTable } from "./superviseTable.ts"
@@ -24,7 +25,7 @@ const retrySchedule = backoff("1 second", "30 seconds")
  * the permits they share bound what all of them hold in memory together (I8).
  */
 export const makeTableFibers = Effect.gen(function*() {
-  const { maxConcurrentBatches } = yield* SyncConfig
+  const { confirmationsMaxBytes, maxConcurrentBatches } = yield* SyncConfig
   const status = yield* StatusRecorder
   const fibers = yield* FiberMap.make<string>()
   const active = yield* SubscriptionRef.make<ActiveConfig | undefined>(undefined)
@@ -40,6 +41,7 @@ export const makeTableFibers = Effect.gen(function*() {
   const shared: SharedByTables = {
     permits: yield* makePermits(maxConcurrentBatches),
     buffers: makeCopyBuffers(maxConcurrentBatches),
+    held: makeHeldMemory(confirmationsMaxBytes),
     unreadableHeads: new Set(),
     awaited: yield* makeStandby(ofTables, (name) => {
       const isParked = parked.get(name)

@@ -75,13 +75,13 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
     }
     unanswered = 0
     // Events that wait to be written are no silence of the source, and may be all that is missing.
-    if (!activity.isIdle) continue
+    if (!activity.isIdle || activity.isPaused) continue
     const { check, finding } = compareWithHead(activity, answer.success, earlier, yield* Clock.currentTimeMillis)
     earlier = check
     switch (finding._tag) {
       case "AtHead":
         isDiverged = false
-        if (isQuiet) yield* caughtUp(watching)
+        if (isQuiet && !isBehind(watching, answer.success)) yield* caughtUp(watching)
         yield* clearDoubt(watching)
         break
       case "Behind":
@@ -90,6 +90,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
       case "Silent":
         return reopen(watching, finding.head)
       case "Diverged": {
+        if (isUnwritten(watching)) return replaced(watching)
         const reason = diverged(watching)
         if (watching.onChainReset === "resync") return startAgain(watching, reason)
         if (!isDiverged) yield* Effect.logError(log.diverged(table, reason))
@@ -110,7 +111,7 @@ const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching) {
     activity.woken.closeUnsafe()
     const isQuiet = yield* Effect.raceFirst(Effect.as(activity.quiet.await, true), Effect.as(tick(watching), false))
     const silentMillis = (yield* Clock.currentTimeMillis) - activity.lastMessageAtMillis
-    if (activity.isIdle && (isQuiet || silentMillis >= SILENT_MILLIS)) return isQuiet
+    if (activity.isIdle && !activity.isPaused && (isQuiet || silentMillis >= SILENT_MILLIS)) return isQuiet
     yield* Effect.sleep(FIRST_PAUSE_MILLIS)
   }
 })
@@ -188,6 +189,19 @@ export const fellBehind = Effect.fnUntraced(function*({ activity, table }: Pick<
   activity.woken.openUnsafe()
   yield* status.record(table, { _tag: "FellBehind" })
 })
+
+/** Whether something is confirmed that is not written yet. */
+const isBehind = ({ activity }: Watching, { head }: HeadReport): boolean =>
+  head !== undefined && activity.waiting?.isBehind(head.block) === true
+
+/** Whether the newest block that was received still waits for confirmations. */
+const isUnwritten = ({ activity: { waiting, watermark } }: Watching): boolean =>
+  watermark !== undefined && waiting?.waitsFor(watermark) === true
+
+const replaced = ({ activity }: Watching): Outcome => {
+  const reason = `the source no longer has block ${activity.watermark?.block}, which waited for confirmations`
+  return { _tag: "ReconnectFrom", strategy: resume, reason, isFailure: false }
+}
 
 const reopen = ({ activity }: Watching, head: bigint): Outcome => {
   const from = activity.received === undefined ? "nothing was received" : `it ended with block ${activity.received}`

@@ -6,6 +6,8 @@ export interface ModelBlock {
   readonly hash: string
   readonly parent: ModelBlock | undefined
   readonly rows: number
+  /** The number of the highest block that was ever built on it. */
+  top: bigint
 }
 
 /** What a server has indexed: which chain is canonical, and which orphans it has not lost (protocol of the resume walk). */
@@ -117,7 +119,8 @@ export class ModelChain {
   private bear(parent: ModelBlock | undefined, rows: number | undefined): ModelBlock {
     const number = parent === undefined ? this.origin : parent.number + 1n
     const born = this.born++
-    const block = { number, hash: hashOf(number, `born${born}`), parent, rows: rows ?? this.rowsOf(born) }
+    const block = { number, hash: hashOf(number, `born${born}`), parent, rows: rows ?? this.rowsOf(born), top: number }
+    for (let below = parent; below !== undefined && below.top < number; below = below.parent) below.top = number
     this.every.set(block.hash, block)
     return block
   }

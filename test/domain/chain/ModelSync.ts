@@ -10,15 +10,16 @@ import {
 } from "../../../src/domain/chain/Chunk.ts"
 import type { FollowOptions, FollowState } from "../../../src/domain/chain/followFrame.ts"
 import { followFrame, startFollowing } from "../../../src/domain/chain/followFrame.ts"
+import { HeldRanges, type SizedBatch } from "../../../src/domain/chain/HeldRanges.ts"
 import type { ResumeStrategy } from "../../../src/domain/chain/resumeStrategy.ts"
 import { cursorOf, resume } from "../../../src/domain/chain/resumeStrategy.ts"
-import type { Reorg, RowBatch, Rows, TableEvent } from "../../../src/domain/chain/TableEvent.ts"
+import type { Reorg, Rows, TableEvent } from "../../../src/domain/chain/TableEvent.ts"
 import { MAX_CHUNK_BYTES } from "../../../src/domain/ChunkSize.ts"
 import type { ModelMessage, ModelRow, ModelServer } from "./ModelServer.ts"
 import type { ModelTable, PlacedRow, Strictness } from "./ModelTable.ts"
 
 /** The rows of one message, as the chain rules see them. */
-interface ModelBatch extends RowBatch {
+interface ModelBatch extends SizedBatch {
   readonly values: ReadonlyArray<ModelRow>
 }
 
@@ -35,12 +36,22 @@ export class ModelSync {
   private rows: Array<PlacedRow> = []
   private reorgs: Array<Reorg> = []
   private searched = 0
+  /** Undefined where nothing has to wait for confirmations. */
+  private held: HeldRanges<ModelBatch> | undefined
+  private readonly confirmations: number
   private readonly server: ModelServer
   private readonly table: ModelTable
   private readonly options: FollowOptions
   private readonly strictness: () => Strictness
 
-  constructor(server: ModelServer, table: ModelTable, options: FollowOptions, strictness: () => Strictness) {
+  constructor(
+    server: ModelServer,
+    table: ModelTable,
+    options: FollowOptions,
+    strictness: () => Strictness,
+    confirmations = 0
+  ) {
+    this.confirmations = confirmations
     this.server = server
     this.table = table
     this.options = options
@@ -68,8 +79,31 @@ export class ModelSync {
     this.commitIfWorth()
   }
 
+  /** Asks the source about what waits, as `awaitConfirmations` does. */
+  ask(rows: number): void {
+    let head: bigint | undefined
+    for (;;) {
+      const block = this.parked === undefined ? this.held?.candidate(head) : undefined
+      if (block === undefined) break
+      const verdict = this.server.verdict(block)
+      head = this.server.chain.tip?.number
+      if (verdict === "orphaned") {
+        this.commitIfWorth()
+        this.connect()
+        break
+      }
+      const confirmed = verdict === "canonical" && head !== undefined ? this.held!.confirm(block, head) : []
+      if (confirmed.length === 0) break
+      for (const event of confirmed) this.add(event, rows)
+    }
+    this.commitIfWorth()
+  }
+
   private connect(): void {
     const { checkpoint } = this.table
+    this.held = this.confirmations === 0
+      ? undefined
+      : new HeldRanges(this.confirmations, checkpoint.history.at(-1))
     this.server.connect(cursorOf(this.strategy, checkpoint.history))
     this.state = startFollowing(checkpoint, this.options, this.strategy)
     this.begin(firstChunk(checkpoint))
@@ -82,17 +116,23 @@ export class ModelSync {
   }
 
   private take({ metadata, rows: values }: ModelMessage, rows: number): void {
-    const frame = { metadata, batch: values.length === 0 ? undefined : { rows: values.length, values } }
+    const frame = {
+      metadata,
+      batch: values.length === 0 ? undefined : { rows: values.length, values, sizeBytes: values.length }
+    }
     let step = followFrame<ModelBatch>(this.state, frame)
     if (step._tag === "Verify") step = followFrame<ModelBatch>(this.state, frame, this.server.verdict(step.watermark))
     switch (step._tag) {
       case "Followed":
         this.state = step.state
-        for (const event of step.events) this.add(event, rows)
+        for (const event of step.events) {
+          if (!this.receive(event, rows)) return this.connect()
+        }
         return
       case "ReconnectFrom":
         this.commitIfWorth()
-        this.strategy = step.strategy
+        // Where nothing of this connection was written yet, the next one is opened for the same reason.
+        if (step.strategy !== resume) this.strategy = step.strategy
         this.searched += 1
         if (this.searched > MAX_SEARCH) throw new Error(`it searches for ever: ${step.reason}`)
         return this.connect()
@@ -102,6 +142,14 @@ export class ModelSync {
       default:
         throw new Error(step._tag === "Violation" ? step.reason : "a verdict was requested twice")
     }
+  }
+
+  /** False where everything is to be asked for again. */
+  private receive(event: TableEvent<ModelBatch>, rows: number): boolean {
+    const received = this.held?.receive(event) ?? { _tag: "Released" as const, events: [event] }
+    if (received._tag === "Split") this.commitIfWorth()
+    else for (const one of received.events) this.add(one, rows)
+    return received._tag === "Released"
   }
 
   private add(event: TableEvent<ModelBatch>, rows: number): void {

@@ -18,10 +18,15 @@ export class ModelTable {
   checkpoint: Checkpoint = emptyCheckpoint
   rows: ReadonlyArray<PlacedRow> = []
   commits = 0
+  /** Reorgs that were recorded. */
+  reorgs = 0
   private readonly chain: ModelChain
+  /** Blocks that must be on top of every row. */
+  private readonly confirmations: bigint
 
-  constructor(chain: ModelChain) {
+  constructor(chain: ModelChain, confirmations = 0) {
     this.chain = chain
+    this.confirmations = BigInt(confirmations)
   }
 
   /** Delete, copy, record: as the sink does, all or nothing. */
@@ -39,7 +44,9 @@ export class ModelTable {
     this.rows = [...kept, ...rows]
     this.checkpoint = chunk.checkpoint
     this.commits += 1
+    this.reorgs += chunk.reorgs.length
     this.checkRows()
+    this.checkConfirmations()
     const provisional = this.provisional.length
     if (deleteFrom !== undefined && provisional !== chunk.provisionalRows) {
       throw new Error(`${provisional} rows are provisional, the chunk counts ${chunk.provisionalRows}`)
@@ -67,6 +74,17 @@ export class ModelTable {
     const stored = this.rows.filter((row) => row.position <= watermark.block)
     const difference = compare(stored, ancestry(block))
     if (difference !== undefined) throw new Error(`up to the watermark ${watermark.block} ${difference}`)
+  }
+
+  /** The chain once had so many blocks on top of every row and of the watermark: none was shown before. */
+  private checkConfirmations(): void {
+    if (this.checkpoint.unverifiedFrom !== undefined) return
+    for (const hash of [this.watermark?.hash, ...this.rows.map((row) => row.hash)]) {
+      const block = hash === undefined ? undefined : this.chain.byHash(hash)
+      if (block !== undefined && block.top < block.number + this.confirmations) {
+        throw new Error(`block ${block.number} was written when the chain had grown to ${block.top} only`)
+      }
+    }
   }
 
   /** Invariant I2: what was recorded and is canonical on the chain that replaces stays. */

@@ -15,7 +15,13 @@ const problemsOf = (entry: Record<string, unknown>): ReadonlyArray<string> => {
 
 describe("the settings of a table", () => {
   it("are all absent where the config names none", () => {
-    assert.deepStrictEqual(specOf({}).settings, { columns: [], primaryKey: undefined, indexes: [], comment: undefined })
+    assert.deepStrictEqual(specOf({}).settings, {
+      columns: [],
+      primaryKey: undefined,
+      indexes: [],
+      comment: undefined,
+      confirmations: undefined
+    })
   })
 
   it("are read as they are written, types in any layout and case", () => {
@@ -28,7 +34,8 @@ describe("the settings of a table", () => {
       },
       primaryKey: ["tx_hash"],
       indexes: [["from"], ["to", "block_num"]],
-      comment: "it's"
+      comment: "it's",
+      confirmations: 12
     })
     assert.deepStrictEqual(settings, {
       columns: [
@@ -39,8 +46,22 @@ describe("the settings of a table", () => {
       ],
       primaryKey: ["tx_hash"],
       indexes: [["from"], ["to", "block_num"]],
-      comment: "it's"
+      comment: "it's",
+      confirmations: 12
     })
+  })
+
+  it("have a number of confirmations of its own, also none", () => {
+    for (const confirmations of [0, 1, 100_000]) {
+      assert.strictEqual(specOf({ confirmations }).settings.confirmations, confirmations)
+      assert.isFalse(Equal.equals(specOf({ confirmations }), specOf({})), "a change of it is a change of the table")
+    }
+    for (const confirmations of [-1, 1.5, 100_001, Number.NaN]) {
+      assert.deepStrictEqual(problemsOf({ confirmations }), [
+        "tables.transactions.confirmations: expected a whole number of blocks from 0 to 100000"
+      ])
+    }
+    assert.lengthOf(problemsOf({ confirmations: "12" }), 1)
   })
 
   it("that are wrong are all reported at once, each with its key", () => {
