@@ -54,12 +54,15 @@ const lose = (reason: string): void => {
   if (isLive || element("lost").textContent === "") {
     const time = new Date(lastSign).toLocaleTimeString("en-GB")
     element("lost").textContent = `Connection to ampsync lost since ${time}; what is below is old`
-    element("live").textContent = "trying again"
     show("lost", `✕ Connection lost – ${document.title.replace(/^. /u, "")}`, "lost")
   }
   isLive = false
-  element("live").title = reason
+  element("live").textContent = `${reason}; trying again`
 }
+
+/** The browser's own words for an unreachable server differ and explain nothing. */
+const reasonOf = (cause: unknown): string =>
+  cause instanceof Error && !(cause instanceof TypeError) ? cause.message : "no answer"
 
 const follow = async (): Promise<void> => {
   const abort = new AbortController()
@@ -75,7 +78,7 @@ const follow = async (): Promise<void> => {
     }, abort.signal)
     lose("the server closed the connection")
   } catch (cause) {
-    lose(cause instanceof Error ? cause.message : String(cause))
+    lose(reasonOf(cause))
   } finally {
     clearInterval(watch)
   }
