@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Logger, Redacted } from "effect"
+import { Cause, Effect, Logger, Redacted, References } from "effect"
 import { aboutTable, inTarget } from "../../src/domain/logTargets.ts"
 import { parseLogFilter } from "../../src/domain/settings/logFilter.ts"
 import type { LogFormat } from "../../src/domain/settings/logFormat.ts"
@@ -102,12 +102,14 @@ describe("RUST_LOG", () => {
       assert.deepStrictEqual(yield* messages("off"), [])
     }))
 
-  it.effect("makes nothing of lines that no target selects", () =>
+  it.effect("does not even make lines that no target selects", () =>
     Effect.gen(function*() {
-      let made = 0
-      const line = { toJSON: () => made += 1 }
-      yield* textOf(Effect.logDebug(line), "json", "info,h2=trace")
-      assert.strictEqual(made, 0)
+      const levelAt = (text: string) =>
+        Effect.flatMap(Effect.fromResult(parseLogFilter(text)), (filter) =>
+          Effect.provide(References.MinimumLogLevel, layer({ filter, format: "json" })))
+      assert.strictEqual(yield* levelAt("info,h2=trace"), "Info")
+      assert.strictEqual(yield* levelAt("warn,ampsync::table=debug"), "Debug")
+      assert.strictEqual(yield* levelAt("off,ampsync=off"), "None")
     }))
 })
 
