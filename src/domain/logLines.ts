@@ -47,9 +47,20 @@ export const connected = (address: URL) => `Connected to Nozzle server at ${addr
 /** What failed, and how long it is until the next attempt. */
 export const tryingAgain = (reason: string, delay: Duration.Duration) =>
   `${reason}; trying again in ${Number(Duration.toSeconds(delay).toPrecision(2))} s`
-/** `origin` is what names the database. */
-export const databaseUnreachable = (reason: string, origin: string, delay: Duration.Duration) =>
-  tryingAgain(`Database connection failed: ${reason}; check that it answers there (${origin})`, delay)
+/** `origin` is what names the database, where `reason` does not. */
+export const databaseUnreachable = (reason: string, origin: string | undefined, delay: Duration.Duration) =>
+  tryingAgain(
+    `Database connection failed: ${reason}; check that it answers there${origin === undefined ? "" : ` (${origin})`}`,
+    delay
+  )
+/** A request that is not answered, but not given up yet; `limit` is when it will be. */
+export const stillWaiting = (what: string, elapsedMillis: number, limit: Duration.Duration | undefined) =>
+  `Still waiting after ${Math.round(elapsedMillis / 1000)} s for ${what}` +
+  (limit === undefined ? "" : `; this attempt ends after ${Duration.toSeconds(limit)} s, and the next one follows`)
+export const heartbeatMissing = (database: string, reason: string) =>
+  `The heartbeat of this process is not recorded by ${database}: ${reason}. Without one for six seconds another process may ` +
+  "take over its tables; trying again every 2 s"
+export const heartbeatRecorded = "The heartbeat of this process is recorded again"
 export const bookkeepingFailed = (reason: string, delay: Duration.Duration) =>
   tryingAgain(`The bookkeeping tables could not be prepared: ${reason}`, delay)
 export const healthServed = (address: string) => `Health endpoints: http://${address}`

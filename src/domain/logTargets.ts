@@ -14,6 +14,7 @@ export const logTargets = [
   "ampsync::report",
   "ampsync::pg_pool",
   "ampsync::flight_client",
+  "ampsync::admin_api",
   "ampsync::health_api",
   "ampsync::telemetry"
 ] as const

@@ -17,7 +17,7 @@ import {
   SyncConfig,
   type SyncSettings
 } from "../services/Config.ts"
-import { databaseSecret, readDatabase } from "./config/database.ts"
+import { databaseOrigins, databaseSecret, readDatabase } from "./config/database.ts"
 import { readOrigin } from "./config/origin.ts"
 import { secretFrom } from "./config/secretFile.ts"
 import { readTelemetry } from "./config/telemetry.ts"
@@ -42,6 +42,7 @@ const readConnectionSettings: Read<ConnectionSettings> = Effect.fnUntraced(funct
   return Result.map(both(yield* readDatabase(texts), decoded), ([database, settings]) => ({
     database,
     databaseNow: databaseSecret(given, texts),
+    origins: databaseOrigins(texts),
     maxDbConnections: settings.MAX_DB_CONNECTIONS
   }))
 })

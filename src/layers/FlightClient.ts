@@ -1,6 +1,6 @@
 /** Arrow Flight SQL calls over grpc-js. */
 import * as grpc from "@grpc/grpc-js"
-import { Duration, Effect, Layer, Redacted, Stream } from "effect"
+import { Deferred, Duration, Effect, Layer, Redacted, Stream } from "effect"
 import type { FlightData } from "../domain/flight/FlightData.ts"
 import {
   decodeFlightData,
@@ -10,6 +10,7 @@ import {
   encodeStatementQuery,
   encodeTicket
 } from "../domain/flight/messages.ts"
+import { makeWaitReporter } from "../domain/reportWait.ts"
 import { SyncConfig } from "../services/Config.ts"
 import type { StreamRequest } from "../services/FlightClient.ts"
 import { FlightClient, FlightError } from "../services/FlightClient.ts"
@@ -30,6 +31,8 @@ type Token = Redacted.Redacted<string> | undefined
 const make = Effect.gen(function*() {
   const config = yield* SyncConfig
   const pace = makePingPace(config.pingInterval)
+  const reportWait = makeWaitReporter("ampsync::flight_client")
+  const reportQuiet = makeWaitReporter("ampsync::flight_client")
 
   const failed = (call: Omit<FailedCall, "credential">, error: grpc.ServiceError): FlightError => {
     const { connection, operation } = call
@@ -67,6 +70,11 @@ const make = Effect.gen(function*() {
   const info = (connection: Connection, sql: string, headers: Record<string, string>) =>
     Effect.flatMap(token("GetFlightInfo"), (token) => getInfo(connection, sql, metadata(token, headers))).pipe(
       Effect.raceFirst(notReady(connection)),
+      (planning) =>
+        reportWait(() =>
+          isReady(connection)
+            ? { for: `the plan of a query from Arrow Flight ${connection.place}`, limit: INFO_TIMEOUT }
+            : { for: `a connection to Arrow Flight ${connection.place}`, limit: CONNECT_TIMEOUT }, planning),
       Effect.timeoutOrElse({ duration: INFO_TIMEOUT, orElse: () => Effect.fail(unplanned(connection)) }),
       Effect.flatMap((reply) => Effect.fromResult(decodeFlightInfo(reply))),
       Effect.mapError((error) => error._tag === "FlightError" ? error : malformed("GetFlightInfo", error.message))
@@ -112,6 +120,26 @@ const make = Effect.gen(function*() {
         ))
     )
 
+  /** A stream at the tip may have no message for long, which is not known here; a batch query must have one. */
+  const reportFirst = (
+    connection: Connection,
+    isEndless: boolean,
+    messages: Stream.Stream<FlightData, FlightError>
+  ): Stream.Stream<FlightData, FlightError> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const first = yield* Deferred.make<void>()
+      const answered = Deferred.await(first)
+      yield* Effect.forkScoped(
+        isEndless
+          ? reportQuiet(() => ({
+            for: `the first message of a stream from Arrow Flight ${connection.place}, which comes with the next block`,
+            isNormal: true
+          }), answered)
+          : reportWait(() => ({ for: `the rows of a query from Arrow Flight ${connection.place}` }), answered)
+      )
+      return Stream.onFirst(messages, () => Deferred.succeed(first, undefined))
+    }))
+
   const open = Effect.fnUntraced(function*(sql: string, headers: Record<string, string>, isEndless: boolean) {
     const opened = yield* connection
     const { endpoints, schema } = yield* info(opened, sql, headers)
@@ -119,7 +147,7 @@ const make = Effect.gen(function*() {
     if (endpoint === undefined || endpoints.length !== 1) {
       return yield* malformed("GetFlightInfo", `the server offered ${endpoints.length} endpoints instead of one`)
     }
-    return { schema, messages: doGet(opened, endpoint.ticket, isEndless) }
+    return { schema, messages: reportFirst(opened, isEndless, doGet(opened, endpoint.ticket, isEndless)) }
   })
 
   return FlightClient.of({

@@ -5,6 +5,7 @@ import type { Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import type { SqlError } from "effect/sql"
 import { SqlClient } from "effect/sql"
+import { makeWaitReporter } from "../domain/reportWait.ts"
 import { activityLiteral, beginTransaction } from "../domain/sql/transaction.ts"
 import { type ConfigError, ConnectionConfig } from "../services/Config.ts"
 import type { HostPool, HostPoolOptions } from "../services/HostPool.ts"
@@ -54,14 +55,20 @@ const make = Effect.fnUntraced(function*<E>(
     isTransaction: (connection) => !(connection as PooledConnection).broken
   }).pipe(Effect.provide(Reactivity.layer))
 
+  const reportWait = makeWaitReporter("ampsync::pg_pool")
+
   const transaction: PgPool["Service"]["transaction"] = (activity, effect) =>
-    sql.withTransaction(effect).pipe(
-      Effect.provideService(SqlClient.BeginTransaction, beginTransaction(activity)),
-      transactions.withPermit
-    )
+    reportWait.until(() => ({ for: ALL_LENT }), (isFree) =>
+      sql.withTransaction(effect).pipe(
+        Effect.provideService(SqlClient.BeginTransaction, beginTransaction(activity)),
+        (run) => transactions.withPermit(Effect.andThen(isFree, run))
+      ))
 
   const pipeline = Effect.gen(function*() {
-    yield* Effect.acquireRelease(transactions.take(1), () => transactions.release(1), { interruptible: true })
+    yield* reportWait(
+      () => ({ for: ALL_LENT }),
+      Effect.acquireRelease(transactions.take(1), () => transactions.release(1), { interruptible: true })
+    )
     const connection = yield* connections.lease(session)
     return yield* Effect.acquireRelease(Effect.sync(() => connection.pipeline(isDirect)), endPipeline)
   })
@@ -75,6 +82,9 @@ const make = Effect.fnUntraced(function*<E>(
 
   return PgPool.of({ sql, transaction, pipeline, withDedicatedConnection })
 })
+
+const ALL_LENT =
+  "a connection of the pool for a transaction: all but one are in transactions (MAX_DB_CONNECTIONS), and that one is kept free"
 
 /** As `layer`, with other time limits. */
 export const layerWith = (options: PgPoolOptions): Layer.Layer<PgPool, SqlError.SqlError, ConnectionConfig> =>

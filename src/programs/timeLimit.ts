@@ -1,5 +1,6 @@
 /** A time limit whose failure names the services that have not answered. */
-import { Context, Duration, Effect, Exit, Layer, Option } from "effect"
+import { Cause, Context, Duration, Effect, Exit, Layer, Option } from "effect"
+import { makeWaitReporter, type WaitReporter } from "../domain/reportWait.ts"
 import { ConnectionConfig, SyncConfig } from "../services/Config.ts"
 
 /** The services that work can wait for, by the name in messages: with the address, and the variable that sets it. */
@@ -11,7 +12,7 @@ const names = {
     Effect.serviceOption(ConnectionConfig),
     Option.match({
       onNone: () => "the database",
-      onSome: ({ database: { host, port } }) => `the database at ${host}:${port} (DATABASE_URL, DATABASE_HOST)`
+      onSome: ({ database: { host, port }, origins }) => `the database at ${host}:${port} (${origins.host})`
     })
   ),
   flight: Effect.map(SyncConfig, ({ flightAddr }) => `Arrow Flight at ${flightAddr.origin} (AMP_FLIGHT_ADDR)`)
@@ -19,50 +20,90 @@ const names = {
 
 type Service = keyof typeof names
 
+/** What a message calls a service: its address, and the variables that name it. */
+export const nameOf = <S extends Service>(service: S): Effect.Effect<string, never, NameOf<S>> =>
+  names[service] as Effect.Effect<string, never, NameOf<S>>
+
 /** What the name of a service is made from. */
 type NameOf<S extends Service> = Effect.Services<(typeof names)[S]>
 
-/** The requests under the current time limit that are not answered yet; undefined where there is no limit. */
-const PendingRequests = Context.Reference<Set<{ readonly name: string }> | undefined>("ampsync/PendingRequests", {
+/** The names of services with requests that are not answered yet, or whose last request failed, which will be tried again. */
+interface Pending {
+  readonly reportWait: WaitReporter
+  readonly requests: Set<{ readonly name: string }>
+  readonly failed: Map<string, string>
+}
+
+/** Under the current time limit; undefined where there is none. */
+const PendingRequests = Context.Reference<Pending | undefined>("ampsync/PendingRequests", {
   defaultValue: () => undefined
 })
 
 /** Registers `request` with the time limit around it, if there is one, as waiting for `service`. */
-export const trackPending =
+const track =
   <S extends Service>(service: S) => <A, E, R>(request: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | NameOf<S>> =>
     Effect.gen(function*() {
       const pending = yield* PendingRequests
       if (pending === undefined) return yield* request
-      const entry = { name: yield* names[service] as Effect.Effect<string, never, NameOf<S>> }
-      pending.add(entry)
+      const entry = { name: yield* nameOf(service) }
+      pending.requests.add(entry)
       // What the time limit interrupts is what was not answered.
-      return yield* Effect.onExit(
-        request,
-        (exit) => Effect.sync(() => Exit.hasInterrupts(exit) || pending.delete(entry))
-      )
+      return yield* Effect.onExit(request, (exit) =>
+        Effect.sync(() => {
+          if (Exit.hasInterrupts(exit)) return
+          pending.requests.delete(entry)
+          if (Exit.isSuccess(exit)) pending.failed.delete(entry.name)
+          else pending.failed.set(entry.name, messageOf(exit.cause))
+        }))
     })
+
+const messageOf = (cause: Cause.Cause<unknown>): string =>
+  Cause.prettyErrors(cause)[0]?.message.split("\n")[0] ?? "unknown"
+
+/** Those that did not answer, and those that failed and were about to be asked again. */
+const fromWhom = ({ failed, requests }: Pending): string => {
+  const silent = new Set([...requests].map(({ name }) => name))
+  const failing = [...failed].filter(([name]) => !silent.has(name)).map(([name, reason]) => `${name}: ${reason}`)
+  const all = [...silent, ...failing]
+  return all.length === 0 ? "" : ` from ${all.join(" and ")}`
+}
+
+/**
+ * Registers `request` with the time limit around it, if there is one, as waiting for `service`. Statements that are not answered
+ * are logged as well: other requests, and those of a sync, are by what sends them.
+ */
+export const trackPending =
+  <S extends Service>(service: S) => <A, E, R>(request: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | NameOf<S>> =>
+    track(service)(
+      service !== "database" ? request : Effect.gen(function*() {
+        const pending = yield* PendingRequests
+        if (pending === undefined) return yield* request
+        const name = yield* nameOf("database")
+        return yield* pending.reportWait(() => ({ for: `an answer of ${name}` }), request)
+      })
+    )
 
 /** As `trackPending`, for the building of a layer. */
 export const trackPendingLayer = <S extends Service, A, E, R>(
   service: S,
   layer: Layer.Layer<A, E, R>
-): Layer.Layer<A, E, R | NameOf<S>> => Layer.effectContext(trackPending(service)(Layer.build(layer)))
+): Layer.Layer<A, E, R | NameOf<S>> => Layer.effectContext(track(service)(Layer.build(layer)))
 
 /** Fails when `work` has not ended after `timeout`; the reason given to `onTimeout` names the services that did not answer. */
 export const withTimeLimit =
   <E2>(timeout: Duration.Duration, onTimeout: (reason: string) => E2) =>
   <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E | E2, R> =>
     Effect.suspend(() => {
-      const pending = new Set<{ readonly name: string }>()
+      const pending: Pending = { reportWait: makeWaitReporter("ampsync"), requests: new Set(), failed: new Map() }
       return work.pipe(
         Effect.provideService(PendingRequests, pending),
         Effect.timeoutOrElse({
           duration: timeout,
           orElse: () => {
-            const names = new Set([...pending].map(({ name }) => name))
-            const from = names.size === 0 ? "" : ` from ${[...names].join(" and ")}`
             return Effect.fail(
-              onTimeout(`no answer within ${Duration.format(timeout)}${from}; if it is only slow, raise --timeout`)
+              onTimeout(
+                `no answer within ${Duration.format(timeout)}${fromWhom(pending)}; if it is only slow, raise --timeout`
+              )
             )
           }
         })

@@ -38,11 +38,20 @@ export interface Secret<A> {
 }
 
 /** Where the target database is, and how many connections are made to it. */
+/** By part of the target database: the variable that it comes from, for messages. */
+export interface DatabaseOrigins {
+  readonly host: string
+  readonly user: string
+  readonly dbname: string
+  readonly sslmode: string
+}
+
 export interface ConnectionSettings {
   /** As it was at the start. */
   readonly database: DatabaseTarget
   /** For every connection: user and password may be rotated. */
   readonly databaseNow: Secret<DatabaseTarget>
+  readonly origins: DatabaseOrigins
   readonly maxDbConnections: number
 }
 

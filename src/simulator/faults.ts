@@ -69,6 +69,7 @@ export class Faults {
   private wrongPrevHashes = 0
   private adminFailures: Array<number> = []
   private silent = false
+  private readonly silentCalls = new Set<CallName>()
   private readonly hanging = new Set<StreamHandle>()
   private readonly waiting = new Set<() => void>()
 
@@ -148,6 +149,11 @@ export class Faults {
     this.silent = true
   }
 
+  /** Accepts calls of one kind from now on but answers none of them, until `resume`. */
+  silenceCalls(call: CallName): void {
+    this.silentCalls.add(call)
+  }
+
   /**
    * Lets streams that are open now hang: they send nothing more until `resume`, while the connection is alive and batch
    * queries and new streams are served. All of them, or those for which `matches` is true; returns how many.
@@ -164,9 +170,10 @@ export class Faults {
     this.open.setReading(false)
   }
 
-  /** Ends `silence`, `freeze` and `hangStreams`. */
+  /** Ends `silence`, `silenceCalls`, `freeze` and `hangStreams`. */
   resume(): void {
     this.silent = false
+    this.silentCalls.clear()
     this.open.setReading(true)
     this.hanging.clear()
     for (const wake of this.waiting) wake()
@@ -221,6 +228,7 @@ export class Faults {
   async arrived(call: RecordedCall): Promise<FlightFailure | undefined> {
     this.recorded.push(call)
     if (this.recorded.length > MAX_RECORDED_CALLS) this.recorded.shift()
+    if (this.silentCalls.has(call.call)) await new Promise<void>((resolve) => this.waiting.add(resolve))
     await this.whenServing()
     const index = this.plannedFailures.findIndex((planned) => planned.call === "any" || planned.call === call.call)
     return index < 0 ? undefined : this.plannedFailures.splice(index, 1)[0]?.failure

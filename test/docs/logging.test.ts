@@ -32,7 +32,13 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   notOverFlight: [log.notOverFlight("_/anvil", "unknown")],
   unlisted: [log.unlisted("logs", "_/anvil")],
   connected: [log.connected(new URL("http://localhost:1602"))],
-  databaseUnreachable: [log.databaseUnreachable("refused", "DATABASE_URL, DATABASE_HOST", delay)],
+  databaseUnreachable: [
+    log.databaseUnreachable("refused", undefined, delay),
+    log.databaseUnreachable("refused", "the pool of the app", delay)
+  ],
+  stillWaiting: [log.stillWaiting("the server", 2_000, undefined), log.stillWaiting("the server", 2_000, delay)],
+  heartbeatMissing: [log.heartbeatMissing("the database", "refused")],
+  heartbeatRecorded: [log.heartbeatRecorded],
   bookkeepingFailed: [log.bookkeepingFailed("refused", delay)],
   healthServed: [log.healthServed("0.0.0.0:8080")],
   telemetryFailed: [log.telemetryFailed("traces", "http://localhost:4318/v1/traces", "HTTP 500", "the address")],
@@ -99,6 +105,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
 
 const chapters = [
   "start-and-stop",
+  "waiting",
   "the-admin-api",
   "tables",
   "reorgs-and-the-chain",

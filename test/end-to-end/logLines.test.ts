@@ -28,6 +28,7 @@ const scenes = {
   database: failures.database,
   versions: changes.versions,
   databaseDown: starts.databaseDown,
+  nothingIsSaid: starts.nothingIsSaid,
   unknownDataset: starts.unknownDataset,
   wrongAddress: starts.wrongAddress
 }
@@ -235,11 +236,31 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
     at("versions", "INFO", "Version 0.2.0 of dataset _/anvil is published, initiating hot-reload...")
   ],
   versionTaken: [at("versions", "INFO", "Dataset _/anvil: version 0.2.0 is read from now on, 0.1.0 until now")],
+  stillWaiting: [
+    at(
+      "nothingIsSaid",
+      "WARN",
+      words`Still waiting after ${N} s for a connection to Arrow Flight (at http://127.0.0.1:${N}, which AMP_FLIGHT_ADDR names); this attempt ends after 10 s, and the next one follows`
+    ),
+    at(
+      "nothingIsSaid",
+      "INFO",
+      words`Still waiting after ${N} s for the first message of a stream from Arrow Flight (at http://127.0.0.1:${N}, which AMP_FLIGHT_ADDR names), which comes with the next block`
+    )
+  ],
+  heartbeatMissing: [
+    at(
+      "nothingIsSaid",
+      "WARN",
+      words`The heartbeat of this process is not recorded by the database at 127.0.0.1:${N} (DATABASE_URL): no answer within 3 seconds. Without one for six seconds another process may take over its tables; trying again every 2 s`
+    )
+  ],
+  heartbeatRecorded: [at("nothingIsSaid", "INFO", "The heartbeat of this process is recorded again")],
   databaseUnreachable: [
     at(
       "databaseDown",
       "WARN",
-      words`Database connection failed: PostgreSQL: connect ECONNREFUSED 127.0.0.1:${N}; check that it answers there (DATABASE_URL, DATABASE_HOST); trying again in ${SECONDS} s`
+      words`Database connection failed: PostgreSQL: connect ECONNREFUSED 127.0.0.1:${N} (at 127.0.0.1:${N}, which DATABASE_URL names); check that it answers there; trying again in ${SECONDS} s`
     )
   ],
   bookkeepingFailed: [

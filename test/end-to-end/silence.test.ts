@@ -73,7 +73,7 @@ describe("a server that accepts a connection and answers nothing", () => {
       proxy.freeze()
       const process = yield* start(world, proxy, "?connect_timeout=1")
       yield* process.prints(
-        /Database connection failed: .*timeout[^]*Database connection failed: /
+        /Database connection failed: PostgreSQL: no connection within 1 s \(at .*, which DATABASE_URL names\)[^]*Database connection failed: /
       )
       proxy.restore()
       yield* awaitCanonicalChain(world)

@@ -123,6 +123,38 @@ describe("connecting", () => {
         assert.include(message, "SQLSTATE 28P01); check DATABASE_URL")
       }))
 
+    it.effect("refused for what one variable has names that variable", () =>
+      Effect.gen(function*() {
+        const server = yield* TlsServer
+        const missing = yield* refusal(server.url("scram").replace("/postgres?", "/nowhere?"))
+        assert.include(
+          missing,
+          "database \"nowhere\" does not exist (SQLSTATE 3D000); create it, or correct DATABASE_URL"
+        )
+        // Its rule demands TLS, which the URL rules out.
+        const plain = yield* refusal(server.url("tls_only", "sslmode=disable"))
+        assert.include(
+          plain,
+          "SQLSTATE 28000); check DATABASE_URL, and DATABASE_URL where the rules of the server demand TLS"
+        )
+        const { hostname, port } = new URL(server.url("scram"))
+        const parts = {
+          DATABASE_HOST: hostname,
+          DATABASE_PORT: port,
+          DATABASE_USER: "scram",
+          DATABASE_NAME: "nowhere",
+          PGPASSWORD: PASSWORD
+        }
+        const refused = (values: object) =>
+          Effect.map(Effect.scoped(Effect.flip(pool({ ...parts, ...values }))), ({ message }) => message)
+        assert.include(yield* refused({}), "create it, or correct DATABASE_NAME")
+        assert.include(yield* refused({ DATABASE_NAME: "postgres", PGPASSWORD: "wrong" }), "28P01); check PGPASSWORD")
+        assert.include(
+          yield* refused({ DATABASE_USER: "tls_only", DATABASE_SSLMODE: "disable" }),
+          "check DATABASE_USER, and DATABASE_SSLMODE where the rules of the server demand TLS"
+        )
+      }))
+
     it.effect("reads a password from the file that PGPASSFILE names where none is set", () =>
       Effect.gen(function*() {
         const server = yield* TlsServer
@@ -177,6 +209,7 @@ describe("connecting", () => {
         )
         const message = yield* refusal(server.url("scram", "channel_binding=require", { port: proxy.port }))
         assert.include(message, "does not support SSL")
+        assert.include(message, "which DATABASE_URL names); set DATABASE_SSLMODE to a mode without TLS, or turn TLS on")
         assert.notInclude(Buffer.concat(sent).toString(), PASSWORD)
       }))
 

@@ -1,6 +1,7 @@
 /** Sends one GET to the Admin API; the only place that decides what its failures mean. */
-import { type Duration, Effect, Redacted, Schema, type SchemaIssue } from "effect"
+import { Duration, Effect, Redacted, Schema, type SchemaIssue } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
+import { makeWaitReporter } from "../../domain/reportWait.ts"
 import type { AdminApiReason } from "../../services/AdminApi.ts"
 import type { SyncSettings } from "../../services/Config.ts"
 
@@ -16,7 +17,7 @@ export interface Failure {
 /** Returns the JSON of a 2xx response; `path` begins with a slash. */
 export type Get = (path: string) => Effect.Effect<unknown, Failure>
 
-const requestTimeout: Duration.Input = "10 seconds"
+const requestTimeout = Duration.seconds(10)
 const maxDetailLength = 400
 
 /** A failure that is not retryable unless `more` overrides it; `detail` is cut to 400 characters. */
@@ -35,6 +36,7 @@ export const makeGet = (
   settings: Pick<SyncSettings, "adminAddr" | "authToken">
 ): Get => {
   const base = settings.adminAddr.href.replace(/\/+$/, "")
+  const reportWait = makeWaitReporter("ampsync::admin_api")
   const place = `${base}, which AMP_ADMIN_API_ADDR names,`
   const authorized = (request: HttpClientRequest.HttpClientRequest) =>
     settings.authToken === undefined ? Effect.succeed(request) : settings.authToken.read.pipe(
@@ -49,11 +51,18 @@ export const makeGet = (
   return (path) =>
     authorized(HttpClientRequest.get(base + path).pipe(HttpClientRequest.acceptJson)).pipe(
       Effect.flatMap(send),
+      (request) =>
+        reportWait(
+          () => ({ for: `the Admin API (at ${base}, which AMP_ADMIN_API_ADDR names)`, limit: requestTimeout }),
+          request
+        ),
       // The body counts: a server may send its headers and then nothing more.
       Effect.timeoutOrElse({
         duration: requestTimeout,
         orElse: () =>
-          Effect.fail(failure("Timeout", `no answer from ${place} within ${requestTimeout}`, { retryable: true }))
+          Effect.fail(
+            failure("Timeout", `no answer from ${place} within ${Duration.format(requestTimeout)}`, { retryable: true })
+          )
       }),
       Effect.flatMap(([response, text]) => interpret(response, text, base + path, settings.authToken))
     )

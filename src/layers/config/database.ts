@@ -16,7 +16,7 @@ import {
   sourceOf
 } from "../../domain/settings/decode.ts"
 import { type SettingName, settingNames, settingOf } from "../../domain/settings/settings.ts"
-import { type Secret, SecretError } from "../../services/Config.ts"
+import { type DatabaseOrigins, type Secret, SecretError } from "../../services/Config.ts"
 import { tlsFileProblems } from "./tlsFiles.ts"
 import { readSecretFiles, type Texts } from "./variables.ts"
 
@@ -44,6 +44,21 @@ export const databaseSecret = (given: Texts, texts: Texts): Secret<DatabaseTarge
         new SecretError({ variable: problem?.variable ?? variable, reason: problem?.found ?? "" })
       )
     )
+  }
+}
+
+/** The variables to check where the server is not the one that is meant, or refuses a part of the login. */
+export const databaseOrigins = (texts: Texts): DatabaseOrigins => {
+  const from = (parameter: string, unset: string) => {
+    const inParts = parametersOf(texts).some((_) => _.parameter === parameter)
+    return inUrl(texts, parameter) || inParts ? variableOf(texts, parameter) : unset
+  }
+  const whole = texts.DATABASE_URL === undefined ? undefined : sourceOf("DATABASE_URL", texts)
+  return {
+    host: from("host", whole ?? "DATABASE_HOST"),
+    user: from("user", whole ?? "DATABASE_USER"),
+    dbname: from("dbname", whole ?? "DATABASE_NAME"),
+    sslmode: from("sslmode", "DATABASE_SSLMODE")
   }
 }
 
@@ -110,8 +125,9 @@ const unreadable = { found: "names a file that cannot be read", allowed: "the pa
 const inUrl = ({ DATABASE_URL: url }: Texts, parameter: string): boolean =>
   url !== undefined && Result.match(parseDatabaseUrl(url), {
     onFailure: () => false,
-    onSuccess: ({ parameters, password }) =>
-      parameters.some(([name]) => name === parameter) || (parameter === "password" && password !== undefined)
+    onSuccess: ({ parameters, ...parts }) =>
+      parameters.some(([name]) => name === parameter) ||
+      parts[parameter === "dbname" ? "database" : parameter as keyof typeof parts] !== undefined
   })
 
 /** The variable that a parameter comes from; the one of the whole target where unknown. */

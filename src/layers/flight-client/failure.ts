@@ -30,6 +30,40 @@ const QUERY_ERRORS: ReadonlyArray<readonly [pattern: RegExp, advice: (column: st
   [/\bnon-incremental operation\b/, () => ""]
 ]
 
+/** What a port answers that is not one of Arrow Flight, or not with the scheme of the address: what to check. */
+const WRONG_PORTS: ReadonlyArray<readonly [words: RegExp, advice: string]> = [
+  [/wrong version number/, "the port answers without TLS: try http in AMP_FLIGHT_ADDR, or the port that has TLS"],
+  [/no application protocol/, "what listens there has TLS, but not gRPC: check the port in AMP_FLIGHT_ADDR"],
+  [
+    /before secure TLS connection/,
+    "what listens there has no TLS, or is not a gRPC server: check scheme and port in AMP_FLIGHT_ADDR"
+  ],
+  [
+    /Protocol error/,
+    "what listens there is not a gRPC server, but perhaps the Admin API: check the port in AMP_FLIGHT_ADDR"
+  ],
+  [
+    /Last error: Failed to connect/,
+    "what listens there closes the connection, as a port with TLS does: try https in AMP_FLIGHT_ADDR, or another port"
+  ],
+  [/Name resolution failed/, "check the host name in AMP_FLIGHT_ADDR"],
+  [
+    /self[- ]signed certificate|unable to verify|unable to get (?:local )?issuer/,
+    "name a PEM file of the server's authority in NODE_EXTRA_CA_CERTS"
+  ],
+  [/Hostname\/IP does not match/, "use the name of the certificate in AMP_FLIGHT_ADDR"]
+]
+
+/** The words of grpc-js, not of a server. */
+const UNCONNECTED = /^(?:No connection established|Name resolution failed)/
+
+/** Without the places in OpenSSL's source, and the time of an attempt: a message must stay the same from one to the next. */
+const readable = (text: string): string =>
+  text.replace(/(?:Error: )?[0-9A-F]+:error:[0-9A-F]+:SSL routines:\w*:([^:]+):[^\n]*\n?/, "TLS: $1").replace(
+    / \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/,
+    ""
+  )
+
 /** The call that failed. */
 export interface FailedCall {
   readonly operation: FlightError["operation"]
@@ -70,10 +104,13 @@ export const failureOf = (call: FailedCall, error: grpc.ServiceError): FlightErr
       true
     )
   }
-  const message = (details === "" ? "the server gave no reason" : details)
+  const message = readable(details === "" ? "the server gave no reason" : details)
     .replace(/\.? Resolution note: $/, "")
     .replace(/Last error: undefined$/, isProxied ? "The proxy did not connect" : "No reason is known")
     .slice(0, MAX_DETAIL_CHARS)
+  const isUnconnected = error.code === grpc.status.UNAVAILABLE && UNCONNECTED.test(details)
+  const unconnected = isUnconnected ? WRONG_PORTS.find(([words]) => words.test(details)) : undefined
+  if (unconnected !== undefined) return fail(error.code, `${message} ${place}; ${unconnected[1]}`, true)
   // Both for the compressed and for the decompressed size.
   if (error.code === grpc.status.RESOURCE_EXHAUSTED && /(larger than max|size larger than) /i.test(details)) {
     return fail(error.code, `${message}; raise GRPC_MAX_DECODE_MB`, false)

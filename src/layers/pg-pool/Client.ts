@@ -15,14 +15,15 @@ interface Internals {
   readonly connectionParameters: { options: string | undefined; replication: string | undefined }
 }
 
-type Settings = Pick<ConnectionSettings, "database" | "databaseNow">
+type Settings = Pick<ConnectionSettings, "database" | "databaseNow" | "origins">
 type Done = (cause?: Error | null) => void
 
 /**
  * The client of `pg` for one server: reads user and password again for every connection, enforces `channel_binding` and
  * `target_session_attrs`, and fails with a `SqlError` that names the variable to check.
  */
-export const clientFor = ({ database, databaseNow }: Settings): typeof pg.Client => {
+export const clientFor = (settings: Settings): typeof pg.Client => {
+  const { database, databaseNow } = settings
   const { channelBinding, targetSessionAttrs } = database.options ?? {}
 
   return class Client extends pg.Client {
@@ -67,7 +68,15 @@ export const clientFor = ({ database, databaseNow }: Settings): typeof pg.Client
 
     /** In the only form that the pool uses. */
     override connect: pg.Client["connect"] = ((done: Done): void => {
-      const fail = (cause: unknown): void => done(connectFailure(cause, this.progress, databaseNow, this.isEncrypted))
+      const fail = (cause: unknown): void =>
+        done(
+          connectFailure(
+            cause,
+            this.progress,
+            settings,
+            this.isEncrypted
+          )
+        )
       super.connect((cause: Error | null) => {
         if (cause != null) return fail(cause)
         this.checkSession().then(() => done(null), (cause: unknown) => {

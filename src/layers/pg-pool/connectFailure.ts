@@ -1,6 +1,7 @@
 /** Classifies a failure to connect by codes and by its progress: the messages of servers are translated. */
 import { SqlError } from "effect/sql"
-import { type Secret, SecretError } from "../../services/Config.ts"
+import { defaultConnectTimeoutSeconds } from "../../domain/settings/DatabaseTarget.ts"
+import { type ConnectionSettings, SecretError } from "../../services/Config.ts"
 import { classify } from "./classify.ts"
 
 /** A connection that works, but does not meet the settings. */
@@ -20,20 +21,30 @@ export interface ConnectProgress {
   readonly askedToAuthenticate: boolean
 }
 
-type Login = Pick<Secret<unknown>, "mayChange" | "variable">
+type Settings = Pick<ConnectionSettings, "database" | "databaseNow" | "origins">
 
 /** Whether only TLS or only plain text was refused: the other may work. */
 export const refusesTransport = (error: SqlError.SqlError): boolean => error.reason.cause === TRANSPORT
 
 const TRANSPORT = "transport refused"
 
+/** The server and the variable that names it, for the end of a message. */
+export const placeOf = ({ database: { host, port }, origins }: Omit<Settings, "databaseNow">): string =>
+  `(at ${host.startsWith("/") ? host : `${host}:${port}`}, which ${origins.host} names)`
+
+/** The seconds that an attempt may take; 0 without end. */
+export const connectTimeoutSeconds = ({ options }: Settings["database"]): number =>
+  options?.connectTimeoutSeconds ?? defaultConnectTimeoutSeconds
+
 /** The error of a failed attempt; not retryable where only a change of the settings helps. A login in a file may change by itself. */
 export const connectFailure = (
   cause: unknown,
   progress: ConnectProgress,
-  { mayChange, variable }: Login,
+  settings: Settings,
   isEncrypted: boolean
 ): SqlError.SqlError => {
+  const { databaseNow: { mayChange, variable }, origins } = settings
+  const place = placeOf(settings)
   const failed = classify(cause, "connect")
   const fields = { message: failed.reason.message, operation: "connect", cause: failed.reason.cause }
   const transient = (message: string, cause = fields.cause) =>
@@ -47,19 +58,31 @@ export const connectFailure = (
   if (isServer && code.startsWith("28")) {
     // As in libpq: a rule of pg_hba.conf that excludes this transport refuses before the authentication.
     const reason = code === "28000" && !progress.askedToAuthenticate ? TRANSPORT : fields.cause
-    return mayChange
-      ? transient(`${fields.message}; ${variable} is read again at every attempt`, reason)
-      : permanent(`${fields.message}; check ${variable}`, reason)
+    if (mayChange) return transient(`${fields.message}; ${variable} is read again at every attempt`, reason)
+    const rule = reason === TRANSPORT ? `, and ${origins.sslmode} where the rules of the server demand TLS` : ""
+    return permanent(`${fields.message}; check ${code === "28000" ? origins.user : variable}${rule}`, reason)
   }
+  if (isServer && code === "3D000") return permanent(`${fields.message}; create it, or correct ${origins.dbname}`)
   if (isServer && code.startsWith("XX")) {
     // Poolers identify a tenant by the user's name, and report an unknown one under this code, also while they start.
     return transient(
       `${fields.message}; a pooler reports an unknown user or tenant so: check user and host in ${variable}`
     )
   }
-  if (isServer) return failed
+  if (isServer) return failed.reason._tag === "ConnectionError" ? transient(`${fields.message} ${place}`) : failed
   const failedTls = code === "EPROTO" || (code.includes("_") && syscall === undefined)
-  return progress.refusedTls || (isEncrypted && failedTls) ? permanent(fields.message, TRANSPORT) : failed
+  if (progress.refusedTls) {
+    const advice = `set ${origins.sslmode} to a mode without TLS, or turn TLS on at the server`
+    return permanent(`${fields.message} ${place}; ${advice}`, TRANSPORT)
+  }
+  if (isEncrypted && failedTls) {
+    return permanent(
+      `${fields.message} ${place}; check ${origins.sslmode}, and DATABASE_SSLROOTCERT for the server's authority`,
+      TRANSPORT
+    )
+  }
+  if (failed.reason._tag !== "ConnectionError") return failed
+  return transient(`${fields.message} ${place}`)
 }
 
 const codeOf = (cause: unknown) => {

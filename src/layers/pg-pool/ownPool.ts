@@ -1,17 +1,18 @@
 /** The connections of the program itself, to the database that the settings name. */
-import { Effect, Schedule } from "effect"
+import { Duration, Effect, Schedule } from "effect"
 import type { Scope } from "effect"
 import type { SqlError } from "effect/sql"
 import type pg from "pg"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
 import { inTarget } from "../../domain/logTargets.ts"
+import { makeWaitReporter } from "../../domain/reportWait.ts"
 import { isRetryable } from "../../domain/retryable.ts"
-import { defaultApplicationName, defaultConnectTimeoutSeconds } from "../../domain/settings/DatabaseTarget.ts"
+import { defaultApplicationName } from "../../domain/settings/DatabaseTarget.ts"
 import type { ConnectionSettings } from "../../services/Config.ts"
 import { classify } from "./classify.ts"
 import { clientFor } from "./Client.ts"
-import { refusesTransport } from "./connectFailure.ts"
+import { connectTimeoutSeconds, placeOf, refusesTransport } from "./connectFailure.ts"
 import { type Connections, tryOut } from "./connections.ts"
 import { lease } from "./lease.ts"
 import { newPool } from "./newPool.ts"
@@ -33,6 +34,9 @@ export const ownConnections = (
   stallMillis: number,
   waits = true
 ): Effect.Effect<Connections, SqlError.SqlError, Scope.Scope> => {
+  const report = makeWaitReporter("ampsync::pg_pool")
+  const [place, seconds] = [placeOf(settings), connectTimeoutSeconds(settings.database)]
+  const limit = seconds === 0 ? undefined : Duration.seconds(seconds)
   const attempt = (ssl: Ssl) =>
     newPool(poolConfig(settings, 1, ssl)).pipe(
       Effect.flatMap((pool) => tryOut(pool, stallMillis)),
@@ -44,12 +48,19 @@ export const ownConnections = (
     second === undefined ? attempt(first) : Effect.catchIf(attempt(first), refusesTransport, () => attempt(second))
   return Effect.try({ try: () => tlsAttempts(settings.database), catch: (cause) => classify(cause, "connect") }).pipe(
     Effect.flatMap((attempts) => {
-      const first = firstThatWorks(attempts)
-      return waits ? waitFor(first, "DATABASE_URL, DATABASE_HOST") : first
+      const first = report(() => ({ for: `PostgreSQL ${place}`, limit }), firstThatWorks(attempts))
+      return waits ? waitFor(first, undefined) : first
     }),
     Effect.flatMap(({ isDirect, ssl }) =>
       Effect.map(newPool(poolConfig(settings, settings.maxDbConnections, ssl)), (pool): Connections => ({
-        lease: (session) => lease(pool, session),
+        lease: (session) =>
+          report(
+            () => ({
+              for: `a connection to PostgreSQL ${place}${isExhausted(pool, settings) ? ALL_IN_USE : ""}`,
+              limit
+            }),
+            lease(pool, session)
+          ),
         isDirect,
         maxConnections: settings.maxDbConnections,
         database: settings.database.database,
@@ -59,10 +70,18 @@ export const ownConnections = (
   )
 }
 
-/** Retries until the database is reachable, with a warning for each attempt; `origin` is what names the database. */
+const ALL_IN_USE = ": all connections of the pool are in use (MAX_DB_CONNECTIONS)"
+
+const isExhausted = (pool: pg.Pool, { maxDbConnections }: ConnectionSettings): boolean =>
+  pool.totalCount >= maxDbConnections && pool.idleCount === 0
+
+/**
+ * Retries until the database is reachable, with a warning for each attempt; `origin` is what names the database, where its
+ * failures do not.
+ */
 export const waitFor = <A, R>(
   attempt: Effect.Effect<A, SqlError.SqlError, R>,
-  origin: string
+  origin: string | undefined
 ): Effect.Effect<A, SqlError.SqlError, R> =>
   attempt.pipe(
     Effect.retry(($) =>
@@ -86,7 +105,7 @@ const poolConfig = (settings: ConnectionSettings, max: number, ssl: Ssl): pg.Poo
     ssl,
     max,
     application_name: options?.applicationName ?? defaultApplicationName,
-    connectionTimeoutMillis: (options?.connectTimeoutSeconds ?? defaultConnectTimeoutSeconds) * 1000,
+    connectionTimeoutMillis: connectTimeoutSeconds(settings.database) * 1000,
     // Detects a lost peer also while a connection waits for a response.
     keepAlive: options?.keepalives ?? true,
     keepAliveInitialDelayMillis: (options?.keepalivesIdleSeconds ?? 10) * 1000

@@ -13,7 +13,9 @@ export class NothingPlanned extends Schema.TaggedError<NothingPlanned>()("Nothin
   adminApi: Schema.UndefinedOr(Schema.String),
   /** The first table that names a dataset. */
   table: Schema.String,
-  reason: Schema.String
+  reason: Schema.String,
+  /** The server did not answer, or not to the query: what the config names is not in question. */
+  isServerDown: Schema.Boolean
 }) {
   override get message() {
     const unplanned =
@@ -54,8 +56,10 @@ export const resolveWithoutAdminApi = Effect.fn("resolveWithoutAdminApi")(functi
     for (const { dialect, manifest } of resolved) {
       const planned = yield* Effect.result(trackPending("flight")(flight.schema(manifest.tables[index]!.query.batch)))
       if (Result.isSuccess(planned)) return { ...notLookedUp, config, manifest, dialect }
-      last = new NothingPlanned({ adminApi: undefined, table: table.name, reason: planned.failure.message })
-      if (!isAboutQuery(planned.failure)) return yield* last
+      const isServerDown = !isAboutQuery(planned.failure)
+      const reason = planned.failure.message
+      last = new NothingPlanned({ adminApi: undefined, table: table.name, reason, isServerDown })
+      if (isServerDown) return yield* last
     }
     firstFailure ??= last
   }

@@ -18,6 +18,7 @@ import { isAboutQuery } from "../reload/resolveWithoutAdminApi.ts"
 import type { UnreadableSchema } from "../table/describeTable.ts"
 import { tryTable } from "../table/tryTable.ts"
 import { trackPending } from "../timeLimit.ts"
+import { untilAnswered } from "../untilAnswered.ts"
 
 /** What a start would do with one table. */
 export interface PlannedTable extends Omit<TablePlan, "kind" | "indexed"> {
@@ -53,7 +54,7 @@ export class PlanFailed extends Schema.TaggedError<PlanFailed>()("PlanFailed", {
   }
 }
 
-/** Plans every table of the config as a start would; retries only an Admin API that does not answer. */
+/** Plans every table of the config as a start would; retries an Admin API or an Arrow Flight that does not answer. */
 export const planDataset = Effect.gen(function*() {
   const { pending } = yield* Bookkeeping
   const { databaseSchema: schema } = yield* DatabaseConfig
@@ -80,7 +81,7 @@ const planTable = (schema: string, active: ActiveConfig, table: TableSpec) =>
   Effect.gen(function*() {
     const indexes = yield* TableIndexes
     const { name, settings } = table
-    const { indexed, ...plan } = yield* tryTable(active, table)
+    const { indexed, ...plan } = yield* untilAnswered(tryTable(active, table), isDown)
     const { missing } = yield* trackPending("database")(indexes.plan(name, settings.indexes))
     const later = missing.filter(({ columns }) => !indexed.some((index) => sameColumns(index, columns)))
     return {
@@ -91,6 +92,10 @@ const planTable = (schema: string, active: ActiveConfig, table: TableSpec) =>
   }).pipe(
     Effect.catchIf(isRejection, (error) => Effect.succeed(rejected(table, error)))
   )
+
+/** Arrow Flight does not answer; what it answers about a query is a part of the plan. */
+const isDown = (error: FlightError | { readonly _tag: "SqlError" | "TableRejected" | "UnreadableSchema" }): boolean =>
+  error._tag === "FlightError" && error.retryable && !isAboutQuery(error)
 
 /** The server's reply about the query counts, also where a sync would ask again. */
 const isRejection = (

@@ -3,9 +3,10 @@ import { Effect, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
+import { makeWaitReporter } from "../../domain/reportWait.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
-import { SyncConfig } from "../../services/Config.ts"
+import { DatabaseConfig, SyncConfig } from "../../services/Config.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { loadManifest } from "../reload/loadManifest.ts"
 import { namesExactVersions } from "../reload/resolveReferences.ts"
@@ -26,7 +27,12 @@ export const prepare = Effect.gen(function*() {
   if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
     yield* Effect.logWarning(log.pollsInVain)
   }
-  yield* bookkeeping.ensure.pipe(
+  const { databaseSchema } = yield* DatabaseConfig
+  const tables = `the bookkeeping tables in schema "${databaseSchema}" (DATABASE_SCHEMA)`
+  yield* makeWaitReporter("ampsync")(
+    () => ({ for: `${tables}: the database is slow, or another session holds a lock on them` }),
+    bookkeeping.ensure
+  ).pipe(
     Effect.retry(($) =>
       $(retrySchedule).pipe(
         Schedule.while(({ input }) => isRetryable(input)),

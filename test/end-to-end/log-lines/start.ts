@@ -3,6 +3,8 @@ import { Effect } from "effect"
 import { serverOf } from "../../layers/admin-api/server.ts"
 import { startProxy, throughProxy } from "../../support/proxy.ts"
 import { replaceConfig } from "../../support/runningSync.ts"
+import { silentPort } from "../../support/silentPort.ts"
+import { awaitWatermark } from "../../support/snapshots.ts"
 import { makeWorld, manifestOf } from "../../support/world.ts"
 import type { Stage } from "./stage.ts"
 
@@ -30,6 +32,24 @@ export const databaseDown = Effect.fnUntraced(function*({ sees, start }: Stage) 
   const proxy = yield* startProxy(portOf(world.database.url), port)
   proxy.cutOnReply("CREATE TABLE\0")
   yield* sees("bookkeepingFailed")
+})
+
+/** The database falls silent while tables are synced, and answers again; Arrow Flight sends no message of a stream. */
+export const nothingIsSaid = Effect.fnUntraced(function*({ sees, start }: Stage) {
+  const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
+  const proxy = yield* startProxy(portOf(world.database.url))
+  yield* start({ ...world.environment, DATABASE_URL: throughProxy(world.database.url, proxy) })
+  yield* awaitWatermark(world, "blocks", 19n)
+  proxy.freeze()
+  yield* sees("heartbeatMissing")
+  proxy.restore()
+  yield* sees("heartbeatRecorded")
+  const address = `http://127.0.0.1:${yield* silentPort()}`
+  yield* start({ ...world.environment, AMP_FLIGHT_ADDR: address })
+  const other = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
+  other.simulator.faults.silenceCalls("DoGet")
+  yield* start(other.environment)
+  yield* sees("stillWaiting")
 })
 
 /** The Admin API answers only later. */

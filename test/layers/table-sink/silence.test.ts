@@ -46,7 +46,7 @@ const BOUND = "20 seconds"
 const again = { schedule: Schedule.spaced("20 millis"), times: 12 }
 
 /** The messages of a lost connection, with the unanswered statement. */
-const NAMED = /PostgreSQL: (?:(?:[A-Z]+|a deletion) was not answered for [\d.]+ seconds|.*connection timeout)/
+const NAMED = /PostgreSQL: (?:(?:[A-Z]+|a deletion) was not answered for [\d.]+ seconds|no connection within [\d.]+ s)/
 
 /** Everything that a process does to a table, on connections of which one stops responding at request `n`. */
 const walk = Effect.fnUntraced(function*(n: number, lost: "request" | "answer") {

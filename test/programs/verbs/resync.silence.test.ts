@@ -19,7 +19,7 @@ const columns = [BLOCK, field("note")]
 const BOUND = Duration.seconds(20)
 
 /** Messages that name the statement that was not answered. */
-const NAMED = /PostgreSQL: (?:(?:[A-Z]+|a deletion) was not answered for [\d.]+ seconds|.*connection timeout)/
+const NAMED = /PostgreSQL: (?:(?:[A-Z]+|a deletion) was not answered for [\d.]+ seconds|no connection within [\d.]+ s)/
 
 /** Messages that report how far it got. */
 const STEP =
