@@ -8,6 +8,7 @@ import { VERSION } from "../domain/version.ts"
 import { runMain } from "../layers/runMain.ts"
 import { stopWithOutput } from "../layers/Signals.ts"
 import { demoCommand } from "./cli/demo.ts"
+import { doctorCommand } from "./cli/doctor.ts"
 import { grantsCommand } from "./cli/grants.ts"
 import { planCommand } from "./cli/plan.ts"
 import { presenter } from "./cli/presenter.ts"
@@ -21,6 +22,7 @@ import { verifyCommand } from "./cli/verify.ts"
 const ampsync = syncCommand.pipe(
   Command.withSubcommands([
     planCommand,
+    doctorCommand,
     statusCommand,
     grantsCommand,
     resyncCommand,

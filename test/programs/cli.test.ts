@@ -8,7 +8,7 @@ describe("the command line", () => {
     "offers no flag without an effect: the level of the log is RUST_LOG's business, for every verb",
     () =>
       Effect.gen(function*() {
-        for (const verb of [[], ["simulate"], ["demo"], ["plan"], ["resync"], ["status"], ["grants"]]) {
+        for (const verb of [[], ["simulate"], ["demo"], ["plan"], ["resync"], ["status"], ["grants"], ["doctor"]]) {
           const help = yield* startAmpsync({}, [...verb, "--help"])
           assert.strictEqual((yield* help.exited).code, 0)
           assert.include(help.output(), "--help")
@@ -38,7 +38,7 @@ describe("the command line", () => {
     "lists in --help every setting that the verb reads, with its default",
     () =>
       Effect.gen(function*() {
-        for (const verb of ["sync", "plan", "resync", "status", "grants"] as const) {
+        for (const verb of ["sync", "plan", "resync", "status", "grants", "doctor"] as const) {
           const help = yield* startAmpsync({}, [...(verb === "sync" ? [] : [verb]), "--help"])
           assert.strictEqual((yield* help.exited).code, 0)
           const lines = help.output().split("\n")

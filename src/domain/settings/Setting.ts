@@ -9,6 +9,7 @@ export type Verb =
   | "rewind"
   | "status"
   | "grants"
+  | "doctor"
   | "verify"
   | "init"
 

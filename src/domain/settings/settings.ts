@@ -36,9 +36,10 @@ const withDatabase: ReadonlyArray<Verb> = [
   "rewind",
   "status",
   "grants",
+  "doctor",
   "verify"
 ]
-const withConfig: ReadonlyArray<Verb> = ["sync", "plan", "grants", "verify"]
+const withConfig: ReadonlyArray<Verb> = ["sync", "plan", "grants", "doctor", "verify"]
 
 const dataset = { section: "dataset", verbs: withConfig } as const
 const database = { section: "database", verbs: withDatabase } as const

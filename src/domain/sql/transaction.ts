@@ -25,3 +25,8 @@ export const activityLiteral = (activity: string): string => {
 export const beginSnapshot = (activity: string): string =>
   `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL application_name TO ${activityLiteral(activity)}; ` +
   `SET LOCAL statement_timeout TO '30s'; SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`
+
+/** Begins a transaction that is rolled back: its locks must not hold anybody up. */
+export const beginTrial =
+  "BEGIN; SET LOCAL application_name TO 'ampsync doctor'; SET LOCAL statement_timeout TO '10s'; " +
+  `SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`

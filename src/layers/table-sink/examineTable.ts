@@ -7,7 +7,7 @@ import { alterTable, commentOn, createTable, indexesOf } from "../../domain/post
 import type { StoredCheckpoint } from "../../services/Checkpoints.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
-import type { TablePlan } from "../../services/TableSink.ts"
+import { MAY_KEEP_ROWS, type TablePlan } from "../../services/TableSink.ts"
 import { readTable } from "./readTable.ts"
 
 /** The plan of a table, and whether its checkpoint is still valid. */
@@ -86,7 +86,7 @@ export const examineTable = Effect.fnUntraced(function*(
         : [changedQuery(table, watermark.block)]),
       ...(found.filters.length === 0
         ? []
-        : [`${found.filters.join(", ")} may keep rows from being deleted: a reorg whose rows are kept parks the table`])
+        : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS}: a reorg whose rows are kept parks the table`])
     ],
     startsAgain: false
   }

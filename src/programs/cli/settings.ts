@@ -9,7 +9,8 @@ import { databaseLayer, layer as settingsLayer, logSettings } from "../../layers
 import { layer as loggers } from "../../layers/Logging.ts"
 import { layer as screenLayer } from "../../layers/Screen.ts"
 
-const logging = Layer.unwrap(Effect.map(logSettings, loggers))
+/** The log, as the settings have it. */
+export const logging = Layer.unwrap(Effect.map(logSettings, loggers))
 
 /** For verbs with a level of their own, and perhaps a format that they have where none is set. */
 export const loggingAt = (level: LogFilterLevel, standard?: LogFormat) =>

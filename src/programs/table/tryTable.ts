@@ -21,7 +21,8 @@ export const tryTable = Effect.fnUntraced(function*(active: ActiveConfig, table:
   return yield* Effect.fromResult(planned)
 })
 
-const tryStream = Effect.fnUntraced(function*(table: TableSpec) {
+/** Fails where the server cannot stream the query of a table, which its plan alone does not show. */
+export const tryStream = Effect.fnUntraced(function*(table: TableSpec) {
   const flight = yield* FlightClient
   yield* awaitFirstMessage(flight.open({ sql: table.query.streaming, cursor: undefined })).pipe(Effect.scoped)
 })

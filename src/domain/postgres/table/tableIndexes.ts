@@ -93,6 +93,10 @@ type Table = { readonly schema: string; readonly table: string }
 export const createIndex = (table: Table, name: string, columns: ReadonlyArray<string>): string =>
   `CREATE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${columnList(columns)}`
 
+/** Builds the index at once, which blocks writers; for a transaction. */
+export const createIndexNow = (table: Table, name: string, columns: ReadonlyArray<string>): string =>
+  `CREATE INDEX ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${columnList(columns)}`
+
 /** Drops the index without blocking writers; it cannot run in a transaction. */
 export const dropIndex = ({ schema }: Table, name: string): string =>
   `DROP INDEX CONCURRENTLY IF EXISTS ${qualifiedName({ schema, table: name })}`

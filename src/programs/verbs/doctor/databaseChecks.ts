@@ -1,0 +1,201 @@
+/** Checks of the target database, beside its tables. */
+import { type Context, Deferred, Effect, Layer, Result, Scope } from "effect"
+import type { SqlError } from "effect/sql"
+import { ok, problem, warning } from "../../../domain/health/Finding.ts"
+import type { Finding } from "../../../domain/health/Finding.ts"
+import type { ServerFacts } from "../../../domain/health/ServerFacts.ts"
+import {
+  clockFinding,
+  commitFinding,
+  connectionsFinding,
+  diskFinding,
+  encodingFinding,
+  timeoutsFinding,
+  tlsFinding,
+  versionFinding,
+  writableFinding
+} from "../../../domain/health/serverFindings.ts"
+import { layer as bookkeeping } from "../../../layers/Bookkeeping.ts"
+import { layer as checkpoints } from "../../../layers/Checkpoints.ts"
+import { layer as databaseChecksLayer } from "../../../layers/DatabaseChecks.ts"
+import { layerWith as pgPoolWith } from "../../../layers/PgPool.ts"
+import { layer as recordedStatus } from "../../../layers/RecordedStatus.ts"
+import { layer as tableIndexes } from "../../../layers/TableIndexes.ts"
+import { layer as tableLeases } from "../../../layers/TableLeases.ts"
+import { layer as tableSink } from "../../../layers/TableSink.ts"
+import { Bookkeeping } from "../../../services/Bookkeeping.ts"
+import type { ConnectionSettings, DatabaseSettings } from "../../../services/Config.ts"
+import { DatabaseChecks, type Pooling, type TrialFailed } from "../../../services/DatabaseChecks.ts"
+import { RecordedStatus } from "../../../services/RecordedStatus.ts"
+import type { TableIndexes } from "../../../services/TableIndexes.ts"
+import type { TableSink } from "../../../services/TableSink.ts"
+import type { CheckSpec } from "./runChecks.ts"
+
+export type DatabaseServices = Bookkeeping | DatabaseChecks | RecordedStatus | TableIndexes | TableSink
+
+/** A database that is down is reported at once. */
+const services = Layer.mergeAll(tableSink, tableIndexes, databaseChecksLayer, recordedStatus).pipe(
+  Layer.provideMerge(Layer.merge(bookkeeping, checkpoints)),
+  Layer.provide(tableLeases),
+  Layer.provide(pgPoolWith({ waits: false }))
+)
+
+/** The services, once the database answered. */
+export type Connected = Deferred.Deferred<Context.Context<DatabaseServices>>
+
+/** What to do where a right is missing; another failure may pass. */
+export const trialFinding = ({ message, transient }: TrialFailed): Finding =>
+  transient
+    ? warning(message, "run doctor again: it may be a lock that somebody holds for a while")
+    : problem(message, "give the role this right: node dist/main.js grants prints the SQL")
+
+const poolings: Readonly<Record<Pooling, Finding>> = {
+  none: ok("none"),
+  session: ok("one that keeps a session for each client"),
+  transaction: warning(
+    "one that lends sessions by transaction: tables are synced through it, somewhat slower",
+    "connect to PostgreSQL itself where the config has indexes, and for LISTEN"
+  )
+}
+
+/** `tables`: the names of the config's tables; none where they are not known. */
+export const databaseChecks = Effect.fnUntraced(function*(
+  settings: ConnectionSettings,
+  { notifyOnCommit }: DatabaseSettings,
+  connected: Connected,
+  tables: Effect.Effect<ReadonlyArray<string>>
+) {
+  const scope = yield* Effect.scope
+  const { database: { database, host, port, user }, maxDbConnections } = settings
+  const connect = Layer.buildWithScope(services, yield* Scope.fork(scope))
+
+  const withDatabase = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(Deferred.await(connected), (context) => Effect.provideContext(effect, context))
+  const checks = withDatabase(DatabaseChecks)
+  const facts = yield* Effect.cached(Effect.flatMap(checks, ({ facts }) => facts))
+  const pooling = yield* Effect.cached(Effect.flatMap(checks, ({ pooling }) => pooling))
+  const ofFacts = (id: string, title: string, judge: (facts: ServerFacts) => Finding): CheckSpec => ({
+    id,
+    title,
+    needs: ["database"],
+    run: Effect.map(facts, judge)
+  })
+
+  const specs: ReadonlyArray<CheckSpec<DatabaseServiceSettings>> = [
+    {
+      id: "database",
+      title: "Database",
+      needs: [],
+      run: connect.pipe(
+        Effect.flatMap((context) => Deferred.succeed(connected, context)),
+        Effect.as(ok(`"${database}" at ${host}:${port} accepts role "${user}"`)),
+        Effect.catch((error: SqlError.SqlError) =>
+          Effect.succeed(
+            problem(error.message, "check DATABASE_URL or the DATABASE_* variables, and whether PostgreSQL runs there")
+          )
+        )
+      )
+    },
+    ofFacts("version", "Version of PostgreSQL", versionFinding),
+    ofFacts("encoding", "Encoding", encodingFinding),
+    {
+      id: "pooler",
+      title: "Pooler",
+      needs: ["database"],
+      run: Effect.map(pooling, (found) => poolings[found])
+    },
+    {
+      id: "tls",
+      title: "TLS",
+      needs: ["database"],
+      run: Effect.map(
+        Effect.all([facts, pooling]),
+        ([found, between]) => tlsFinding(found, settings.database, between === "none")
+      )
+    },
+    ofFacts("writable", "Primary", writableFinding),
+    ofFacts("connections", "Connections", (found) => connectionsFinding(found, maxDbConnections)),
+    ofFacts("timeouts", "Time limits of the role", timeoutsFinding),
+    ofFacts("durability", "Durability", commitFinding),
+    ofFacts("clock", "Clocks", clockFinding),
+    ofFacts("disk", "Disk", diskFinding),
+    {
+      id: "bookkeeping",
+      title: "Bookkeeping",
+      needs: ["database", "writable"],
+      run: withDatabase(tryBookkeeping)
+    },
+    {
+      id: "notify",
+      title: "Notifications",
+      needs: ["database", "writable"],
+      run: notifyOnCommit
+        ? withDatabase(Effect.flatMap(DatabaseChecks, ({ tryNotify }) => tryNotify)).pipe(
+          Effect.as(ok("NOTIFY may be sent")),
+          Effect.catchTag("TrialFailed", (error) => Effect.succeed(trialFinding(error)))
+        )
+        : Effect.succeed(ok("off, by NOTIFY_ON_COMMIT"))
+    },
+    {
+      id: "replication",
+      title: "Publications",
+      needs: ["database"],
+      run: Effect.gen(function*() {
+        const published = yield* (yield* checks).publishedTables(yield* tables)
+        const { walLevel } = yield* facts
+        const refusing = published.filter(({ refusesDelete }) => refusesDelete)
+        if (refusing.length > 0) {
+          return problem(
+            `${
+              refusing.map(({ publication, table }) => `table "${table}" in publication "${publication}"`).join(", ")
+            }: ` +
+              "without a replica identity PostgreSQL refuses every DELETE (55000), and so every reorg",
+            "run ALTER TABLE ... REPLICA IDENTITY FULL, give it a primary key, or take it out of the publication"
+          )
+        }
+        const names = [...new Set(published.map(({ publication }) => publication))].join(", ")
+        if (published.length > 0 && walLevel !== "logical") {
+          return warning(`wal_level is ${walLevel}, so nobody can subscribe to ${names}`, "set wal_level to logical")
+        }
+        return ok(published.length === 0 ? "none has tables of the sync" : `${names}: rows may be deleted`)
+      })
+    },
+    {
+      id: "writers",
+      title: "Other processes",
+      needs: ["database"],
+      run: withDatabase(Effect.flatMap(tables, otherWriters))
+    }
+  ]
+  return specs
+})
+
+/** What the services need beside the database. */
+export type DatabaseServiceSettings = Layer.Services<typeof services>
+
+const tryBookkeeping = Effect.gen(function*() {
+  const { pending } = yield* Bookkeeping
+  const statements = yield* pending
+  const trial = yield* Effect.result((yield* DatabaseChecks).tryBookkeeping(statements))
+  if (Result.isFailure(trial)) return trialFinding(trial.failure)
+  return ok(
+    statements.length === 0 ? "up to date, and may be written" : "a start may create or extend it, and write it"
+  )
+})
+
+const otherWriters = (tables: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const record = yield* (yield* RecordedStatus).read
+    const alive = record.writers.filter(({ isAlive }) => isAlive)
+    const holding = alive.flatMap(({ writer }) => {
+      const held = record.tables.filter((table) => table.writer === writer && tables.includes(table.table))
+      return held.length === 0 ? [] : [`${writer} writes ${held.map(({ table }) => table).join(", ")}`]
+    })
+    if (holding.length === 0) return ok("none writes these tables")
+    return warning(
+      `${holding.join("; ")}: a start stands by for these tables`,
+      "stop that process where another one is to take its place"
+    )
+  }).pipe(
+    Effect.catchTag("NothingRecorded", () => Effect.succeed(ok("no sync was started with this schema")))
+  )
