@@ -88,4 +88,15 @@ ${table("process")}
 
 "Who is the bottleneck" shares the time of the stages: most of it in \`source\` means that the server is the slower side, most in
 \`storage\` that PostgreSQL is, most in \`encode\` that this process is short of CPU.
+
+## Dashboard and alerts
+
+[grafana/ampsync.json](grafana/ampsync.json) is a dashboard: import it in Grafana, and choose the data source at its top. It shows
+state, lag, rows and bytes per second, which stage is the bottleneck, commits, permits, reorgs with their depth, failures, and the
+process, for one, several or all tables and processes.
+
+[prometheus/alerts.yaml](prometheus/alerts.yaml) has alerts, each with what to do: a process that is gone, is started again and
+again or has no heartbeat; tables that are stalled, parked, diverged or stand still; a lag that does not shrink; deep reorgs; a
+rejected config; and whether the database or the server is the bottleneck. Add it to \`rule_files\`, and correct the name of the job
+and the thresholds. \`promtool test rules docs/prometheus/alerts.test.yaml\` checks them after that.
 `
