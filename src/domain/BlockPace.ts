@@ -1,5 +1,5 @@
 /** How fast one table comes through its blocks, and how long it may take until it has caught up. */
-import { lagBlocks, type TableStatus } from "./TableStatus.ts"
+import { committedBlock, lagBlocks, type TableStatus } from "./TableStatus.ts"
 
 interface Sample {
   readonly atMillis: number
@@ -27,8 +27,8 @@ export const noPace: BlockPace = { sinceMillis: undefined, samples: [] }
 
 /** The pace after `status` was seen at `nowMillis`. */
 export const samplePace = (pace: BlockPace, status: TableStatus, nowMillis: number): BlockPace => {
-  const { hasConnected, lastBlock, phase, sinceMillis, watermark } = status
-  const block = lastBlock === undefined || (watermark !== undefined && watermark > lastBlock) ? watermark : lastBlock
+  const { hasConnected, phase, sinceMillis } = status
+  const block = committedBlock(status)
   // Before the first commit it is not known where the dataset begins: the way there is no pace.
   if (phase !== "catching up" || !hasConnected || block === undefined) return noPace
   const last = pace.samples.at(-1)

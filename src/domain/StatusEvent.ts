@@ -60,6 +60,8 @@ export type StatusEvent =
     /** Unix seconds of the watermark's block, where the chunk completed it and the source reports them. */
     readonly watermarkAtSeconds?: number | undefined
     readonly lastBlock: bigint | undefined
+    /** Block of the last row of the chunk; undefined where it has none. */
+    readonly lastRow: bigint | undefined
     /** Those of the chunk, in the order of the stream. */
     readonly reorgs: ReadonlyArray<AppliedReorg>
     readonly unverified: boolean

@@ -34,6 +34,8 @@ export interface TableStatus extends TablePhase {
   readonly watermarkAtSeconds: number | undefined
   /** Last block of the newest range of which rows are committed. */
   readonly lastBlock: bigint | undefined
+  /** Block of the last row that was committed on this connection. */
+  readonly lastRow: bigint | undefined
   /** Undefined until it is read, and where it cannot be read. */
   readonly sourceHead: SourceHeadBlock | undefined
   readonly headReadAtMillis: number | undefined
@@ -82,6 +84,7 @@ export const initialStatus = (table: string, atMillis: number): TableStatus => (
   watermarkMovedAtMillis: undefined,
   watermarkAtSeconds: undefined,
   lastBlock: undefined,
+  lastRow: undefined,
   sourceHead: undefined,
   headReadAtMillis: undefined,
   sourceBehindSinceMillis: undefined,
@@ -138,7 +141,8 @@ const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): 
         watermarkAtSeconds: timeOf(status, watermark),
         sourceBehindSinceMillis: watermark === status.watermark ? status.sourceBehindSinceMillis : undefined,
         confirmations,
-        held: nothingHeld
+        held: nothingHeld,
+        lastRow: undefined
       }
     }
     case "Committed":
@@ -196,6 +200,7 @@ const afterCommit = (
     sourceBehindSinceMillis: isMoved ? undefined : status.sourceBehindSinceMillis,
     watermarkAtSeconds: event.watermarkAtSeconds ?? timeOf(status, watermark),
     lastBlock: event.lastBlock ?? status.lastBlock,
+    lastRow: event.lastRow ?? status.lastRow,
     failedAttempts: event.isProgress ? 0 : status.failedAttempts,
     firstError: event.isProgress ? undefined : status.firstError,
     chunkRows: event.chunkRows,
@@ -222,16 +227,22 @@ const isBelow = (head: SourceHeadBlock, watermark: bigint | undefined): boolean 
   watermark !== undefined && head.block + SERVERS_APART < watermark
 
 /**
+ * The block up to which rows are committed, complete or not; undefined before the first. A range may be as long as the chain, so
+ * that its end counts only once all that the source has is committed.
+ */
+export const committedBlock = ({ lastBlock, lastRow, phase, watermark }: TableStatus): bigint | undefined => {
+  const last = phase === "caught up" ? lastBlock : lastRow
+  return last === undefined || (watermark !== undefined && watermark > last) ? watermark : last
+}
+
+/**
  * Blocks between what is committed and the newest one that has its confirmations, which is the source's head where none are
  * needed; undefined where the head is not known, or where it is that of a chain that lacks what is committed.
  */
 export const lagBlocks = (status: TableStatus): bigint | undefined => {
-  const { confirmations, lastBlock, sourceHead, watermark } = status
+  const { confirmations, sourceHead } = status
   if (sourceHead === undefined || status.sourceBehindSinceMillis !== undefined) return undefined
-  const committed = [lastBlock, watermark].reduce<bigint>(
-    (max, block) => block !== undefined && block > max ? block : max,
-    -1n
-  )
+  const committed = committedBlock(status) ?? -1n
   const newest = sourceHead.block - BigInt(confirmations)
   return newest > committed ? newest - committed : 0n
 }

@@ -60,6 +60,9 @@ class Question extends Request.Class<
   SourceHeadError
 > {}
 
+/** Short of the deadline, so that the answer that decisions wait for is not lost. */
+const END_TIMEOUT = "5 seconds"
+
 /** The blocks that one query is about. */
 interface Asked {
   readonly blocks: ReadonlyArray<Watermark>
@@ -118,6 +121,14 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
       )
     )
 
+  /** Nobody depends on it: what fails or takes long is left out. */
+  const readEnd = (network: string, table: string) =>
+    read(network, table, lastBlockQuery(table)).pipe(
+      Effect.map(lastBlockOf),
+      Effect.timeout(END_TIMEOUT),
+      Effect.orElseSucceed(() => undefined)
+    )
+
   const askTable = Effect.fnUntraced(function*(network: string, table: string, asked: Asked) {
     const blocks = asked.blocks.map(({ block }) => block)
     const answer = yield* read(network, table, blocksQuery(table, blocks, asked.tips))
@@ -125,7 +136,8 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
     const head = isHeadLater
       ? lastBlockOf(yield* read(network, table, lastBlockQuery(table)))
       : headOf(answer, network, blocks)
-    return { table, rows: answer.rows, head, isHeadLater, networks: answer.ranges.map((range) => range.network) }
+    const end = head?.isExact === false && asked.tips.length === 0 ? yield* readEnd(network, table) : undefined
+    return { table, rows: answer.rows, head, isHeadLater, end, networks: answer.ranges.map((range) => range.network) }
   })
 
   /**
@@ -196,7 +208,10 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
       const answer = yield* Fiber.await(asking)
       for (const { completeUnsafe, request } of entries) {
         completeUnsafe(
-          Exit.map(answer, ({ head, isHeadLater, rows }) => reportOn(request.block, rows, head, isHeadLater))
+          Exit.map(answer, ({ end, head, isHeadLater, rows }) => ({
+            ...reportOn(request.block, rows, head, isHeadLater),
+            ...(end === undefined ? {} : { end })
+          }))
         )
       }
     })

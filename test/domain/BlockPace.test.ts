@@ -13,7 +13,8 @@ const at = (block: bigint | undefined, more: Partial<TableStatus> = {}): TableSt
   ...initialStatus("logs", 0),
   phase: "catching up",
   hasConnected: true,
-  lastBlock: block,
+  lastBlock: 100_000n,
+  lastRow: block,
   sourceHead: { block: 100_000n, atSeconds: undefined },
   headReadAtMillis: 0,
   ...more

@@ -125,6 +125,17 @@ describe("the lag of a table", () => {
     assert.strictEqual(lagBlocks(after(committed({ lastBlock: 5n }), head(20n))), 9n)
   })
 
+  it("does not count blocks of a range in progress whose rows did not come yet, as of a range as long as the chain", () => {
+    const first = committed({ watermark: undefined, lastBlock: 999n, lastRow: 99n })
+    assert.strictEqual(lagBlocks(after(connectedTable({ watermark: undefined }), first, head(999n))), 900n)
+    // At the tip what is missing has no rows in this table.
+    assert.strictEqual(lagBlocks(after(first, head(999n), { _tag: "CaughtUp" })), 0n)
+  })
+
+  it("counts from the watermark again after a connection was lost: the rows above it are deleted", () => {
+    assert.strictEqual(lagBlocks(after(committed(), connected, head(20n))), 11n)
+  })
+
   it("counts block 0 where nothing is committed", () => {
     assert.strictEqual(lagBlocks(after(head(20n))), 21n)
   })

@@ -26,6 +26,7 @@ export const committed = (fields: Partial<Committed> = {}): StatusEvent => ({
   watermark: 11n,
   watermarkHash: "0x0b",
   lastBlock: 11n,
+  lastRow: "lastBlock" in fields ? fields.lastBlock : 11n,
   reorgs: [],
   unverified: false,
   elapsedMillis: 250,

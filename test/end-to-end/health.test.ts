@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Agent, get } from "node:http"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
+import { eventually } from "../support/eventually.ts"
 import { addressOf, ask, becomes, reasons } from "../support/health.ts"
 import { replaceConfig } from "../support/runningSync.ts"
 import { makeWorld, type World } from "../support/world.ts"
@@ -70,6 +71,31 @@ describe("the probes of a process", () => {
       world.simulator.mine(20)
       yield* becomes(address, ["blocks: lag exceeded"], "?max_lag_blocks=5")
       assert.deepStrictEqual(yield* reasons(address), [])
+    }))
+})
+
+describe("the lag of a table that is filled from one long range", () => {
+  it.live("is what is not committed yet, not the way from the end of the range", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({
+        dialect: "nozzle",
+        blocks: 30_000,
+        queries: { blocks: "SELECT block_num, hash FROM anvil.blocks" }
+      })
+      world.simulator.faults.delayMillis = 1_000
+      const address = yield* addressOf(yield* start(world))
+      yield* eventually(
+        "rows are committed",
+        Effect.map(
+          ask(address, "/status"),
+          ({ body }) => body.tables[0]?.rows > 0 && body.tables[0].lag_blocks !== null
+        )
+      )
+      const [{ lag_blocks: lag, last_block: last, rows }] = (yield* ask(address, "/status")).body.tables
+      assert.isBelow(rows, 30_000)
+      assert.strictEqual(last, 29_999)
+      assert.strictEqual(lag, 30_000 - rows)
+      assert.deepStrictEqual(yield* reasons(address, "?max_lag_blocks=50"), ["blocks: lag exceeded"])
     }))
 })
 

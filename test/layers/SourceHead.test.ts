@@ -214,13 +214,30 @@ describe("SourceHead", () => {
       }))
   }
 
-  it.live("nozzle: the head is exact within a hundred blocks, and beyond them at least the last one returned", () =>
+  it.live("nozzle: the head is exact within a hundred blocks; beyond them it is at least the last one returned, and a second query has the end", () =>
     Effect.gen(function*() {
-      const { check } = yield* desk({ dialect: "nozzle", blocks: 150 })
-      const headSeenFrom = (block: bigint) => Effect.map(check(block), ({ head }) => [head?.block, head?.isExact])
-      assert.deepStrictEqual(yield* headSeenFrom(10n), [109n, false])
-      assert.deepStrictEqual(yield* headSeenFrom(50n), [149n, false])
-      assert.deepStrictEqual(yield* headSeenFrom(51n), [149n, true])
+      const { check, flight, hashAt, queries, simulator } = yield* desk({ dialect: "nozzle", blocks: 150 })
+      const headSeenFrom = (block: bigint) =>
+        Effect.map(check(block), ({ end, head }) => [head?.block, head?.isExact, end?.block])
+      assert.deepStrictEqual(yield* headSeenFrom(51n), [149n, true, undefined])
+      assert.lengthOf(queries(), 1)
+      assert.deepStrictEqual(yield* headSeenFrom(10n), [109n, false, 149n])
+      assert.deepStrictEqual(yield* headSeenFrom(50n), [149n, false, 149n])
+      const withoutEnd = yield* Layer.build(
+        layerWith({ window: "20 millis" }).pipe(
+          Layer.provide(apiAt(simulator.adminUrl)),
+          Layer.provide(Layer.mock(FlightClient, {
+            query: (sql) => flight.query(sql.includes("ORDER BY") ? "SELECT a FROM nowhere" : sql)
+          }))
+        )
+      )
+      const report = yield* Context.get(withoutEnd, SourceHead).check(manifestFor("nozzle"), "anvil", {
+        block: 10n,
+        hash: hashAt(10n)
+      })
+      assert.strictEqual(report.verdict, "canonical")
+      assert.deepInclude(report.head, { block: 109n, isExact: false })
+      assert.isUndefined(report.end)
     }))
 
   it.live("a config that was reloaded with the same dependencies shares the query", () =>

@@ -36,6 +36,8 @@ export interface HeadReport {
   readonly head: Head | undefined
   /** The head was read after the verdict, so it may be of another chain than the block. */
   readonly isHeadLater?: boolean
+  /** Where the chain ends, read later, because `head` is not exact: for people, not for decisions. Absent where it is not known. */
+  readonly end?: Head
 }
 
 /** Blocks read from the highest block to verify on, that one included. More blocks than this are a backlog anyway. */

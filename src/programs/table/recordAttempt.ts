@@ -140,6 +140,7 @@ export const recordCommit = Effect.fnUntraced(function*(
     watermarkHash: newest?.hash,
     watermarkAtSeconds: chunk.completed?.timestamp,
     lastBlock: chunk.lastBlock,
+    lastRow: chunk.highestRow,
     reorgs: chunk.reorgs.map((reorg) => ({ firstBlock: reorg.firstBlock, depth: reorgDepth(reorg) })),
     unverified: chunk.checkpoint.unverifiedFrom !== undefined,
     elapsedMillis,

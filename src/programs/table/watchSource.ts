@@ -140,8 +140,10 @@ const readHead = Effect.fnUntraced(function*(watching: Watching): Effect.fn.Retu
   if (network === undefined) return yield* Effect.fail(unknownNetwork)
   const report = yield* source.check(manifest, network, activity.watermark ?? FIRST_BLOCK)
   unreadableHeads.delete(network)
-  const { head } = report
-  if (head !== undefined) yield* status.record(table, { _tag: "HeadRead", head })
+  const { end, head } = report
+  // A lower bound of the head would show as a lag that is too small.
+  const shown = head?.isExact === false ? end : head
+  if (shown !== undefined) yield* status.record(table, { _tag: "HeadRead", head: shown })
   return activity.watermark === undefined ? { head, verdict: "unknown" } : report
 })
 
