@@ -5,7 +5,10 @@ import type { Line, Style } from "./Line.ts"
 
 /** A table with its rates, which are not part of its status. */
 export interface TableProgress {
-  readonly status: Pick<TableStatus, "lastBlock" | "phase" | "reason" | "reorgs" | "rows" | "table" | "watermark">
+  readonly status: Pick<
+    TableStatus,
+    "hasConnected" | "lastBlock" | "phase" | "reason" | "reorgs" | "rows" | "table" | "watermark"
+  >
   readonly rowsPerSecond: number
   /** Rows of each of the last seconds, oldest first. */
   readonly rowsBySecond: ReadonlyArray<number>

@@ -4,7 +4,7 @@ import { type Cell, columns, type Heading } from "./columns.ts"
 import { type Line, lineWidth } from "./Line.ts"
 import { sparkline } from "./sparkline.ts"
 import { styleOf, type TableProgress } from "./TableProgress.ts"
-import { oneLine, truncate } from "./textWidth.ts"
+import { oneLine, truncate, truncateMiddle } from "./textWidth.ts"
 
 /** A row of the figures of several tables. */
 export interface Total extends Omit<TableProgress, "status"> {
@@ -32,7 +32,11 @@ const BARS = 30
 const number = (count: number | bigint, { isShort }: Layout): string =>
   isShort ? formatShort(count) : formatCount(count)
 
-const rowsOf = (row: Row): bigint => row._tag === "Table" ? row.of.status.rows : row.of.rows
+/** What the database has is not read before the first connection. */
+const rowsOf = (row: Row): bigint | undefined => {
+  if (row._tag === "Total") return row.of.rows
+  return row.of.status.hasConnected ? row.of.status.rows : undefined
+}
 
 /** Only a table that is catching up has an end to wait for. */
 const timeLeft = (row: Row): string => {
@@ -49,14 +53,17 @@ const COLUMNS = {
     alignment: "left",
     cell: (row, { nameWidth }) =>
       row._tag === "Table"
-        ? { text: truncate(oneLine(row.of.status.table), nameWidth), style: "bold" }
+        ? { text: truncateMiddle(oneLine(row.of.status.table), nameWidth), style: "bold" }
         : { text: truncate(`total of ${row.of.tables}`, nameWidth), style: "dim" }
   },
   rows: {
     text: "rows",
     alignment: "right",
     leastWidth: 7,
-    cell: (row, layout) => ({ text: number(rowsOf(row), layout) })
+    cell: (row, layout) => {
+      const rows = rowsOf(row)
+      return { text: rows === undefined ? "-" : number(rows, layout) }
+    }
   },
   rate: {
     text: "rows/s",
@@ -74,8 +81,9 @@ const COLUMNS = {
     text: "watermark",
     alignment: "right",
     cell: (row, layout) => {
-      const watermark = row._tag === "Table" ? row.of.status.watermark : undefined
-      return { text: row._tag === "Total" ? "" : watermark === undefined ? "none" : number(watermark, layout) }
+      if (row._tag === "Total") return { text: "" }
+      const { hasConnected, watermark } = row.of.status
+      return { text: !hasConnected ? "-" : watermark === undefined ? "none" : number(watermark, layout) }
     }
   },
   behind: {

@@ -8,7 +8,14 @@ const ZERO_WIDTH = /^[\p{Mark}\p{Default_Ignorable_Code_Point}]+$/u
 /** Latin, punctuation, lines and bars: a column each, and nothing to look up. */
 const NARROW = /^[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2500-\u259f]*$/
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })
+/** Marks, joiners, flags and skin tones: characters that are one with those before them. */
+const COMBINING = /[\p{Mark}\p{Default_Ignorable_Code_Point}\p{Regional_Indicator}\p{Emoji_Modifier}]/u
+
+const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" })
+
+/** What a reader takes for characters; most texts have one per code point, which is found much faster. */
+const graphemesOf = (text: string): ReadonlyArray<string> =>
+  COMBINING.test(text) ? Array.from(segmenter.segment(text), ({ segment }) => segment) : [...text]
 
 const graphemeWidth = (grapheme: string): number => WIDE.test(grapheme) ? 2 : ZERO_WIDTH.test(grapheme) ? 0 : 1
 
@@ -16,7 +23,7 @@ const graphemeWidth = (grapheme: string): number => WIDE.test(grapheme) ? 2 : ZE
 export const textWidth = (text: string): number => {
   if (NARROW.test(text)) return text.length
   let width = 0
-  for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment)
+  for (const grapheme of graphemesOf(text)) width += graphemeWidth(grapheme)
   return width
 }
 
@@ -24,10 +31,10 @@ export const textWidth = (text: string): number => {
 export const firstColumns = (text: string, columns: number): string => {
   if (NARROW.test(text)) return text.slice(0, Math.max(0, columns))
   let [kept, room] = ["", columns]
-  for (const { segment } of graphemes.segment(text)) {
-    room -= graphemeWidth(segment)
+  for (const grapheme of graphemesOf(text)) {
+    room -= graphemeWidth(grapheme)
     if (room < 0) break
-    kept += segment
+    kept += grapheme
   }
   return kept
 }
@@ -35,6 +42,18 @@ export const firstColumns = (text: string, columns: number): string => {
 /** `text`, or its beginning with an ellipsis where it is wider than `columns`. */
 export const truncate = (text: string, columns: number): string =>
   textWidth(text) <= columns ? text : columns < 1 ? "" : `${firstColumns(text, columns - 1).trimEnd()}…`
+
+/** `text`, or its beginning and its end with an ellipsis between them: names often differ in what comes last. */
+export const truncateMiddle = (text: string, columns: number): string => {
+  if (textWidth(text) <= columns) return text
+  const last = Math.floor((columns - 1) / 3)
+  let end = ""
+  for (const grapheme of graphemesOf(text).toReversed()) {
+    if (textWidth(end) + graphemeWidth(grapheme) > last) break
+    end = grapheme + end
+  }
+  return columns < 1 ? "" : `${firstColumns(text, columns - 1 - textWidth(end))}…${end}`
+}
 
 /** `text` in exactly `columns` columns, as long as it is no wider. */
 export const pad = (text: string, columns: number, alignment: "left" | "right"): string => {

@@ -8,7 +8,7 @@ import { layer as syncStatus } from "../../layers/SyncStatus.ts"
 import { layer as telemetry } from "../../layers/Telemetry.ts"
 import { flushTelemetry } from "../../services/Telemetry.ts"
 import { services } from "../ampsync.ts"
-import { withProgress } from "../report/showProgress.ts"
+import { beginView, withProgress } from "../report/showProgress.ts"
 import { sync } from "../verbs/sync.ts"
 import { untilStopped } from "../verbs/untilStopped.ts"
 import { allSettings, screen, withHelp } from "./settings.ts"
@@ -26,7 +26,8 @@ export const syncCommand = Command.make(
   "ampsync",
   {},
   () =>
-    untilStopped(Effect.provide(observedSync, observedServices), awaitSignal).pipe(
+    // A database that is waited for has log lines before there are tables to show.
+    untilStopped(Effect.andThen(beginView, Effect.provide(observedSync, observedServices)), awaitSignal).pipe(
       Effect.provide(Layer.merge(allSettings, screen))
     )
 ).pipe(

@@ -40,6 +40,9 @@ const syncHeading = Effect.fnUntraced(function*({ tables }: Omit<Progress, "head
   return [line]
 })
 
+/** Prepares the terminal: from now on lines are broken between words, although nothing is shown yet. */
+export const beginView = Effect.flatMap(Screen, ({ show }) => show(() => []))
+
 /** Runs `sync` and shows its progress meanwhile; what comes after an interrupt is written below what was shown last. */
 export const withProgress = <A, E, R>(sync: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | SyncStatus> =>
   Effect.raceFirst(sync, Effect.ensuring(showProgress(syncHeading), Effect.flatMap(Screen, ({ leave }) => leave)))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { columns } from "../../../src/domain/display/columns.ts"
 import { fit, lineWidth, paint, plain } from "../../../src/domain/display/Line.ts"
 import { sparkline } from "../../../src/domain/display/sparkline.ts"
-import { oneLine, pad, textWidth, truncate } from "../../../src/domain/display/textWidth.ts"
+import { oneLine, pad, textWidth, truncate, truncateMiddle } from "../../../src/domain/display/textWidth.ts"
 import { wrapWords } from "../../../src/domain/display/wrapWords.ts"
 
 describe("the width of a text", () => {
@@ -22,6 +22,18 @@ describe("the width of a text", () => {
     ])
     assert.strictEqual(truncate("transfers", 9), "transfers")
     assert.strictEqual(truncate("transfers", 8), "transfe…")
+  })
+
+  it("keeps its end as well where it is a name", () => {
+    assert.strictEqual(truncateMiddle("transfers_by_day", 13), "transfer…_day")
+    assert.strictEqual(truncateMiddle("transfers_by_day", 16), "transfers_by_day")
+    assert.deepStrictEqual([4, 3, 2, 1, 0].map((width) => truncateMiddle("转账事件", width)), [
+      "转…",
+      "转…",
+      "…",
+      "…",
+      ""
+    ])
   })
 
   it("is filled up with spaces", () => {
