@@ -5,6 +5,7 @@
  * `layer` has its settings from the environment, `layerFrom` from values, `layerFromPool` from values and its database
  * connections from the app.
  */
+export { lagBlocks } from "./domain/lag.ts"
 export {
   defineDataset,
   type DefinitionContext,
@@ -24,7 +25,7 @@ export {
 } from "./domain/manifest/eventTables.ts"
 export type { SourceHeadBlock, StageTimes } from "./domain/StatusEvent.ts"
 export type { Phase, TablePhase } from "./domain/TablePhase.ts"
-export { type AttemptError, lagBlocks, type TableStatus } from "./domain/TableStatus.ts"
+export type { AttemptError, TableStatus } from "./domain/TableStatus.ts"
 export type { ThroughputReport, ThroughputSample } from "./domain/Throughput.ts"
 export { VERSION } from "./domain/version.ts"
 export {

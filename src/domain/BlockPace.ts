@@ -1,5 +1,6 @@
 /** How fast one table comes through its blocks, and how long it may take until it has caught up. */
-import { committedBlock, lagBlocks, type TableStatus } from "./TableStatus.ts"
+import { committedBlock, lagBlocks } from "./lag.ts"
+import type { TableStatus } from "./TableStatus.ts"
 
 interface Sample {
   readonly atMillis: number

@@ -78,5 +78,10 @@ export type StatusEvent =
   })
   /** Nothing else happened. */
   | { readonly _tag: "TimePassed"; readonly stages: StageTimes }
-  | { readonly _tag: "HeadRead"; readonly head: SourceHeadBlock }
+  | {
+    readonly _tag: "HeadRead"
+    readonly head: SourceHeadBlock
+    /** When it was asked for, where the answer took time; Unix milliseconds. */
+    readonly askedAtMillis?: number | undefined
+  }
   | { readonly _tag: "HeldChanged"; readonly held: HeldFigures }

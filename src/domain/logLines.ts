@@ -6,10 +6,11 @@
 import { Duration } from "effect"
 import type { BlockRange } from "./chain/BlockRange.ts"
 import type { TableProgress } from "./display/TableProgress.ts"
+import { lagBlocks } from "./lag.ts"
 import { type DatasetReference, formatDatasetReference } from "./manifest/Dataset.ts"
 import { formatRoughly } from "./numbers.ts"
 import { columnList } from "./postgres/table/tableDdl.ts"
-import { lagBlocks, type TableStatus } from "./TableStatus.ts"
+import type { TableStatus } from "./TableStatus.ts"
 
 export { shutdownComplete, signalReceived } from "./stopLines.ts"
 

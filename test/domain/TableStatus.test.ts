@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { lagBlocks } from "../../src/domain/lag.ts"
 import type { StatusEvent } from "../../src/domain/StatusEvent.ts"
-import { initialStatus, lagBlocks, nextStatus, type TableStatus } from "../../src/domain/TableStatus.ts"
+import { initialStatus, nextStatus, type TableStatus } from "../../src/domain/TableStatus.ts"
 import { committed as committedChunk, connected as connectedTable } from "../doubles/statusEvents.ts"
 
 const after = (...events: ReadonlyArray<StatusEvent>): TableStatus => events.reduce(nextStatus, initialStatus("t", 0))
@@ -160,7 +161,10 @@ describe("a source that ends below the watermark", () => {
     assert.strictEqual(lagBlocks(after(committed(), head(9n))), 0n)
   })
 
-  it("is none where the head was read before the watermark moved, up or down by a reorg", () => {
+  it("is none where the head was asked for before the watermark moved, up or down by a reorg", () => {
+    const slow: StatusEvent = { _tag: "HeadRead", head: { block: 5n, atSeconds: undefined }, askedAtMillis: 0 }
+    assert.isUndefined(since(connected, committed(), slow))
+    assert.strictEqual(since(connected, committed(), { ...slow, askedAtMillis: 2 }), 2)
     assert.isUndefined(since(connected, head(5n), committed()))
     assert.isUndefined(since(committed(), head(5n), committed({ watermark: 5n, watermarkHash: "0x05" })))
   })

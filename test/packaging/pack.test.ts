@@ -21,8 +21,9 @@ describe("the packed package", () => {
           assert.include(files, file)
         }
         const unexpected = files.filter((file) =>
-          !/^(dist\/.+|docs\/.+\.(md|png|svg)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(file) ||
-          /(?:^|\/)test\/|\.test\./.test(file)
+          !/^(dist\/.+|docs\/.+\.(md|png|svg)|docs\/grafana\/.+\.json|docs\/prometheus\/.+\.yaml|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/
+            .test(file) ||
+          /(?:^|\/)test\/|\.test\.[a-z]*[jt]s/.test(file)
         )
         assert.deepStrictEqual(unexpected, [])
       }))

@@ -1,6 +1,7 @@
 /** Whether a sync does its work, from what it recorded of itself: everything that is not known counts against it. */
 import { HEARTBEAT_LIFETIME_SECONDS } from "../bookkeeping/leaseConditions.ts"
-import { lagBlocks, lagSeconds, type TableStatus } from "../TableStatus.ts"
+import { lagBlocks, lagSeconds } from "../lag.ts"
+import type { TableStatus } from "../TableStatus.ts"
 
 /** What readiness is decided from. Times are Unix milliseconds. */
 export interface RecordedHealth {

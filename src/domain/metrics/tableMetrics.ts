@@ -1,6 +1,7 @@
 /** The metrics of one table. */
+import { lagBlocks, lagSeconds } from "../lag.ts"
 import { phases } from "../TablePhase.ts"
-import { lagBlocks, lagSeconds, type TableStatus } from "../TableStatus.ts"
+import type { TableStatus } from "../TableStatus.ts"
 import type { HistogramDefinition, ReadMetric } from "./Metric.ts"
 
 type TableMetric = ReadMetric<TableStatus>
@@ -67,14 +68,15 @@ export const tableMetrics: ReadonlyArray<TableMetric> = [
     ...gauge,
     name: "ampsync_table_lag_blocks",
     unit: "{block}",
-    description: "Blocks between what is committed and the last block of the source; no series where it is not known",
+    description: "Blocks between what is committed and the newest block of the source that has its confirmations; " +
+      "no series where it is not known",
     read: (status) => numberOf(lagBlocks(status))
   },
   {
     ...gauge,
     name: "ampsync_table_lag_seconds",
     unit: "seconds",
-    description: "Time between the watermark's block and the last block of the source; " +
+    description: "Time between the watermark's block and the newest block of the source that has its confirmations; " +
       "no series where it is not known, as with nozzle servers",
     read: lagSeconds
   },
@@ -91,6 +93,34 @@ export const tableMetrics: ReadonlyArray<TableMetric> = [
     unit: "{row}",
     description: "Rows above the watermark; no series before its stream was open",
     read: ({ hasConnected, provisionalRows }) => hasConnected ? Number(provisionalRows) : undefined
+  },
+  {
+    ...gauge,
+    name: "ampsync_table_confirmations",
+    unit: "{block}",
+    description: "Blocks that must be on top of rows before they are written",
+    read: ({ confirmations }) => confirmations
+  },
+  {
+    ...gauge,
+    name: "ampsync_table_held_blocks",
+    unit: "{block}",
+    description: "Blocks that were received and wait for their confirmations",
+    read: ({ held }) => Number(held.blocks)
+  },
+  {
+    ...gauge,
+    name: "ampsync_table_held_rows",
+    unit: "{row}",
+    description: "Rows that were received and wait for their confirmations",
+    read: ({ held }) => held.rows
+  },
+  {
+    ...gauge,
+    name: "ampsync_table_held_bytes",
+    unit: "bytes",
+    description: "Memory of the rows that were received and wait for their confirmations",
+    read: ({ held }) => held.bytes
   },
   {
     ...gauge,

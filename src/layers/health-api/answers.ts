@@ -6,7 +6,8 @@ import {
   type RecordedHealth,
   withoutQueries
 } from "../../domain/health/readiness.ts"
-import { type AttemptError, lagBlocks, lagSeconds, type TableStatus } from "../../domain/TableStatus.ts"
+import { lagBlocks, lagSeconds } from "../../domain/lag.ts"
+import type { AttemptError, TableStatus } from "../../domain/TableStatus.ts"
 import { noThroughput, type ThroughputReport } from "../../domain/Throughput.ts"
 import { VERSION } from "../../domain/version.ts"
 import type { Status } from "../../services/HealthApi.ts"

@@ -138,12 +138,13 @@ const readHead = Effect.fnUntraced(function*(watching: Watching): Effect.fn.Retu
   const [source, status] = [yield* SourceHead, yield* StatusRecorder]
   const network = networkOf(watching)
   if (network === undefined) return yield* Effect.fail(unknownNetwork)
+  const askedAtMillis = yield* Clock.currentTimeMillis
   const report = yield* source.check(manifest, network, activity.watermark ?? FIRST_BLOCK)
   unreadableHeads.delete(network)
   const { end, head } = report
   // A lower bound of the head would show as a lag that is too small.
   const shown = head?.isExact === false ? end : head
-  if (shown !== undefined) yield* status.record(table, { _tag: "HeadRead", head: shown })
+  if (shown !== undefined) yield* status.record(table, { _tag: "HeadRead", head: shown, askedAtMillis })
   return activity.watermark === undefined ? { head, verdict: "unknown" } : report
 })
 
