@@ -83,7 +83,7 @@ const run = Effect.fnUntraced(function*(options: DemoOptions) {
   const healthPort = yield* Effect.orDie(freePort)
   const addresses: Addresses = {
     databaseUrl: Redacted.value(url),
-    statusUrl: `http://${LOOPBACK}:${healthPort}/status`
+    statusUrl: `http://${LOOPBACK}:${healthPort}/`
   }
   yield* screen.show(() => [])
   yield* screen.print(...text.connection(addresses.databaseUrl, addresses.statusUrl))

@@ -29,15 +29,22 @@ export const makeScreen = (
     const view = (): LiveView => {
       if (live !== undefined) return live
       const begun = new LiveView(stdout, stderr, render)
-      process.on("SIGCONT", begun.restart)
+      process.on("SIGTSTP", suspend)
+      process.on("SIGCONT", begun.redraw)
       process.on("exit", begun.leave)
       return live = begun
+    }
+    /** A shell writes below the view before the process goes on. */
+    const suspend = (): void => {
+      live?.forget()
+      process.kill(process.pid, "SIGSTOP")
     }
     const leave = Effect.sync(() => {
       isLeft = true
       if (live === undefined) return
       live.leave()
-      process.off("SIGCONT", live.restart)
+      process.off("SIGTSTP", suspend)
+      process.off("SIGCONT", live.redraw)
       process.off("exit", live.leave)
     })
     yield* Effect.addFinalizer(() => leave)

@@ -154,9 +154,11 @@ describe("demo", () => {
         const [, query] = yield* demo.prints(/consistent:\n((?: {2}.*\n)+?.*;)\n/)
         const { rows } = yield* execute(url!, query!)
         assert.lengthOf(rows, 5)
-        const [, status] = yield* demo.prints(/in a browser or with curl:\n {2}(http:\S+)\n/)
-        const answer = yield* Effect.promise(() => fetch(status!))
-        assert.include(yield* Effect.promise(() => answer.text()), "\"transactions\"")
+        const [, status] = yield* demo.prints(/in a browser:\n {2}(http:\S+\/)\n/)
+        for (const [path, content] of [["", "<html"], ["status", "\"transactions\""]] as const) {
+          const answer = yield* Effect.promise(() => fetch(`${status}${path}`))
+          assert.include(yield* Effect.promise(() => answer.text()), content)
+        }
         const [, first, last, newFirst, newLast] = yield* demo.prints(
           /Reorg: the chain replaces blocks (\d+) to (\d+) by new blocks (\d+) to (\d+)/
         )

@@ -23,7 +23,7 @@ describe("the progress of a table", () => {
 describe("the text of the demo", () => {
   it("fits a terminal of 80 columns", () => {
     const url = `postgresql://ampsync:${"x".repeat(20)}@127.0.0.1:65535/postgres`
-    const status = "http://127.0.0.1:65535/status"
+    const status = "http://127.0.0.1:65535/"
     const side = { rows: 123_456_789, hash: "a".repeat(64) }
     const lines = [
       ...connection(url, status),

@@ -24,14 +24,14 @@ const query = [
   "GROUP BY _block_num ORDER BY _block_num DESC LIMIT 5;"
 ]
 
-/** `url` with its password; `statusUrl` answers with the status of every table. */
+/** `url` with its password; `statusUrl` is that of the status page. */
 export const connection = (url: string, statusUrl: string): ReadonlyArray<Line> => [
   bold("Connect with any client, such as psql:"),
   [`  ${url}`],
   dim("  A throw-away server: this machine alone reaches it, and it goes with the demo."),
   dim("  Therefore, and only here, a password is shown."),
   blank,
-  bold("The status of the sync, in a browser or with curl:"),
+  bold("The status of the sync, in a browser:"),
   [`  ${statusUrl}`],
   blank,
   bold("A query to try, with the clause that makes a read consistent:"),
@@ -88,7 +88,7 @@ export const tip = (block: bigint, reorgs: number): Line =>
 /** What stays in sight while other lines scroll away. */
 export const heading = (url: string, statusUrl: string, block: bigint, reorgs: number): ReadonlyArray<Line> => [
   [{ text: "psql ", style: "bold" }, url],
-  [{ text: "status ", style: "bold" }, statusUrl, { text: "  Ctrl-C ends the demo", style: "dim" }],
+  [{ text: "status page ", style: "bold" }, statusUrl, { text: "  Ctrl-C ends the demo", style: "dim" }],
   tip(block, reorgs)
 ]
 

@@ -54,7 +54,9 @@ export const phaseCounts = (tables: ReadonlyArray<TableProgress>): Line =>
 export const longestWay = (tables: ReadonlyArray<TableProgress>): Pick<TableProgress, "behind" | "secondsLeft"> => ({
   behind: largest(tables.map(({ behind }) => behind)),
   secondsLeft: largest(
-    tables.filter(({ status }) => status.phase === "catching up").map(({ secondsLeft }) => secondsLeft)
+    tables.filter(({ behind, status }) => status.phase === "catching up" && behind !== 0n).map(({ secondsLeft }) =>
+      secondsLeft
+    )
   )
 })
 

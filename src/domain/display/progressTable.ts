@@ -8,6 +8,8 @@ import { oneLine, truncate, truncateMiddle } from "./textWidth.ts"
 
 /** A row of the figures of several tables. */
 export interface Total extends Omit<TableProgress, "status"> {
+  /** No table has to catch up. */
+  readonly isDone: boolean
   readonly tables: number
   readonly rows: bigint
   readonly reorgs: number
@@ -38,14 +40,12 @@ const rowsOf = (row: Row): bigint | undefined => {
   return row.of.status.hasConnected ? row.of.status.rows : undefined
 }
 
-/** Only a table that is catching up has an end to wait for. */
+/** Only what is catching up has an end to wait for. */
 const timeLeft = (row: Row): string => {
-  if (row._tag === "Table" && row.of.status.phase !== "catching up") return "-"
+  const isDone = row._tag === "Table" ? row.of.status.phase !== "catching up" : row.of.isDone
+  if (isDone) return "-"
   return row.of.secondsLeft === undefined ? "unknown" : formatRoughly(row.of.secondsLeft)
 }
-
-/** Where every table has caught up, the total has nothing to wait for either. */
-const totalLeft = (row: Row): string => row._tag === "Total" && row.of.behind === 0n ? "-" : timeLeft(row)
 
 const COLUMNS = {
   table: {
@@ -92,7 +92,7 @@ const COLUMNS = {
     leastWidth: 7,
     cell: ({ of }, layout) => ({ text: of.behind === undefined ? "unknown" : number(of.behind, layout) })
   },
-  left: { text: "ETA", alignment: "right", leastWidth: 7, cell: (row) => ({ text: totalLeft(row) }) },
+  left: { text: "ETA", alignment: "right", leastWidth: 7, cell: (row) => ({ text: timeLeft(row) }) },
   reorgs: {
     text: "reorgs",
     alignment: "right",

@@ -52,6 +52,7 @@ export const progressView = ({ all, heading, tables }: Progress, { columns, rows
 const totalOf = (tables: ReadonlyArray<TableProgress>, all: Progress["all"]): Total => ({
   ...all,
   ...longestWay(tables),
+  isDone: tables.every(({ status }) => status.phase !== "catching up"),
   tables: tables.length,
   rows: tables.reduce((sum, { status }) => sum + status.rows, 0n),
   reorgs: tables.reduce((sum, { status }) => sum + status.reorgs, 0)

@@ -80,10 +80,9 @@ export class LiveView {
     this.#columns = size.columns
   }
 
-  /** Draws the view again below the cursor: others may have written to the terminal, as a shell does while it is stopped. */
-  readonly restart = (): void => {
+  /** Lets the next drawing begin at the cursor, below what is shown now. */
+  forget(): void {
     this.#drawn = []
-    this.redraw()
   }
 
   /** Leaves what is shown where it is and gives both streams back. */
