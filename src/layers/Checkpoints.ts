@@ -20,12 +20,26 @@ const make = Effect.gen(function*() {
   const run = runOn(sql)
   const advanceStatement = makeAdvanceStatement(databaseSchema, writer)
 
+  /** Before the first start there is none. */
+  const hasBookkeeping = Effect.map(
+    run<Row>("SELECT to_regclass($1) IS NOT NULL AS exists", [`${schema}._ampsync_checkpoints`]),
+    ([row]) => row?.["exists"] === true
+  )
+
+  const filledTables = Effect.gen(function*() {
+    if (!(yield* hasBookkeeping)) return []
+    const tables = yield* run<{ readonly name: string }>(
+      `SELECT table_name AS name FROM ${schema}._ampsync_checkpoints c
+       WHERE to_jsonb(c)->>'dataset' IS NOT NULL AND to_jsonb(c)->>'position_column' IS NOT NULL
+         AND to_regclass(format('%I.%I', $1::text, table_name)) IS NOT NULL ORDER BY table_name`,
+      [databaseSchema]
+    )
+    return tables.map(({ name }) => name)
+  })
+
   const load = Effect.fn("Checkpoints.load")(function*(table: string) {
-    // Before the first start the table is missing, and that of an earlier version may have fewer columns.
-    const [bookkeeping] = yield* run<Row>("SELECT to_regclass($1) IS NOT NULL AS exists", [
-      `${schema}._ampsync_checkpoints`
-    ])
-    if (bookkeeping?.["exists"] !== true) return Option.none<StoredCheckpoint>()
+    if (!(yield* hasBookkeeping)) return Option.none<StoredCheckpoint>()
+    // The table of an earlier version may have fewer columns.
     const [found] = yield* run<{ readonly row: Row }>(
       `SELECT to_jsonb(c) || jsonb_build_object(
          'max_block_num', c.max_block_num::text,
@@ -89,7 +103,7 @@ const make = Effect.gen(function*() {
     return { ...lease, checkpoint: emptyCheckpoint, rows, provisionalRows: rows }
   })
 
-  return Checkpoints.of({ load, record, advance, advanceStatement, forget })
+  return Checkpoints.of({ load, filledTables, record, advance, advanceStatement, forget })
 })
 
 export const layer: Layer.Layer<Checkpoints, never, DatabaseConfig | PgPool | TableLeases> = Layer.effect(

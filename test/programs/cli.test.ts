@@ -20,7 +20,7 @@ describe("the command line", () => {
             [["plan", "--log-level", "debug"], "Unrecognized flag: --log-level"],
             [["plan", "--jsn"], "--json"],
             [["rsync"], `Unknown subcommand "rsync"`],
-            [["resync"], "Missing required flag: --table"]
+            [["rewind", "--to-block", "5"], "Missing required flag: --table"]
           ] as const
         ) {
           const rejected = yield* startAmpsync({}, args)
@@ -28,7 +28,7 @@ describe("the command line", () => {
           const lines = rejected.output().trim().split("\n")
           assert.include(rejected.output(), error)
           assert.isBelow(lines.length, 9, rejected.output())
-          assert.match(lines.at(-1)!, /^What there is: node dist\/main\.js ?(plan|resync)? --help$/)
+          assert.match(lines.at(-1)!, /^What there is: node dist\/main\.js ?(plan|rewind)? --help$/)
         }
       }),
     60_000

@@ -1,6 +1,6 @@
 /** The verb `resync`. */
-import { Effect, Logger } from "effect"
-import { Command } from "effect/cli"
+import { Effect, Logger, Option } from "effect"
+import { Command, Flag } from "effect/cli"
 import { awaitSignal } from "../../layers/Signals.ts"
 import { connectAndResync } from "../verbs/resync.ts"
 import { answerUnlessStopped } from "../verbs/untilStopped.ts"
@@ -10,12 +10,16 @@ import { databaseSettings, withHelp } from "./settings.ts"
 export const resyncCommand = Command.make(
   "resync",
   {
-    table: tableOfSchema,
+    table: Flag.optional(tableOfSchema),
+    all: toggle(
+      "all",
+      "Every table of DATABASE_SCHEMA, instead of one; one that fails does not keep the others from it"
+    ),
     yes: toggle("yes", "Do not ask"),
     timeout: timeout("the database is waited for, but for its deletion of rows")
   },
-  (options) =>
-    answerUnlessStopped(connectAndResync(options), awaitSignal).pipe(
+  ({ table, ...options }) =>
+    answerUnlessStopped(connectAndResync({ ...options, table: Option.getOrUndefined(table) }), awaitSignal).pipe(
       Effect.provide(databaseSettings),
       Effect.provideService(Logger.LogToStderr, true)
     )

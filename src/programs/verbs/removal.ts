@@ -23,7 +23,7 @@ export class RemovalRejected extends Schema.TaggedError<RemovalRejected>()("Remo
   }
 }
 
-const reject = (exitCode: 1 | 2, reason: string) => new RemovalRejected({ reason, exitCode })
+export const reject = (exitCode: 1 | 2, reason: string) => new RemovalRejected({ reason, exitCode })
 
 const unchanged = (reason: string) => reject(1, `nothing was changed: ${reason}`)
 
@@ -82,16 +82,32 @@ export interface Confirmation {
   readonly timeout: Duration.Duration
 }
 
+/** The database and schema, for a question. */
+const place = Effect.gen(function*() {
+  const { databaseSchema } = yield* DatabaseConfig
+  const { database: { database, host, port } } = yield* ConnectionConfig
+  return `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
+})
+
 /** Asks whether to go on, unless `yes`; `question` is given the table's watermark, and its schema and database by name. */
 export const confirm = Effect.fnUntraced(function*(
   { table, timeout, yes }: Confirmation,
   question: (watermark: bigint | undefined, place: string) => string
 ) {
   const { watermark } = yield* beforeChanges(timeout)(trackPending("database")(loadCheckpoint(table)))
-  const { databaseSchema } = yield* DatabaseConfig
-  const { database: { database, host, port } } = yield* ConnectionConfig
-  const place = `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
-  return yes || (yield* ask(question(watermark?.block, place)))
+  return yes || (yield* ask(question(watermark?.block, yield* place)))
+})
+
+/** As `confirm` for every table of the schema that a sync filled; returns them, or undefined where the answer is no. */
+export const confirmAll = Effect.fnUntraced(function*(
+  { timeout, yes }: Omit<Confirmation, "table">,
+  question: (tables: ReadonlyArray<string>, place: string) => string
+) {
+  const checkpoints = yield* Checkpoints
+  const tables = yield* beforeChanges(timeout)(trackPending("database")(checkpoints.filledTables))
+  const where = yield* place
+  if (tables.length === 0) return yield* reject(2, `there is no table of a sync in ${where}; check DATABASE_SCHEMA`)
+  return yes || (yield* ask(question(tables, where))) ? tables : undefined
 })
 
 const ask = Effect.fnUntraced(function*(message: string) {

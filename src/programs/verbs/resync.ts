@@ -4,7 +4,7 @@ import { TableLeases } from "../../services/TableLeases.ts"
 import { type Emptying, TableSink } from "../../services/TableSink.ts"
 import { sendHeartbeats } from "../report/sendHeartbeats.ts"
 import { withCommitGrace } from "../table/withCommitGrace.ts"
-import { changing, confirm, type Confirmation, connectFirst } from "./removal.ts"
+import { changing, confirm, confirmAll, type Confirmation, connectFirst, reject } from "./removal.ts"
 
 /** It failed after the watermark was forgotten. */
 export class ResyncFailed extends Schema.TaggedError<ResyncFailed>()("ResyncFailed", {
@@ -20,17 +20,19 @@ export class ResyncFailed extends Schema.TaggedError<ResyncFailed>()("ResyncFail
   }
 }
 
-/**
- * Forgets the watermark of a table and its history, then deletes its rows in steps; the next start syncs it from the first
- * block.
- *
- * After the first transaction every row is provisional, so it may end anywhere: the next start, or the next resync, deletes
- * what is left.
- */
+/** Some tables of a `resync` of all were not emptied, or not known to be; each is reported already. */
+export class TablesLeft extends Schema.TaggedError<TablesLeft>()("TablesLeft", {
+  tables: Schema.Array(Schema.String),
+  of: Schema.Number
+}) {
+  override get message() {
+    return `${this.tables.length} of ${this.of} tables are not resynced: ${this.tables.join(", ")}`
+  }
+}
+
+/** Deletes all rows of one table, after a question. */
 export const resync = Effect.fn("resync")(function*(options: Confirmation) {
-  const leases = yield* TableLeases
-  const sink = yield* TableSink
-  const { table, timeout } = options
+  const { table } = options
   const isConfirmed = yield* confirm(
     options,
     (watermark, place) =>
@@ -41,6 +43,39 @@ export const resync = Effect.fn("resync")(function*(options: Confirmation) {
   )
   if (!isConfirmed) return yield* Console.log("Nothing was changed.")
   yield* sendHeartbeats(Effect.void)
+  yield* empty(options)
+}, Effect.scoped)
+
+/** As `resync` for every table of the schema, after one question. A table that fails does not keep the others from it. */
+export const resyncAll = Effect.fn("resyncAll")(function*(options: Omit<Confirmation, "table">) {
+  const tables = yield* confirmAll(
+    options,
+    (tables, place) =>
+      `Delete all rows of ${tables.length === 1 ? "the table" : `the ${tables.length} tables`} ${
+        tables.join(", ")
+      } in ${place}, ` +
+      "to fill them again from the first block?"
+  )
+  if (tables === undefined) return yield* Console.log("Nothing was changed.")
+  yield* sendHeartbeats(Effect.void)
+  const failed = yield* Effect.filter(tables, (table) =>
+    empty({ ...options, table }).pipe(
+      Effect.as(false),
+      Effect.catch(({ message }) => Effect.as(Console.error(`Table "${table}": ${message}`), true))
+    ))
+  if (failed.length > 0) return yield* new TablesLeft({ tables: failed, of: tables.length })
+}, Effect.scoped)
+
+/**
+ * Forgets the watermark of a table and its history, then deletes its rows in steps; the next start syncs it from the first
+ * block.
+ *
+ * After the first transaction every row is provisional, so it may end anywhere: the next start, or the next resync, deletes
+ * what is left.
+ */
+const empty = Effect.fnUntraced(function*({ table, timeout }: Pick<Confirmation, "table" | "timeout">) {
+  const leases = yield* TableLeases
+  const sink = yield* TableSink
   const emptying = yield* changing("resync", "the watermark is forgotten", timeout)(sink.empty(table)).pipe(
     Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(leases.release(table))))
   )
@@ -49,8 +84,20 @@ export const resync = Effect.fn("resync")(function*(options: Confirmation) {
   yield* Console.log(`Table "${table}": ${deleted} rows deleted; the next start fills it from the first block.`)
 }, Effect.scoped)
 
-/** As `resync`, with a connection of its own to the database. */
-export const connectAndResync = (options: Confirmation) => connectFirst(options.timeout, resync(options))
+export interface ResyncOptions extends Omit<Confirmation, "table"> {
+  readonly table: string | undefined
+  /** Every table of the schema, instead of one. */
+  readonly all: boolean
+}
+
+/** As `resync` or `resyncAll`, with a connection of its own to the database. */
+export const connectAndResync = Effect.fnUntraced(function*({ all, table, ...options }: ResyncOptions) {
+  if (all === (table !== undefined)) {
+    return yield* reject(2, "name a table with --table, or all tables of the schema with --all")
+  }
+  if (table === undefined) yield* connectFirst(options.timeout, resyncAll(options))
+  else yield* connectFirst(options.timeout, resync({ ...options, table }))
+})
 
 const deleteAll = Effect.fnUntraced(function*(table: string, { deleteSome, rows }: Emptying) {
   const total = yield* Ref.make(0)

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Cause, Console, Duration, Effect, Fiber, Layer, Option, Queue, Stdio, Terminal } from "effect"
 import { layer as poolLayer } from "../../../src/layers/PgPool.ts"
 import { layer as sinkLayer } from "../../../src/layers/TableSink.ts"
-import { resync } from "../../../src/programs/verbs/resync.ts"
+import { resync, resyncAll } from "../../../src/programs/verbs/resync.ts"
 import { bookkeepingLayers } from "../../support/bookkeeping.ts"
 import { prepareTable } from "../../support/chunks.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -49,18 +49,26 @@ const terminal = (key: string | undefined) =>
   )
 
 /** A process that resyncs the table, and its output. */
-const resyncing = (database: TestDatabase, options: { readonly yes: boolean; readonly key?: string | undefined }) => {
+const resyncing = (
+  database: TestDatabase,
+  options: { readonly yes: boolean; readonly key?: string | undefined; readonly all?: boolean }
+) => {
   const printed: Array<string> = []
   const listening = {
     ...globalThis.console,
-    log: (...parts: ReadonlyArray<unknown>) => void printed.push(parts.join(" "))
+    log: (...parts: ReadonlyArray<unknown>) => void printed.push(parts.join(" ")),
+    error: (...parts: ReadonlyArray<unknown>) => void printed.push(parts.join(" "))
   }
   const services = sinkLayer.pipe(
     Layer.provideMerge(bookkeepingLayers),
     Layer.provideMerge(poolLayer),
     Layer.provideMerge(Layer.fresh(testSettings(database)))
   )
-  const run = resync({ table: "t", yes: options.yes, timeout: Duration.seconds(45) }).pipe(
+  const { all = false, ...asked } = { yes: options.yes, timeout: Duration.seconds(45), all: options.all }
+  const run = Effect.gen(function*() {
+    if (all) yield* resyncAll(asked)
+    else yield* resync({ ...asked, table: "t" })
+  }).pipe(
     Effect.provide(services),
     Effect.provide(terminal(options.key)),
     Effect.provide(NodeServices.layer),
@@ -102,6 +110,36 @@ describe("a resync", () => {
         assert.include(printed.at(-1), "3 rows deleted; the next start fills it from the first block")
         assert.deepStrictEqual([yield* rowsOf(database), yield* watermark(database)], [0, null])
       }
+    }))
+
+  it.live("of all tables asks once, and a table that another process writes does not keep the others from it", () =>
+    Effect.gen(function*() {
+      const database = yield* filledTable()
+      const { leases, sink } = yield* processOn(database)
+      yield* leases.heartbeat
+      for (const table of ["s", "u"]) {
+        const writer = yield* prepareTable(sink, requestOf(table, columns))
+        yield* commitRows(writer, columns, [[0n, "a"], [1n, "b"]])
+      }
+      yield* leases.release("u")
+      const refused = resyncing(database, { yes: false, key: "n", all: true })
+      yield* refused.run
+      assert.deepStrictEqual(refused.printed, ["Nothing was changed."])
+      const { printed, run } = resyncing(database, { yes: false, key: "y", all: true })
+      const error = yield* Effect.flip(run)
+      assert.strictEqual(error.message, "1 of 3 tables are not resynced: s")
+      assert.match(printed[0]!, /^Table "s": .*stop that process first/)
+      assert.deepStrictEqual(printed.filter((line) => line.includes("rows deleted;")), [
+        `Table "t": 3 rows deleted; the next start fills it from the first block.`,
+        `Table "u": 2 rows deleted; the next start fills it from the first block.`
+      ])
+      const left = yield* database.query<{ table_name: string }>(
+        "SELECT table_name FROM _ampsync_checkpoints WHERE max_block_num IS NOT NULL"
+      )
+      assert.deepStrictEqual(left, [{ table_name: "s" }])
+      yield* leases.release("s")
+      yield* resyncing(database, { yes: true, all: true }).run
+      assert.deepStrictEqual(yield* database.query("SELECT FROM _ampsync_checkpoints WHERE rows > 0"), [])
     }))
 
   it.live("I3 holds the lease of its table for as long as it deletes", () =>
