@@ -3,17 +3,23 @@ import { Effect, Layer } from "effect"
 import { HttpClient } from "effect/http"
 import { type DatasetReference, type Dialect, formatDatasetReference } from "../domain/manifest/Dataset.ts"
 import { AdminApi, AdminApiError } from "../services/AdminApi.ts"
-import { SyncConfig } from "../services/Config.ts"
+import { SyncConfig, type SyncSettings } from "../services/Config.ts"
 import { readAmp } from "./admin-api/amp.ts"
 import { findBlocksTable } from "./admin-api/findBlocksTable.ts"
+import { listDatasets } from "./admin-api/listDatasets.ts"
 import { readNozzle } from "./admin-api/nozzle.ts"
 import type { RegisteredDataset } from "./admin-api/RegisteredDataset.ts"
 import { type Failure, failure, type Get, makeGet } from "./admin-api/request.ts"
 
-const make = Effect.gen(function*() {
-  const settings = yield* SyncConfig
+type Server = Pick<SyncSettings, "adminAddr" | "authToken">
+
+const make = Effect.fnUntraced(function*(settings: Server) {
   const get = makeGet(yield* HttpClient.HttpClient, settings)
   return AdminApi.of({
+    datasets: Effect.mapError(
+      listDatasets(get),
+      (error) => new AdminApiError({ operation: "datasets", dataset: "", ...error })
+    ),
     dataset: Effect.fn("AdminApi.dataset")((reference) =>
       Effect.mapBoth(loader(get)(reference), {
         onFailure: (error) =>
@@ -76,4 +82,11 @@ const noAdminApi = (error: Failure): Failure =>
     }
   )
 
-export const layer: Layer.Layer<AdminApi, never, SyncConfig | HttpClient.HttpClient> = Layer.effect(AdminApi, make)
+export const layer: Layer.Layer<AdminApi, never, SyncConfig | HttpClient.HttpClient> = Layer.effect(
+  AdminApi,
+  Effect.flatMap(SyncConfig, make)
+)
+
+/** As `layer`, for one server, without the settings of a sync. */
+export const layerOn = (server: Server): Layer.Layer<AdminApi, never, HttpClient.HttpClient> =>
+  Layer.effect(AdminApi, make(server))

@@ -154,6 +154,19 @@ export const databaseLayer: Layer.Layer<ConnectionConfig | DatabaseConfig, Confi
   Effect.flatMap(fromProvider, (gathered) => readSettings(gathered, connectedDatabase))
 )
 
+/** Reads the settings of the server alone: the other variables may be invalid or missing. */
+export const serverSettings: Effect.Effect<Pick<SyncSettings, "adminAddr" | "authToken">, ConfigError> = Effect.flatMap(
+  fromProvider,
+  (gathered) =>
+    readSettings(gathered, (texts) =>
+      Effect.succeed(
+        Result.map(decodeSettings(["AMP_ADMIN_API_ADDR", "AMP_AUTH_TOKEN"], texts), ({ AMP_ADMIN_API_ADDR }) => ({
+          adminAddr: AMP_ADMIN_API_ADDR,
+          authToken: secretFrom("AMP_AUTH_TOKEN", texts)
+        }))
+      ))
+)
+
 /** Uses the values of a host program, with the names and rules of the environment; reads no environment. */
 export const layerFrom = (values: SettingValues): Layer.Layer<Settings, ConfigError> =>
   Layer.effectContext(Effect.suspend(() => readSettings(fromValues(values), combine(connectedDatabase, sync))))

@@ -10,6 +10,7 @@ import { stopWithOutput } from "../layers/Signals.ts"
 import { demoCommand } from "./cli/demo.ts"
 import { doctorCommand } from "./cli/doctor.ts"
 import { grantsCommand } from "./cli/grants.ts"
+import { initCommand } from "./cli/init.ts"
 import { planCommand } from "./cli/plan.ts"
 import { presenter } from "./cli/presenter.ts"
 import { resyncCommand } from "./cli/resync.ts"
@@ -21,6 +22,7 @@ import { verifyCommand } from "./cli/verify.ts"
 
 const ampsync = syncCommand.pipe(
   Command.withSubcommands([
+    initCommand,
     planCommand,
     doctorCommand,
     statusCommand,

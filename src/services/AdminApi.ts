@@ -48,8 +48,8 @@ export type AdminApiReason = typeof AdminApiReason.Type
 
 /** The Admin API gave no usable response to a request. */
 export class AdminApiError extends Schema.TaggedError<AdminApiError>()("AdminApiError", {
-  operation: Schema.Literals(["dataset", "blocksTable"]),
-  /** The requested dataset, as `namespace/name@revision`. */
+  operation: Schema.Literals(["dataset", "datasets", "blocksTable"]),
+  /** The requested dataset, as `namespace/name@revision`; empty for the list of all. */
   dataset: Schema.String,
   reason: AdminApiReason,
   /** HTTP status, where a response came. */
@@ -64,9 +64,9 @@ export class AdminApiError extends Schema.TaggedError<AdminApiError>()("AdminApi
   override get message() {
     const response = [this.status === undefined ? [] : `HTTP ${this.status}`, this.code ?? []].flat().join(" ")
     if (this.operation === "dataset") return schemaNotFetched(this.dataset, response, this.detail)
-    return `cannot find the table of blocks of dataset "${this.dataset}" in the Admin API: ${this.detail}${
-      response === "" ? "" : ` (${response})`
-    }`
+    const status = response === "" ? "" : ` (${response})`
+    if (this.operation === "datasets") return `the datasets of the server cannot be listed: ${this.detail}${status}`
+    return `cannot find the table of blocks of dataset "${this.dataset}" in the Admin API: ${this.detail}${status}`
   }
 }
 
@@ -80,6 +80,8 @@ export const isUnpublished = ({ reason }: AdminApiError): boolean =>
   reason === "DatasetNotFound" || reason === "VersionNotFound"
 
 export class AdminApi extends Context.Service<AdminApi, {
+  /** All datasets, each with its newest version, where it has one. */
+  readonly datasets: Effect.Effect<ReadonlyArray<DatasetReference>, AdminApiError>
   /** The tables of a dataset at the revision that the reference names, or at its newest version. */
   readonly dataset: (reference: DatasetReference) => Effect.Effect<DatasetInfo, AdminApiError>
   /**

@@ -2,7 +2,7 @@
 import type { Verb } from "./Setting.ts"
 import { type SettingName, settingNames, settingOf } from "./settings.ts"
 
-/** One line per setting, and one that names those of libpq. */
+/** One line per setting, and one that names those of libpq where they count. */
 export const settingsHelp = (verb: Verb): string => {
   const names = settingNames.filter((name) => settingOf(name).verbs.includes(verb))
   const own = names.filter((name) => settingOf(name).section !== "libpq")
@@ -11,7 +11,7 @@ export const settingsHelp = (verb: Verb): string => {
   return [
     "SETTINGS (environment variables)",
     ...own.map((name) => `  ${name.padEnd(width)}    ${explained(name)}`),
-    `  What these leave out is taken from libpq's variables: ${libpq.join(", ")}`
+    ...(libpq.length === 0 ? [] : [`  What these leave out is taken from libpq's variables: ${libpq.join(", ")}`])
   ].map((line) => `\n${line}`).join("")
 }
 

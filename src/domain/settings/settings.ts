@@ -43,7 +43,7 @@ const withConfig: ReadonlyArray<Verb> = ["sync", "plan", "grants", "doctor", "ve
 
 const dataset = { section: "dataset", verbs: withConfig } as const
 const database = { section: "database", verbs: withDatabase } as const
-const server = { section: "server", verbs: [...withConfig, "init"] } as const
+const server = { section: "server", verbs: withConfig } as const
 const writing = { section: "writing", verbs: withDatabase } as const
 const limits = { section: "limits", verbs: withConfig } as const
 const health = { section: "health", verbs: withConfig } as const
@@ -153,12 +153,14 @@ export const settings = {
   },
   AMP_ADMIN_API_ADDR: {
     ...server,
+    verbs: [...withConfig, "init"],
     ...httpAddress,
     default: "http://localhost:1610",
     description: "Address of the Admin API; http is plaintext, https is TLS."
   },
   AMP_AUTH_TOKEN: {
     ...server,
+    verbs: [...withConfig, "init"],
     ...bearerToken,
     fromFile: true,
     whenUnset: "none",

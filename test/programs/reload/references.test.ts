@@ -127,6 +127,7 @@ describe("the dependencies of a config decide what is read", () => {
               tables: []
             })
             : Effect.fail(notPublished),
+        datasets: Effect.succeed([]),
         blocksTable: () => Effect.succeedNone
       })
       assert.deepStrictEqual(manifest.tables.map(({ query }) => query.batch), expected.map(([, sent]) => sent))
@@ -146,6 +147,7 @@ describe("the dependencies of a config decide what is read", () => {
       const resolvedTo = (version: string) =>
         resolveReferences(manifest, {
           dataset: ({ name, namespace }) => Effect.succeed({ dialect: "nozzle", namespace, name, version, tables: [] }),
+          datasets: Effect.succeed([]),
           blocksTable: () => Effect.succeedNone
         })
       const leftOut = yield* resolvedTo("0.1.0-a_b")
