@@ -113,8 +113,8 @@ describe("the commands of the documentation", () => {
         const place = /DATASET=/.test(script) ? { DATABASE_SCHEMA: second.schema } : {}
         const { code, output } = yield* runScript(script, directory, { ...environment, ...named, ...place })
         // A plan and a status report by their exit codes that there is something to do.
-        // The syncs before were stopped as soon as they had begun, so that there may be nothing to rewind yet.
-        const other = /main\.js (plan|status)/.test(script) ? 3 : script.includes("main.js rewind") ? 1 : 0
+        // The syncs before were stopped as soon as they had begun, so that there may be nothing to rewind or verify yet.
+        const other = /main\.js (plan|status)/.test(script) ? 3 : /main\.js (rewind|verify)/.test(script) ? 1 : 0
         const expected = [0, other]
         assert.include(expected, code, `${example.place}:\n${script}\n${output}`)
       }
