@@ -33,7 +33,7 @@ header .live::before {
 }
 [data-connection="live"] .live::before { background: var(--good); border-color: var(--good); }
 .lost {
-  position: sticky; top: 0; z-index: 1; padding: .7rem 1.5rem; text-align: center; font-weight: 600;
+  position: sticky; top: 0; z-index: 1; margin-bottom: 1rem; padding: .7rem 1.5rem; text-align: center; font-weight: 600;
   background: var(--bad-tint); color: var(--bad); border-block: 1px solid currentColor;
 }
 .lost:empty { display: none; }
@@ -93,10 +93,12 @@ td.state { width: 32%; }
 .rate { display: grid; grid-template-columns: 7rem minmax(5rem, auto); gap: 1rem; justify-content: end; }
 .rate .spark { height: 1.5rem; }
 .rate .area { display: none; }
+.reorgs tbody :is(th, td) { padding-top: .35rem; padding-bottom: .35rem; }
 .unknown { color: var(--soft); }
 footer { padding-top: .4rem; padding-bottom: 2.5rem; color: var(--soft); font-size: .87rem; }
 a { color: var(--busy); }
 :focus-visible { outline: 2px solid var(--busy); outline-offset: 3px; border-radius: 3px; }
+[data-connection="lost"] h1::before { content: "Last known:"; font-weight: 400; }
 [data-connection="lost"] main { filter: grayscale(1); }
 [data-connection="lost"] main section { background: var(--idle-tint); }
 @media (max-width: 60rem) {
@@ -115,13 +117,13 @@ a { color: var(--busy); }
   .label { display: block; flex: none; width: 8.5rem; color: var(--soft); font-size: .87rem; }
   .state .label { display: none; }
   .rate { flex: 1; display: flex; flex-wrap: wrap; justify-content: start; align-items: baseline; gap: 0 1rem; }
-  .rate .spark { order: 1; width: 8rem; }
+  .rate .spark { order: 1; flex: none; width: 100%; max-width: 13rem; }
 }
 @media (max-width: 30rem) {
   header, main, footer { padding-left: .8rem; padding-right: .8rem; }
   section { padding: .9rem .9rem 1rem; }
   h1 { font-size: 1.2rem; }
-  .label { width: 7.2rem; }
+  .label { width: 8rem; }
 }
 @media (prefers-contrast: more) { :root { --soft: var(--text); --line: var(--soft); } }
 @media (forced-colors: active) { .icon, .spark .line, .waits rect { forced-color-adjust: none; } }

@@ -18,7 +18,7 @@ const readiness = ({ ready, reasons }: Status, nowMillis: number): Html =>
     ? html`<p class="ready"><strong>Ready</strong>: probes of /readyz are answered with 200.</p>`
     : html`<p class="ready"><strong>Not ready</strong>: probes of /readyz are answered with 503.</p><ul class="reasons">${
       reasons.map(({ message, since: began }) =>
-        html`<li>${message}${began === null ? undefined : html` <small>since ${since(began, nowMillis)}</small>`}</li>`
+        html`<li>${message}${began === null ? undefined : html` <small>for ${since(began, nowMillis)}</small>`}</li>`
       )
     }</ul>`
 

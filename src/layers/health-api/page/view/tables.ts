@@ -31,8 +31,15 @@ const row = (table: TableReport, nowMillis: number): Html =>
   html`<tr role="row" class="${toneOf(table.state)}"><th role="rowheader" scope="row">${table.table}</th>${
     stateCell(table, nowMillis)
   }${figure("Rows", rowsOf(table.rows), provisional(table.provisional_rows))}${rateCell(table)}${
-    figure("Watermark", blockOf(table.watermark), watermarkAge(table, nowMillis), table.unverified && "unverified")
-  }${figure("Lag", lagOf(table), lagSeconds(table))}${figure("Reorgs", formatCount(table.reorgs))}</tr>`
+    figure(
+      "Watermark",
+      blockOf(table.watermark),
+      table.watermark_moved_at === null ? undefined : ago(table.watermark_moved_at, nowMillis),
+      table.unverified && "unverified"
+    )
+  }${figure("Lag", lagOf(table), lagSeconds(table), lagAge(table, nowMillis))}${
+    figure("Reorgs", formatCount(table.reorgs))
+  }</tr>`
 
 const figure = (
   label: string,
@@ -70,11 +77,11 @@ const provisional = (rows: number | null): string | undefined =>
 
 const blockOf = (block: number | null): Html | string => block === null ? "none yet" : formatCount(block)
 
-/** Of the block where the server reports its time, else of the commit. */
-const watermarkAge = (table: TableReport, nowMillis: number): Html | undefined => {
-  const at = table.watermark_at ?? table.watermark_moved_at
-  return at === null ? undefined : ago(at, nowMillis)
-}
+/** A head that was read longer ago than this proves a lag, never that there is none. */
+const HEAD_LIFETIME_MILLIS = 30_000
+
+const lagAge = ({ source_head_read_at: at }: TableReport, nowMillis: number): Html | undefined =>
+  at === null || nowMillis - Date.parse(at) <= HEAD_LIFETIME_MILLIS ? undefined : html`as of ${ago(at, nowMillis)}`
 
 const lagOf = ({ lag_blocks: blocks }: TableReport): Html | string =>
   blocks === null ? unknown : counted(blocks, "block")

@@ -1,5 +1,5 @@
 /** What all tables do together: rows per second, and what they wait for. */
-import { formatBytes, formatRate } from "../../../../domain/numbers.ts"
+import { formatBytes, formatCount, formatRate } from "../../../../domain/numbers.ts"
 import type { Status } from "../../../../services/HealthApi.ts"
 import { type Html, html } from "./html.ts"
 import { sparkline } from "./sparkline.ts"
@@ -15,7 +15,9 @@ export const throughputSection = ({ tables, throughput }: Status): Html =>
     formatRate(throughput.rows_per_second)
   }</strong> rows/s <small>${formatBytes(throughput.bytes_per_second)}/s</small></p>${
     sparkline("All tables", throughput.rows_by_second, throughput.rows_per_second)
-  }<p class="axis" aria-hidden="true"><span>a minute ago</span><span>now</span></p></div>${waits(tables)}</section>`
+  }<p class="axis" aria-hidden="true"><span>a minute ago</span><span>at most ${
+    formatCount(Math.max(0, ...throughput.rows_by_second))
+  } rows in a second</span><span>now</span></p></div>${waits(tables)}</section>`
 
 /** Shares of the time since the start; nothing before there is any. */
 const waits = (tables: Status["tables"]): Html | undefined => {
