@@ -163,9 +163,6 @@ describe("demo", () => {
           /Reorg: the chain replaces blocks (\d+) to (\d+) by new blocks (\d+) to (\d+)/
         )
         assert.deepStrictEqual([newFirst, Number(newLast)], [first, Number(last) + 1])
-        yield* demo.prints(
-          new RegExp(`Reorg detected for table 'blocks', invalidating ranges: anvil ${first}-${newLast}`)
-        )
         yield* demo.interrupt
         const { code, stoppedWithin } = yield* demo.ended
         assert.strictEqual(code, 0, demo.output())
