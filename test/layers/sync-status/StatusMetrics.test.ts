@@ -70,7 +70,7 @@ describe("the metrics of a sync", () => {
       yield* recorder.record("logs", connected({ rows: 0n, watermark: undefined, watermarkHash: undefined }))
       assert.isUndefined(scrape().value("ampsync_table_watermark_block", logs))
       assert.isUndefined(scrape().value("ampsync_table_lag_seconds", logs))
-      assert.strictEqual(scrape().value("ampsync_table_lag_blocks", logs), 9)
+      assert.strictEqual(scrape().value("ampsync_table_lag_blocks", logs), 21)
     }))
 
   it.effect("count what was committed, retries, reorgs, reloads and the time of the stages", () =>
