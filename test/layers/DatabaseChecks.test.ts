@@ -121,7 +121,12 @@ describe("a trial", () => {
         yield* failure(checks.tryTable(trialOf("create", database, { plan: created }))),
         /^cannot create the table: permission denied for schema/
       )
-      yield* query(`REVOKE INSERT ON t FROM ${role}`)
+      yield* query("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+      assert.match(
+        yield* failure(checks.tryTable(trialOf("none", database, { indexes: [] }))),
+        /^cannot copy rows into it: COPY FROM not supported with row-level security/
+      )
+      yield* query(`ALTER TABLE t DISABLE ROW LEVEL SECURITY; REVOKE INSERT ON t FROM ${role}`)
       assert.match(
         yield* failure(checks.tryTable(trialOf("none", database, { indexes: [] }))),
         /^cannot copy rows into it: permission denied for table t/

@@ -10,11 +10,11 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** Runs it with exactly `environment` and the PATH, for half a minute at most. */
+/** Runs it with exactly `environment` and the PATH, for a minute at most. */
 export const runAmpsync = (environment: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
   Effect.promise(() =>
     new Promise<Ended>((resolve) => {
-      const options = { cwd: tmpdir(), env: { PATH: process.env["PATH"], ...environment }, timeout: 30_000 }
+      const options = { cwd: tmpdir(), env: { PATH: process.env["PATH"], ...environment }, timeout: 60_000 }
       const child = execFile(process.execPath, [MAIN, ...args], options, (_, stdout, stderr) =>
         resolve({ code: child.exitCode ?? -1, stdout, stderr }))
     })

@@ -19,16 +19,6 @@ export interface Grants {
 /** The script, which may be repeated: it leaves what is there as it is, and names no password. */
 export const grantsScript = ({ database, owner, reader, schema, tables, writer }: Grants): string => {
   const [from, sync, readers] = [quoteIdentifier(schema), quoteIdentifier(writer), quoteIdentifier(reader)]
-  const roles = [writer, reader].map((role) =>
-    `IF to_regrole(${textLiteral(quoteIdentifier(role))}) IS NULL THEN CREATE ROLE ${
-      quoteIdentifier(role)
-    } LOGIN; END IF;`
-  )
-  const grantDml = `GRANT SELECT, INSERT, UPDATE, DELETE ON ${from.replaceAll("%", "%%")}.%I TO ${
-    sync.replaceAll("%", "%%")
-  }`
-  const grantSelect = `GRANT SELECT ON ${from.replaceAll("%", "%%")}.%I TO ${readers.replaceAll("%", "%%")}`
-  const grantConnect = `GRANT CONNECT ON DATABASE %I TO ${sync.replaceAll("%", "%%")}, ${readers.replaceAll("%", "%%")}`
   return [
     ...comment(
       `Rights of a sync and of its readers in schema ${from} of database ${quoteIdentifier(database)}.`,
@@ -36,7 +26,14 @@ export const grantsScript = ({ database, owner, reader, schema, tables, writer }
     ),
     "",
     ...comment("Without passwords: set them with ALTER ROLE ... PASSWORD, or \\password of psql."),
-    ...block([...roles, `EXECUTE format(${textLiteral(grantConnect)}, current_database());`]),
+    ...block([
+      `FOREACH role IN ARRAY ${textsLiteral([writer, reader])} LOOP`,
+      "  IF to_regrole(quote_ident(role)) IS NULL THEN EXECUTE format('CREATE ROLE %I LOGIN', role); END IF;",
+      "  IF NOT has_database_privilege(role, current_database(), 'CONNECT') THEN",
+      "    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);",
+      "  END IF;",
+      "END LOOP;"
+    ], "role text;"),
     "",
     ...comment(
       "The sync makes its tables, their indexes and the bookkeeping here, and owns them. CREATE may be revoked while",
@@ -57,8 +54,13 @@ export const grantsScript = ({ database, owner, reader, schema, tables, writer }
       `  WHERE relnamespace = ${textLiteral(from)}::regnamespace AND relkind IN ('r', 'p', 'v')`,
       `  AND (relname = ANY(${textsLiteral(tables)}) OR starts_with(relname, '_ampsync_'))`,
       "LOOP",
-      `  EXECUTE format(${textLiteral(grantSelect)}, relation.name);`,
-      `  IF NOT relation.is_own THEN EXECUTE format(${textLiteral(grantDml)}, relation.name); END IF;`,
+      `  EXECUTE format('GRANT SELECT ON TABLE %I.%I TO %I', ${textLiteral(schema)}, relation.name, ${
+        textLiteral(reader)
+      });`,
+      "  IF NOT relation.is_own THEN",
+      "    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %I.%I TO %I',",
+      `      ${textLiteral(schema)}, relation.name, ${textLiteral(writer)});`,
+      "  END IF;",
       "END LOOP;"
     ], "relation record;"),
     "",

@@ -6,7 +6,7 @@ import { awaitSignal } from "../../layers/Signals.ts"
 import { doctor } from "../verbs/doctor/doctor.ts"
 import { answerUnlessStopped } from "../verbs/untilStopped.ts"
 import { duration, json } from "./flags.ts"
-import { logging, withHelp } from "./settings.ts"
+import { loggingAt, withHelp } from "./settings.ts"
 
 export const doctorCommand = Command.make(
   "doctor",
@@ -19,9 +19,10 @@ export const doctorCommand = Command.make(
       "20s"
     )
   },
+  // Every warning is a check; between the lines of others it would be read twice.
   (options) =>
     answerUnlessStopped(doctor(options), awaitSignal).pipe(
-      Effect.provide(Layer.merge(logging, screen(true))),
+      Effect.provide(Layer.merge(loggingAt("error"), screen(true))),
       Effect.provideService(Logger.LogToStderr, true)
     )
 ).pipe(withHelp(

@@ -29,6 +29,7 @@ import { DatabaseChecks, type Pooling, type TrialFailed } from "../../../service
 import { RecordedStatus } from "../../../services/RecordedStatus.ts"
 import type { TableIndexes } from "../../../services/TableIndexes.ts"
 import type { TableSink } from "../../../services/TableSink.ts"
+import { trackPending } from "../../timeLimit.ts"
 import type { CheckSpec } from "./runChecks.ts"
 
 export type DatabaseServices = Bookkeeping | DatabaseChecks | RecordedStatus | TableIndexes | TableSink
@@ -42,6 +43,12 @@ const services = Layer.mergeAll(tableSink, tableIndexes, databaseChecksLayer, re
 
 /** The services, once the database answered. */
 export type Connected = Deferred.Deferred<Context.Context<DatabaseServices>>
+
+/** Runs on the services, as waiting for the database. */
+export const onDatabase = (connected: Connected) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  trackPending("database")(
+    Effect.flatMap(Deferred.await(connected), (context) => Effect.provideContext(effect, context))
+  )
 
 /** What to do where a right is missing; another failure may pass. */
 export const trialFinding = ({ message, transient }: TrialFailed): Finding =>
@@ -69,12 +76,15 @@ export const databaseChecks = Effect.fnUntraced(function*(
   const { database: { database, host, port, user }, maxDbConnections } = settings
   const connect = Layer.buildWithScope(services, yield* Scope.fork(scope))
 
-  const withDatabase = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.flatMap(Deferred.await(connected), (context) => Effect.provideContext(effect, context))
+  const withDatabase = onDatabase(connected)
   const checks = withDatabase(DatabaseChecks)
-  const facts = yield* Effect.cached(Effect.flatMap(checks, ({ facts }) => facts))
-  const pooling = yield* Effect.cached(Effect.flatMap(checks, ({ pooling }) => pooling))
-  const ofFacts = (id: string, title: string, judge: (facts: ServerFacts) => Finding): CheckSpec => ({
+  const facts = trackPending("database")(yield* Effect.cached(Effect.flatMap(checks, ({ facts }) => facts)))
+  const pooling = trackPending("database")(yield* Effect.cached(Effect.flatMap(checks, ({ pooling }) => pooling)))
+  const ofFacts = (
+    id: string,
+    title: string,
+    judge: (facts: ServerFacts) => Finding
+  ): CheckSpec<DatabaseServiceSettings> => ({
     id,
     title,
     needs: ["database"],
@@ -86,7 +96,7 @@ export const databaseChecks = Effect.fnUntraced(function*(
       id: "database",
       title: "Database",
       needs: [],
-      run: connect.pipe(
+      run: trackPending("database")(connect).pipe(
         Effect.flatMap((context) => Deferred.succeed(connected, context)),
         Effect.as(ok(`"${database}" at ${host}:${port} accepts role "${user}"`)),
         Effect.catch((error: SqlError.SqlError) =>

@@ -1,6 +1,7 @@
 /** Runs checks that depend on each other. */
-import { Cause, type Context, Deferred, Duration, Effect, Semaphore } from "effect"
+import { Cause, type Context, Deferred, type Duration, Effect, Semaphore } from "effect"
 import { type Check, type Finding, problem, skipped } from "../../../domain/health/Finding.ts"
+import { withTimeLimit } from "../../timeLimit.ts"
 
 /** A check to run. */
 export interface CheckSpec<R = never> extends Pick<Check, "id" | "title"> {
@@ -59,20 +60,14 @@ export const runChecks = Effect.fnUntraced(function*(
 
 const bounded = (run: CheckSpec["run"], timeout: Duration.Duration): Effect.Effect<Finding> =>
   run.pipe(
-    Effect.timeoutOrElse({
-      duration: timeout,
-      orElse: () =>
-        Effect.succeed(
-          problem(
-            `no answer within ${Duration.format(timeout)}`,
-            "see whether it hangs; if it is only slow, raise --timeout"
-          )
-        )
-    }),
+    withTimeLimit(timeout, (reason) => ({ message: reason })),
     Effect.catch(({ message }) => Effect.succeed(problem(message, "remove the cause that the message names"))),
     Effect.catchCause((cause) =>
-      Cause.hasInterruptsOnly(cause)
-        ? Effect.interrupt
-        : Effect.succeed(problem(`internal error: ${Cause.pretty(cause)}`, "please report it"))
+      Effect.succeed(
+        // What it shares with another check may end with that one's time.
+        Cause.hasInterruptsOnly(cause)
+          ? problem("it was interrupted by another check", "run doctor again, with a longer --timeout")
+          : problem(`internal error: ${Cause.pretty(cause)}`, "please report it")
+      )
     )
   )

@@ -14,6 +14,7 @@ import { type ActiveConfig, expectedNetwork } from "../../reload/ActiveConfig.ts
 import { loadManifest } from "../../reload/loadManifest.ts"
 import { resolveWithFallback } from "../../reload/resolveConfig.ts"
 import { isAboutQuery } from "../../reload/resolveWithoutAdminApi.ts"
+import { trackPending } from "../../timeLimit.ts"
 import type { CheckSpec } from "./runChecks.ts"
 
 /** What the checks are run with. */
@@ -41,7 +42,7 @@ export const serverChecks = (
     needs: [],
     run: origin._tag === "Dataset"
       ? Effect.as(Deferred.succeed(manifest, Option.none()), skipped("DATASET and TABLES stand in its place"))
-      : Effect.flatMap(ManifestSource, ({ load }) => load).pipe(
+      : trackPending("config file")(Effect.flatMap(ManifestSource, ({ load }) => load)).pipe(
         Effect.tap((loaded) => Deferred.succeed(manifest, Option.some(loaded))),
         Effect.map(({ tables }) =>
           ok(`${counted(tables.length, "table")}: ${tables.map(({ name }) => name).join(", ")}`)
@@ -50,7 +51,7 @@ export const serverChecks = (
       )
   }
 
-  const adminApi: CheckSpec<AdminApi> = {
+  const adminApi: CheckSpec<AdminApi | SyncConfig> = {
     id: "admin-api",
     title: "Admin API",
     needs: [],
@@ -59,7 +60,7 @@ export const serverChecks = (
       const reference = origin._tag === "Dataset"
         ? origin.reference
         : Option.match(loaded, { onNone: () => nobody, onSome: ({ dataset }) => dataset })
-      const answer = yield* Effect.result((yield* AdminApi).dataset(reference))
+      const answer = yield* Effect.result(trackPending("admin API")((yield* AdminApi).dataset(reference)))
       if (Result.isSuccess(answer)) {
         const { dialect, version } = answer.success
         return ok(`${adminAddr.origin}: dialect ${dialect}; dataset ${datasetId(answer.success)} ${version}`)
@@ -78,12 +79,12 @@ export const serverChecks = (
     })
   }
 
-  const flight: CheckSpec<FlightClient> = {
+  const flight: CheckSpec<FlightClient | SyncConfig> = {
     id: "flight",
     title: "Arrow Flight",
     needs: [],
     run: Effect.gen(function*() {
-      const answer = yield* Effect.result((yield* FlightClient).schema("SELECT 1"))
+      const answer = yield* Effect.result(trackPending("flight")((yield* FlightClient).schema("SELECT 1")))
       // A server that refuses the query has accepted the connection and the token.
       if (Result.isSuccess(answer) || isAboutQuery(answer.failure)) return ok(`${flightAddr.origin} answers`)
       const { message, status } = answer.failure
@@ -111,10 +112,16 @@ export const serverChecks = (
           dialect ?? "they are"
         }`
       )
-    })
+    }).pipe(
+      Effect.catch(({ message }) =>
+        Effect.succeed(
+          problem(message, "correct name, namespace and dependencies of the config, or DATASET and TABLES")
+        )
+      )
+    )
   }
 
-  const head: CheckSpec<SourceHead> = {
+  const head: CheckSpec<SourceHead | SyncConfig> = {
     id: "head",
     title: "Newest block of the source",
     needs: ["dataset"],
@@ -124,7 +131,9 @@ export const serverChecks = (
         name !== undefined
       )
       if (network === undefined) return skipped("the config names no network")
-      const answer = yield* Effect.result((yield* SourceHead).check(config.manifest, network, ANY_BLOCK))
+      const answer = yield* Effect.result(
+        trackPending("flight")((yield* SourceHead).check(config.manifest, network, ANY_BLOCK))
+      )
       if (Result.isFailure(answer)) {
         return warning(
           answer.failure.message,

@@ -7,6 +7,7 @@ import { sameColumns } from "../../../domain/postgres/table/compareTable.ts"
 import { designTable, type TableDesign } from "../../../domain/postgres/table/designTable.ts"
 import { rowKey } from "../../../domain/postgres/table/tableDdl.ts"
 import { Bookkeeping } from "../../../services/Bookkeeping.ts"
+import type { SyncConfig } from "../../../services/Config.ts"
 import { DatabaseChecks, type TableTrial } from "../../../services/DatabaseChecks.ts"
 import type { FlightClient } from "../../../services/FlightClient.ts"
 import { TableIndexes } from "../../../services/TableIndexes.ts"
@@ -14,7 +15,8 @@ import { MAY_KEEP_ROWS, TableSink } from "../../../services/TableSink.ts"
 import { type ActiveConfig, requestOf } from "../../reload/ActiveConfig.ts"
 import { describeTable } from "../../table/describeTable.ts"
 import { tryStream } from "../../table/tryTable.ts"
-import { type Connected, trialFinding } from "./databaseChecks.ts"
+import { trackPending } from "../../timeLimit.ts"
+import { type Connected, onDatabase, trialFinding } from "./databaseChecks.ts"
 import type { CheckSpec } from "./runChecks.ts"
 
 const kinds = { none: "fits its query", create: "is created by a start", alter: "is extended by a start" } as const
@@ -28,16 +30,15 @@ export const tableChecks = Effect.fnUntraced(function*(
   const { name } = table
   const described = yield* Deferred.make<{ readonly columns: ArrowSchema; readonly design: TableDesign }>()
   const planned = yield* Deferred.make<Omit<TableTrial, "before" | "columns">>()
-  const withDatabase = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.flatMap(Deferred.await(connected), (context) => Effect.provideContext(effect, context))
+  const withDatabase = onDatabase(connected)
 
-  const query: CheckSpec<FlightClient> = {
+  const query: CheckSpec<FlightClient | SyncConfig> = {
     id: `query:${name}`,
     title: `Query of ${name}`,
     needs: ["dataset"],
     run: Effect.gen(function*() {
-      const columns = yield* describeTable(table)
-      yield* tryStream(table)
+      const columns = yield* trackPending("flight")(describeTable(table))
+      yield* trackPending("flight")(tryStream(table))
       const design = designTable(databaseSchema, requestOf(active, table, columns))
       if (Result.isFailure(design)) {
         return problem(design.failure, "change the query, or the settings of the table in the config")
@@ -94,6 +95,6 @@ export const tableChecks = Effect.fnUntraced(function*(
     )
   }
 
-  const checks: ReadonlyArray<CheckSpec<FlightClient>> = [query, fit, rights]
+  const checks: ReadonlyArray<CheckSpec<FlightClient | SyncConfig>> = [query, fit, rights]
   return checks
 })

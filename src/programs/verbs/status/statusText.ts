@@ -189,10 +189,8 @@ export const statusLines = (record: SyncRecord, view: StatusView): ReadonlyArray
       style: "red"
     }]
   return [
-    [
-      { text: view.place[0]!.toUpperCase() + view.place.slice(1), style: "bold" },
-      `, ${formatTime(record.readAtMillis)}`
-    ],
+    [{ text: view.place[0]!.toUpperCase() + view.place.slice(1), style: "bold" }],
+    [`as of ${formatTime(record.readAtMillis)}`],
     [],
     ...(record.tables.length === 0 ? [] : tableLines(record, view)),
     ...section("Processes", writers.flatMap((writer) => writerLines(writer, record, view.width))),

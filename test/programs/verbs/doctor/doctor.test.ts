@@ -9,7 +9,7 @@ import { awaitCanonicalChain } from "../../../support/snapshots.ts"
 import { makeWorld, type World } from "../../../support/world.ts"
 
 const doctor = (environment: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
-  runAmpsync(environment, "doctor", ...args)
+  runAmpsync(environment, "doctor", "--timeout", "60s", ...args)
 
 /** The checks of a document, by id. */
 const checksOf = ({ stdout }: Ended): ReadonlyMap<string, Check> =>
@@ -50,7 +50,7 @@ const everything = ({ database: { query, schema } }: World) =>
     query("SELECT nspname FROM pg_namespace WHERE nspname = $1", [schema])
   ])
 
-describe("ampsync doctor", () => {
+describe.concurrent("ampsync doctor", () => {
   it.live("finds before a first start that it may go ahead, leaves nothing behind, and disturbs no sync that runs", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, token: "hunter2" })

@@ -55,15 +55,17 @@ describe("checks", () => {
         check("hangs", Effect.never),
         check("fails", Effect.fail({ message: "no such host" })),
         check("dies", Effect.die(new Error("a mistake"))),
+        check("ends", Effect.interrupt),
         check("after", fine, "hangs"),
         check("works", fine)
       ]))
       yield* TestClock.adjust("5 seconds")
       const { checks } = yield* Fiber.join(fiber)
       assert.deepStrictEqual(outcomes(checks).map((line) => line.split("\n")[0]), [
-        "hangs problem: no answer within 5s",
+        "hangs problem: no answer within 5s; if it is only slow, raise --timeout",
         "fails problem: no such host",
         "dies problem: internal error: Error: a mistake",
+        "ends problem: it was interrupted by another check",
         "after skipped: needs \"HANGS\"",
         "works ok: fine"
       ])

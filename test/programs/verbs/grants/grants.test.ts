@@ -45,6 +45,28 @@ const worldWithRoles = Effect.fnUntraced(function*() {
   return { world, environment, writer, reader, owner }
 })
 
+/** The same, with a table that another role owns, and that it has filled. */
+const worldOfAnotherOwner = Effect.fnUntraced(function*() {
+  const prepared = yield* worldWithRoles()
+  const { environment, owner, world } = prepared
+  const { query, schema } = world.database
+  yield* query(`CREATE ROLE ${owner} LOGIN PASSWORD '${PASSWORD}'; GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${owner}`)
+  yield* configure(world, first)
+  yield* Effect.scoped(Effect.gen(function*() {
+    const before = yield* startAmpsync({ ...environment, DATABASE_URL: urlAs(world.database, owner) })
+    yield* awaitCanonicalChain(world, ["blocks"])
+    yield* before.kill("SIGTERM")
+    yield* before.exited
+  }))
+  return prepared
+})
+
+/** Runs the script, and gives its roles a password. */
+const runScript = Effect.fnUntraced(function*({ database: { query, schema } }: World, script: string) {
+  yield* query(script)
+  for (const role of ["writer", "reader"]) yield* query(`ALTER ROLE ${role}_${schema} PASSWORD '${PASSWORD}'`)
+})
+
 /** What `grants` prints. */
 const printed = Effect.fnUntraced(function*(
   environment: Readonly<Record<string, string>>,
@@ -155,11 +177,8 @@ describe("ampsync grants", () => {
       const { environment, reader, world, writer } = yield* worldWithRoles()
       const { database } = world
       const script = yield* printed(environment, "--reader", reader)
-      yield* database.query(script)
-      yield* database.query(script)
-      yield* database.query(
-        `ALTER ROLE ${writer} PASSWORD '${PASSWORD}'; ALTER ROLE ${reader} PASSWORD '${PASSWORD}'`
-      )
+      yield* runScript(world, script)
+      yield* runScript(world, script)
       yield* configure(world, first)
       yield* live(world, environment)
       const owners = yield* database.query("SELECT DISTINCT tableowner AS owner FROM pg_tables WHERE schemaname = $1", [
@@ -169,39 +188,24 @@ describe("ampsync grants", () => {
       yield* assertReadsOnly(world, urlAs(database, reader), reader)
     }))
 
-  it.live("allows the same with tables of another role whose member it becomes, and without that their rows only", () =>
+  it.live("allows a role to write the rows of tables that another role owns, and no more", () =>
     Effect.gen(function*() {
-      const { environment, owner, reader, world, writer } = yield* worldWithRoles()
-      const { database } = world
-      yield* database.query(
-        `CREATE ROLE ${owner} LOGIN PASSWORD '${PASSWORD}'; GRANT USAGE, CREATE ON SCHEMA ${database.schema} TO ${owner}`
-      )
-      yield* configure(world, first)
-      yield* Effect.scoped(Effect.gen(function*() {
-        const before = yield* startAmpsync({ ...environment, DATABASE_URL: urlAs(database, owner) })
-        yield* awaitCanonicalChain(world, ["blocks"])
-        yield* before.kill("SIGTERM")
-        yield* before.exited
-      }))
-      const script = yield* printed(environment, "--reader", reader)
-      yield* database.query(script)
-      yield* database.query(
-        `ALTER ROLE ${writer} PASSWORD '${PASSWORD}'; ALTER ROLE ${reader} PASSWORD '${PASSWORD}'`
-      )
-      yield* Effect.scoped(Effect.gen(function*() {
-        const sync = yield* startAmpsync(environment)
-        world.simulator.mine(2)
-        world.simulator.reorg(3, 4)
-        yield* awaitCanonicalChain(world, ["blocks"])
-        yield* configure(world, second)
-        yield* sync.prints(/must be owner of table blocks/)
-        yield* configure(world, first)
-        yield* sync.kill("SIGTERM")
-        yield* sync.exited
-      }))
-      yield* database.query(yield* printed(environment, "--reader", reader, "--owner", owner))
+      const { environment, reader, world } = yield* worldOfAnotherOwner()
+      yield* runScript(world, yield* printed(environment, "--reader", reader))
+      const sync = yield* startAmpsync(environment)
+      world.simulator.mine(2)
+      world.simulator.reorg(3, 4)
+      yield* awaitCanonicalChain(world, ["blocks"])
+      yield* configure(world, second)
+      yield* sync.prints(/must be owner of table blocks/)
+    }))
+
+  it.live("allows a member of the role that owns the tables all that a sync does with them", () =>
+    Effect.gen(function*() {
+      const { environment, owner, reader, world } = yield* worldOfAnotherOwner()
+      yield* runScript(world, yield* printed(environment, "--reader", reader, "--owner", owner))
       yield* live(world, environment)
-      yield* assertReadsOnly(world, urlAs(database, reader), reader)
+      yield* assertReadsOnly(world, urlAs(world.database, reader), reader)
     }))
 
   it.live("has no grant too many: without any one of them a start or a reader fails", () =>
@@ -209,10 +213,7 @@ describe("ampsync grants", () => {
       const { environment, reader, world, writer } = yield* worldWithRoles()
       const { database } = world
       const script = yield* printed(environment, "--reader", reader)
-      yield* database.query(script)
-      yield* database.query(
-        `ALTER ROLE ${writer} PASSWORD '${PASSWORD}'; ALTER ROLE ${reader} PASSWORD '${PASSWORD}'`
-      )
+      yield* runScript(world, script)
       const start = outcomes(urlAs(database, writer), database.schema, [
         "CREATE TABLE made (i integer)",
         "DROP TABLE made"
@@ -238,6 +239,29 @@ describe("ampsync grants", () => {
         assert.include(yield* whole, DENIED, revoke)
         yield* database.query(script)
         assert.notInclude(yield* whole, DENIED, `${revoke}, then the script again`)
+      }
+    }))
+
+  it.live("lets both roles connect to a database that not everybody may connect to", () =>
+    Effect.gen(function*() {
+      const { environment, reader, world, writer } = yield* worldWithRoles()
+      const { database } = world
+      const name = `database_${database.schema}`
+      yield* database.query(`CREATE DATABASE ${name}`)
+      yield* Effect.addFinalizer(() => database.query(`DROP DATABASE ${name} WITH (FORCE)`))
+      yield* database.query(`REVOKE CONNECT ON DATABASE ${name} FROM PUBLIC`)
+      const there = (url: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href
+      const script = yield* printed(
+        { ...environment, DATABASE_URL: there(environment.DATABASE_URL) },
+        "--reader",
+        reader
+      )
+      assert.deepStrictEqual(yield* outcomes(there(database.url), "public", [script, script]), [undefined, undefined])
+      yield* database.query(
+        `ALTER ROLE ${writer} PASSWORD '${PASSWORD}'; ALTER ROLE ${reader} PASSWORD '${PASSWORD}'`
+      )
+      for (const role of [writer, reader]) {
+        assert.deepStrictEqual(yield* outcomes(there(urlAs(database, role)), "public", ["SELECT"]), [undefined])
       }
     }))
 
