@@ -2,6 +2,7 @@
 import type { SettingSection } from "../src/domain/settings/Setting.ts"
 import { settingNames, settingOf, variablesOf } from "../src/domain/settings/settings.ts"
 import { ignoredNames } from "../src/layers/config/libpq.ts"
+import { ignoredTelemetryNames } from "../src/layers/config/otel.ts"
 
 const cell = (text: string): string => text.replaceAll("|", "\\|")
 const row = (cells: ReadonlyArray<string>): string => `| ${cells.map(cell).join(" | ")} |`
@@ -122,7 +123,12 @@ answer.
 
 ${table("telemetry")}
 
-Standard variables of OpenTelemetry, for the program alone. [Tracing](tracing.md) has what is exported.
+Standard variables of OpenTelemetry, for the program alone. Where they ask for exports, a warning names those of the standard that
+are set and have no effect:
+
+${list(ignoredTelemetryNames)}
+
+[Tracing](tracing.md) has what is exported.
 
 ## ${sectionTitles.logging}
 

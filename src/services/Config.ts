@@ -88,6 +88,7 @@ export interface TelemetrySettings {
   readonly protocol: "http/protobuf" | "http/json"
   /** Sent with every export. */
   readonly headers: Secret<Redacted.Redacted<Readonly<Record<string, string>>>> | undefined
+  readonly compression: "gzip" | "none"
   readonly timeout: Duration.Duration
   readonly serviceName: string
   readonly attributes: Readonly<Record<string, string>>

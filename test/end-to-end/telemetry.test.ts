@@ -43,7 +43,7 @@ const isNested = (child: ReceivedSpan, parent: ReceivedSpan) =>
 
 describe("the traces of a process", () => {
   it.live(
-    "have each chunk with its stages, each attempt, and links over a reorg and a cut stream; I7 and nothing else",
+    "I7 have each chunk with its stages, each attempt, links over a reorg and a cut stream, and neither a secret nor a row",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 40, maxRangeBlocks: 20, queries })
@@ -136,14 +136,15 @@ describe("the traces of a process", () => {
   )
 
   it.live(
-    "are encoded as protobuf unless something else is asked for, and a ratio of 0 exports none",
+    "are encoded as protobuf unless something else is asked for, compressed where it is, and a ratio of 0 exports none",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 10, queries })
         const [all, none] = [yield* startCollector, yield* startCollector]
         const unset = { OTEL_EXPORTER_OTLP_PROTOCOL: "", OTEL_METRICS_EXPORTER: "none" }
-        const process = yield* startWith(world, all, unset)
+        const process = yield* startWith(world, all, { ...unset, OTEL_EXPORTER_OTLP_COMPRESSION: "gzip" })
         yield* eventually("a chunk is exported", Effect.sync(() => all.text().includes("chunk")))
+        assert.isTrue(all.received.some(({ headers }) => headers["content-encoding"] === "gzip"))
         assert.strictEqual(all.received[0]!.headers["content-type"], "application/x-protobuf")
         assert.deepStrictEqual([...new Set(all.received.map(({ path }) => path))], ["/v1/traces"])
         yield* stop(process)

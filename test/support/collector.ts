@@ -2,10 +2,12 @@
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingHttpHeaders } from "node:http"
 import type { AddressInfo } from "node:net"
+import { gunzipSync } from "node:zlib"
 
 export interface ReceivedExport {
   readonly path: string
   readonly headers: IncomingHttpHeaders
+  /** Decompressed. */
   readonly body: Buffer
 }
 
@@ -45,7 +47,9 @@ export const startCollector: Effect.Effect<Collector, never, Scope.Scope> = Effe
   const server = createServer((request, response) => {
     const parts: Array<Buffer> = []
     request.on("data", (part: Buffer) => parts.push(part)).on("end", () => {
-      received.push({ path: request.url ?? "", headers: request.headers, body: Buffer.concat(parts) })
+      const sent = Buffer.concat(parts)
+      const body = request.headers["content-encoding"] === "gzip" ? gunzipSync(sent) : sent
+      received.push({ path: request.url ?? "", headers: request.headers, body })
       if (status !== "never") response.writeHead(status, { "content-type": "application/json" }).end("{}")
     })
   })

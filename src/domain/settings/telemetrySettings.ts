@@ -52,6 +52,12 @@ export const telemetrySettings = {
     default: "10000",
     description: "Milliseconds to wait for the answer to an export."
   },
+  OTEL_EXPORTER_OTLP_COMPRESSION: {
+    ...telemetry,
+    ...oneOf("gzip", "none"),
+    default: "none",
+    description: "Whether exports of a kilobyte and more are compressed."
+  },
   OTEL_SERVICE_NAME: {
     ...telemetry,
     ...text("a name"),

@@ -9,6 +9,12 @@ import type { Texts } from "./variables.ts"
 const DEFAULT_ADDRESS = "http://localhost:4318"
 const SERVICE = "ampsync"
 
+/** Whether a variable asks for exports: elsewhere it does not matter what else is set. */
+export const isTelemetryAsked = (texts: Texts): boolean => {
+  const read = readTelemetry(texts)
+  return Result.isSuccess(read) && read.success !== undefined
+}
+
 /** Undefined where neither traces nor metrics are exported. */
 export const readTelemetry = (texts: Texts): Result.Result<TelemetrySettings | undefined, Problems> =>
   Result.flatMap(
@@ -25,6 +31,7 @@ const readEnabled = (texts: Texts): Result.Result<TelemetrySettings | undefined,
       "OTEL_EXPORTER_OTLP_HEADERS",
       "OTEL_EXPORTER_OTLP_PROTOCOL",
       "OTEL_EXPORTER_OTLP_TIMEOUT",
+      "OTEL_EXPORTER_OTLP_COMPRESSION",
       "OTEL_SERVICE_NAME",
       "OTEL_RESOURCE_ATTRIBUTES",
       "OTEL_TRACES_EXPORTER",
@@ -56,6 +63,7 @@ const readEnabled = (texts: Texts): Result.Result<TelemetrySettings | undefined,
         metrics,
         protocol: settings.OTEL_EXPORTER_OTLP_PROTOCOL,
         headers: secretFrom("OTEL_EXPORTER_OTLP_HEADERS", texts),
+        compression: settings.OTEL_EXPORTER_OTLP_COMPRESSION,
         timeout: Duration.millis(settings.OTEL_EXPORTER_OTLP_TIMEOUT),
         serviceName: settings.OTEL_SERVICE_NAME ?? named ?? SERVICE,
         attributes,

@@ -12,6 +12,7 @@ import {
   variablesOf
 } from "../../domain/settings/settings.ts"
 import { type IgnoredName, ignoredNames } from "./libpq.ts"
+import { type IgnoredTelemetryName, ignoredTelemetryNames } from "./otel.ts"
 import { readSecretFile } from "./secretFile.ts"
 
 /** Names that belong to others: OpenTelemetry has many more, which resemble these. */
@@ -21,9 +22,10 @@ const borrowed: ReadonlyArray<SettingSection> = ["libpq", "telemetry"]
 const ownVariables = settingNames.filter((name) => !borrowed.includes(settingOf(name).section)).flatMap(variablesOf)
 
 /** Every variable of a setting, and those of libpq that are read only for the warning that they have no effect. */
-const variables = [...settingNames.flatMap(variablesOf), ...ignoredNames]
+const variables = [...settingNames.flatMap(variablesOf), ...ignoredNames, ...ignoredTelemetryNames]
 
-type Variable = SettingVariable | IgnoredName
+type Ignored = IgnoredName | IgnoredTelemetryName
+type Variable = SettingVariable | Ignored
 
 /** Sorts problems by the order of the settings. */
 export const inOrder = (problems: Problems): Problems => {
@@ -32,7 +34,7 @@ export const inOrder = (problems: Problems): Problems => {
 }
 
 /** The variables that are set, as text; an empty text counts as not set. */
-export type Texts = SettingTexts & { readonly [V in IgnoredName]?: string }
+export type Texts = SettingTexts & { readonly [V in Ignored]?: string }
 
 /** The values of a host program, by variable. */
 export type SettingValues = {

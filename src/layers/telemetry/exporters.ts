@@ -18,7 +18,7 @@ const SHUTDOWN_TIMEOUT = "200 millis"
 
 /** Exports what `settings` ask for. */
 export const exporters = (settings: TelemetrySettings): Layer.Layer<never> => {
-  const { attributes, metrics, protocol, serviceName, traces } = settings
+  const { attributes, compression, metrics, protocol, serviceName, traces } = settings
   const resource = {
     serviceName,
     serviceVersion: VERSION,
@@ -33,6 +33,7 @@ export const exporters = (settings: TelemetrySettings): Layer.Layer<never> => {
         OtlpTracer.make({
           url: traces.url.href,
           resource,
+          compression,
           exportInterval: traces.interval,
           maxBatchSize: MAX_BATCH,
           shutdownTimeout: SHUTDOWN_TIMEOUT
@@ -46,6 +47,7 @@ export const exporters = (settings: TelemetrySettings): Layer.Layer<never> => {
     OtlpMetrics.layer({
       url: metrics.url.href,
       resource,
+      compression,
       exportInterval: metrics.interval,
       shutdownTimeout: SHUTDOWN_TIMEOUT
     }),

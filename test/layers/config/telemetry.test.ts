@@ -108,6 +108,19 @@ describe("the settings of OpenTelemetry", () => {
       assert.isUndefined(yield* telemetryOf({ ...wrong, OTEL_SDK_DISABLED: "true" }))
     }))
 
+  it.effect("warn of variables of the standard that have no effect, where exports are asked for", () =>
+    Effect.gen(function*() {
+      const ignored = { OTEL_EXPORTER_OTLP_TRACES_HEADERS: "key=hunter2", OTEL_EXPORTER_OTLP_CERTIFICATE: "/ca.pem" }
+      const warnings = (env: Record<string, string>) =>
+        Effect.flatMap(withBasics({ ...ignored, ...env }), (all) => linesOf(fromEnvironment(all)))
+      assert.deepStrictEqual(yield* warnings({ [ENDPOINT]: "http://c" }), [
+        "Warn The environment variable OTEL_EXPORTER_OTLP_TRACES_HEADERS is ignored; set the variable without TRACES or METRICS, which is for both",
+        "Warn The environment variable OTEL_EXPORTER_OTLP_CERTIFICATE is ignored; set NODE_EXTRA_CA_CERTS"
+      ])
+      assert.deepStrictEqual(yield* warnings({}), [])
+      assert.deepStrictEqual(yield* warnings({ [ENDPOINT]: "http://c", OTEL_SDK_DISABLED: "true" }), [])
+    }))
+
   it.effect("I7 repeat nothing of headers that are wrong", () =>
     Effect.gen(function*() {
       for (const headers of ["hunter2", "=hunter2", "key=%hunter2", "key=hunter2%0Ax", "käy=hunter2"]) {

@@ -18,6 +18,7 @@ const settings: TelemetrySettings = {
   metrics: undefined,
   protocol: "http/json",
   headers: undefined,
+  compression: "none",
   timeout: Duration.seconds(10),
   serviceName: "ampsync",
   attributes: {},
