@@ -11,6 +11,7 @@ import {
   encodeTicket
 } from "../domain/flight/messages.ts"
 import { makeWaitReporter } from "../domain/reportWait.ts"
+import { withoutSecret } from "../domain/withoutSecret.ts"
 import { SyncConfig } from "../services/Config.ts"
 import type { StreamRequest } from "../services/FlightClient.ts"
 import { FlightClient, FlightError } from "../services/FlightClient.ts"
@@ -34,8 +35,12 @@ const make = Effect.gen(function*() {
   const reportWait = makeWaitReporter("ampsync::flight_client")
   const reportQuiet = makeWaitReporter("ampsync::flight_client")
 
-  const failed = (call: Omit<FailedCall, "credential">, error: grpc.ServiceError): FlightError => {
+  /** What was sent last: a server may repeat it in the reason of a failure. */
+  let sentToken: string | undefined
+
+  const failed = (call: Omit<FailedCall, "credential">, reported: grpc.ServiceError): FlightError => {
     const { connection, operation } = call
+    const error = Object.assign(reported, { details: withoutSecret(reported.details ?? "", sentToken) })
     return isPingedTooOften(connection, error)
       ? pingedTooOften(operation, connection, pace.slowDown(connection.pingInterval))
       : failureOf({ ...call, credential: config.authToken }, error)
@@ -51,7 +56,10 @@ const make = Effect.gen(function*() {
   const metadata = (token: Token, headers: Record<string, string>): grpc.Metadata => {
     const result = new grpc.Metadata()
     // A gateway checks both calls: it refuses a DoGet without a token.
-    if (token !== undefined) result.set("authorization", `Bearer ${Redacted.value(token)}`)
+    if (token !== undefined) {
+      sentToken = Redacted.value(token)
+      result.set("authorization", `Bearer ${sentToken}`)
+    }
     for (const [name, value] of Object.entries(headers)) result.set(name, value)
     return result
   }

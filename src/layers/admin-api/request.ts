@@ -2,6 +2,7 @@
 import { Duration, Effect, Redacted, Schema, type SchemaIssue } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { makeWaitReporter } from "../../domain/reportWait.ts"
+import { withoutSecret } from "../../domain/withoutSecret.ts"
 import type { AdminApiReason } from "../../services/AdminApi.ts"
 import type { SyncSettings } from "../../services/Config.ts"
 
@@ -38,9 +39,14 @@ export const makeGet = (
   const base = settings.adminAddr.href.replace(/\/+$/, "")
   const reportWait = makeWaitReporter("ampsync::admin_api")
   const place = `${base}, which AMP_ADMIN_API_ADDR names,`
+  /** What was sent last: a server may repeat it in its response. */
+  let sentToken: string | undefined
   const authorized = (request: HttpClientRequest.HttpClientRequest) =>
     settings.authToken === undefined ? Effect.succeed(request) : settings.authToken.read.pipe(
-      Effect.map((token) => HttpClientRequest.bearerToken(request, Redacted.value(token))),
+      Effect.map((token) => {
+        sentToken = Redacted.value(token)
+        return HttpClientRequest.bearerToken(request, sentToken)
+      }),
       Effect.mapError((error) => failure("Unauthorized", error.message, { retryable: true }))
     )
   const send = (request: HttpClientRequest.HttpClientRequest) =>
@@ -64,7 +70,9 @@ export const makeGet = (
             failure("Timeout", `no answer from ${place} within ${Duration.format(requestTimeout)}`, { retryable: true })
           )
       }),
-      Effect.flatMap(([response, text]) => interpret(response, text, base + path, settings.authToken))
+      Effect.flatMap(([response, text]) =>
+        interpret(response, withoutSecret(text, sentToken), base + path, settings.authToken)
+      )
     )
 }
 
