@@ -30,11 +30,14 @@ export const tablesSection = ({ tables }: Status, nowMillis: number): Html =>
 const row = (table: TableReport, nowMillis: number): Html =>
   html`<tr role="row" class="${toneOf(table.state)}"><th role="rowheader" scope="row">${table.table}</th>${
     stateCell(table, nowMillis)
-  }${figure("Rows", rowsOf(table.rows), provisional(table.provisional_rows))}${rateCell(table)}${
+  }${
+    figure("Rows", rowsOf(table.rows), some(table.provisional_rows, "provisional"), some(table.held_rows, "held back"))
+  }${rateCell(table)}${
     figure(
       "Watermark",
       blockOf(table.watermark),
       table.watermark_moved_at === null ? undefined : ago(table.watermark_moved_at, nowMillis),
+      some(table.confirmations, "confirmations"),
       table.unverified && "unverified"
     )
   }${figure("Lag", lagOf(table), lagSeconds(table), lagAge(table, nowMillis))}${
@@ -56,24 +59,27 @@ const rateCell = ({ bytes_per_second: bytes, rows_by_second: samples, rows_per_s
   }<div class="value">${formatRate(rows)}<small>${formatBytes(bytes)}/s</small></div></div></td>`
 
 const stateCell = (table: TableReport, nowMillis: number): Html => {
-  const { last_error: error, reason, state } = table
+  const { first_error: first, last_error: last, reason, state } = table
+  const tone = toneOf(state)
   return html`<td role="cell" class="state"><span class="label">State</span><span class="sign">${
-    icon(toneOf(state))
+    icon(tone)
   } ${state}</span> <small>for ${since(table.since, nowMillis)}</small>${
     reason === null ? undefined : html`<p class="reason">${reason}</p>`
-  }${
-    error === null || error.message === reason
-      ? undefined
-      : html`<p class="error">Last error, ${ago(error.at, nowMillis)}: ${error.message}</p>`
+  }${first === null || first.message === last?.message ? undefined : failure("First error", first, nowMillis)}${
+    last === null || last.message === reason ? undefined : failure("Last error", last, nowMillis)
   }</td>`
 }
+
+const failure = (name: string, { at, message }: NonNullable<TableReport["last_error"]>, nowMillis: number): Html =>
+  html`<p class="error">${name}, ${ago(at, nowMillis)}: ${message}</p>`
 
 const unknown = html`<span class="unknown">unknown</span>`
 
 const rowsOf = (rows: number | null): Html | string => rows === null ? unknown : formatCount(rows)
 
-const provisional = (rows: number | null): string | undefined =>
-  rows === null || rows === 0 ? undefined : `${formatCount(rows)} provisional`
+/** Nothing where there are none. */
+const some = (count: number | null, what: string): string | undefined =>
+  count === null || count === 0 ? undefined : `${formatCount(count)} ${what}`
 
 const blockOf = (block: number | null): Html | string => block === null ? "none yet" : formatCount(block)
 
