@@ -12,6 +12,8 @@ export type Verb =
   | "doctor"
   | "verify"
   | "init"
+  | "simulate"
+  | "demo"
 
 /** The chapter of the documentation that a setting belongs to. */
 export type SettingSection =

@@ -259,7 +259,7 @@ export const settings = {
   },
   LOG_FORMAT: {
     section: "logging",
-    verbs: [...withDatabase, "init"],
+    verbs: [...withDatabase, "init", "simulate", "demo"],
     ...oneOf(...logFormats),
     whenUnset: "pretty on a terminal, logfmt elsewhere",
     description: "Format of log lines: pretty for people, logfmt or json (one object per line) for programs."

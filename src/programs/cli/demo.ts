@@ -6,7 +6,7 @@ import { awaitSignal } from "../../layers/Signals.ts"
 import { untilStopped } from "../verbs/untilStopped.ts"
 import { chain } from "./chainFlags.ts"
 import { toggle } from "./flags.ts"
-import { loggingAt, screen } from "./settings.ts"
+import { loggingAt, screen, withHelp } from "./settings.ts"
 
 export const demoCommand = Command.make(
   "demo",
@@ -22,4 +22,4 @@ export const demoCommand = Command.make(
     untilStopped(demo(options), awaitSignal).pipe(
       Effect.provide(Layer.merge(loggingAt("warn", "pretty"), screen))
     )
-).pipe(Command.withDescription("Watch a simulated chain arrive in a PostgreSQL that comes with the package"))
+).pipe(withHelp("demo", "Watch a simulated chain arrive in a PostgreSQL that comes with the package"))

@@ -29,9 +29,9 @@ export const allSettings = Layer.provideMerge(settingsLayer, logging)
 /** As `allSettings`, for a verb that needs nothing but the database. */
 export const databaseSettings = Layer.provideMerge(databaseLayer, logging)
 
-/** A description, followed in the verb's own help by the settings that it reads. */
+/** A description, followed in the verb's own help by the settings that it reads; the list of verbs leaves out the exit codes. */
 export const withHelp = (verb: Verb, description: string) => <const C extends Command.Command.Any>(command: C): C =>
   command.pipe(
     Command.withDescription(`${description}\n${settingsHelp(verb)}`),
-    Command.withShortDescription(description)
+    Command.withShortDescription(description.split("; exit code")[0]!)
   ) as C

@@ -6,7 +6,7 @@ import { simulate } from "../verbs/simulate.ts"
 import { untilStopped } from "../verbs/untilStopped.ts"
 import { chain } from "./chainFlags.ts"
 import { port } from "./flags.ts"
-import { loggingAt } from "./settings.ts"
+import { loggingAt, withHelp } from "./settings.ts"
 
 export const simulateCommand = Command.make(
   "simulate",
@@ -16,4 +16,4 @@ export const simulateCommand = Command.make(
     adminPort: port("admin-port", 1610, "Port of the Admin API")
   },
   (options) => untilStopped(simulate(options), awaitSignal).pipe(Effect.provide(loggingAt("info")))
-).pipe(Command.withDescription("Run a Nozzle / Amp server with a simulated chain, for any Flight client"))
+).pipe(withHelp("simulate", "Run a Nozzle / Amp server with a simulated chain, for any Flight client"))
