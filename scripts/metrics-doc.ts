@@ -50,6 +50,9 @@ scrape_configs:
 A scrape reads memory only, so it is answered while the database is down, the server is silent or a table is parked. The figures
 are those of [\`/status\`](monitoring.md#http-endpoints) at that moment.
 
+The same metrics are exported to a collector of OpenTelemetry where one is [set](tracing.md), with their units, which are an
+attribute \`unit\` there as well. A program with a sync [inside](library.md#metrics) exports them with its own.
+
 What is not known has no series: a lag that could not be measured is missing, and never 0. A table that leaves the config, and a
 process that ends, take their series with them. Counters count from the start of the process; those of a table that comes back
 into the config begin at 0 again, which \`rate\` and \`increase\` allow for.
@@ -86,8 +89,7 @@ ${table("process")}
 | How many reorgs, and how deep? | \`sum by (table) (increase(ampsync_table_reorgs_total[1d]))\`, \`histogram_quantile(1, sum by (le) (increase(ampsync_table_reorg_depth_blocks_bucket[1d])))\` |
 | Are more permits needed? | \`ampsync_permits_in_use / ampsync_permits\`: 1 for long means that tables wait for each other |
 
-"Who is the bottleneck" shares the time of the stages: most of it in \`source\` means that the server is the slower side, most in
-\`storage\` that PostgreSQL is, most in \`encode\` that this process is short of CPU.
+[Tracing](tracing.md#who-is-the-bottleneck) has what counts to each stage, and what to do about the one that takes the time.
 
 ## Dashboard and alerts
 

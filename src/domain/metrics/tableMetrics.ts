@@ -183,7 +183,7 @@ export const tableMetrics: ReadonlyArray<TableMetric> = [
     name: "ampsync_stage_seconds_total",
     unit: "seconds",
     labels: ["table", "stage"],
-    description: "Time spent waiting for rows of the source, encoding them, and waiting for the database (storage)",
+    description: "Time spent waiting for rows (source), encoding them (encode), and waiting for the database (storage)",
     values: Object.keys(stages),
     read: (status, stage) => status.stages[stages[stage as keyof typeof stages]] / 1_000
   }
