@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { lagBlocks } from "../../src/domain/lag.ts"
 import type { StatusEvent } from "../../src/domain/StatusEvent.ts"
-import { initialStatus, nextStatus, type TableStatus } from "../../src/domain/TableStatus.ts"
+import { initialStatus, lagBlocks, lagSeconds, nextStatus, type TableStatus } from "../../src/domain/TableStatus.ts"
 import { committed as committedChunk, connected as connectedTable } from "../doubles/statusEvents.ts"
 
 const after = (...events: ReadonlyArray<StatusEvent>): TableStatus => events.reduce(nextStatus, initialStatus("t", 0))
@@ -144,6 +144,33 @@ describe("the lag of a table", () => {
   it("is never negative: a head may have been read before the last commit", () => {
     assert.strictEqual(lagBlocks(after(committed(), head(14n))), 0n)
     assert.strictEqual(lagBlocks(after(committed(), head(10n))), 0n)
+  })
+})
+
+describe("the lag of a table whose rows wait for confirmations", () => {
+  const confirmed = connectedTable({ confirmations: 6 })
+
+  it("counts from the newest block that has them", () => {
+    assert.strictEqual(lagBlocks(after(confirmed, committed(), head(24n))), 4n)
+    assert.strictEqual(lagBlocks(after(confirmed, committed(), head(20n))), 0n)
+    assert.strictEqual(lagBlocks(after(confirmed, committed(), head(16n))), 0n)
+  })
+
+  it("in seconds goes by the mean pace of the blocks above the watermark", () => {
+    const timed = committed({ watermark: 14n, watermarkAtSeconds: 1_700_000_000 - 120 })
+    assert.strictEqual(lagSeconds(after(timed, head(24n))), 120)
+    assert.strictEqual(lagSeconds(after(confirmed, timed, head(24n))), 48)
+    assert.strictEqual(lagSeconds(after(confirmed, timed, head(20n))), 0)
+  })
+
+  it("comes with what waits, which a connection takes with it", () => {
+    const held = { blocks: 3n, rows: 7, bytes: 900 }
+    const waiting: StatusEvent = { _tag: "HeldChanged", held }
+    const nothing = { blocks: 0n, rows: 0, bytes: 0 }
+    assert.deepStrictEqual(after(confirmed, waiting).held, held)
+    assert.deepStrictEqual(after(confirmed, waiting, { _tag: "Failed", attempts: 1, reason: "down" }).held, nothing)
+    assert.deepStrictEqual(after(confirmed, waiting, { _tag: "Parked", reason: "wrong" }).held, nothing)
+    assert.deepStrictEqual(after(confirmed, waiting, confirmed).held, nothing)
   })
 })
 

@@ -78,6 +78,33 @@ describe("SourceHead", () => {
         assert.strictEqual((yield* check(29n, old)).verdict, "orphaned")
       }))
 
+    it.live(`${dialect}: shows that a chain reaches up to a block far above the one that is checked`, () =>
+      Effect.gen(function*() {
+        const { hashAt, simulator, source } = yield* desk({ dialect, blocks: 400 })
+        const manifest = manifestFor(dialect)
+        const check = (tip: bigint) => source.check(manifest, "anvil", { block: 12n, hash: hashAt(12n) }, tip)
+        const reached = yield* check(380n)
+        assert.strictEqual(reached.verdict, "canonical")
+        assert.isAtLeast(Number(reached.head?.block), 380)
+        assert.isUndefined(reached.isHeadLater)
+        assert.isBelow(Number((yield* check(401n)).head?.block), 401)
+        simulator.mine(2)
+        assert.isAtLeast(Number((yield* check(401n)).head?.block), 401)
+      }))
+
+    it.live(`${dialect}: a head that had to be read after the verdict is marked`, () =>
+      Effect.gen(function*() {
+        const { hashAt, simulator, source } = yield* desk({ dialect, blocks: 30 })
+        const manifest = manifestFor(dialect)
+        const check = (block: bigint, hash: string) => source.check(manifest, "anvil", { block, hash })
+        const [old, lost] = [hashAt(3n), hashAt(29n)]
+        simulator.chain.reset({ blocks: 5 })
+        const [kept] = yield* Effect.all([check(3n, hashAt(3n)), check(29n, lost)], { concurrency: "unbounded" })
+        assert.strictEqual(kept.verdict, "canonical")
+        assert.strictEqual(kept.isHeadLater, dialect === "nozzle" ? true : undefined)
+        assert.strictEqual((yield* check(3n, old)).verdict, "orphaned")
+      }))
+
     it.live(`${dialect}: a block whose number has another hash now is orphaned`, () =>
       Effect.gen(function*() {
         const { check, hashAt, simulator } = yield* desk({ dialect, blocks: 30 })

@@ -6,6 +6,7 @@
  */
 import type { HeldFigures } from "../StatusEvent.ts"
 import type { BlockRange } from "./BlockRange.ts"
+import type { Checkpoint } from "./Checkpoint.ts"
 import type { RangeCompleted, Reorg, RowBatch, TableEvent } from "./TableEvent.ts"
 import { isSameWatermark, type Watermark } from "./watermarks.ts"
 
@@ -124,6 +125,19 @@ export class HeldRanges<Batch extends SizedBatch> {
     )
   }
 
+  /**
+   * Prepares to go on with another connection, which is asked for what follows the complete ranges that wait: returns the
+   * checkpoint to open it from. Undefined where none waits, or where `durable` is not what they follow; then they are void.
+   */
+  resume(durable: Watermark | undefined): Checkpoint | undefined {
+    if (this.#isPassing || !isSameWatermark(durable, this.#released)) return undefined
+    const isComplete = (range: HeldRange<Batch>) => range.events.at(-1)?._tag === "Watermark"
+    const complete = this.#ranges.filter(isComplete).length
+    this.#remove(complete, this.#ranges.length - complete)
+    const last = this.#ranges.at(-1)?.events.at(-1)
+    return last?._tag === "Watermark" ? last.checkpoint : undefined
+  }
+
   /** Whether `block` is one that was received and is not released. */
   waitsFor(block: Watermark): boolean {
     return this.#ranges.some(({ range }) => isSameWatermark(endOf(range), block))
@@ -171,10 +185,12 @@ export class HeldRanges<Batch extends SizedBatch> {
     const isWritten = this.#released !== undefined && watermark !== undefined && watermark.block < this.#released.block
     if (deleteFrom === undefined || watermark === undefined || isWritten) {
       const dropped = this.#drop(0)
+      // What waited was not there for anybody to lose.
+      const reorg = isWritten ? { ...event, replaced: this.#released } : event
       this.#released = watermark
       this.#isPassing = false
       // What replaces the rows waits: those that are known to be orphaned must not be shown until it comes.
-      const events = watermark === undefined ? [event] : [event, completedAgain(event, watermark)]
+      const events = watermark === undefined ? [reorg] : [reorg, completedAgain(reorg, watermark)]
       return { _tag: "Released", events, dropped }
     }
     const first = this.#ranges.findIndex(({ range }) => range.end >= deleteFrom)

@@ -142,13 +142,16 @@ const removedBy = (tags: ReadonlyArray<string>): number =>
 const notification = ({ schema, table }: TableDefinition, chunk: Chunk, removed: number): string => {
   const kind = chunk.reorgs.length > 0 ? "reorg" : chunk.rows > 0 ? "rows" : "watermark"
   const from = chunk.reorgs[0]?.firstBlock ?? chunk.firstBlock
+  // A deletion whose replacement still waits for confirmations is about the blocks that were there.
+  const isDeletion = from !== undefined && chunk.lastBlock !== undefined && chunk.lastBlock < from
+  const to = isDeletion ? chunk.reorgs[0]?.replaced?.block : chunk.lastBlock
   const number = (block: bigint | undefined) => (block === undefined ? null : Number(block))
   return JSON.stringify({
     schema,
     table,
     kind,
     from: number(from),
-    to: number(chunk.lastBlock),
+    to: number(to),
     rows: chunk.rows,
     removed
   })

@@ -1,10 +1,11 @@
 /** The state of the stage that holds ranges back: what waits, what is confirmed and not yet taken by the writer. */
-import { type Clock, Effect, type Exit } from "effect"
+import { type Clock, Effect, Exit, Option } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
-import { bytesOf, HeldRanges } from "../../domain/chain/HeldRanges.ts"
+import { bytesOf, type HeldRanges } from "../../domain/chain/HeldRanges.ts"
 import type { TableEvent } from "../../domain/chain/TableEvent.ts"
-import type { Watermark } from "../../domain/chain/watermarks.ts"
+import { FlightError } from "../../services/FlightClient.ts"
 import type { HeldMemory } from "./HeldMemory.ts"
+import type { KeptRanges } from "./KeptRanges.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
 
 /** A range of so many bytes is not left waiting for the one after it: most likely it is of a backlog. */
@@ -40,16 +41,17 @@ export class ConfirmationStage<E> {
   #reportedAtMillis = -Infinity
   #reportedEmpty = true
   /** What of the common memory is taken. */
-  #takenBytes = 0
+  #takenBytes: number
 
   constructor(
-    confirmations: number,
-    watermark: Watermark | undefined,
+    ranges: HeldRanges<ColumnBatch>,
+    takenBytes: number,
     activity: StreamActivity,
     memory: HeldMemory,
     clock: Clock.Clock
   ) {
-    this.ranges = new HeldRanges(confirmations, watermark)
+    this.ranges = ranges
+    this.#takenBytes = takenBytes
     this.activity = activity
     this.#memory = memory
     this.#clock = clock
@@ -163,13 +165,20 @@ export class ConfirmationStage<E> {
     this.changed()
   }
 
-  /** Forgets what waits, and gives its memory back. */
-  close(): void {
+  /** Leaves what waits to `kept` where the stream ended by itself; otherwise it is forgotten. */
+  close(kept: KeptRanges): void {
     this.#stopListening()
     this.#waiters.clear()
     this.activity.waiting = undefined
     this.activity.isPaused = false
-    this.#memory.take(-this.#takenBytes)
+    if (!this.ranges.isEmpty && !this.hasConfirmed && this.#endedByItself) kept.keep(this.ranges, this.#takenBytes)
+    else this.#memory.take(-this.#takenBytes)
     this.#takenBytes = 0
+  }
+
+  get #endedByItself(): boolean {
+    if (this.exit === undefined || Exit.isSuccess(this.exit)) return this.exit !== undefined
+    const error = Option.getOrUndefined(Exit.findErrorOption(this.exit))
+    return error instanceof FlightError
   }
 }

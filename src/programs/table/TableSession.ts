@@ -9,6 +9,7 @@ import type { TableLeases } from "../../services/TableLeases.ts"
 import type { ActiveConfig } from "../reload/ActiveConfig.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
 import type { HeldMemory } from "./HeldMemory.ts"
+import { KeptRanges } from "./KeptRanges.ts"
 import type { Permits } from "./Permits.ts"
 import { type TableSpans, tableSpans } from "./TableSpans.ts"
 
@@ -36,6 +37,8 @@ export interface TableSession {
   readonly progress: Ref.Ref<Progress>
   /** What the current attempt achieved, known also where it fails. */
   readonly achieved: Ref.Ref<Achieved>
+  /** What waited for confirmations when the last connection ended. */
+  readonly kept: KeptRanges
   /** Done once the table has caught up for the first time. */
   readonly caughtUp: Deferred.Deferred<void>
   /** Names of indexes of the config that rows have no room in: no more in this run. */
@@ -60,6 +63,7 @@ export const makeTableSession = Effect.fnUntraced(function*(
     strategy: yield* Ref.make(resume),
     progress: yield* Ref.make<Progress>({ watermark: undefined, highestRow: undefined }),
     achieved: yield* Ref.make<Achieved>({ progress: false, atTip: false }),
+    kept: new KeptRanges(shared.held),
     caughtUp: yield* Deferred.make<void>(),
     leftOutIndexes: yield* Ref.make<ReadonlySet<string>>(new Set()),
     isParked: yield* Ref.make(false),

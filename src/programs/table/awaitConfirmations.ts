@@ -6,6 +6,7 @@
  */
 import { Cause, Clock, Effect, Exit, Result, type Scope, Stream } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
+import { HeldRanges } from "../../domain/chain/HeldRanges.ts"
 import { resume } from "../../domain/chain/resumeStrategy.ts"
 import type { TableEvent } from "../../domain/chain/TableEvent.ts"
 import { isSameWatermark, type Watermark } from "../../domain/chain/watermarks.ts"
@@ -14,14 +15,16 @@ import type { HeldFigures } from "../../domain/StatusEvent.ts"
 import { type HeadReport, SourceHead, type SourceHeadError } from "../../services/SourceHead.ts"
 import { ConfirmationStage } from "./ConfirmationStage.ts"
 import type { HeldMemory } from "./HeldMemory.ts"
+import type { KeptRanges } from "./KeptRanges.ts"
 import { Reconnect, Unconfirmable } from "./Outcome.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
 
 export interface ConfirmationOptions<R> {
   /** Blocks on top of a range; 0: the stage is not there at all. */
   readonly confirmations: number
-  /** The newest durable one. */
+  /** The newest durable one; where ranges were kept, the stream continues behind them. */
   readonly watermark: Watermark | undefined
+  readonly kept: KeptRanges
   readonly manifest: Manifest
   readonly activity: StreamActivity
   readonly memory: HeldMemory
@@ -57,9 +60,10 @@ const hold = Effect.fnUntraced(function*<E, R, R2>(
   events: Stream.Stream<Event, E, R2>
 ): Effect.fn.Return<Stream.Stream<Event, E | Given>, never, R | R2 | SourceHead | Scope.Scope> {
   const { activity, confirmations, memory, watermark } = options
-  const stage = new ConfirmationStage<E | Given>(confirmations, watermark, activity, memory, yield* Clock.Clock)
+  const { bytes, ranges } = options.kept.take() ?? { ranges: new HeldRanges(confirmations, watermark), bytes: 0 }
+  const stage = new ConfirmationStage<E | Given>(ranges, bytes, activity, memory, yield* Clock.Clock)
   const ends = (exit: Exit.Exit<void, E | Given>) => Effect.sync(() => stage.end(exit))
-  yield* Effect.addFinalizer(() => Effect.sync(() => stage.close()))
+  yield* Effect.addFinalizer(() => Effect.sync(() => stage.close(options.kept)))
   yield* Effect.forkScoped(
     Effect.onExit(Stream.runForEachArray(events, (frame) => receive(stage, options, frame)), ends)
   )

@@ -74,6 +74,7 @@ export const superviseTable = Effect.fn("superviseTable")(function*(session: Tab
     Effect.catch((error) =>
       Effect.gen(function*() {
         yield* Ref.set(session.isParked, true)
+        session.kept.drop()
         yield* Effect.logError(log.parked(name, error.message))
         yield* status.record(name, { _tag: "Parked", reason: error.message })
         // Another process may have a config that works.
@@ -81,7 +82,8 @@ export const superviseTable = Effect.fn("superviseTable")(function*(session: Tab
         return yield* Effect.never
       })
     ),
-    Effect.ensuring(Effect.ignore(leases.release(name)))
+    Effect.ensuring(Effect.ignore(leases.release(name))),
+    Effect.ensuring(Effect.sync(() => session.kept.drop()))
   )
 }, (effect, session) => aboutTable(session.table.name)(effect))
 
@@ -169,11 +171,12 @@ const waitForLock = Effect.fnUntraced(function*(
 })
 
 const standBy = Effect.fnUntraced(function*(
-  { strategy, table: { name } }: TableSession,
+  { kept, strategy, table: { name } }: TableSession,
   failures: Ref.Ref<FailureCounters>,
   reason: string
 ) {
   const [status, { standby: isReserve }] = [yield* StatusRecorder, yield* SyncConfig]
+  kept.drop()
   // The search for a canonical block is left to the process that writes.
   yield* Ref.set(strategy, resume)
   const { standingBy } = yield* Ref.getAndUpdate(failures, (_) => ({ ..._, standingBy: true }))

@@ -1,9 +1,11 @@
 /** One attempt at one table: from the lease to the end of its stream. */
 import { Clock, Effect, Exit, Ref, Stream } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
+import type { Checkpoint } from "../../domain/chain/Checkpoint.ts"
 import type { Followed, FollowState, Frame, Rejection } from "../../domain/chain/followFrame.ts"
 import { followFrame, startFollowing } from "../../domain/chain/followFrame.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
+import { isSameWatermark, type Watermark } from "../../domain/chain/watermarks.ts"
 import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
@@ -40,7 +42,8 @@ import { writeChunks } from "./writeChunks.ts"
 /**
  * Takes the lease, opens the stream where the table stands, and follows it until it ends.
  *
- * Every attempt begins from what is durable, so none needs to know how the one before ended.
+ * Every attempt begins from what is durable, so none needs to know how the one before ended. Where rows wait for confirmations,
+ * it continues behind those of a connection that ended by itself.
  */
 export const syncTable = Effect.fn("syncTable")(
   function*(session: TableSession) {
@@ -49,11 +52,10 @@ export const syncTable = Effect.fn("syncTable")(
     const active = yield* session.active
     const lease = yield* sink.acquire({ table: table.name, dataset: datasetId(active.manifest.dataset) })
     const strategy = yield* Ref.get(session.strategy)
-    const { network } = lease.checkpoint
     // A table that was dropped has nothing to resume.
-    const cursor = network === undefined || !lease.tableExists
-      ? undefined
-      : cursorOf(strategy, lease.checkpoint.history)
+    const kept = strategy === resume && lease.tableExists ? session.kept.resume(newest(lease)) : session.kept.drop()
+    const { history, network } = kept ?? lease.checkpoint
+    const cursor = network === undefined || !lease.tableExists ? undefined : cursorOf(strategy, history)
     const opened = yield* flight.open({
       sql: sentQuery(active, table).streaming,
       cursor: cursor === undefined ? undefined : { network: network!, number: cursor.block, hash: cursor.hash }
@@ -65,21 +67,35 @@ export const syncTable = Effect.fn("syncTable")(
       // A query that cannot be streamed may lack the columns of a stream: the server's own reason comes first.
       Effect.tapErrorTag("TableRejected", () => awaitFirstMessage(Effect.succeed(opened)))
     )
-    if (cursor !== undefined && writer.checkpoint.history.length === 0) return yield* reconnectToFill(table, writer)
+    const isFound = kept === undefined
+      ? cursor === undefined || newest(writer) !== undefined
+      : isSameWatermark(newest(writer), newest(lease))
+    if (!isFound) {
+      session.kept.drop()
+      return yield* reconnectToFill(table, writer)
+    }
+    const from = kept ?? writer.checkpoint
     const declaresEnds = active.dialect === "amp"
     const clock = yield* Clock.Clock
-    const activity = new StreamActivity(writer.checkpoint, declaresEnds, clock.currentTimeMillisUnsafe())
+    const activity = new StreamActivity(from, declaresEnds, clock.currentTimeMillisUnsafe())
     const stages = new StageClock(clock)
     session.spans?.opened(cursor?.block, network ?? expectedNetwork(active, table))
     const confirmations = table.settings.confirmations ?? config.confirmations
-    yield* recordConnected(session, active, columns, writer, cursor, confirmations)
+    yield* recordConnected(
+      session,
+      active,
+      columns,
+      writer,
+      kept === undefined ? cursor : newest(writer),
+      confirmations
+    )
     const options = {
       rangeMode: writer.rangeMode,
       retentionBlocks: config.retentionBlocks,
       onChainReset: config.onChainReset
     }
 
-    const start = startFollowing(writer.checkpoint, options, strategy)
+    const start = startFollowing(from, options, strategy)
     const nowMillis = () => clock.currentTimeMillisUnsafe()
 
     const stream = messages.pipe(
@@ -87,7 +103,8 @@ export const syncTable = Effect.fn("syncTable")(
       Stream.mapAccumEffect(() => start, follow(active, activity, clock)),
       awaitConfirmations({
         confirmations,
-        watermark: writer.checkpoint.history.at(-1),
+        watermark: newest(writer),
+        kept: session.kept,
         manifest: active.manifest,
         activity,
         memory: shared.held,
@@ -114,7 +131,7 @@ export const syncTable = Effect.fn("syncTable")(
         }
       }),
       Effect.andThen(endOf(session, activity)),
-      Effect.catchTag("Reconnect", ({ outcome }) => asOpened(session, outcome))
+      Effect.catchTag("Reconnect", ({ outcome }) => asOpened(session, outcome, kept !== undefined))
     )
     const attempt = Effect.raceAllFirst([
       stream,
@@ -174,11 +191,18 @@ const follow = (active: ActiveConfig, activity: StreamActivity, clock: Clock.Clo
 const endOf = ({ achieved }: TableSession, { isAtTip }: StreamActivity): Effect.Effect<Outcome> =>
   Effect.map(Ref.get(achieved), ({ progress }) => ({ _tag: progress ? "Progressed" : isAtTip ? "AtTip" : "Ended" }))
 
-/** Where nothing of this connection was written yet, the next one is opened for the same reason as this one. */
-const asOpened = ({ strategy }: TableSession, outcome: ReconnectFrom): Effect.Effect<Outcome> =>
-  outcome.strategy === resume
+/**
+ * Where nothing of this connection was written yet, the next one is opened for the same reason as this one. What a connection
+ * that continued behind kept ranges found out is about watermarks that are not durable.
+ */
+const asOpened = ({ strategy }: TableSession, outcome: ReconnectFrom, wasKept: boolean): Effect.Effect<Outcome> =>
+  wasKept
+    ? Effect.succeed({ ...outcome, strategy: resume })
+    : outcome.strategy === resume
     ? Effect.map(Ref.get(strategy), (before) => ({ ...outcome, strategy: before }))
     : Effect.succeed(outcome)
+
+const newest = ({ checkpoint }: { readonly checkpoint: Checkpoint }): Watermark | undefined => checkpoint.history.at(-1)
 
 /** The table was dropped, so the stream, which was opened from its newest watermark, must begin at the first block. */
 const reconnectToFill = Effect.fnUntraced(function*({ name }: TableSpec, { notes }: TableWriter) {

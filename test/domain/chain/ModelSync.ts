@@ -39,6 +39,8 @@ export class ModelSync {
   /** Undefined where nothing has to wait for confirmations. */
   private held: HeldRanges<ModelBatch> | undefined
   private readonly confirmations: number
+  /** The connection was opened behind what waits. */
+  private isKept = false
   private readonly server: ModelServer
   private readonly table: ModelTable
   private readonly options: FollowOptions
@@ -59,9 +61,16 @@ export class ModelSync {
     this.connect()
   }
 
-  /** Loses the connection, and everything in memory except the strategy. */
+  /** Loses the connection, and everything in memory except the strategy and what waits for confirmations. */
   cut(): void {
-    this.connect()
+    this.commitIfWorth()
+    this.connect(this.held)
+  }
+
+  /** As `pull` and `cut`, but the database does not take the last chunk. */
+  loseChunk(messages: number, rows: number): void {
+    this.takeMessages(messages, rows)
+    if (this.parked === undefined) this.connect(this.held)
   }
 
   crash(): void {
@@ -71,12 +80,16 @@ export class ModelSync {
 
   /** Takes up to `messages` messages; commits whenever there are `rows` rows, and the rest at the end. */
   pull(messages: number, rows: number): void {
+    this.takeMessages(messages, rows)
+    this.commitIfWorth()
+  }
+
+  private takeMessages(messages: number, rows: number): void {
     for (let i = 0; i < messages && this.parked === undefined; i++) {
       const message = this.server.pull()
       if (message === undefined) break
       this.take(message, rows)
     }
-    this.commitIfWorth()
   }
 
   /** Asks the source about what waits, as `awaitConfirmations` does. */
@@ -99,14 +112,19 @@ export class ModelSync {
     this.commitIfWorth()
   }
 
-  private connect(): void {
-    const { checkpoint } = this.table
+  private connect(kept?: HeldRanges<ModelBatch>): void {
+    const { checkpoint: durable } = this.table
+    const resumed = this.strategy === resume ? kept?.resume(durable.history.at(-1)) : undefined
+    const checkpoint = resumed ?? durable
+    this.isKept = resumed !== undefined
     this.held = this.confirmations === 0
       ? undefined
-      : new HeldRanges(this.confirmations, checkpoint.history.at(-1))
+      : resumed === undefined
+      ? new HeldRanges(this.confirmations, durable.history.at(-1))
+      : kept
     this.server.connect(cursorOf(this.strategy, checkpoint.history))
     this.state = startFollowing(checkpoint, this.options, this.strategy)
-    this.begin(firstChunk(checkpoint))
+    this.begin(firstChunk(durable))
   }
 
   private begin(chunk: Chunk): void {
@@ -132,7 +150,9 @@ export class ModelSync {
       case "ReconnectFrom":
         this.commitIfWorth()
         // Where nothing of this connection was written yet, the next one is opened for the same reason.
-        if (step.strategy !== resume) this.strategy = step.strategy
+        // What a connection that began behind what waits found out is about watermarks that are not durable.
+        if (this.isKept) this.strategy = resume
+        else if (step.strategy !== resume) this.strategy = step.strategy
         this.searched += 1
         if (this.searched > MAX_SEARCH) throw new Error(`it searches for ever: ${step.reason}`)
         return this.connect()

@@ -55,7 +55,8 @@ const run = (world: World, setup: typeof Setup.Type, schedule: typeof Schedule.T
         sync.pull(20, 5)
       }
     } else if (kind < 80) chain.reorg(depthOf(a, b), 1 + b % 3)
-    else if (kind < 86) sync.cut()
+    else if (kind < 84) sync.cut()
+    else if (kind < 87) sync.loseChunk(1 + a, 1 + b)
     else if (kind < 92) sync.crash()
     else if (kind < 96) server.maxBlocks = 2 + a
     else {

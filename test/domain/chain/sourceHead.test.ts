@@ -43,6 +43,13 @@ describe("the query for blocks", () => {
       "SELECT block_num, hash FROM anvil.blocks WHERE block_num IN (7, 2) OR block_num BETWEEN 9 AND 108"
     )
   })
+
+  it("requests blocks that are only asked for their existence, where the window does not have them", () => {
+    assert.strictEqual(
+      blocksQuery("anvil.blocks", [7n], [9n, 106n, 107n, 600n]),
+      "SELECT block_num, hash FROM anvil.blocks WHERE block_num IN (107, 600) OR block_num BETWEEN 7 AND 106"
+    )
+  })
 })
 
 describe("a response", () => {

@@ -1,9 +1,12 @@
 /** A table whose rows wait for confirmations, by the test clock. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, References, Stream } from "effect"
+import { Clock, Effect, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
 import { awaitConfirmations } from "../../../src/programs/table/awaitConfirmations.ts"
+import type { FlightError } from "../../../src/services/FlightClient.ts"
+import { TableHeld } from "../../../src/services/TableLeases.ts"
+import { flightError } from "../../doubles/FlightClient.ts"
 import { type HeadAnswer, headAt, sourceHeadError } from "../../doubles/SourceHead.ts"
 import { frames } from "../../support/frames.ts"
 import { block, data, type Message, reorg, watermark } from "../../support/scenario.ts"
@@ -258,6 +261,55 @@ describe("a reorg", () => {
       assert.lengthOf(it.requests, 2)
       assert.strictEqual(it.requests[1]!.cursor?.number, 9n)
       assert.include(it.lines.join("\n"), "blocks from 15 on were replaced while a range that contains them waited")
+    }))
+})
+
+describe("connections that live shorter than confirmations take", () => {
+  /** A chain with a block per second, and connections that break after two of them. */
+  const shortLived = (broken: Effect.Effect<never, FlightError>): Script["open"] => (_, { cursor }) =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      const [from, tip] = [Number(cursor?.number ?? 9n) + 1, 10 + Math.floor(now / 1_000)]
+      const backlog = from > tip ? [] : amp(from, tip)
+      const later = [tip + 1, tip + 2].map((number): Arrival => [1, ...amp(number, number)])
+      const lives = streamOf("amp", [[0, ...backlog], ...later])
+      return Stream.concat(Stream.take(lives, 1 + backlog.length + 4), Stream.fromEffectDrain(broken))
+    })
+
+  it.effect("continue behind what waits, so that the table follows the chain", () =>
+    Effect.gen(function*() {
+      const it = yield* confirming({ arrivals: [], confirmations: 6, open: shortLived(Effect.fail(flightError())) })
+      yield* elapse(60)
+      const written = Number(it.committed().at(-1)?.checkpoint.history.at(-1)?.block ?? 0n)
+      assert.isAbove(written, 50)
+      assert.isAtMost(written + 6, 72)
+      assert.deepStrictEqual(it.committed().flatMap(({ reorgs }) => reorgs), [])
+      assert.isAtLeast(it.requests.length, 10)
+      const rows = it.committed().reduce((sum, chunk) => sum + chunk.rows, 0)
+      assert.isAtMost(rows, written - 9, "no row came twice")
+      assert.isBelow((yield* it.status).held.bytes, 100_000)
+    }))
+
+  it.effect("begin again from what is durable after another process wrote", () =>
+    Effect.gen(function*() {
+      let isHeld = false
+      const it = yield* confirming({
+        arrivals: [],
+        confirmations: 1_000,
+        open: shortLived(Effect.fail(flightError())),
+        acquire: Effect.suspend(() =>
+          isHeld ? Effect.fail(new TableHeld({ table: "t", writer: "other" })) : Effect.void
+        )
+      })
+      yield* elapse(10)
+      assert.isAbove(Number(it.requests.at(-1)?.cursor?.number), 9)
+      isHeld = true
+      yield* elapse(70)
+      assert.strictEqual(yield* it.phase, "standby")
+      const before = it.requests.length
+      isHeld = false
+      yield* elapse(4)
+      assert.strictEqual(it.requests[before]?.cursor?.number, 9n)
+      assert.deepStrictEqual(it.committed(), [])
     }))
 })
 
