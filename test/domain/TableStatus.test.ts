@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { lagBlocks } from "../../src/domain/lag.ts"
+import { lagBlocks, lagSeconds } from "../../src/domain/lag.ts"
 import type { StatusEvent } from "../../src/domain/StatusEvent.ts"
-import { initialStatus, lagBlocks, lagSeconds, nextStatus, type TableStatus } from "../../src/domain/TableStatus.ts"
+import { initialStatus, nextStatus, type TableStatus } from "../../src/domain/TableStatus.ts"
 import { committed as committedChunk, connected as connectedTable } from "../doubles/statusEvents.ts"
 
 const after = (...events: ReadonlyArray<StatusEvent>): TableStatus => events.reduce(nextStatus, initialStatus("t", 0))
