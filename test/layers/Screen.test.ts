@@ -139,6 +139,19 @@ describe("a screen on a terminal", () => {
       assert.deepStrictEqual(listeners(), before)
     }))
 
+  it.effect("shows that a view cannot be drawn, and goes on", () =>
+    Effect.gen(function*() {
+      const terminal = new FakeTerminal({ columns: 60 })
+      const screen = yield* screenOn(terminal)
+      yield* screen.show(() => {
+        throw new Error("a mistake")
+      })
+      terminal.resize(50)
+      yield* screen.print(["a log line"])
+      yield* drawn
+      assert.deepStrictEqual(terminal.lines, ["a log line", "The view cannot be drawn (please report it): Err…", ""])
+    }))
+
   it.effect("has no colors with NO_COLOR, and colors without it", () =>
     Effect.gen(function*() {
       const colored = function*(environment: Readonly<Record<string, string>>) {

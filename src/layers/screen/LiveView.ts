@@ -1,6 +1,7 @@
 /** Lines at the bottom of a terminal that are redrawn in place, below everything else that the process writes. */
-import { type Line, lineWidth } from "../../domain/display/Line.ts"
+import { fit, type Line, lineWidth } from "../../domain/display/Line.ts"
 import type { Size } from "../../domain/display/progressView.ts"
+import { oneLine } from "../../domain/display/textWidth.ts"
 import { wrapWords } from "../../domain/display/wrapWords.ts"
 
 /** What is needed of `process.stdout` and `process.stderr`. */
@@ -68,7 +69,7 @@ export class LiveView {
   readonly redraw = (): void => {
     if (!this.#originals.has(this.#stdout)) return
     const size = this.#size()
-    const lines = this.#view(size).slice(0, Math.max(1, size.rows - 1)).map((line): Drawn => ({
+    const lines = this.#linesOf(size).slice(0, Math.max(1, size.rows - 1)).map((line): Drawn => ({
       text: this.#render(line),
       width: lineWidth(line)
     }))
@@ -96,6 +97,15 @@ export class LiveView {
       if (rest !== "") stream.write(rest)
     }
     this.#originals.clear()
+  }
+
+  /** A view that fails must not end what it shows: it is drawn when a signal or a resize comes, too. */
+  #linesOf(size: Size): ReadonlyArray<Line> {
+    try {
+      return this.#view(size)
+    } catch (cause) {
+      return [fit([oneLine(`The view cannot be drawn (please report it): ${String(cause)}`)], size.columns - 1)]
+    }
   }
 
   #size(): Size {

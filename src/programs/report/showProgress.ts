@@ -43,6 +43,21 @@ const syncHeading = Effect.fnUntraced(function*({ tables }: Omit<Progress, "head
 /** Prepares the terminal: from now on lines are broken between words, although nothing is shown yet. */
 export const beginView = Effect.flatMap(Screen, ({ show }) => show(() => []))
 
+/** Never ends, and leaves the terminal to the log where it fails: a display must not end a sync. */
+const showSync = Effect.gen(function*() {
+  const screen = yield* Screen
+  return yield* showProgress(syncHeading).pipe(
+    Effect.catchCause((cause) =>
+      Effect.andThen(
+        screen.leave,
+        Effect.logError("The progress is no longer shown: internal error (please report it)", cause)
+      )
+    ),
+    Effect.andThen(Effect.never),
+    Effect.ensuring(screen.leave)
+  )
+})
+
 /** Runs `sync` and shows its progress meanwhile; what comes after an interrupt is written below what was shown last. */
 export const withProgress = <A, E, R>(sync: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | SyncStatus> =>
-  Effect.raceFirst(sync, Effect.ensuring(showProgress(syncHeading), Effect.flatMap(Screen, ({ leave }) => leave)))
+  Effect.raceFirst(sync, showSync)

@@ -5,7 +5,7 @@ import { makeScreen } from "../../../src/layers/Screen.ts"
 import { layer as statusLayer } from "../../../src/layers/SyncStatus.ts"
 import { withProgress } from "../../../src/programs/report/showProgress.ts"
 import { Screen } from "../../../src/services/Screen.ts"
-import { StatusRecorder } from "../../../src/services/SyncStatus.ts"
+import { StatusRecorder, SyncStatus } from "../../../src/services/SyncStatus.ts"
 import { committed, connected } from "../../doubles/statusEvents.ts"
 import { FakeTerminal } from "../../doubles/Terminal.ts"
 
@@ -97,4 +97,18 @@ describe("the progress of a sync on a terminal", () => {
       yield* watched(terminal, TestClock.adjust("1 minute"))
       assert.strictEqual(terminal.written.join(""), "Shutdown complete\n")
     }))
+
+  it.effect("I4 that cannot be read ends no sync", () =>
+    Effect.gen(function*() {
+      const terminal = new FakeTerminal()
+      const screen = yield* makeScreen({ stdout: terminal, stderr: terminal, environment, isWanted: true })
+      const status = yield* SyncStatus
+      const synced = yield* withProgress(Effect.as(Effect.sleep("1 minute"), "the sync's own end")).pipe(
+        Effect.provideService(SyncStatus, { ...status, throughput: Effect.die(new Error("a mistake")) }),
+        Effect.provideService(Screen, screen),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* Fiber.join(synced), "the sync's own end")
+    }).pipe(Effect.scoped, Effect.provide(statusLayer)))
 })
