@@ -1,8 +1,7 @@
 /** Checks of the target database, beside its tables. */
-import { type Context, Deferred, Effect, Layer, Result, Scope } from "effect"
+import { Deferred, Effect, Layer, Result, Scope } from "effect"
 import type { SqlError } from "effect/sql"
-import { ok, problem, warning } from "../../../domain/health/Finding.ts"
-import type { Finding } from "../../../domain/health/Finding.ts"
+import { type Finding, ok, problem, skipped, warning } from "../../../domain/health/Finding.ts"
 import type { ServerFacts } from "../../../domain/health/ServerFacts.ts"
 import {
   clockFinding,
@@ -15,46 +14,19 @@ import {
   versionFinding,
   writableFinding
 } from "../../../domain/health/serverFindings.ts"
-import { layer as bookkeeping } from "../../../layers/Bookkeeping.ts"
-import { layer as checkpoints } from "../../../layers/Checkpoints.ts"
-import { layer as databaseChecksLayer } from "../../../layers/DatabaseChecks.ts"
-import { layerWith as pgPoolWith } from "../../../layers/PgPool.ts"
-import { layer as recordedStatus } from "../../../layers/RecordedStatus.ts"
-import { layer as tableIndexes } from "../../../layers/TableIndexes.ts"
-import { layer as tableLeases } from "../../../layers/TableLeases.ts"
-import { layer as tableSink } from "../../../layers/TableSink.ts"
 import { Bookkeeping } from "../../../services/Bookkeeping.ts"
 import type { ConnectionSettings, DatabaseSettings } from "../../../services/Config.ts"
-import { DatabaseChecks, type Pooling, type TrialFailed } from "../../../services/DatabaseChecks.ts"
+import { DatabaseChecks, type Pooling } from "../../../services/DatabaseChecks.ts"
 import { RecordedStatus } from "../../../services/RecordedStatus.ts"
-import type { TableIndexes } from "../../../services/TableIndexes.ts"
-import type { TableSink } from "../../../services/TableSink.ts"
 import { trackPending } from "../../timeLimit.ts"
+import {
+  type Connected,
+  databaseServices,
+  type DatabaseServiceSettings,
+  onDatabase,
+  trialFinding
+} from "./connected.ts"
 import type { CheckSpec } from "./runChecks.ts"
-
-export type DatabaseServices = Bookkeeping | DatabaseChecks | RecordedStatus | TableIndexes | TableSink
-
-/** A database that is down is reported at once. */
-const services = Layer.mergeAll(tableSink, tableIndexes, databaseChecksLayer, recordedStatus).pipe(
-  Layer.provideMerge(Layer.merge(bookkeeping, checkpoints)),
-  Layer.provide(tableLeases),
-  Layer.provide(pgPoolWith({ waits: false }))
-)
-
-/** The services, once the database answered. */
-export type Connected = Deferred.Deferred<Context.Context<DatabaseServices>>
-
-/** Runs on the services, as waiting for the database. */
-export const onDatabase = (connected: Connected) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  trackPending("database")(
-    Effect.flatMap(Deferred.await(connected), (context) => Effect.provideContext(effect, context))
-  )
-
-/** What to do where a right is missing; another failure may pass. */
-export const trialFinding = ({ message, transient }: TrialFailed): Finding =>
-  transient
-    ? warning(message, "run doctor again: it may be a lock that somebody holds for a while")
-    : problem(message, "give the role this right: node dist/main.js grants prints the SQL")
 
 const poolings: Readonly<Record<Pooling, Finding>> = {
   none: ok("none"),
@@ -74,7 +46,7 @@ export const databaseChecks = Effect.fnUntraced(function*(
 ) {
   const scope = yield* Effect.scope
   const { database: { database, host, port, user }, maxDbConnections } = settings
-  const connect = Layer.buildWithScope(services, yield* Scope.fork(scope))
+  const connect = Layer.buildWithScope(databaseServices, yield* Scope.fork(scope))
 
   const withDatabase = onDatabase(connected)
   const checks = withDatabase(DatabaseChecks)
@@ -180,9 +152,6 @@ export const databaseChecks = Effect.fnUntraced(function*(
   return specs
 })
 
-/** What the services need beside the database. */
-export type DatabaseServiceSettings = Layer.Services<typeof services>
-
 const tryBookkeeping = Effect.gen(function*() {
   const { pending } = yield* Bookkeeping
   const statements = yield* pending
@@ -207,5 +176,10 @@ const otherWriters = (tables: ReadonlyArray<string>) =>
       "stop that process where another one is to take its place"
     )
   }).pipe(
-    Effect.catchTag("NothingRecorded", () => Effect.succeed(ok("no sync was started with this schema")))
+    Effect.catchTag("NothingRecorded", ({ message, reason }) =>
+      Effect.succeed(
+        reason === "no schema" || reason === "no bookkeeping"
+          ? ok("no sync was started with this schema")
+          : skipped(message)
+      ))
   )

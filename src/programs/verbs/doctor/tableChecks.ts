@@ -16,7 +16,7 @@ import { type ActiveConfig, requestOf } from "../../reload/ActiveConfig.ts"
 import { describeTable } from "../../table/describeTable.ts"
 import { tryStream } from "../../table/tryTable.ts"
 import { trackPending } from "../../timeLimit.ts"
-import { type Connected, onDatabase, trialFinding } from "./databaseChecks.ts"
+import { type Connected, onDatabase, trialFinding } from "./connected.ts"
 import type { CheckSpec } from "./runChecks.ts"
 
 const kinds = { none: "fits its query", create: "is created by a start", alter: "is extended by a start" } as const
