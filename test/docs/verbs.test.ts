@@ -12,17 +12,17 @@ const code = (text: string) => `\`${text}\``
 const cellsOf = (anchor: string) => tableRows(page, anchor).map(([cell]) => cell!)
 
 const helpOf = Effect.fnUntraced(function*(verb: string) {
-  const help = yield* startAmpsync({}, [verb, "--help"])
+  const help = yield* startAmpsync({}, [...(verb === "" ? [] : [verb]), "--help"])
   assert.strictEqual((yield* help.exited).code, 0, verb)
   return help.output()
 }, Effect.scoped)
 
+const overview = Effect.runSync(Effect.cached(helpOf("")))
+
 /** Every verb, as the help lists them, and its help. */
 const verbs = Effect.runSync(Effect.cached(
   Effect.gen(function*() {
-    const overview = yield* startAmpsync({}, ["--help"])
-    yield* overview.exited
-    const list = /\nSUBCOMMANDS\n([\s\S]*?)\n\n/.exec(`${overview.output()}\n\n`)![1]!
+    const list = /\nSUBCOMMANDS\n([\s\S]*?)\n\n/.exec(`${yield* overview}\n\n`)![1]!
     const names = [...list.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name!)
     const helps = yield* Effect.forEach(names, helpOf, { concurrency: 2 })
     return names.map((name, index) => ({ name, help: helps[index]! }))
@@ -69,16 +69,41 @@ describe("docs/commands.md", () => {
       }),
     60_000
   )
+})
 
-  it.live("has no verb whose help leaves out its settings", () =>
+describe("--help of every verb", () => {
+  it.live("lists every setting that the verb reads, with its default, and no other", () =>
     Effect.gen(function*() {
-      for (const { help, name } of yield* verbs) {
-        const read = settingNames.filter((setting) => settingOf(setting).verbs.some((verb) => verb === name))
-        assert.isNotEmpty(read, name)
-        for (const setting of read) assert.match(help, new RegExp(`\\b${setting}\\b`), name)
-        assert.include(help, "SETTINGS (environment variables)", name)
+      for (const { help, name } of [...(yield* verbs), { name: "sync", help: yield* overview }]) {
+        const lines = help.split("\n")
+        let read = 0
+        for (const setting of settingNames) {
+          const { default: fallback, section, verbs } = settingOf(setting)
+          const pattern = section === "libpq"
+            ? new RegExp(`libpq's variables: .*\\b${setting}\\b`)
+            : new RegExp(`^ +${setting} `)
+          const line = lines.find((line) => pattern.test(line))
+          assert.strictEqual(line !== undefined, verbs.some((verb) => verb === name), `${name}: ${setting}`)
+          if (line === undefined) continue
+          read += 1
+          if (fallback !== undefined) assert.include(line, `(default: ${fallback})`)
+        }
+        assert.isAbove(read, 0, name)
       }
     }), 60_000)
+
+  it.live(
+    "offers no flag without an effect: the level of the log is RUST_LOG's business",
+    () =>
+      Effect.gen(function*() {
+        for (const { help, name } of [...(yield* verbs), { name: "sync", help: yield* overview }]) {
+          assert.include(help, "--help", name)
+          assert.include(help, "--version", name)
+          assert.notInclude(help, "log-level", name)
+        }
+      }),
+    60_000
+  )
 })
 
 /** What a shell offers for the last of `words`. */

@@ -194,4 +194,22 @@ describe("verify", () => {
       }),
     60_000
   )
+
+  it.live("goes on where a stream broke off, and reports a server that stays silent", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 60, maxRangeBlocks: 10, maxBatchRows: 7 })
+      const sync = yield* startAmpsync(world.environment)
+      yield* awaitCanonicalChain(world)
+      yield* stopped(sync)
+      yield* world.database.query("UPDATE logs SET data = data || '\\x00' WHERE _block_num = 47")
+      const { faults } = world.simulator
+      faults.cutAfter(40)
+      const resumed = yield* verify(world, "logs")
+      assert.strictEqual(resumed.code, 3, resumed.output)
+      assert.match(resumed.output, /1 block of blocks 0 to 59 differs .*, the first is block 47\./)
+      faults.silenceCalls("DoGet")
+      const silent = yield* verify(world, "logs", "--timeout", "3s")
+      assert.strictEqual(silent.code, 1, silent.output)
+      assert.include(silent.output, "the server sent nothing for 3s, and block 59 is not reached")
+    }), 60_000)
 })
