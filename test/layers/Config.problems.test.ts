@@ -213,6 +213,24 @@ describe("ConfigError", () => {
       )
     }))
 
+  it.effect("I7 warns of a token that goes to another host without TLS, once for each address", () =>
+    Effect.gen(function*() {
+      const warned = (env: Record<string, string>) =>
+        Effect.flatMap(withBasics({ AMP_AUTH_TOKEN: "t0ken-s3cret", ...env }), (all) => linesOf(fromEnvironment(all)))
+      const lines = yield* warned({ AMP_FLIGHT_ADDR: "http://amp:1602", AMP_ADMIN_API_ADDR: "http://10.0.0.1:1610" })
+      assert.deepStrictEqual(lines.map((line) => / without TLS to (.*) names:/.exec(line)?.[1]), [
+        "http://amp:1602, which AMP_FLIGHT_ADDR",
+        "http://10.0.0.1:1610, which AMP_ADMIN_API_ADDR"
+      ])
+      assert.notInclude(lines.join(), "t0ken-s3cret")
+      assert.deepStrictEqual(yield* warned({ AMP_FLIGHT_ADDR: "https://amp:1602" }), [])
+      assert.deepStrictEqual(
+        yield* warned({ AMP_FLIGHT_ADDR: "http://127.0.0.1:1602", AMP_ADMIN_API_ADDR: "http://[::1]:1610" }),
+        []
+      )
+      assert.deepStrictEqual(yield* warned({ AMP_AUTH_TOKEN: "", AMP_FLIGHT_ADDR: "http://amp:1602" }), [])
+    }))
+
   it.effect("warns of a part of RUST_LOG that has a wrong separator", () =>
     Effect.gen(function*() {
       const env = { RUST_LOG: "warn,info;ampsync=debug" }

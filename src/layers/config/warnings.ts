@@ -16,10 +16,28 @@ export const configWarnings = (texts: Texts, typos: ReadonlyArray<Typo>, log: Lo
   ...(isTelemetryAsked(texts) ? ignoredTelemetryNames : []).filter((name) => texts[name] !== undefined).map((name) =>
     `The environment variable ${name} is ignored; set ${insteadOfTelemetry[name]}`
   ),
+  ...plaintextAddresses(texts).map((name) =>
+    `The token of AMP_AUTH_TOKEN is sent without TLS to ${
+      texts[name]
+    }, which ${name} names: whoever is in between can read it; ` +
+    "use https, or a network that only you can read"
+  ),
   ...(log.ignored ?? []).map((part) =>
     `RUST_LOG: ${quoted(part)} is ignored: no target has this name. ${adviceOn(part)}`
   )
 ]
+
+/** The variables of addresses that a token is sent to in plain text, on another machine. */
+const plaintextAddresses = (texts: Texts) =>
+  texts.AMP_AUTH_TOKEN === undefined && texts.AMP_AUTH_TOKEN_FILE === undefined
+    ? []
+    : (["AMP_FLIGHT_ADDR", "AMP_ADMIN_API_ADDR"] as const).filter((name) => {
+      const address = texts[name]
+      return address !== undefined && URL.canParse(address) && isForeignPlaintext(new URL(address))
+    })
+
+const isForeignPlaintext = ({ hostname, protocol }: URL): boolean =>
+  protocol === "http:" && !/^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname)
 
 const adviceOn = (part: string): string =>
   /[;\s]/.test(part)

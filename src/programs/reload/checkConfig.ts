@@ -5,6 +5,7 @@ import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { RESPONSE_TIMEOUT, tryTable } from "../table/tryTable.ts"
 import { type ActiveConfig, compareConfigs } from "./ActiveConfig.ts"
+import { missingTable } from "./missingTable.ts"
 import { resolveConfig, resolveWithFallback } from "./resolveConfig.ts"
 
 /** A manifest that cannot be activated. */
@@ -51,7 +52,15 @@ export const checkConfig = Effect.fn("checkConfig")(function*(current: ActiveCon
   }))
 
 const checkTable = (next: ActiveConfig, table: TableSpec) =>
-  Effect.mapError(tryTable(next, table), (error) => ({
-    problem: error._tag === "TableRejected" ? error.message : `table "${table.name}": ${error.message}`,
-    retryable: isRetryable(error)
-  }))
+  Effect.catch(
+    tryTable(next, table),
+    Effect.fnUntraced(function*(error) {
+      const problem = error._tag === "TableRejected" ? error.message : `table "${table.name}": ${error.message}`
+      const missing = error._tag === "FlightError" ? yield* missingTable(next, table, error.detail) : undefined
+      return yield* Effect.fail(
+        missing === undefined
+          ? { problem, retryable: isRetryable(error) }
+          : { problem: `table "${table.name}": ${missing}`, retryable: false }
+      )
+    })
+  )
