@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Client } from "pg"
 import type { ArrowField, ArrowType } from "../../src/domain/arrow/ArrowSchema.ts"
+import { addEvent } from "../../src/domain/chain/Chunk.ts"
 import type { TableRequest, TableWriter } from "../../src/services/TableSink.ts"
 import { sessionOf } from "../support/bookkeeping.ts"
 import {
@@ -210,18 +211,31 @@ describe("a commit", () => {
           const before = noRows(checkpointOf([2n, 0], [5n, 1]))
           const after = checkpointOf([2n, 0], [5n, 1], [9n, 1])
           yield* writeChunk(writer, withoutRows(before, rangeOf(6n, 9n, 1), after))
+          // What replaces the blocks still waits for confirmations.
+          const deletion = withReorg(noRows(after), {
+            deleteFrom: 5n,
+            replaced: after.history.at(-1),
+            range: rangeOf(5n, 10n, 2),
+            checkpoint: checkpointOf([2n, 0], [4n, 1])
+          })
+          const watermark = { range: rangeOf(4n, 4n, 1), checkpoint: checkpointOf([2n, 0], [4n, 1]) }
+          yield* writeChunk(writer, {
+            ...deletion,
+            chunk: addEvent(deletion.chunk, { _tag: "Watermark", ...watermark })
+          })
         })
       yield* commits(yield* prepareTable(notified.sink, request(table)))
-      yield* eventually("three messages came", Effect.sync(() => received.length === 3))
+      yield* eventually("four messages came", Effect.sync(() => received.length === 4))
       assert.deepStrictEqual(received, [
         { schema, table, kind: "rows", from: 0, to: 4, rows: 10, removed: 0 },
         { schema, table, kind: "reorg", from: 3, to: 5, rows: 6, removed: 4 },
-        { schema, table, kind: "watermark", from: 6, to: 9, rows: 0, removed: 0 }
+        { schema, table, kind: "watermark", from: 6, to: 9, rows: 0, removed: 0 },
+        { schema, table, kind: "reorg", from: 5, to: 9, rows: 0, removed: 2 }
       ])
       const silent = yield* bench({ NOTIFY_ON_COMMIT: "false" })
       yield* commits(yield* prepareTable(silent.sink, request(table)))
       yield* Effect.promise(() => client.query("SELECT 1"))
-      assert.lengthOf(received, 3)
+      assert.lengthOf(received, 4)
     }))
 })
 
