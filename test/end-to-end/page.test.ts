@@ -125,7 +125,7 @@ describe.skipIf(browserUnavailable !== undefined)(
           assert.deepStrictEqual(wrong, [])
         }))
 
-      it.effect("shows plainly that its process is gone or hangs, and goes on by itself when there is one again", () =>
+      it.effect("shows plainly that its process hangs, is gone or was stopped, and goes on by itself when there is one again", () =>
         Effect.gen(function*() {
           const world = yield* makeWorld({
             dialect: "amp",
@@ -158,10 +158,18 @@ describe.skipIf(browserUnavailable !== undefined)(
           assert.strictEqual(yield* textOf(page, "main"), frozen)
           assert.deepStrictEqual(yield* violations(page, [1280]), [])
 
-          yield* start(world, address.split(":")[1]!)
+          const second = yield* start(world, address.split(":")[1]!)
           yield* shows(page, "header", "live")
           yield* shows(page, row("blocks"), "caught up")
           assert.match(yield* Effect.promise(() => page.title()), /^✓ Table blocks is caught up/)
+
+          // An open stream does not delay a stop.
+          const asked = performance.now()
+          yield* second.kill("SIGTERM")
+          const { code } = yield* second.exited
+          assert.strictEqual(code, 0, second.output())
+          assert.isBelow(performance.now() - asked, 5_000)
+          yield* shows(page, "#lost", lost)
           assert.deepStrictEqual(wrong, [])
         }))
 
