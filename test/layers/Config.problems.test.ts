@@ -3,6 +3,7 @@ import { Duration, Effect } from "effect"
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import {
+  databaseFromEnvironment,
   directory,
   errorOf,
   fromEnvironment,
@@ -224,6 +225,11 @@ describe("ConfigError", () => {
       ])
       assert.notInclude(lines.join(), "t0ken-s3cret")
       assert.deepStrictEqual(yield* warned({ AMP_FLIGHT_ADDR: "https://amp:1602" }), [])
+      // A verb of the database alone does not check the address.
+      const unchecked = { AMP_AUTH_TOKEN: "t0ken", AMP_FLIGHT_ADDR: "http://me:hunter2@amp:1602/hunter2" }
+      const [line] = yield* linesOf(databaseFromEnvironment(yield* withBasics(unchecked)))
+      assert.include(line, "to http://amp:1602, which")
+      assert.notInclude(line, "hunter2")
       assert.deepStrictEqual(
         yield* warned({ AMP_FLIGHT_ADDR: "http://127.0.0.1:1602", AMP_ADMIN_API_ADDR: "http://[::1]:1610" }),
         []

@@ -16,10 +16,8 @@ export const configWarnings = (texts: Texts, typos: ReadonlyArray<Typo>, log: Lo
   ...(isTelemetryAsked(texts) ? ignoredTelemetryNames : []).filter((name) => texts[name] !== undefined).map((name) =>
     `The environment variable ${name} is ignored; set ${insteadOfTelemetry[name]}`
   ),
-  ...plaintextAddresses(texts).map((name) =>
-    `The token of AMP_AUTH_TOKEN is sent without TLS to ${
-      texts[name]
-    }, which ${name} names: whoever is in between can read it; ` +
+  ...plaintextAddresses(texts).map(([name, { origin }]) =>
+    `The token of AMP_AUTH_TOKEN is sent without TLS to ${origin}, which ${name} names: whoever is in between can read it; ` +
     "use https, or a network that only you can read"
   ),
   ...(log.ignored ?? []).map((part) =>
@@ -27,13 +25,14 @@ export const configWarnings = (texts: Texts, typos: ReadonlyArray<Typo>, log: Lo
   )
 ]
 
-/** The variables of addresses that a token is sent to in plain text, on another machine. */
+/** Addresses on other machines that a token is sent to in plain text. Only their origin is for messages: a verb may not have checked them. */
 const plaintextAddresses = (texts: Texts) =>
   texts.AMP_AUTH_TOKEN === undefined && texts.AMP_AUTH_TOKEN_FILE === undefined
     ? []
-    : (["AMP_FLIGHT_ADDR", "AMP_ADMIN_API_ADDR"] as const).filter((name) => {
+    : (["AMP_FLIGHT_ADDR", "AMP_ADMIN_API_ADDR"] as const).flatMap((name) => {
       const address = texts[name]
-      return address !== undefined && URL.canParse(address) && isForeignPlaintext(new URL(address))
+      const url = address !== undefined && URL.canParse(address) ? new URL(address) : undefined
+      return url !== undefined && isForeignPlaintext(url) ? [[name, url] as const] : []
     })
 
 const isForeignPlaintext = ({ hostname, protocol }: URL): boolean =>
