@@ -60,6 +60,10 @@ describe("verify", () => {
             )
             assert.include(output, "Bookkeeping: its counters and watermarks fit the table.")
           }
+          // From a stored watermark on, without the blocks before it.
+          const newest = yield* verify(world, "blocks", "--from", "43")
+          assert.strictEqual(newest.code, 0, newest.output)
+          assert.match(newest.output, /rows of blocks 43 to [45]\d are as the server sends them/)
           assert.notInclude(sync.output(), "Standing by")
           yield* stopped(sync)
           yield* query("DELETE FROM blocks WHERE _block_num = 20")

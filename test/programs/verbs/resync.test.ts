@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { type Cause, Console, Duration, Effect, Fiber, Layer, Option, Queue, Stdio, Terminal } from "effect"
+import { Console, Duration, Effect, Fiber, Layer } from "effect"
 import { layer as poolLayer } from "../../../src/layers/PgPool.ts"
 import { layer as sinkLayer } from "../../../src/layers/TableSink.ts"
 import { resync, resyncAll } from "../../../src/programs/verbs/resync.ts"
@@ -10,6 +10,7 @@ import { eventually } from "../../support/eventually.ts"
 import { holdLock } from "../../support/holdLock.ts"
 import type { TestDatabase } from "../../support/postgres.ts"
 import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../../support/sinkBench.ts"
+import { terminal } from "../../support/terminal.ts"
 import { testSettings } from "../../support/testSettings.ts"
 
 const columns = [BLOCK, field("note")]
@@ -22,31 +23,6 @@ const filledTable = Effect.fnUntraced(function*() {
   yield* leases.release("t")
   return database
 })
-
-/** A user at a terminal who presses one key, or Ctrl-C where there is none. */
-const terminal = (key: string | undefined) =>
-  Layer.merge(
-    Stdio.layerTest({ stdinIsTerminal: Effect.succeed(true) }),
-    Layer.effect(
-      Terminal.Terminal,
-      Effect.gen(function*() {
-        const keys = yield* Queue.make<Terminal.UserInput, Cause.Done>()
-        if (key === undefined) yield* Queue.end(keys)
-        else {
-          const input = Option.some(key).pipe(Option.filter(({ length }) => length === 1))
-          yield* Queue.offer(keys, { input, key: { name: key, ctrl: false, meta: false, shift: false } })
-        }
-        return Terminal.make({
-          columns: Effect.succeed(80),
-          rows: Effect.succeed(24),
-          size: Effect.never,
-          display: () => Effect.void,
-          readInput: Effect.succeed(keys),
-          readLine: Effect.never
-        })
-      })
-    )
-  )
 
 /** A process that resyncs the table, and its output. */
 const resyncing = (
