@@ -16,8 +16,8 @@ const LIMITS = {
   requestTimeout: 5_000,
   headersTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
-  /** Event streams send every five seconds: a connection on which nothing moves has lost its reader. */
-  silenceTimeout: 30_000
+  /** Event streams send every five seconds. Node closes a connection after this or, with bytes that nobody takes, twice this. */
+  silenceTimeout: 15_000
 }
 
 const handlers = HttpApiBuilder.group(
