@@ -92,13 +92,13 @@ const mineUntilVisible = (world: World, block: bigint) =>
 
 const blocks = { blocks: "SELECT * FROM anvil.blocks" }
 
-describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) => {
+describe.each(dialects)("with a server of the %s dialect", (dialect) => {
   it.live(
     "no reader sees a row without its confirmations, shallow reorgs leave no trace, and deeper ones are undone",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect, blocks: 40, queries: blocks })
-        const { chain, mine, reorg } = world.simulator
+        const { chain, faults, mine, reorg } = world.simulator
         const early = yield* watchConfirmations(world, "blocks", 4n)
         const snapshots = yield* watchSnapshots(world, ["blocks"], new Chains(chain))
         const sync = yield* startSync({ ...world.environment, CONFIRMATIONS: "4" }, quickly)
@@ -106,6 +106,7 @@ describe.concurrent.each(dialects)("with a server of the %s dialect", (dialect) 
         for (let step = 0; step < 12; step += 1) {
           if (step % 3 === 2) reorg(1 + step % 4)
           else mine(1)
+          if (step === 6) faults.cutAll()
           yield* Effect.sleep("60 millis")
         }
         yield* mineUntilVisible(world, chain.tip)
