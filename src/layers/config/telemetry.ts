@@ -19,8 +19,20 @@ export const isTelemetryAsked = (texts: Texts): boolean => {
 export const readTelemetry = (texts: Texts): Result.Result<TelemetrySettings | undefined, Problems> =>
   Result.flatMap(
     decodeSettings(["OTEL_SDK_DISABLED"], texts),
-    ({ OTEL_SDK_DISABLED }) => OTEL_SDK_DISABLED ? Result.succeed(undefined) : readEnabled(texts)
+    ({ OTEL_SDK_DISABLED }) =>
+      OTEL_SDK_DISABLED || ASKING.every((name) => texts[name] === undefined)
+        ? Result.succeed(undefined)
+        : readEnabled(texts)
   )
+
+/** Without any of these nothing is exported: the others may be those of a cluster, and need not fit. */
+const ASKING = [
+  "OTEL_EXPORTER_OTLP_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+  "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+  "OTEL_TRACES_EXPORTER",
+  "OTEL_METRICS_EXPORTER"
+] as const
 
 const readEnabled = (texts: Texts): Result.Result<TelemetrySettings | undefined, Problems> =>
   Result.map(

@@ -106,6 +106,9 @@ describe("the settings of OpenTelemetry", () => {
       )
       assert.notInclude(JSON.stringify(problems), "hunter2")
       assert.isUndefined(yield* telemetryOf({ ...wrong, OTEL_SDK_DISABLED: "true" }))
+      assert.isUndefined(
+        yield* telemetryOf({ OTEL_EXPORTER_OTLP_PROTOCOL: "grpc", OTEL_TRACES_SAMPLER: "jaeger_remote" })
+      )
     }))
 
   it.effect("warn of variables of the standard that have no effect, where exports are asked for", () =>
