@@ -214,6 +214,13 @@ export const settings = {
     default: "64",
     description: "Memory in MiB for the rows of all tables that wait for confirmations."
   },
+  STANDBY: {
+    ...limits,
+    ...trueOrFalse,
+    default: "false",
+    description:
+      "Whether this process waits, ready to take over, while another one writes any of its tables; then it takes all of them."
+  },
   NOTIFY_ON_COMMIT: {
     ...writing,
     ...trueOrFalse,
@@ -226,14 +233,6 @@ export const settings = {
     default: "refuse",
     description:
       "Reaction to a NUL character, which PostgreSQL cannot store in a text: refuse parks the table, replace stores U+FFFD."
-  },
-  STANDBY: {
-    ...writing,
-    verbs: ["sync"],
-    ...trueOrFalse,
-    default: "false",
-    description:
-      "Whether this process waits, ready to take over, while another one writes any of its tables; then it takes all of them."
   },
   HEALTH_PORT: {
     ...health,
