@@ -199,6 +199,26 @@ describe("verify", () => {
     60_000
   )
 
+  it.live(
+    "finds blocks of the server that lie before the recorded first block of the table",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 30 })
+        yield* stopped(yield* syncThroughReorgs(world))
+        yield* world.database.query(
+          `WITH gone AS (DELETE FROM blocks WHERE _block_num < 10 RETURNING 1)
+         UPDATE _ampsync_checkpoints SET rows = rows - (SELECT count(*) FROM gone), origin_block = 10
+         WHERE table_name = 'blocks';
+         DELETE FROM _ampsync_watermarks WHERE table_name = 'blocks' AND block_num < 10`
+        )
+        const { code, output } = yield* verify(world, "blocks")
+        assert.strictEqual(code, 3, output)
+        assert.match(output, /10 blocks of blocks 0 to \d+ differ .*, the first is block 0\./)
+        assert.include(output, "Bookkeeping: its counters and watermarks fit the table.")
+      }),
+    60_000
+  )
+
   it.live("goes on where a stream broke off, and reports a server that stays silent", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 60, maxRangeBlocks: 10, maxBatchRows: 7 })

@@ -21,7 +21,7 @@ export const verifyCommand = Command.make(
   "verify",
   {
     table: tableOfSchema,
-    from: block("from", "First block to compare (default: the first one of the table)"),
+    from: block("from", "First block to compare (default: the first one of the chain)"),
     to: block("to", "Last block to compare (default: the watermark)"),
     json,
     timeout: timeout("server and database may take to answer, and the stream may be silent")

@@ -65,11 +65,14 @@ const target = Effect.fnUntraced(function*(name: string) {
 
 type Target = Effect.Success<ReturnType<typeof target>>
 
-/** The block at which the stream begins, and the one before the first that is compared. */
+/**
+ * The block at which the stream begins, and the one before the first that is compared. Without `from` that is the first block
+ * there can be: the recorded first block of the table is no proof that the server has none before it.
+ */
 const beginning = ({ checkpoint: { history, origin } }: StoredTable, from: bigint | undefined, rangeMode: boolean) => {
-  const first = from ?? origin ?? 0n
+  const first = from ?? 0n
   const cursor: Watermark | undefined = first <= (origin ?? 0n) ? undefined : newestBelow(history, first)
-  return { cursor, before: rangeMode ? cursor?.block ?? (origin ?? 0n) - 1n : first - 1n }
+  return { cursor, before: rangeMode ? cursor?.block ?? -1n : first - 1n }
 }
 
 const notesOf = ({ request, table }: Target, { recorded }: StoredTable): ReadonlyArray<string> => [

@@ -103,6 +103,13 @@ const compareOnce = Effect.fnUntraced(function*(
     }
   })
 
+  /** In one step, as far as hardly a row is stored: a chain may begin at block 300,000,000. */
+  const skipTo = Effect.fnUntraced(function*(start: bigint) {
+    const end = (origin !== undefined && origin < start ? origin : start) - 1n
+    if (rangeMode || cursor !== undefined || end <= comparison.through || end > to) return
+    comparison.settle(yield* stored.digests(columns, comparison.through, end), end)
+  })
+
   /** Stored ranges may have other ends than those of this stream; rows can be compared only up to a common one. */
   const isCommonEnd = (block: bigint) =>
     ends.has(block) ? Effect.succeed(true) : Effect.map(
@@ -150,6 +157,7 @@ const compareOnce = Effect.fnUntraced(function*(
             return yield* changed(`the server replaced blocks from ${event.range.start} on`, event.range.start)
           case "RangeStarted":
             reader.restart()
+            yield* skipTo(event.range.start)
             break
           case "Rows":
             if (yield* compareRows(reader, event.batch, event.range)) return done
