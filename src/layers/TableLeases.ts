@@ -10,7 +10,7 @@ import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { BEGIN_STATEMENTS, beginTransaction } from "../domain/sql/transaction.ts"
 import { DatabaseConfig } from "../services/Config.ts"
-import { isDivisionByZero, PgPool, runOn } from "../services/PgPool.ts"
+import { isDivisionByZero, isLocked, PgPool, runOn } from "../services/PgPool.ts"
 import { Fenced, TableHeld, TableLeases, TableRejected } from "../services/TableLeases.ts"
 import { sessionName, writerIdOf, writerName } from "./table-leases/sessionName.ts"
 
@@ -44,7 +44,8 @@ const make = Effect.gen(function*() {
 
   const insert = ({ dataset, table }: TableOwner) =>
     run(
-      `INSERT INTO ${schema}._ampsync_checkpoints (table_name, dataset) VALUES ($1, $2)
+      `INSERT INTO ${schema}._ampsync_checkpoints (table_name, dataset)
+       SELECT $1::text, $2::text WHERE NOT EXISTS (SELECT FROM ${schema}._ampsync_checkpoints WHERE table_name = $1)
        ON CONFLICT (table_name) DO NOTHING`,
       [table, dataset]
     )
@@ -101,10 +102,12 @@ const make = Effect.gen(function*() {
   const reserve = Effect.fn("TableLeases.reserve")(function*(owners: ReadonlyArray<TableOwner>) {
     // Without a lock, as in `acquire`: a process that waits asks often.
     const found = yield* holders(owners, "")
-    const isDone = found.length === owners.length && found.every((row) => row.writer === writer)
     const other = otherHolder(found)
-    const [first] = owners
-    if (isDone || other !== undefined || first === undefined) return other
+    const own = new Set(found.filter((row) => row.writer === writer).map((row) => row.table_name))
+    // Transactions of this process on its tables, such as the deletion of a long reorg, are neither waited for nor ended.
+    const wanted = owners.filter(({ table }) => !own.has(table))
+    const [first] = wanted
+    if (other !== undefined || first === undefined) return other
     return yield* pool.transaction(
       sessionName(writerId, first.table),
       Effect.gen(function*() {
@@ -113,9 +116,9 @@ const make = Effect.gen(function*() {
         yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [
           `ampsync reservation ${JSON.stringify(databaseSchema)}`
         ])
-        yield* Effect.forEach(owners, insert, { discard: true })
-        const held = yield* holders(owners, "FOR UPDATE OF c")
-        const other = otherHolder(held)
+        yield* Effect.forEach(wanted, insert, { discard: true })
+        const held = yield* holders(wanted, "FOR UPDATE OF c")
+        const other = otherHolder(held) ?? otherHolder(yield* holders(owners, ""))
         if (other !== undefined) return other
         yield* run(
           `UPDATE ${schema}._ampsync_checkpoints SET writer = $2, writer_epoch = writer_epoch + 1
@@ -123,6 +126,11 @@ const make = Effect.gen(function*() {
           [held.map((row) => row.table_name), writer]
         )
       })
+    ).pipe(
+      // The process before this one may hang in a transaction.
+      Effect.tapError((error) =>
+        isLocked(error) ? Effect.ignore(Effect.forEach(wanted, ({ table }) => evictStale(table))) : Effect.void
+      )
     )
   })
 

@@ -1,6 +1,6 @@
 /** The data tables: created, compared and written by COPY. */
 import { Effect, Layer, Option } from "effect"
-import { SqlError } from "effect/sql"
+import type { SqlError } from "effect/sql"
 import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
 import type { TableIdentity, TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
 import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
@@ -12,7 +12,7 @@ import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import { qualifiedName, RANGE_END, systemColumns } from "../domain/postgres/table/tableDdl.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { DatabaseConfig } from "../services/Config.ts"
-import { PgPool } from "../services/PgPool.ts"
+import { isLocked, PgPool } from "../services/PgPool.ts"
 import { TableLeases, TableRejected } from "../services/TableLeases.ts"
 import { type TableRequest, TableSink } from "../services/TableSink.ts"
 import { openTransactions } from "./table-sink/chunkTransactions.ts"
@@ -63,10 +63,7 @@ const make = Effect.gen(function*() {
 
   /** After a lock timeout: terminates the session that holds the lock if it hangs; fails in either case. */
   const evictsBlockers = (table: string) => <A, E>(effect: Effect.Effect<A, E | SqlError.SqlError>) =>
-    Effect.tapError(effect, (error) =>
-      error instanceof SqlError.SqlError && error.reason._tag === "LockTimeoutError"
-        ? Effect.ignore(leases.evictStale(table))
-        : Effect.void)
+    Effect.tapError(effect, (error) => isLocked(error) ? Effect.ignore(leases.evictStale(table)) : Effect.void)
 
   const prepare = Effect.fn("TableSink.prepare")(function*(lease: WriterLease, request: TableRequest) {
     const { columns, definition, identity, position } = yield* design(request)

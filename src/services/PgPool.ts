@@ -6,7 +6,7 @@
  */
 import type { Effect, Scope } from "effect"
 import { Context } from "effect"
-import type { SqlClient, SqlError } from "effect/sql"
+import { type SqlClient, SqlError } from "effect/sql"
 
 /** Runs one statement and returns its rows. */
 export type RunStatement = <Row extends object>(
@@ -82,6 +82,10 @@ export const indexRowTooLarge = (error: SqlError.SqlError): IndexRowTooLarge | u
 
 /** Whether a statement divided by zero, which is how statements of the bookkeeping stop their transaction. */
 export const isDivisionByZero = (error: SqlError.SqlError): boolean => error.reason.cause === "SQLSTATE 22012"
+
+/** Whether PostgreSQL waited too long for a lock that another session holds. */
+export const isLocked = (error: unknown): boolean =>
+  error instanceof SqlError.SqlError && error.reason._tag === "LockTimeoutError"
 
 export class PgPool extends Context.Service<PgPool, {
   /** Statements run on the connection of the transaction they are in, or on any. `bigint` columns arrive as text. */

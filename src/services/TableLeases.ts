@@ -52,7 +52,8 @@ export class TableLeases extends Context.Service<TableLeases, {
   readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRejected>
   /**
    * Makes this process the holder of all of these tables, or of none where another live process holds one of them: that one is
-   * returned then. A table of another dataset is left alone.
+   * returned then. A table of another dataset is left alone. What hangs in a transaction on one that this process does not
+   * hold yet is ended as by `evictStale`; the reservation fails then, and may be tried again.
    */
   readonly reserve: (owners: ReadonlyArray<TableOwner>) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** Releases the lease of `table` where this process holds it, so that the next process need not wait. */

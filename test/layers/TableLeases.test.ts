@@ -267,4 +267,50 @@ describe("a reservation", () => {
       const rows = yield* database.query("SELECT writer FROM _ampsync_checkpoints WHERE table_name = 'logs'")
       assert.deepStrictEqual(rows, [{ writer: first.leases.writer }])
     }))
+
+  it.live("neither waits for a transaction on a table that this process holds, nor ends it", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const lease = yield* leased(writer, "blocks", { dataset: "_/example" })
+      // As the deletion of a long reorg.
+      const deleting = yield* Effect.forkScoped(
+        writer.leases.transaction("blocks", Effect.andThen(writer.leases.fence(lease), Effect.never))
+      )
+      yield* eventually("it is under way", isInTransaction(database, sessionOf(writer.leases, "blocks")))
+      assert.isUndefined(yield* writer.leases.reserve(owners))
+      assert.deepStrictEqual(yield* held(database), new Set([writer.leases.writer]))
+      assert.isTrue(yield* isInTransaction(database, sessionOf(writer.leases, "blocks")))
+      yield* Fiber.interrupt(deleting)
+    }))
+
+  it.live(
+    "I3 ends what a dead writer left hanging on a table, and nothing of this process on another",
+    () =>
+      Effect.gen(function*() {
+        const database = yield* testDatabase
+        const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+        const [lost, own] = [
+          yield* leased(first, "logs", { dataset: "_/example" }),
+          yield* leased(second, "blocks", { dataset: "_/example" })
+        ]
+        const hang = Effect.fnUntraced(function*({ leases }: typeof first, lease: typeof own) {
+          yield* Effect.forkScoped(Effect.exit(
+            leases.transaction(lease.table, Effect.andThen(leases.fence(lease), Effect.never))
+          ))
+          yield* eventually("it is under way", isInTransaction(database, sessionOf(leases, lease.table)))
+        })
+        yield* hang(first, lost)
+        yield* hang(second, own)
+        yield* expireHeartbeats(database, second)
+        yield* Effect.ignore(second.leases.reserve(owners))
+        yield* eventually(
+          "what the dead writer left is gone",
+          Effect.map(isInTransaction(database, sessionOf(first.leases, "logs")), (there) => !there)
+        )
+        assert.isTrue(yield* isInTransaction(database, sessionOf(second.leases, "blocks")))
+        assert.isUndefined(yield* second.leases.reserve(owners))
+      }),
+    40_000
+  )
 })

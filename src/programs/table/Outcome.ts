@@ -1,6 +1,5 @@
 /** How an attempt at a table ended. */
 import { Schema } from "effect"
-import { SqlError } from "effect/sql"
 import type { ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
 
 /** The next attempt must be opened as `strategy` describes. Nothing was deleted. */
@@ -22,10 +21,6 @@ export type Outcome =
   /** Another process writes the table. */
   | { readonly _tag: "Held"; readonly reason: string }
   | ReconnectFrom
-
-/** PostgreSQL waited too long for a lock that another session holds. */
-export const isLocked = (error: { readonly _tag: string }): boolean =>
-  error instanceof SqlError.SqlError && error.reason._tag === "LockTimeoutError"
 
 /** Fails the pipeline to end the attempt with `outcome`. */
 export class Reconnect {

@@ -4,7 +4,6 @@ import { datasetId } from "../../domain/manifest/Dataset.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import { TableLeases } from "../../services/TableLeases.ts"
 import type { ActiveConfig } from "../reload/ActiveConfig.ts"
-import { isLocked } from "./Outcome.ts"
 import type { SharedByTables } from "./TableSession.ts"
 
 /** Why a table of this process stands by. */
@@ -31,12 +30,7 @@ export const makeStandby = Effect.fnUntraced(function*(
       table: name,
       dataset: datasetId(dataset)
     }))
-    return yield* Effect.tapError(
-      leases.reserve(owners),
-      // The process before this one may hang in a transaction.
-      (error) =>
-        isLocked(error) ? Effect.ignore(Effect.forEach(owners, ({ table }) => leases.evictStale(table))) : Effect.void
-    )
+    return yield* leases.reserve(owners)
   })
   return yield* Effect.cachedWithTTL(reserve, ANSWER_LIFETIME)
 })
