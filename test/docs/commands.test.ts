@@ -93,6 +93,8 @@ const adapted = ({ text }: Example, { database, simulator }: World) =>
     .replaceAll("http://localhost:1602", simulator.flightUrl)
     .replaceAll("http://localhost:1610", simulator.adminUrl)
     .replaceAll(/--(flight|admin)-port \d+/g, "--$1-port 0")
+    // Another simulator may run on this machine.
+    .replaceAll(/main\.js simulate$/gm, "main.js simulate --flight-port 0 --admin-port 0")
     // A shorter chain shows as well that the command is right.
     .replaceAll(/--blocks \d+/g, "--blocks 300")
 
