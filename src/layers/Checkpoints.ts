@@ -55,6 +55,15 @@ const make = Effect.gen(function*() {
     }))
   })
 
+  const watermarkUpTo = Effect.fn("Checkpoints.watermarkUpTo")(function*(table: string, block: bigint) {
+    const [row] = yield* run<{ readonly block_num: string; readonly hash: string }>(
+      `SELECT block_num, hash FROM ${schema}._ampsync_watermarks
+       WHERE table_name = $1 AND block_num <= $2::bigint ORDER BY block_num DESC LIMIT 1`,
+      [table, block.toString()]
+    )
+    return row === undefined ? undefined : { block: BigInt(row.block_num), hash: row.hash }
+  })
+
   const record = Effect.fn("Checkpoints.record")(function*(lease: WriterLease, identity: TableIdentity) {
     const [row] = yield* run<Row>(
       `UPDATE ${schema}._ampsync_checkpoints
@@ -103,7 +112,7 @@ const make = Effect.gen(function*() {
     return { ...lease, checkpoint: emptyCheckpoint, rows, provisionalRows: rows }
   })
 
-  return Checkpoints.of({ load, filledTables, record, advance, advanceStatement, forget })
+  return Checkpoints.of({ load, watermarkUpTo, filledTables, record, advance, advanceStatement, forget })
 })
 
 export const layer: Layer.Layer<Checkpoints, never, DatabaseConfig | PgPool | TableLeases> = Layer.effect(

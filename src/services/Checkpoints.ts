@@ -47,6 +47,8 @@ export interface AdvanceStatement {
 export class Checkpoints extends Context.Service<Checkpoints, {
   /** Loads the checkpoint of a table; none before its first start. */
   readonly load: (table: string) => Effect.Effect<Option.Option<StoredCheckpoint>, SqlError.SqlError>
+  /** The newest recorded watermark of a filled table at or below `block`. */
+  readonly watermarkUpTo: (table: string, block: bigint) => Effect.Effect<Watermark | undefined, SqlError.SqlError>
   /** The tables of the schema that a sync of this version filled and that exist, by name. */
   readonly filledTables: Effect.Effect<ReadonlyArray<string>, SqlError.SqlError>
   /** Records what the table is filled with from now on, in the current transaction. */

@@ -1,8 +1,8 @@
 /** A person at a terminal, for the questions of verbs. */
 import { type Cause, Effect, Layer, Option, Queue, Stdio, Terminal } from "effect"
 
-/** A user at a terminal who presses one key, or Ctrl-C where there is none. */
-export const terminal = (key: string | undefined) =>
+/** A user at a terminal who presses one key, or Ctrl-C where there is none; `displayed` is given what they see. */
+export const terminal = (key: string | undefined, displayed: (text: string) => void = () => {}) =>
   Layer.merge(
     Stdio.layerTest({ stdinIsTerminal: Effect.succeed(true) }),
     Layer.effect(
@@ -18,7 +18,7 @@ export const terminal = (key: string | undefined) =>
           columns: Effect.succeed(80),
           rows: Effect.succeed(24),
           size: Effect.never,
-          display: () => Effect.void,
+          display: (text) => Effect.sync(() => displayed(text)),
           readInput: Effect.succeed(keys),
           readLine: Effect.never
         })

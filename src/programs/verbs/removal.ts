@@ -90,12 +90,14 @@ const place = Effect.gen(function*() {
 })
 
 /** Asks whether to go on, unless `yes`; `question` is given the table's watermark, and its schema and database by name. */
-export const confirm = Effect.fnUntraced(function*(
+export const confirm = Effect.fnUntraced(function*<R>(
   { table, timeout, yes }: Confirmation,
-  question: (watermark: bigint | undefined, place: string) => string
+  question: (watermark: bigint | undefined, place: string) => Effect.Effect<string, SqlError.SqlError, R>
 ) {
   const { watermark } = yield* beforeChanges(timeout)(trackPending("database")(loadCheckpoint(table)))
-  return yes || (yield* ask(question(watermark?.block, yield* place)))
+  if (yes) return true
+  const words = question(watermark?.block, yield* place)
+  return yield* ask(yield* beforeChanges(timeout)(trackPending("database")(words)))
 })
 
 /** As `confirm` for every table of the schema that a sync filled; returns them, or undefined where the answer is no. */

@@ -36,10 +36,12 @@ export const resync = Effect.fn("resync")(function*(options: Confirmation) {
   const isConfirmed = yield* confirm(
     options,
     (watermark, place) =>
-      `Delete all rows of table "${table}" in ${place} (complete up to block ${
-        watermark ?? "none"
-      }), to fill it again from ` +
-      "the first block?"
+      Effect.succeed(
+        `Delete all rows of table "${table}" in ${place} (complete up to block ${
+          watermark ?? "none"
+        }), to fill it again from ` +
+          "the first block?"
+      )
   )
   if (!isConfirmed) return yield* Console.log("Nothing was changed.")
   yield* sendHeartbeats(Effect.void)

@@ -1,5 +1,6 @@
 /** The verb `rewind`: removes the newest blocks of a table, so that the next start reads them again. */
 import { Console, Effect } from "effect"
+import { Checkpoints } from "../../services/Checkpoints.ts"
 import { TableSink } from "../../services/TableSink.ts"
 import { sendHeartbeats } from "../report/sendHeartbeats.ts"
 import { withCommitGrace } from "../table/withCommitGrace.ts"
@@ -12,15 +13,19 @@ export interface RewindOptions extends Confirmation {
 
 /** Removes rows and history above the newest watermark at or below a block, in one transaction. */
 export const rewind = Effect.fn("rewind")(function*(options: RewindOptions) {
-  const sink = yield* TableSink
+  const [checkpoints, sink] = [yield* Checkpoints, yield* TableSink]
   const { table, toBlock } = options
   const isConfirmed = yield* confirm(
     options,
     (watermark, place) =>
-      `Delete the rows of table "${table}" in ${place} (complete up to block ${
-        watermark ?? "none"
-      }) above block ${toBlock}, ` +
-      "to read them again?"
+      Effect.map(
+        checkpoints.watermarkUpTo(table, toBlock),
+        // Where there is none, the rewind is refused.
+        (kept) =>
+          `Delete the rows of table "${table}" in ${place} (complete up to block ${watermark ?? "none"}) above block ${
+            kept === undefined ? toBlock : `${kept.block}, its newest watermark at or below ${toBlock}`
+          }, to read them again?`
+      )
   )
   if (!isConfirmed) return yield* Console.log("Nothing was changed.")
   yield* sendHeartbeats(Effect.void)
