@@ -1,6 +1,6 @@
 /** Starts the built program in a process of its own. */
 import { Deferred, Effect, type Scope } from "effect"
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import { tmpdir } from "node:os"
 import { fileURLToPath } from "node:url"
 import { eventually } from "./eventually.ts"
@@ -26,12 +26,16 @@ export interface AmpsyncProcess {
   readonly prints: (text: string | RegExp, timeoutMillis?: number) => Effect.Effect<void>
 }
 
+/** How a process is started: `spawn`, or one that also kills it when this process is killed. */
+export type StartProcess = (command: string, args: ReadonlyArray<string>, options: SpawnOptions) => ChildProcess
+
 /**
  * Starts `dist/main.js` with exactly `environment` and the PATH; it is killed when the scope closes, by its own id.
  */
 export const startAmpsync = (
   environment: Readonly<Record<string, string>>,
-  args: ReadonlyArray<string> = []
+  args: ReadonlyArray<string> = [],
+  start: StartProcess = spawn
 ): Effect.Effect<AmpsyncProcess, never, Scope.Scope> =>
   Effect.gen(function*() {
     const exited = yield* Deferred.make<Exited>()
@@ -39,13 +43,13 @@ export const startAmpsync = (
     let output = ""
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const child = spawn(process.execPath, [MAIN, ...args], {
+        const child = start(process.execPath, [MAIN, ...args], {
           cwd: tmpdir(),
           env: { PATH: process.env["PATH"], ...environment },
           stdio: ["ignore", "pipe", "pipe"]
         })
         for (const stream of [child.stdout, child.stderr]) {
-          stream.setEncoding("utf8").on("data", (text: string) => output += text)
+          stream?.setEncoding("utf8").on("data", (text: string) => output += text)
         }
         child.on("close", (code, signal) =>
           Deferred.doneUnsafe(exited, Effect.succeed({ code, signal, afterMillis: Date.now() - started })))

@@ -23,11 +23,14 @@ export interface Cluster {
   readonly crash: Effect.Effect<void>
 }
 
+/** Of the sessions of a test: they may write where the database says that nobody does. */
+export const sessionOptions = (schema: string): string => `-csearch_path=${schema} -cdefault_transaction_read_only=off`
+
 /** Starts the server whose directory is `home`, which is made where it is missing; it stops when the scope closes. */
 export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn.Return<Cluster, never, Scope.Scope> {
   const { dataDirectory, port, url } = yield* Effect.orDie(startIn(home, PASSWORD))
   const pool = yield* Effect.acquireRelease(
-    Effect.sync(() => new Pool({ connectionString: Redacted.value(url), max: 3, options: `-csearch_path=${SCHEMA}` })),
+    Effect.sync(() => new Pool({ connectionString: Redacted.value(url), max: 3, options: sessionOptions(SCHEMA) })),
     (pool) => Effect.promise(() => pool.end())
   )
   // A server that a test ends closes idle connections, which is no error.

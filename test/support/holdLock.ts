@@ -8,6 +8,8 @@ export const holdLock = Effect.fnUntraced(function*({ schema, url }: TestDatabas
   const client = yield* Effect.acquireRelease(
     Effect.promise(async () => {
       const client = new pg.Client({ connectionString: url })
+      // A server that crashes meanwhile releases the lock too.
+      client.on("error", () => undefined)
       await client.connect()
       return client
     }),

@@ -1,5 +1,5 @@
 /** Checks while a sync runs that up to the block of `_ampsync_latest` all tables show one chain, in every snapshot. */
-import { Effect, Fiber, type Scope } from "effect"
+import { Effect, Fiber, Schedule, type Scope } from "effect"
 import { Client } from "pg"
 import { RANGE_END } from "../../src/domain/postgres/table/tableDdl.ts"
 import { blockAt } from "../../src/simulator/forks.ts"
@@ -51,12 +51,14 @@ interface Latest {
 
 const connect = ({ database }: World) =>
   Effect.acquireRelease(
-    Effect.promise(async () => {
+    Effect.tryPromise(async () => {
       const client = new Client({ connectionString: database.url, options: `-c search_path=${database.schema}` })
+      client.on("error", () => undefined)
       await client.connect()
       return client
     }),
-    (client) => Effect.promise(() => client.end())
+    // The server may be gone.
+    (client) => Effect.promise(() => client.end().catch(() => undefined))
   )
 
 /** Several statements of one transaction, with commits of the sync in between. */
@@ -82,7 +84,7 @@ const read = async (client: Client): Promise<{ readonly latest: Latest; readonly
     }
     return { latest: { block: BigInt(found.block_num), hash: found.hash }, seen }
   } finally {
-    await client.query("COMMIT")
+    await client.query("COMMIT").catch(() => undefined)
   }
 }
 
@@ -112,17 +114,19 @@ export const watchLatest = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Observation, never, Scope.Scope> {
   const violations: Array<string> = []
   const checked = new Set<string>()
-  const reader = Effect.gen(function*() {
-    const client = yield* connect(world)
-    const step = Effect.gen(function*() {
-      const snapshot = yield* Effect.promise(() => read(client))
-      if (snapshot === undefined) return
-      const difference = differenceOf(chains, world.simulator.startBlock, snapshot.latest, snapshot.seen)
-      if (difference !== undefined && violations.length < 5) violations.push(difference)
-      checked.add(snapshot.latest.hash)
-    })
-    return yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.uninterruptible(step), Effect.sleep(5))))
+  const step = Effect.fnUntraced(function*(client: Client) {
+    const snapshot = yield* Effect.tryPromise(() => read(client))
+    if (snapshot === undefined) return
+    const difference = differenceOf(chains, world.simulator.startBlock, snapshot.latest, snapshot.seen)
+    if (difference !== undefined && violations.length < 5) violations.push(difference)
+    checked.add(snapshot.latest.hash)
   })
+  // A server that ends the session, or is started again, ends no observation.
+  const session = Effect.scoped(Effect.flatMap(
+    connect(world),
+    (client) => Effect.forever(Effect.andThen(Effect.uninterruptible(step(client)), Effect.sleep(5)))
+  ))
+  const reader = Effect.forkScoped(Effect.retry(session, Schedule.spaced("50 millis")))
   const fibers = [yield* reader, yield* reader]
   return {
     violations: Effect.map(Fiber.interruptAll(fibers), () => violations),

@@ -3,9 +3,11 @@ import { Effect, type Scope } from "effect"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Simulator, type SimulatorOptions, startSimulator } from "../../src/simulator/Simulator.ts"
-import { type Dialect, TABLE_NAMES } from "../../src/simulator/tables.ts"
+import { allTables, manifestOf, type Queries } from "./manifestOf.ts"
 import { type TestDatabase, testDatabase } from "./postgres.ts"
 import { temporaryDirectory } from "./temporaryDirectory.ts"
+
+export { allTables, manifestOf, type Queries }
 
 export interface World {
   readonly database: TestDatabase
@@ -14,21 +16,6 @@ export interface World {
   /** What a process needs to sync this world. */
   readonly environment: Readonly<Record<string, string>>
 }
-
-/** Table name -> query. */
-export type Queries = Readonly<Record<string, string>>
-
-export const allTables: Queries = Object.fromEntries(
-  TABLE_NAMES.map((name) => [name, `SELECT * FROM anvil.${name}`])
-)
-
-export const manifestOf = (dialect: Dialect, queries: Queries): unknown => ({
-  name: "example",
-  network: "anvil",
-  version: "0.1.0",
-  dependencies: { anvil: dialect === "amp" ? "_/anvil@0.1.0" : { owner: "_", name: "anvil", version: "0.1.0" } },
-  tables: Object.fromEntries(Object.entries(queries).map(([name, sql]) => [name, { sql }]))
-})
 
 export interface WorldOptions extends SimulatorOptions {
   /** All three tables of the chain where absent. */

@@ -1,0 +1,117 @@
+/**
+ * Looks for a schedule of faults after which a reader sees a wrong row: `npm run chaos -- --help`. Docs: docs/reliability.md.
+ */
+import { Effect } from "effect"
+import { chmodSync, existsSync, mkdtempSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import type { Dialect } from "../src/simulator/tables.ts"
+import { countKinds, formatResult, formatViolation, replayCommand } from "../test/chaos/report.ts"
+import { type Result, runSchedule } from "../test/chaos/runSchedule.ts"
+import { type Schedule, scheduleOf } from "../test/chaos/schedule.ts"
+import { shrink } from "../test/chaos/shrink.ts"
+import { MAIN } from "../test/support/ampsyncProcess.ts"
+import { killAll, removeAtEnd } from "./bench/children.ts"
+
+const HELP = `npm run chaos -- [options]
+
+  --seed N          first seed, 1 by default; schedule i has the seed N + i
+  --schedules M     number of schedules, 1 by default
+  --minutes K       begin no schedule after K minutes
+  --seconds S       time in which the actions of a schedule begin, 8 by default
+  --dialect D       amp or nozzle; by the seed where absent
+  --only 1,4        only these actions of the schedule
+  --no-shrink       do not look for a shorter schedule that fails too
+  --trace           print each action when it begins and ends
+  --json FILE       write the results as JSON
+
+AMPSYNC_MAIN names another build of the program. Exit code 1 when a schedule found a violation.`
+
+const number = (text: string | undefined, byDefault: number): number => {
+  const value = Number(text ?? byDefault)
+  if (Number.isFinite(value) && value >= 0) return value
+  console.error(`${text} is not a number\n\n${HELP}`)
+  process.exit(2)
+}
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    schedules: { type: "string" },
+    minutes: { type: "string" },
+    seconds: { type: "string" },
+    dialect: { type: "string" },
+    only: { type: "string" },
+    "no-shrink": { type: "boolean" },
+    trace: { type: "boolean" },
+    json: { type: "string" },
+    help: { type: "boolean", short: "h" }
+  }
+})
+if (values.help === true) {
+  console.log(HELP)
+  process.exit(0)
+}
+const dialect = values.dialect
+if (dialect !== undefined && dialect !== "amp" && dialect !== "nozzle") {
+  console.error(`--dialect ${dialect}: amp or nozzle\n\n${HELP}`)
+  process.exit(2)
+}
+if (!existsSync(MAIN)) {
+  console.error(`${MAIN} is not there; run: npm run build`)
+  process.exit(2)
+}
+const [firstSeed, schedules] = [number(values.seed, 1), number(values.schedules, 1)]
+const [minutes, seconds] = [number(values.minutes, 1e6), number(values.seconds, 8)]
+const only = values.only?.split(",").map(Number)
+
+// The reaper kills the processes and removes the directory, also when this process is killed.
+const directory = mkdtempSync(join(tmpdir(), "ampsync-chaos-"))
+chmodSync(directory, 0o755)
+removeAtEnd(directory)
+process.on("exit", killAll)
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) process.on(signal, () => process.exit(code))
+
+const home = join(directory, "postgres")
+const trace = values.trace === true ? (line: string) => console.log(line) : undefined
+const run = (schedule: Schedule) => Effect.runPromise(runSchedule(schedule, home, trace))
+
+const until = Date.now() + minutes * 60_000
+const results: Array<Result> = []
+for (let index = 0; index < schedules && Date.now() < until; index++) {
+  const whole = scheduleOf({
+    seed: firstSeed + index,
+    seconds,
+    ...(dialect === undefined ? {} : { dialect: dialect as Dialect })
+  })
+  const schedule = only === undefined ? whole : { ...whole, actions: only.flatMap((i) => whole.actions[i] ?? []) }
+  const result = await run(schedule)
+  results.push(result)
+  console.log(formatResult(result))
+  if (result.violations.length === 0) continue
+  console.log(formatViolation(result, replayCommand(whole, seconds, only)))
+  if (values["no-shrink"] === true || only !== undefined) continue
+  const shorter = await shrink(whole, run)
+  if (shorter === undefined) console.log("no shorter schedule failed")
+  else console.log(`shorter:\n${formatViolation(shorter.result, replayCommand(whole, seconds, shorter.only))}`)
+}
+const failed = results.filter(({ violations }) => violations.length > 0)
+const sum = (of: (result: Result) => number) => results.reduce((total, result) => total + of(result), 0)
+const heals = results.map(({ healSeconds }) => healSeconds).toSorted((a, b) => a - b)
+const injected = countKinds(results.flatMap(({ schedule }) => schedule.actions))
+console.log(
+  `${results.length} schedules, ${failed.length} with violations; ${
+    sum(({ schedule }) => schedule.actions.length)
+  } actions, ` +
+    `${sum(({ snapshots }) => snapshots)} snapshots, ${sum(({ watermarks }) => watermarks)} watermarks, ` +
+    `${sum(({ rows }) => rows)} rows compared; healed in ${heals[heals.length >> 1]?.toFixed(1)} s (median), ` +
+    `${heals.at(-1)?.toFixed(1)} s at most`
+)
+if (values.json !== undefined) {
+  writeFileSync(
+    values.json,
+    `${JSON.stringify({ command: process.argv.slice(2).join(" "), injected, results }, undefined, 2)}\n`
+  )
+}
+process.exit(failed.length === 0 ? 0 : 1)

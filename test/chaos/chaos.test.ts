@@ -1,0 +1,35 @@
+/** A few short schedules of the chaos machine; `npm run chaos` runs as many as wanted. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { chmod } from "node:fs/promises"
+import { join } from "node:path"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { formatViolation, replayCommand } from "./report.ts"
+import { runSchedule } from "./runSchedule.ts"
+import { ACTION_KINDS, scheduleOf } from "./schedule.ts"
+
+const SEEDS = [1, 2, 3, 4, 5, 6]
+const SECONDS = 3
+
+describe("the chaos machine", () => {
+  it("makes the same schedule of the same seed, and every kind of action within a hundred seeds", () => {
+    assert.deepStrictEqual(scheduleOf({ seed: 5 }), scheduleOf({ seed: 5 }))
+    const kinds = Array.from({ length: 100 }, (_, seed) => scheduleOf({ seed }).actions.map(({ kind }) => kind)).flat()
+    assert.sameMembers([...new Set(kinds)], [...ACTION_KINDS])
+  })
+
+  it.live(
+    "in every snapshot the rows up to the watermark are the chain, and in the end all are, through schedules of faults of both dialects",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
+        for (const seed of SEEDS) {
+          const schedule = scheduleOf({ seed, seconds: SECONDS })
+          const result = yield* runSchedule(schedule, join(directory, "postgres"))
+          assert.isEmpty(result.violations, formatViolation(result, replayCommand(schedule, SECONDS)))
+          assert.isAbove(result.snapshots, 0)
+        }
+      }),
+    600_000
+  )
+})

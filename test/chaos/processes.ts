@@ -1,0 +1,85 @@
+/** The processes of a schedule: each is started again after what happens to it, and none may end by itself. */
+import { Effect, Exit, Scope, Semaphore } from "effect"
+import { start as spawnWithReaper } from "../../scripts/bench/children.ts"
+import { type AmpsyncProcess, startAmpsync } from "../support/ampsyncProcess.ts"
+
+/** Far more than the 5 seconds that are promised, because the machine may be busy. */
+const STOP_TIMEOUT_MILLIS = 60_000
+const LOG_TAIL = 3000
+
+export interface ChaosProcess {
+  readonly kill: (downMillis: number) => Effect.Effect<void>
+  readonly terminate: (downMillis: number) => Effect.Effect<void>
+  readonly pause: (millis: number) => Effect.Effect<void>
+  /** The end of what the last two processes wrote. */
+  readonly logTail: () => string
+}
+
+interface Running {
+  readonly process: AmpsyncProcess
+  readonly scope: Scope.Closeable
+}
+
+/** Starts a process that runs until the scope closes; `violated` is called when one ends as it should not. */
+export const startProcess = Effect.fnUntraced(function*(
+  name: string,
+  environment: Readonly<Record<string, string>>,
+  violated: (what: string) => void
+): Effect.fn.Return<ChaosProcess, never, Scope.Scope> {
+  const semaphore = yield* Semaphore.make(1)
+  let isExpected = false
+  let before = ""
+
+  const start = Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const process = yield* Scope.provide(startAmpsync(environment, [], spawnWithReaper), scope)
+    isExpected = false
+    const watch = Effect.tap(process.exited, ({ code, signal }) =>
+      Effect.sync(() => {
+        if (!isExpected) violated(`${name} ended by itself with ${signal ?? `exit code ${code}`}`)
+      }))
+    yield* Scope.provide(Effect.forkScoped(watch), scope)
+    return { process, scope } satisfies Running
+  })
+
+  let running: Running = yield* start
+  const end = Effect.suspend(() => {
+    isExpected = true
+    before = running.process.output()
+    return Scope.close(running.scope, Exit.void)
+  })
+  yield* Effect.addFinalizer(() => end)
+
+  const restart = (downMillis: number) =>
+    Effect.gen(function*() {
+      yield* end
+      yield* Effect.sleep(downMillis)
+      running = yield* start
+    })
+
+  const terminate = Effect.gen(function*() {
+    isExpected = true
+    const { exited, kill, output } = running.process
+    yield* kill("SIGTERM")
+    const end = yield* Effect.timeoutOrElse(exited, {
+      duration: STOP_TIMEOUT_MILLIS,
+      orElse: () => Effect.undefined
+    })
+    if (end === undefined) violated(`${name} did not end within ${STOP_TIMEOUT_MILLIS} ms of SIGTERM`)
+    // Before Node has read the program a signal has its usual effect.
+    else if (end.code !== 0 && output() !== "") violated(`${name} ended with ${JSON.stringify(end)} after SIGTERM`)
+  })
+
+  const exclusively = (effect: Effect.Effect<void>) => semaphore.withPermit(Effect.uninterruptible(effect))
+  return {
+    kill: (downMillis) => exclusively(restart(downMillis)),
+    terminate: (downMillis) => exclusively(Effect.andThen(terminate, restart(downMillis))),
+    pause: (millis) =>
+      exclusively(Effect.gen(function*() {
+        yield* running.process.kill("SIGSTOP")
+        yield* Effect.sleep(millis)
+        yield* running.process.kill("SIGCONT")
+      })),
+    logTail: () => `${before.slice(-LOG_TAIL)}\n--- started again ---\n${running.process.output().slice(-LOG_TAIL)}`
+  }
+})

@@ -1,0 +1,132 @@
+/** Runs one schedule under the eyes of the judges. */
+import { Cause, Effect, Exit, Fiber, Logger } from "effect"
+import { bookkeepingDifferences, differences } from "../support/compare.ts"
+import { eventually } from "../support/eventually.ts"
+import { watchLatest } from "../support/latestSnapshots.ts"
+import { watchSnapshots } from "../support/snapshots.ts"
+import { heal, perform } from "./actions.ts"
+import { watchLedger } from "./ledger.ts"
+import type { Schedule } from "./schedule.ts"
+import { setStage, type Stage } from "./stage.ts"
+import { chaosTables, wholeTables } from "./tables.ts"
+
+/** More than the longest pause between two attempts of a table, which is a minute. */
+const HEAL_MILLIS = 180_000
+const HEAL_POLL_MILLIS = 200
+const MINE_EVERY_POLLS = 10
+
+export interface Result {
+  readonly schedule: Schedule
+  /** What was found, one sentence each; empty where the promise held. */
+  readonly violations: ReadonlyArray<string>
+  /** Snapshots of one table whose bookkeeping was checked. */
+  readonly snapshots: number
+  /** Different watermarks, and blocks of `_ampsync_latest`, whose rows were checked. */
+  readonly watermarks: number
+  /** Rows compared by value at the end. */
+  readonly rows: number
+  readonly healSeconds: number
+  readonly seconds: number
+  /** The end of what the processes wrote, where there is a violation. */
+  readonly logs: string
+}
+
+/** What keeps the tables from being equal to the chain, and the rows that were compared. */
+const compare = Effect.fnUntraced(function*({ postgres, simulator, world }: Stage) {
+  const states = yield* postgres.database.query<{ table_name: string; state: string; reason: string | null }>(
+    `SELECT table_name, state, reason FROM _ampsync_progress
+     WHERE state NOT IN ('caught up', 'catching up', 'standby')`
+  )
+  const found = states.map(({ reason, state, table_name }) => `${table_name} is ${state}: ${reason ?? "no reason"}`)
+  let rows = 0
+  for (const table of chaosTables) {
+    found.push(...yield* differences(world, table.source, table))
+    found.push(...yield* bookkeepingDifferences(world, table.as, table.position))
+    rows += simulator.chain.countRows(table.source, simulator.startBlock)
+  }
+  return { found, rows }
+})
+
+const exists = ({ postgres: { database } }: Stage) =>
+  Effect.map(
+    database.query("SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = ANY($2) HAVING count(*) = $3", [
+      database.schema,
+      ["_ampsync_checkpoints", ...chaosTables.map(({ as }) => as)],
+      chaosTables.length + 1
+    ]),
+    (rows) => rows.length > 0
+  )
+
+const awaitHealed = Effect.fnUntraced(function*(stage: Stage, log: (what: string) => Effect.Effect<void>) {
+  const until = Date.now() + HEAL_MILLIS
+  for (let poll = 1;; poll++) {
+    const { found, rows } = (yield* exists(stage))
+      ? yield* compare(stage)
+      : { found: ["not all tables are there"], rows: 0 }
+    if (found.length === 0) return rows
+    if (Date.now() > until) {
+      for (const what of found) stage.violated(`not healed within ${HEAL_MILLIS} ms: ${what}`)
+      return rows
+    }
+    // A reorg that only removes rows shows when the next rows arrive.
+    if (poll % MINE_EVERY_POLLS === 0) {
+      stage.simulator.mine(1)
+      yield* log(`not healed yet: ${found[0]?.slice(0, 200)}`)
+    }
+    yield* Effect.sleep(HEAL_POLL_MILLIS)
+  }
+})
+
+const run = Effect.fnUntraced(function*(schedule: Schedule, home: string, trace: (line: string) => void) {
+  const started = Date.now()
+  const log = (what: string) =>
+    Effect.sync(() => trace(`${((Date.now() - started) / 1000).toFixed(2).padStart(7)} s  ${what}`))
+  const stage = yield* setStage(schedule, home)
+  const snapshots = yield* watchSnapshots(stage.world, wholeTables, stage.chains)
+  const latest = yield* watchLatest(stage.world, stage.chains)
+  const ledger = yield* watchLedger(stage.world, stage.chains)
+  if (schedule.waitsForTables) yield* eventually("the tables are there", exists(stage), HEAL_MILLIS)
+  const begin = Date.now()
+  const actions = yield* Effect.forEach(
+    schedule.actions,
+    (action, index) =>
+      Effect.sleep(Math.max(0, begin + action.atMillis - Date.now())).pipe(
+        Effect.andThen(log(`action ${index} (${action.kind}) begins`)),
+        Effect.andThen(Effect.suspend(() => perform(stage, action))),
+        Effect.andThen(log(`action ${index} (${action.kind}) has ended`)),
+        Effect.forkScoped
+      )
+  )
+  for (const [index, exit] of (yield* Fiber.awaitAll(actions)).entries()) {
+    if (Exit.isFailure(exit)) stage.violated(`action ${index} failed: ${Cause.pretty(exit.cause)}`)
+  }
+  yield* heal(stage)
+  const healing = Date.now()
+  yield* log("every fault has ended")
+  const rows = yield* awaitHealed(stage, log)
+  yield* log("healed")
+  const healSeconds = (Date.now() - healing) / 1000
+  const judged = [yield* snapshots.violations, yield* latest.violations, yield* ledger.violations].flat()
+  const violations = [...stage.violations, ...judged]
+  return {
+    schedule,
+    violations,
+    snapshots: ledger.checked(),
+    watermarks: snapshots.checked() + latest.checked(),
+    rows,
+    healSeconds,
+    seconds: (Date.now() - started) / 1000,
+    logs: violations.length === 0
+      ? ""
+      : stage.processes.map((process, index) => `process ${index}:\n${process.logTail()}`).join("\n")
+  } satisfies Result
+})
+
+/** Runs a schedule with the PostgreSQL whose files are in `home`; everything is stopped afterwards. */
+export const runSchedule = (
+  schedule: Schedule,
+  home: string,
+  trace: (line: string) => void = () => undefined
+): Effect.Effect<Result> =>
+  // A server that is made to crash is reported by the layer that started it.
+  Effect.scoped(run(schedule, home, trace)).pipe(Effect.provide(Logger.layer([])))
