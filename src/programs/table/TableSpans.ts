@@ -29,6 +29,8 @@ export class TableSpans {
   readonly #table: string
   #queries: ReadonlyArray<string> = []
   #attempt: Tracer.Span | undefined
+  /** The last one that was exported. */
+  #lastAttempt: Tracer.ExternalSpan | undefined
   #lastChunk: Tracer.ExternalSpan | undefined
   #hasOpened = false
   #chunks = 0
@@ -41,7 +43,7 @@ export class TableSpans {
 
   /** Texts of `queries` are left out of messages. */
   attemptBegins(queries: ReadonlyArray<string>): void {
-    const links = linksTo("previous", idsOf(this.#attempt))
+    const links = linksTo("previous", this.#lastAttempt)
     this.#queries = queries
     this.#hasOpened = false
     this.#chunks = 0
@@ -61,6 +63,7 @@ export class TableSpans {
     const reason = Exit.isSuccess(exit) && "reason" in exit.value ? this.#publicText(exit.value.reason) : undefined
     annotate(this.#attempt, { "ampsync.chunks": this.#chunks, "ampsync.outcome": outcome, "ampsync.reason": reason })
     this.#attempt.end(this.#clock.currentTimeNanosUnsafe(), this.#publicExit(exit))
+    this.#lastAttempt = idsOf(this.#attempt)
   }
 
   /** A chunk is committed, or failed. */

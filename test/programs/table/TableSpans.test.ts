@@ -82,6 +82,20 @@ describe("the spans of a table", () => {
       }
     }))
 
+  it.effect("of an attempt link to the last one that was made, also where the process stood by meanwhile", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const held = Effect.fail(new TableHeld({ table: "t", writer: "other pid 1" }))
+      const messages = Stream.fromIterable(frames("amp", data(0, 9), watermark(9)))
+      const it = yield* traced({
+        acquire: Effect.suspend(() => ++asked === 1 || asked > 4 ? Effect.void : held),
+        open: () => Effect.succeed(Stream.concat(messages, Stream.fail(flightError())))
+      })
+      yield* elapse(20)
+      const [first, second] = it.named("attempt")
+      assert.deepStrictEqual(second!.links.map(({ span }) => span.spanId), [first!.spanId])
+    }))
+
   it.effect("are not made of a process that stands by", () =>
     Effect.gen(function*() {
       const acquire = Effect.fail(new TableHeld({ table: "t", writer: "other pid 1" }))
