@@ -203,7 +203,7 @@ describe("the Flight client", () => {
       for (const url of [`http://127.0.0.1:${proxy.port}`, simulator.adminUrl, secure]) {
         const error = yield* failureOf((yield* clientOf(url)).schema(SQL))
         assert.deepInclude(error, { status: "UNAVAILABLE", retryable: true })
-        assert.isTrue(error.message.endsWith(` (at ${url}, which AMP_FLIGHT_ADDR names)`), error.message)
+        assert.include(error.message, ` (at ${url}, which AMP_FLIGHT_ADDR names)`)
         assert.notInclude(error.message, "Resolution note")
       }
     }))

@@ -129,7 +129,8 @@ describe("a table that a query no longer fits", () => {
           "rename it back, or add it again if it was dropped; " +
           "column \"c\" is not among those the query yields; column \"Gone\" is not among those the query yields; " +
           "it has no primary key, without one in the config it must be (\"_block_num\", \"_row_index\"); " +
-          "ampsync does not change a primary key. Undo what was changed, or drop the table, and it is created and filled again from the first block"
+          "ampsync does not change a primary key. Undo what was changed, or run " +
+          `DROP TABLE "${database.schema}"."t", and it is created and filled again from the first block`
       )
       assert.deepStrictEqual([yield* columnsOf(database), yield* recorded(database)], [columns, note])
       yield* prepareTable(sink, requestOf("other", base))

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { compareTable } from "../../domain/postgres/table/compareTable.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
-import { alterTable, commentOn, createTable, indexesOf } from "../../domain/postgres/table/tableDdl.ts"
+import { alterTable, commentOn, createTable, indexesOf, qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { StoredCheckpoint } from "../../services/Checkpoints.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
@@ -18,7 +18,8 @@ export interface Examined extends Omit<TablePlan, "startsAtFirstBlock"> {
 
 const HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) AS lz4 FROM pg_settings WHERE name = 'default_toast_compression'"
 
-const DROP_IT = "drop the table, and it is created and filled again from the first block"
+const dropIt = (definition: TableDefinition): string =>
+  `run DROP TABLE ${qualifiedName(definition)}, and it is created and filled again from the first block`
 
 /** Plans the statements after which a table fits its query; fails where there are none. Changes nothing. */
 export const examineTable = Effect.fnUntraced(function*(
@@ -52,7 +53,9 @@ export const examineTable = Effect.fnUntraced(function*(
   }
   if (recorded.positionColumn !== positionColumn) {
     return yield* reject(
-      `its rows are placed by column "${recorded.positionColumn}", those of the query by "${positionColumn}"; ${DROP_IT}`
+      `its rows are placed by column "${recorded.positionColumn}", those of the query by "${positionColumn}"; ${
+        dropIt(definition)
+      }`
     )
   }
   const difference = compareTable(definition, found, recorded.columns)
@@ -64,7 +67,7 @@ export const examineTable = Effect.fnUntraced(function*(
     ...difference.conflicts
   ]
   if (conflicts.length > 0) {
-    const remedy = difference.conflicts.length > 0 ? `. Undo what was changed, or ${DROP_IT}` : ""
+    const remedy = difference.conflicts.length > 0 ? `. Undo what was changed, or ${dropIt(definition)}` : ""
     return yield* reject(`the query no longer fits it: ${conflicts.join("; ")}${remedy}`)
   }
   const alter = alterTable(definition, difference, yield* hasLz4)
