@@ -35,8 +35,13 @@ const ampsync = syncCommand.pipe(
   ])
 )
 
-/** Without the flag of the log level: `RUST_LOG` sets it, and would override the flag. */
-const cliConfig = CliConfig.layer({ builtIns: GlobalFlag.BuiltIns.filter((flag) => flag !== GlobalFlag.LogLevel) })
+/**
+ * Without the flag of the log level: `RUST_LOG` sets it, and would override the flag. Without the wizard, which asks for flags alone:
+ * what a verb needs most are settings.
+ */
+const cliConfig = CliConfig.layer({
+  builtIns: GlobalFlag.BuiltIns.filter((flag) => flag !== GlobalFlag.LogLevel && flag !== GlobalFlag.Wizard)
+})
 
 /** Runs the verb that the command line names, and ends the process. */
 export const main = (): void => {

@@ -93,6 +93,23 @@ describe("--help of every verb", () => {
     }), 60_000)
 
   it.live(
+    "has usage and flags before the settings, of which some are only checked outside of a sync",
+    () =>
+      Effect.gen(function*() {
+        for (const { help, name } of [...(yield* verbs), { name: "sync", help: yield* overview }]) {
+          const settings = help.indexOf("\nSETTINGS (")
+          assert.isAbove(settings, Math.max(help.indexOf("\nUSAGE\n"), help.indexOf("\nGLOBAL FLAGS\n")), name)
+          assert.strictEqual(
+            help.includes("Only a sync makes use of"),
+            name !== "sync" && help.includes("HEALTH_PORT"),
+            name
+          )
+        }
+      }),
+    60_000
+  )
+
+  it.live(
     "offers no flag without an effect: the level of the log is RUST_LOG's business",
     () =>
       Effect.gen(function*() {
@@ -100,6 +117,7 @@ describe("--help of every verb", () => {
           assert.include(help, "--help", name)
           assert.include(help, "--version", name)
           assert.notInclude(help, "log-level", name)
+          assert.notInclude(help, "--wizard", name)
         }
       }),
     60_000

@@ -1,7 +1,6 @@
-/** The settings that a verb reads: the layers that decode them, and the lines of its help. */
-import { Effect, Layer } from "effect"
+/** The settings that a verb reads: the layers that decode them, and what its help needs for their lines. */
+import { Context, Effect, Layer } from "effect"
 import { Command } from "effect/cli"
-import { settingsHelp } from "../../domain/settings/help.ts"
 import type { LogFilterLevel } from "../../domain/settings/logFilter.ts"
 import type { LogFormat } from "../../domain/settings/logFormat.ts"
 import type { Verb } from "../../domain/settings/Setting.ts"
@@ -29,9 +28,13 @@ export const allSettings = Layer.provideMerge(settingsLayer, logging)
 /** As `allSettings`, for a verb that needs nothing but the database. */
 export const databaseSettings = Layer.provideMerge(databaseLayer, logging)
 
-/** A description, followed in the verb's own help by the settings that it reads; the list of verbs leaves out the exit codes. */
+/** The verb of a command, whose settings follow its help. */
+export class SettingsOf extends Context.Service<SettingsOf, Verb>()("ampsync/SettingsOf") {}
+
+/** The description of a verb, and whose settings its help ends with; the list of verbs leaves out the exit codes. */
 export const withHelp = (verb: Verb, description: string) => <const C extends Command.Command.Any>(command: C): C =>
   command.pipe(
-    Command.withDescription(`${description}\n${settingsHelp(verb)}`),
-    Command.withShortDescription(description.split("; exit code")[0]!)
+    Command.withDescription(description),
+    Command.withShortDescription(description.split("; exit code")[0]!),
+    Command.annotate(SettingsOf, verb)
   ) as C
