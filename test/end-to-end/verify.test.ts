@@ -200,6 +200,25 @@ describe("verify", () => {
   )
 
   it.live(
+    "leaves out no more than was replaced, as far as stored blocks show where that begins",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 30, maxRangeBlocks: 1 })
+        const sync = yield* startAmpsync(world.environment)
+        yield* awaitCanonicalChain(world)
+        yield* stopped(sync)
+        yield* world.database.query("UPDATE blocks SET gas_used = gas_used + 1 WHERE _block_num = 25")
+        // Blocks 26 to 29.
+        world.simulator.reorg(4, 9)
+        const { code, output } = yield* verify(world, "blocks")
+        assert.strictEqual(code, 3, output)
+        assert.match(output, /1 block of blocks 0 to 25 differs .*, the first is block 25\./)
+        assert.include(output, "Note: blocks 26 to 29 are not compared: they were replaced")
+      }),
+    60_000
+  )
+
+  it.live(
     "finds blocks of the server that lie before the recorded first block of the table",
     () =>
       Effect.gen(function*() {

@@ -1,5 +1,6 @@
 /** Leaves out of a comparison what was replaced while it was made. */
 import { Effect } from "effect"
+import { nextProbe } from "../../../domain/chain/watermarks.ts"
 import type { Manifest } from "../../../domain/manifest/Manifest.ts"
 import { formatCount } from "../../../domain/numbers.ts"
 import type { BlockComparison } from "../../../domain/verify/BlockComparison.ts"
@@ -24,18 +25,19 @@ export const takeBackReplaced = Effect.fnUntraced(function*(
   // What was replaced may not be followed yet: the newest stored block that the source still has ends the comparison.
   const above = history.findIndex(({ block }) => block >= comparison.through)
   const entries = history.slice(0, above + 1)
-  for (let distance = 1; comparison.differing > 0; distance *= 2) {
-    const entry = entries.at(-distance)
+  let [accepted, rejected, probe]: Array<number | undefined> = [undefined, undefined, entries.length - 1]
+  while (comparison.differing > 0 && probe !== accepted) {
+    const entry = probe === undefined ? undefined : entries[probe]
     if (entry === undefined) return yield* chainChanged("no stored block that the server still has is known")
     const verdict = yield* isCanonical(manifest, network ?? "", entry)
     if (verdict === "unknown") {
       return ["whether the chain changed meanwhile could not be checked; verify again to be sure"]
     }
-    if (verdict === "canonical") {
-      if (distance > 1) yield* takeBack(entry.block + 1n)
-      return []
-    }
+    if (verdict === "canonical") accepted = probe
+    else rejected = probe
+    probe = rejected === undefined ? accepted : nextProbe(rejected, accepted, entries.length - 1)
   }
+  if (rejected !== undefined && accepted !== undefined) yield* takeBack(entries[accepted]!.block + 1n)
   return []
 })
 
