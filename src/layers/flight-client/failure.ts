@@ -120,6 +120,13 @@ export const failureOf = (call: FailedCall, error: grpc.ServiceError): FlightErr
     const reason = byGateway ? `${message} ${place}` : message
     return fail(error.code, `${reason}; ${tokenHint(credential)}`, byGateway || mayChange)
   }
+  // It is about the address, not about the query, whatever status the HTTP one is mapped to.
+  if (byGateway) {
+    const advice = error.code === grpc.status.UNAVAILABLE
+      ? ""
+      : "; no Arrow Flight server answers there: check AMP_FLIGHT_ADDR"
+    return fail(grpc.status.UNAVAILABLE, `${message} ${place}${advice}`, true)
+  }
   if (error.code === grpc.status.INTERNAL) {
     for (const [pattern, advice] of QUERY_ERRORS) {
       const found = pattern.exec(details)
@@ -127,8 +134,8 @@ export const failureOf = (call: FailedCall, error: grpc.ServiceError): FlightErr
     }
   }
   // Without a response of the server itself the message needs the address.
-  const needsPlace = byGateway || error.code === grpc.status.UNAVAILABLE || error.code === grpc.status.DEADLINE_EXCEEDED
-  return fail(error.code, needsPlace ? `${message} ${place}` : message, byGateway || !PERMANENT.has(error.code))
+  const needsPlace = error.code === grpc.status.UNAVAILABLE || error.code === grpc.status.DEADLINE_EXCEEDED
+  return fail(error.code, needsPlace ? `${message} ${place}` : message, !PERMANENT.has(error.code))
 }
 
 const tokenHint = (credential: FailedCall["credential"]): string =>

@@ -29,6 +29,17 @@ const http = portOf(() => createServer((_, response) => response.end("hello")))
 const tls = portOf(() => createSecureServer(certificate()))
 const https = portOf(() => createTlsServer(certificate()))
 const plaintext = Effect.map(serveHttp2({}), (url) => Number(new URL(url).port))
+/** A web server or a gateway on HTTP/2 without a Flight server. */
+const answering = (status: number) =>
+  Effect.map(
+    serveHttp2({
+      GetFlightInfo: (stream) => {
+        stream.respond({ ":status": status, "content-type": "text/html" })
+        stream.end("<html></html>")
+      }
+    }),
+    (url) => Number(new URL(url).port)
+  )
 const postgres = Effect.sync(() => Number(new URL(inject("postgresUrl")).port))
 
 describe("AMP_FLIGHT_ADDR", () => {
@@ -40,6 +51,24 @@ describe("AMP_FLIGHT_ADDR", () => {
       ["https to a web server without TLS", "https", http, "the port answers without TLS"],
       ["https to a web server with TLS", "https", https, "has TLS, but not gRPC: check the port"],
       ["https to an unknown authority", "https", tls, "NODE_EXTRA_CA_CERTS"],
+      [
+        "a gateway that answers 404",
+        "http",
+        answering(404),
+        "no Arrow Flight server answers there: check AMP_FLIGHT_ADDR"
+      ],
+      [
+        "a gateway that answers 400",
+        "http",
+        answering(400),
+        "no Arrow Flight server answers there: check AMP_FLIGHT_ADDR"
+      ],
+      [
+        "a gateway that answers 301",
+        "http",
+        answering(301),
+        "no Arrow Flight server answers there: check AMP_FLIGHT_ADDR"
+      ],
       ["http to PostgreSQL", "http", postgres, "closes the connection"],
       ["https to PostgreSQL", "https", postgres, "check scheme and port in AMP_FLIGHT_ADDR"]
     ] as const

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFile } from "node:fs/promises"
 import type { Check } from "../../../../src/domain/health/Finding.ts"
+import { serveHttp2 } from "../../../layers/flight-client/http2Server.ts"
 import { startAmpsync } from "../../../support/ampsyncProcess.ts"
 import { type Ended, runAmpsync } from "../../../support/runAmpsync.ts"
 import { writerEpochs } from "../../../support/runningSync.ts"
@@ -106,7 +107,14 @@ describe.concurrent("ampsync doctor", () => {
         AMP_AUTH_TOKEN: "hunter3",
         DATABASE_URL: world.database.url.replace(/:\/\/([^:]+):[^@]+@/, "://$1:hunter4@")
       }
-      const [refused, away, unset] = yield* Effect.all([
+      const gateway = yield* serveHttp2({
+        GetFlightInfo: (stream) => {
+          stream.respond({ ":status": 404 })
+          stream.end()
+        }
+      })
+      const behindGateway = { ...world.environment, AMP_AUTH_TOKEN: "right", AMP_FLIGHT_ADDR: gateway }
+      const [refused, away, unset, absent, planned] = yield* Effect.all([
         doctor({ ...world.environment, ...secrets }, "--json"),
         doctor({
           ...world.environment,
@@ -115,9 +123,11 @@ describe.concurrent("ampsync doctor", () => {
           AMP_FLIGHT_ADDR: "http://127.0.0.1:9",
           AMP_ADMIN_API_ADDR: "http://127.0.0.1:9"
         }, "--json"),
-        doctor({ ...world.environment, AMP_FLIGHT_ADDR: "ftp://x", AMP_FLIGHT_ADRR: "x" }, "--json")
+        doctor({ ...world.environment, AMP_FLIGHT_ADDR: "ftp://x", AMP_FLIGHT_ADRR: "x" }, "--json"),
+        doctor(behindGateway, "--json"),
+        runAmpsync(behindGateway, "plan", "--timeout", "5s")
       ], { concurrency: 2 })
-      assert.deepStrictEqual([refused.code, away.code, unset.code], [1, 1, 1])
+      assert.deepStrictEqual([refused, away, unset, absent, planned].map(({ code }) => code), [1, 1, 1, 1, 1])
       for (const { stderr, stdout } of [refused, away, unset]) assert.notMatch(stdout + stderr, /hunter/)
       const [ofRefused, ofAway, ofUnset] = [checksOf(refused), checksOf(away), checksOf(unset)]
       assertCheck(ofRefused, "flight", "problem", /UNAUTHENTICATED.*AMP_AUTH_TOKEN/)
@@ -128,6 +138,14 @@ describe.concurrent("ampsync doctor", () => {
       assertCheck(ofAway, "admin-api", "warning", /ECONNREFUSED.*goes on without it/)
       assertCheck(ofAway, "database", "problem", /ECONNREFUSED.*DATABASE_URL/)
       assertCheck(ofAway, "tables", "skipped", /needs "Datasets of the queries"/)
+      assertCheck(
+        checksOf(absent),
+        "flight",
+        "problem",
+        /HTTP status code 404.*no Arrow Flight server.*AMP_FLIGHT_ADDR/
+      )
+      assertCheck(checksOf(absent), "tables", "skipped", /needs "Datasets of the queries"/)
+      assert.match(planned.stderr, /no Arrow Flight server answers there: check AMP_FLIGHT_ADDR/)
       // The settings of the database can be used, so it is checked.
       assertCheck(ofUnset, "settings", "problem", /AMP_FLIGHT_ADDR is "ftp:\/\/x".*AMP_FLIGHT_ADRR is no setting/)
       assertCheck(ofUnset, "config", "skipped", /needs "Settings"/)
