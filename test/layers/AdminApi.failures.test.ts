@@ -56,7 +56,11 @@ describe("failures of the Admin API", () => {
       const { flightUrl } = yield* startSimulator({ dialect: "amp", blocks: 5 })
       const error = yield* failing(datasetAt(flightUrl, "anvil"))
       assert.deepStrictEqual([error.reason, error.retryable], ["Unreachable", true])
-      assert.include(error.detail, `no answer from ${flightUrl}, which AMP_ADMIN_API_ADDR names, over HTTP: `)
+      assert.include(
+        error.detail,
+        `what answers at ${flightUrl}, which AMP_ADMIN_API_ADDR names, is not an HTTP/1.1 server, but perhaps Arrow Flight`
+      )
+      assert.include(error.detail, "check the port in AMP_ADMIN_API_ADDR")
     }))
 
   it.live("of a token are retryable while it may be replaced in its file, and name its variable", () =>

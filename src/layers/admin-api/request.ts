@@ -79,7 +79,14 @@ export const makeGet = (
 type Credential = SyncSettings["authToken"]
 
 const unreachable = (error: HttpClientError.HttpClientError, place: string): Failure =>
-  failure("Unreachable", `no answer from ${place} over HTTP: ${rootMessage(error)}`, { retryable: true })
+  failure("Unreachable", unreachableDetail(rootMessage(error), place), { retryable: true })
+
+/** Something answered, where the answer cannot be parsed. Source: the reasons of llhttp, which `fetch` passes on. */
+const unreachableDetail = (reason: string, place: string): string =>
+  /Expected HTTP\/|Parse Error|HPE_/.test(reason)
+    ? `what answers at ${place} is not an HTTP/1.1 server, but perhaps Arrow Flight: check the port in ` +
+      `AMP_ADMIN_API_ADDR (${reason})`
+    : `no answer from ${place} over HTTP: ${reason}`
 
 /** The message of `fetch` is "fetch failed"; the reason is two causes deep. */
 const rootMessage = (error: unknown, depth = 0): string => {
