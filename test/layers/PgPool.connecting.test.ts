@@ -89,7 +89,10 @@ describe("connecting", () => {
           sql.unsafe("SELECT 1").pipe(Effect.retry({ times: 2, while: (error) => !error.message.includes("28P01") }))
         )
         assert.isTrue(error.isRetryable)
-        assert.include(error.message, "SQLSTATE 28P01); DATABASE_PASSWORD_FILE is read again at every attempt")
+        assert.include(
+          error.message,
+          "which DATABASE_URL names); DATABASE_PASSWORD_FILE is read again at every attempt"
+        )
         yield* write("rotated")
         assert.deepStrictEqual(yield* sql.unsafe("SELECT 1 AS one"), [{ one: 1 }])
       }))
@@ -120,7 +123,10 @@ describe("connecting", () => {
       Effect.gen(function*() {
         const server = yield* TlsServer
         const message = yield* refusal(server.url("scram").replace(PASSWORD, "wrong"))
-        assert.include(message, "SQLSTATE 28P01); check DATABASE_URL")
+        assert.include(
+          message,
+          `SQLSTATE 28P01) for database "postgres" (at 127.0.0.1:${server.port}, which DATABASE_URL names); check DATABASE_URL`
+        )
       }))
 
     it.effect("refused for what one variable has names that variable", () =>
@@ -135,7 +141,7 @@ describe("connecting", () => {
         const plain = yield* refusal(server.url("tls_only", "sslmode=disable"))
         assert.include(
           plain,
-          "SQLSTATE 28000); check DATABASE_URL, and DATABASE_URL where the rules of the server demand TLS"
+          "which DATABASE_URL names); check DATABASE_URL, and DATABASE_URL where the rules of the server demand TLS"
         )
         const { hostname, port } = new URL(server.url("scram"))
         const parts = {
@@ -148,7 +154,7 @@ describe("connecting", () => {
         const refused = (values: object) =>
           Effect.map(Effect.scoped(Effect.flip(pool({ ...parts, ...values }))), ({ message }) => message)
         assert.include(yield* refused({}), "create it, or correct DATABASE_NAME")
-        assert.include(yield* refused({ DATABASE_NAME: "postgres", PGPASSWORD: "wrong" }), "28P01); check PGPASSWORD")
+        assert.include(yield* refused({ DATABASE_NAME: "postgres", PGPASSWORD: "wrong" }), "; check PGPASSWORD")
         assert.include(
           yield* refused({ DATABASE_USER: "tls_only", DATABASE_SSLMODE: "disable" }),
           "check DATABASE_USER, and DATABASE_SSLMODE where the rules of the server demand TLS"
@@ -209,7 +215,9 @@ describe("connecting", () => {
         )
         const message = yield* refusal(server.url("scram", "channel_binding=require", { port: proxy.port }))
         assert.include(message, "does not support SSL")
-        assert.include(message, "which DATABASE_URL names); set DATABASE_SSLMODE to a mode without TLS, or turn TLS on")
+        assert.include(message, "which DATABASE_URL names); set DATABASE_SSLMODE=disable, or turn TLS on at the server")
+        const required = yield* refusal(server.url("scram", "sslmode=require", { port: proxy.port }))
+        assert.include(required, "which DATABASE_URL names); set sslmode=disable in DATABASE_URL, or turn TLS on")
         assert.notInclude(Buffer.concat(sent).toString(), PASSWORD)
       }))
 
@@ -310,6 +318,20 @@ describe("connecting", () => {
           )
         })
     )
+
+    it.effect("names the address and the port to check where something else than PostgreSQL answers", () =>
+      Effect.gen(function*() {
+        const server = yield* TlsServer
+        const web = yield* listen((socket) => socket.on("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")))
+        const log = recordedLog()
+        yield* Effect.forkScoped(pool({ DATABASE_URL: server.url("scram", "", { port: web.port }) }, log))
+        yield* eventually("it tries again", Effect.sync(() => log.lines.length > 0))
+        assert.include(
+          log.lines[0],
+          `(at 127.0.0.1:${web.port}, which DATABASE_URL names); what answers there may not be PostgreSQL: ` +
+            "check the port in DATABASE_URL"
+        )
+      }))
 
     it.effect("waits for a pooler that does not know the user yet, and names what to check", () =>
       Effect.gen(function*() {

@@ -58,9 +58,10 @@ export const connectFailure = (
   if (isServer && code.startsWith("28")) {
     // As in libpq: a rule of pg_hba.conf that excludes this transport refuses before the authentication.
     const reason = code === "28000" && !progress.askedToAuthenticate ? TRANSPORT : fields.cause
-    if (mayChange) return transient(`${fields.message}; ${variable} is read again at every attempt`, reason)
+    const message = `${fields.message} for database "${settings.database.database}" ${place}`
+    if (mayChange) return transient(`${message}; ${variable} is read again at every attempt`, reason)
     const rule = reason === TRANSPORT ? `, and ${origins.sslmode} where the rules of the server demand TLS` : ""
-    return permanent(`${fields.message}; check ${code === "28000" ? origins.user : variable}${rule}`, reason)
+    return permanent(`${message}; check ${code === "28000" ? origins.user : variable}${rule}`, reason)
   }
   if (isServer && code === "3D000") return permanent(`${fields.message}; create it, or correct ${origins.dbname}`)
   if (isServer && code.startsWith("XX")) {
@@ -72,7 +73,7 @@ export const connectFailure = (
   if (isServer) return failed.reason._tag === "ConnectionError" ? transient(`${fields.message} ${place}`) : failed
   const failedTls = code === "EPROTO" || (code.includes("_") && syscall === undefined)
   if (progress.refusedTls) {
-    const advice = `set ${origins.sslmode} to a mode without TLS, or turn TLS on at the server`
+    const advice = `${withoutTls(origins.sslmode)}, or turn TLS on at the server`
     return permanent(`${fields.message} ${place}; ${advice}`, TRANSPORT)
   }
   if (isEncrypted && failedTls) {
@@ -82,8 +83,20 @@ export const connectFailure = (
     )
   }
   if (failed.reason._tag !== "ConnectionError") return failed
-  return transient(`${fields.message} ${place}`)
+  const advice = NO_POSTGRES.test(fields.message)
+    ? `; what answers there may not be PostgreSQL: check the port in ${origins.host}`
+    : ""
+  return transient(`${fields.message} ${place}${advice}`)
 }
+
+/** The words of the driver about a response to its request for TLS that is neither yes nor no. Source: pg, lib/connection.js. */
+const NO_POSTGRES = /error establishing an SSL connection/
+
+/** A URL has the mode as a parameter. */
+const withoutTls = (variable: string): string =>
+  variable.startsWith("DATABASE_URL")
+    ? `set sslmode=disable in ${variable}`
+    : `set ${variable}=disable`
 
 const codeOf = (cause: unknown) => {
   const { code, severity, syscall } = (cause ?? {}) as { readonly [name: string]: unknown }
