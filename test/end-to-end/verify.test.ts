@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { type SimulatorOptions, startSimulator } from "../../src/simulator/Simulator.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { awaitCanonicalChain, awaitWatermark } from "../support/snapshots.ts"
 import { makeWorld, type World } from "../support/world.ts"
@@ -90,6 +91,7 @@ describe("verify", () => {
             from: 21,
             to: 29,
             comparedTo: 29,
+            serverEnd: null,
             rows: 10,
             differentBlocks: 1,
             rowsMissing: 0,
@@ -255,4 +257,46 @@ describe("verify", () => {
       assert.strictEqual(silent.code, 1, silent.output)
       assert.include(silent.output, "the server sent nothing for 3s, and block 59 is not reached")
     }), 60_000)
+
+  for (const dialect of ["amp", "nozzle"] as const) {
+    it.live(
+      `reports blocks that the chain of the server lacks, whether it is silent or replaces others (${dialect})`,
+      () =>
+        Effect.gen(function*() {
+          const world = yield* makeWorld({ dialect, blocks: 60 })
+          const sync = yield* startAmpsync(world.environment)
+          yield* awaitCanonicalChain(world)
+          // A nozzle server shows only with the next block that one is complete.
+          world.simulator.mine(2)
+          yield* awaitCanonicalChain(world)
+          yield* stopped(sync)
+          const against = Effect.fnUntraced(
+            function*(options: Partial<SimulatorOptions>, ...args: ReadonlyArray<string>) {
+              const other = yield* Effect.orDie(startSimulator({ seed: 7, dialect, ...options }))
+              const environment = {
+                ...world.environment,
+                AMP_FLIGHT_ADDR: other.flightUrl,
+                AMP_ADMIN_API_ADDR: other.adminUrl
+              }
+              return yield* verify({ environment }, "blocks", ...args)
+            },
+            Effect.scoped
+          )
+          // The same chain, 20 blocks shorter.
+          const silent = yield* against({ blocks: 40 }, "--timeout", "2s")
+          assert.strictEqual(silent.code, 3, silent.output)
+          assert.match(
+            silent.output,
+            /The chain of the server ends at block 39: it has nothing of blocks 40 to \d\d, up to which the table is complete\./
+          )
+          const growing = { blocks: 20, blockTime: "300 millis", reorgEvery: 2, reorgDepth: 2 } as const
+          const replaced = yield* against(growing, "--timeout", "8s", "--json")
+          assert.strictEqual(replaced.code, 3, replaced.output)
+          const report = JSON.parse(replaced.output) as { outcome: string; serverEnd: number; to: number }
+          assert.strictEqual(report.outcome, "different")
+          assert.isBelow(report.serverEnd, report.to)
+        }),
+      60_000
+    )
+  }
 })

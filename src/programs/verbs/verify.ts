@@ -1,5 +1,5 @@
 /** The verb `verify`: streams a table again and compares it with what is stored; changes nothing. */
-import { Console, Data, type Duration, Effect, Fiber, Layer, Schedule } from "effect"
+import { Console, Data, type Duration, Effect, Fiber, Layer, Result, Schedule } from "effect"
 import { newestBelow, type Watermark } from "../../domain/chain/watermarks.ts"
 import { didYouMean } from "../../domain/didYouMean.ts"
 import { counted, formatCount } from "../../domain/numbers.ts"
@@ -16,6 +16,7 @@ import { trackPending, withTimeLimit } from "../timeLimit.ts"
 import { compareStream, type Comparing } from "./verify/compareStream.ts"
 import { notCompared } from "./verify/Ending.ts"
 import { formatReport, isEqual, jsonReport, type VerifyReport } from "./verify/report.ts"
+import { reaches, serverEndOf } from "./verify/serverEnd.ts"
 import { chainChanged, restOf, takeBackReplaced } from "./verify/takeBackReplaced.ts"
 
 export interface VerifyOptions {
@@ -103,7 +104,14 @@ const compare = Effect.fnUntraced(function*(
   const bookkeeping = ledgerProblems(stored)
   const notes = notesOf(found, stored)
   const watermark = stored.checkpoint.history.at(-1)
-  const nothing: VerifyReport = { table, blocks: undefined, comparison: undefined, bookkeeping, notes }
+  const nothing: VerifyReport = {
+    table,
+    blocks: undefined,
+    comparison: undefined,
+    serverEnd: undefined,
+    bookkeeping,
+    notes
+  }
   if (watermark === undefined) return { report: nothing, before: 0n, ending: undefined, stored }
   const to = wantedTo ?? watermark.block
   if (to > watermark.block) return yield* notCompared(2, `--to ${to} is above the watermark, block ${watermark.block}`)
@@ -114,7 +122,8 @@ const compare = Effect.fnUntraced(function*(
   const progress = yield* Effect.forkChild(logProgress(comparison, to))
   const comparing: Comparing = { ...found, stored, cursor, to, timeout }
   const ending = yield* compareStream(comparing, comparison).pipe(Effect.ensuring(Fiber.interrupt(progress)))
-  const report: VerifyReport = { table, blocks: { from: before + 1n, to }, comparison, bookkeeping, notes }
+  const blocks = { from: before + 1n, to }
+  const report: VerifyReport = { table, blocks, comparison, serverEnd: undefined, bookkeeping, notes }
   return { report, before, ending, stored }
 })
 
@@ -128,12 +137,22 @@ export const verify = Effect.fn("verify")(function*(options: VerifyOptions) {
   )
   const { blocks, comparison } = compared
   const isDoubtful = comparison !== undefined && (ending?._tag === "ChainChanged" || comparison.differing > 0)
-  const doubts = isDoubtful
-    ? yield* takeBackReplaced(found.active.manifest, found.table.name, stored, comparison, ending)
-    : []
-  const rest = comparison === undefined ? [] : restOf(comparison, blocks!.to, ending)
-  const report = { ...compared, notes: [...compared.notes, ...doubts, ...rest] }
-  if (comparison !== undefined && comparison.through <= before && blocks!.to > before) {
+  const { manifest } = found.active
+  const doubts = yield* Effect.result(
+    isDoubtful ? takeBackReplaced(manifest, found.table.name, stored, comparison, ending) : Effect.succeed([])
+  )
+  const serverEnd = comparison === undefined
+    ? reaches
+    : yield* serverEndOf(manifest, stored.checkpoint.network, blocks!.to, comparison, ending)
+  const isShort = serverEnd._tag === "EndsBelow"
+  if (Result.isFailure(doubts) && !isShort) return yield* Effect.fail(doubts.failure)
+  const rest = comparison === undefined ? [] : restOf(comparison, blocks!.to, ending, serverEnd)
+  const report = {
+    ...compared,
+    serverEnd: isShort ? serverEnd.block : undefined,
+    notes: [...compared.notes, ...(Result.isFailure(doubts) ? [doubts.failure.message] : doubts.success), ...rest]
+  }
+  if (comparison !== undefined && comparison.through <= before && blocks!.to > before && !isShort) {
     return yield* ending?._tag === "ChainChanged"
       ? chainChanged(ending.reason)
       : notCompared(1, `nothing was compared: ${rest.join("")}`)
@@ -142,6 +161,12 @@ export const verify = Effect.fn("verify")(function*(options: VerifyOptions) {
   if (!isEqual(report)) return yield* new VerifyDiffers()
   if (comparison === undefined) return yield* notCompared(1, "nothing was compared: no block is complete yet")
   if (ending?._tag === "Silent") return yield* notCompared(1, ending.reason)
+  if (serverEnd._tag === "Unknown") {
+    return yield* notCompared(
+      1,
+      `it is not known whether the chain of the server still has block ${blocks!.to}: ${serverEnd.reason}`
+    )
+  }
 })
 
 /** As `verify`, on services that are built first, within the same time limit. */

@@ -1,28 +1,35 @@
 /** The result of a comparison, as text and as JSON. */
 import { counted, formatCount } from "../../../domain/numbers.ts"
 import type { BlockComparison, DifferentBlock } from "../../../domain/verify/BlockComparison.ts"
+import { endsBelow } from "./serverEnd.ts"
 
 export interface VerifyReport {
   readonly table: string
   /** Blocks that were to be compared; undefined where no block of the table is complete. */
   readonly blocks: { readonly from: bigint; readonly to: bigint } | undefined
   readonly comparison: BlockComparison | undefined
+  /** The last block of the server's chain, where that is below the blocks that were to be compared. */
+  readonly serverEnd: bigint | undefined
   /** What does not fit in the bookkeeping, one sentence each. */
   readonly bookkeeping: ReadonlyArray<string>
   /** What a reader should know of the result, one sentence each. */
   readonly notes: ReadonlyArray<string>
 }
 
-export const isEqual = ({ bookkeeping, comparison }: VerifyReport): boolean =>
-  bookkeeping.length === 0 && (comparison?.differing ?? 0) === 0
+export const isEqual = ({ bookkeeping, comparison, serverEnd }: VerifyReport): boolean =>
+  serverEnd === undefined && bookkeeping.length === 0 && (comparison?.differing ?? 0) === 0
 
 export const formatReport = (report: VerifyReport): string =>
   [
     ...formatRows(report),
+    ...(report.serverEnd === undefined ? [] : [`${endsBelow(report.serverEnd, report.blocks!.to)}.`]),
     ...(report.bookkeeping.length === 0
       ? ["Bookkeeping: its counters and watermarks fit the table."]
       : ["Bookkeeping:", ...report.bookkeeping.map((problem) => `  ${problem}`)]),
     ...report.notes.map((note) => `Note: ${note}.`),
+    ...(report.serverEnd === undefined ? [] : [
+      "If the server is only behind, verify again once it has these blocks; if it serves another chain now, fill the table again."
+    ]),
     ...(isEqual(report)
       ? []
       : [`To fill the table again: stop the sync, and run: node dist/main.js resync --table ${quoted(report.table)}`])
@@ -33,6 +40,7 @@ const quoted = (table: string): string => /^[\w-]+$/.test(table) ? table : JSON.
 const formatRows = ({ blocks, comparison, table }: VerifyReport): ReadonlyArray<string> => {
   if (blocks === undefined || comparison === undefined) return [`Table "${table}": no block is complete yet.`]
   const { changed, differing, extra, missing, named, rows, through } = comparison
+  if (through < blocks.from) return [`Table "${table}": no block could be compared.`]
   const range = `blocks ${formatCount(blocks.from)} to ${formatCount(through)}`
   if (differing === 0) return [`Table "${table}": ${counted(rows, "row")} of ${range} are as the server sends them.`]
   const first = named[0]!
@@ -63,7 +71,7 @@ const formatBlock = (block: DifferentBlock): string => {
 
 /** Blocks as numbers, for programs. */
 export const jsonReport = (report: VerifyReport): string => {
-  const { blocks, bookkeeping, comparison, notes, table } = report
+  const { blocks, bookkeeping, comparison, notes, serverEnd, table } = report
   return JSON.stringify(
     {
       table,
@@ -71,6 +79,7 @@ export const jsonReport = (report: VerifyReport): string => {
       from: blocks === undefined ? null : Number(blocks.from),
       to: blocks === undefined ? null : Number(blocks.to),
       comparedTo: comparison === undefined ? null : Number(comparison.through),
+      serverEnd: serverEnd === undefined ? null : Number(serverEnd),
       rows: comparison?.rows ?? 0,
       differentBlocks: comparison?.differing ?? 0,
       rowsMissing: comparison?.missing ?? 0,

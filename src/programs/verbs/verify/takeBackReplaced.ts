@@ -7,6 +7,7 @@ import type { BlockComparison } from "../../../domain/verify/BlockComparison.ts"
 import { StoredRows, type StoredTable } from "../../../services/StoredRows.ts"
 import { type Ending, notCompared } from "./Ending.ts"
 import { isCanonical } from "./isCanonical.ts"
+import type { ServerEnd } from "./serverEnd.ts"
 
 /** Takes back what may have been replaced meanwhile, in the database or at the source; the sentence explains what is left. */
 export const takeBackReplaced = Effect.fnUntraced(function*(
@@ -45,10 +46,20 @@ export const chainChanged = (what: string) =>
   notCompared(1, `the chain changed (${what}): verify again once the sync has followed it`)
 
 /** Why blocks at the end are not compared; empty where all are. */
-export const restOf = ({ through }: BlockComparison, to: bigint, ending: Ending | undefined): ReadonlyArray<string> => {
-  if (through >= to) return []
-  const rest = `blocks ${formatCount(through + 1n)} to ${formatCount(to)} are not compared`
-  if (ending?._tag === "Silent") return [`${rest}: ${ending.reason}`]
+export const restOf = (
+  { through }: BlockComparison,
+  to: bigint,
+  ending: Ending | undefined,
+  serverEnd: ServerEnd
+): ReadonlyArray<string> => {
+  // What the server lacks is a difference, not a note.
+  const last = serverEnd._tag === "EndsBelow" ? serverEnd.block : to
+  if (through >= last) return []
+  const rest = `blocks ${formatCount(through + 1n)} to ${formatCount(last)} are not compared`
+  if (ending?._tag === "Silent") {
+    return [`${rest}: ${serverEnd._tag === "EndsBelow" ? "the server does not declare them complete" : ending.reason}`]
+  }
+  if (serverEnd._tag === "Unknown") return [`${rest}: ${serverEnd.reason}`]
   return ending?._tag === "RangeEnds"
     ? [
       `${rest}: rows carry only the end of their range, and no stored range and range of the server end at the same block there`
