@@ -8,11 +8,12 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import type { Dialect } from "../src/simulator/tables.ts"
 import { countKinds, formatResult, formatViolation, replayCommand } from "../test/chaos/report.ts"
-import { type Result, runSchedule } from "../test/chaos/runSchedule.ts"
+import { type Result, type RunOptions, runSchedule } from "../test/chaos/runSchedule.ts"
 import { type Schedule, scheduleOf } from "../test/chaos/schedule.ts"
 import { shrink } from "../test/chaos/shrink.ts"
 import { MAIN } from "../test/support/ampsyncProcess.ts"
 import { killAll, removeAtEnd } from "./bench/children.ts"
+import { findMutants } from "./chaos/findMutants.ts"
 
 const HELP = `npm run chaos -- [options]
 
@@ -20,8 +21,11 @@ const HELP = `npm run chaos -- [options]
   --schedules M     number of schedules, 1 by default
   --minutes K       begin no schedule after K minutes
   --seconds S       time in which the actions of a schedule begin, 8 by default
+  --heal-seconds H  time in which all must be well after the last fault, 180 by default
   --dialect D       amp or nozzle; by the seed where absent
   --only 1,4        only these actions of the schedule
+  --until-found     stop at the first violation
+  --mutants         break the program on purpose, in a copy, and see whether each way is found within M schedules
   --no-shrink       do not look for a shorter schedule that fails too
   --trace           print each action when it begins and ends
   --json FILE       write the results as JSON
@@ -41,8 +45,11 @@ const { values } = parseArgs({
     schedules: { type: "string" },
     minutes: { type: "string" },
     seconds: { type: "string" },
+    "heal-seconds": { type: "string" },
     dialect: { type: "string" },
     only: { type: "string" },
+    "until-found": { type: "boolean" },
+    mutants: { type: "boolean" },
     "no-shrink": { type: "boolean" },
     trace: { type: "boolean" },
     json: { type: "string" },
@@ -73,9 +80,16 @@ removeAtEnd(directory)
 process.on("exit", killAll)
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) process.on(signal, () => process.exit(code))
 
+if (values.mutants === true) {
+  const args = ["--seed", String(firstSeed), "--schedules", String(schedules), "--seconds", String(seconds)]
+  process.exit(await findMutants(directory, dialect === undefined ? args : [...args, "--dialect", dialect]))
+}
 const home = join(directory, "postgres")
-const trace = values.trace === true ? (line: string) => console.log(line) : undefined
-const run = (schedule: Schedule) => Effect.runPromise(runSchedule(schedule, home, trace))
+const options: RunOptions = {
+  healSeconds: number(values["heal-seconds"], 180),
+  ...(values.trace === true ? { trace: (line) => console.log(line) } : {})
+}
+const run = (schedule: Schedule) => Effect.runPromise(runSchedule(schedule, home, options))
 
 const until = Date.now() + minutes * 60_000
 const results: Array<Result> = []
@@ -91,6 +105,7 @@ for (let index = 0; index < schedules && Date.now() < until; index++) {
   console.log(formatResult(result))
   if (result.violations.length === 0) continue
   console.log(formatViolation(result, replayCommand(whole, seconds, only)))
+  if (values["until-found"] === true) break
   if (values["no-shrink"] === true || only !== undefined) continue
   const shorter = await shrink(whole, run)
   if (shorter === undefined) console.log("no shorter schedule failed")

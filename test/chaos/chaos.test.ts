@@ -1,14 +1,17 @@
 /** A few short schedules of the chaos machine; `npm run chaos` runs as many as wanted. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { existsSync } from "node:fs"
 import { chmod } from "node:fs/promises"
 import { join } from "node:path"
+import { MAIN } from "../support/ampsyncProcess.ts"
 import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { buildMutant, mutants } from "./mutants.ts"
 import { formatViolation, replayCommand } from "./report.ts"
 import { runSchedule } from "./runSchedule.ts"
 import { ACTION_KINDS, scheduleOf } from "./schedule.ts"
 
-const SEEDS = [1, 2, 3, 4, 5, 6]
+const SEEDS = [1, 2, 3, 4]
 const SECONDS = 3
 
 describe("the chaos machine", () => {
@@ -17,6 +20,14 @@ describe("the chaos machine", () => {
     const kinds = Array.from({ length: 100 }, (_, seed) => scheduleOf({ seed }).actions.map(({ kind }) => kind)).flat()
     assert.sameMembers([...new Set(kinds)], [...ACTION_KINDS])
   })
+
+  it.live("can break the build in every way that it must find, which `npm run chaos -- --mutants` relies on", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      for (const mutant of mutants) assert.isTrue(existsSync(buildMutant(mutant, MAIN, join(directory, mutant.name))))
+      const missing = { name: "none", what: "", replacements: [{ from: "there is no such text", to: "" }] }
+      assert.throws(() => buildMutant(missing, MAIN, join(directory, "none")), "does not contain exactly once")
+    }))
 
   it.live(
     "in every snapshot the rows up to the watermark are the chain, and in the end all are, through schedules of faults of both dialects",

@@ -1,7 +1,7 @@
 /** Checks while a sync runs that the bookkeeping of every snapshot describes the rows of that snapshot. */
-import { Effect, Fiber, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { blockAt } from "../../src/simulator/forks.ts"
-import type { Chains } from "../support/snapshots.ts"
+import { type Chains, endOf } from "../support/snapshots.ts"
 import type { World } from "../support/world.ts"
 import { type ChaosTable, chaosTables } from "./tables.ts"
 
@@ -92,5 +92,5 @@ export const watchLedger = Effect.fnUntraced(function*(
     }
   })
   const fiber = yield* Effect.forkScoped(Effect.forever(Effect.andThen(check, Effect.sleep(20))))
-  return { violations: Effect.map(Fiber.interrupt(fiber), () => violations), checked: () => checked }
+  return { violations: Effect.map(endOf(fiber), (failure) => [...violations, ...failure]), checked: () => checked }
 })

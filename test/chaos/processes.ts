@@ -5,6 +5,8 @@ import { type AmpsyncProcess, startAmpsync } from "../support/ampsyncProcess.ts"
 
 /** Far more than the 5 seconds that are promised, because the machine may be busy. */
 const STOP_TIMEOUT_MILLIS = 60_000
+const RESTART_MILLIS = 300
+const REJECTED = 2
 const LOG_TAIL = 3000
 
 export interface ChaosProcess {
@@ -24,23 +26,36 @@ interface Running {
 export const startProcess = Effect.fnUntraced(function*(
   name: string,
   environment: Readonly<Record<string, string>>,
-  violated: (what: string) => void
+  violated: (what: string) => void,
+  wasConfigInvalid: (sinceMillis: number) => boolean
 ): Effect.fn.Return<ChaosProcess, never, Scope.Scope> {
   const semaphore = yield* Semaphore.make(1)
+  const outer = yield* Effect.scope
   let isExpected = false
   let before = ""
 
-  const start = Effect.gen(function*() {
+  const start: Effect.Effect<Running> = Effect.gen(function*() {
     const scope = yield* Scope.make()
+    const startedMillis = Date.now()
     const process = yield* Scope.provide(startAmpsync(environment, [], spawnWithReaper), scope)
     isExpected = false
-    const watch = Effect.tap(process.exited, ({ code, signal }) =>
-      Effect.sync(() => {
-        if (!isExpected) violated(`${name} ended by itself with ${signal ?? `exit code ${code}`}`)
-      }))
-    yield* Scope.provide(Effect.forkScoped(watch), scope)
+    const watch = Effect.flatMap(process.exited, ({ code, signal }) => {
+      if (isExpected) return Effect.void
+      // A start with a config file that cannot be read is refused.
+      if (code === REJECTED && wasConfigInvalid(startedMillis)) return startAgain(process)
+      return Effect.sync(() => violated(`${name} ended by itself with ${signal ?? `exit code ${code}`}`))
+    })
+    yield* Effect.forkIn(watch, outer)
     return { process, scope } satisfies Running
   })
+
+  const startAgain = (ended: AmpsyncProcess) =>
+    Effect.andThen(
+      Effect.sleep(RESTART_MILLIS),
+      Effect.suspend(() =>
+        semaphore.withPermit(Effect.suspend(() => running.process === ended ? restart(0) : Effect.void))
+      )
+    )
 
   let running: Running = yield* start
   const end = Effect.suspend(() => {

@@ -11,9 +11,16 @@ import { setStage, type Stage } from "./stage.ts"
 import { chaosTables, wholeTables } from "./tables.ts"
 
 /** More than the longest pause between two attempts of a table, which is a minute. */
-const HEAL_MILLIS = 180_000
+const HEAL_SECONDS = 180
 const HEAL_POLL_MILLIS = 200
-const MINE_EVERY_POLLS = 10
+const MINE_EVERY_POLLS = 5
+
+export interface RunOptions {
+  /** Within which the tables must be equal to the chain, once every fault has ended. */
+  readonly healSeconds?: number
+  /** Called when an action begins or ends. */
+  readonly trace?: (line: string) => void
+}
 
 export interface Result {
   readonly schedule: Schedule
@@ -38,6 +45,11 @@ const compare = Effect.fnUntraced(function*({ postgres, simulator, world }: Stag
      WHERE state NOT IN ('caught up', 'catching up', 'standby')`
   )
   const found = states.map(({ reason, state, table_name }) => `${table_name} is ${state}: ${reason ?? "no reason"}`)
+  // The watermark of a nozzle table comes with the next range.
+  const unmarked = yield* postgres.database.query<{ table_name: string }>(
+    "SELECT table_name FROM _ampsync_checkpoints WHERE max_block_num IS NULL"
+  )
+  found.push(...unmarked.map(({ table_name }) => `${table_name} has no watermark`))
   let rows = 0
   for (const table of chaosTables) {
     found.push(...yield* differences(world, table.source, table))
@@ -57,15 +69,19 @@ const exists = ({ postgres: { database } }: Stage) =>
     (rows) => rows.length > 0
   )
 
-const awaitHealed = Effect.fnUntraced(function*(stage: Stage, log: (what: string) => Effect.Effect<void>) {
-  const until = Date.now() + HEAL_MILLIS
+const awaitHealed = Effect.fnUntraced(function*(
+  stage: Stage,
+  withinSeconds: number,
+  log: (what: string) => Effect.Effect<void>
+) {
+  const until = Date.now() + withinSeconds * 1000
   for (let poll = 1;; poll++) {
     const { found, rows } = (yield* exists(stage))
       ? yield* compare(stage)
       : { found: ["not all tables are there"], rows: 0 }
     if (found.length === 0) return rows
     if (Date.now() > until) {
-      for (const what of found) stage.violated(`not healed within ${HEAL_MILLIS} ms: ${what}`)
+      for (const what of found) stage.violated(`not healed within ${withinSeconds} s: ${what}`)
       return rows
     }
     // A reorg that only removes rows shows when the next rows arrive.
@@ -77,7 +93,11 @@ const awaitHealed = Effect.fnUntraced(function*(stage: Stage, log: (what: string
   }
 })
 
-const run = Effect.fnUntraced(function*(schedule: Schedule, home: string, trace: (line: string) => void) {
+const run = Effect.fnUntraced(function*(
+  schedule: Schedule,
+  home: string,
+  { healSeconds: withinSeconds = HEAL_SECONDS, trace = () => undefined }: RunOptions
+) {
   const started = Date.now()
   const log = (what: string) =>
     Effect.sync(() => trace(`${((Date.now() - started) / 1000).toFixed(2).padStart(7)} s  ${what}`))
@@ -85,7 +105,7 @@ const run = Effect.fnUntraced(function*(schedule: Schedule, home: string, trace:
   const snapshots = yield* watchSnapshots(stage.world, wholeTables, stage.chains)
   const latest = yield* watchLatest(stage.world, stage.chains)
   const ledger = yield* watchLedger(stage.world, stage.chains)
-  if (schedule.waitsForTables) yield* eventually("the tables are there", exists(stage), HEAL_MILLIS)
+  if (schedule.waitsForTables) yield* eventually("the tables are there", exists(stage), HEAL_SECONDS * 1000)
   const begin = Date.now()
   const actions = yield* Effect.forEach(
     schedule.actions,
@@ -103,7 +123,7 @@ const run = Effect.fnUntraced(function*(schedule: Schedule, home: string, trace:
   yield* heal(stage)
   const healing = Date.now()
   yield* log("every fault has ended")
-  const rows = yield* awaitHealed(stage, log)
+  const rows = yield* awaitHealed(stage, withinSeconds, log)
   yield* log("healed")
   const healSeconds = (Date.now() - healing) / 1000
   const judged = [yield* snapshots.violations, yield* latest.violations, yield* ledger.violations].flat()
@@ -126,7 +146,7 @@ const run = Effect.fnUntraced(function*(schedule: Schedule, home: string, trace:
 export const runSchedule = (
   schedule: Schedule,
   home: string,
-  trace: (line: string) => void = () => undefined
+  options: RunOptions = {}
 ): Effect.Effect<Result> =>
   // A server that is made to crash is reported by the layer that started it.
-  Effect.scoped(run(schedule, home, trace)).pipe(Effect.provide(Logger.layer([])))
+  Effect.scoped(run(schedule, home, options)).pipe(Effect.provide(Logger.layer([])))

@@ -55,7 +55,13 @@ export const setStage = Effect.fnUntraced(function*(
     return JSON.stringify(manifestOf(dialect, Object.fromEntries(queries)))
   }
   const manifestPath = join(yield* temporaryDirectory, "dataset.json")
-  const writeConfig = (text: string) => Effect.promise(() => writeFile(manifestPath, text))
+  let invalidUntilMillis = 0
+  const writeConfig = (text: string) =>
+    Effect.promise(async () => {
+      await writeFile(manifestPath, text)
+      // The file was empty for a moment, too.
+      invalidUntilMillis = text.endsWith("}") ? Date.now() : Infinity
+    })
   yield* writeConfig(configWithout())
   const environment = {
     DATASET_MANIFEST: manifestPath,
@@ -67,12 +73,15 @@ export const setStage = Effect.fnUntraced(function*(
     RETENTION_BLOCKS: "2000",
     STANDBY: String(schedule.standby)
   }
+  const wasConfigInvalid = (sinceMillis: number) => invalidUntilMillis >= sinceMillis
   const processes: Array<ChaosProcess> = []
   for (let index = 0; index < schedule.processes; index++) {
     const proxy = yield* startProxy(postgres.port())
     postgresProxies.push(proxy)
     const DATABASE_URL = throughProxy(postgres.database.url, proxy)
-    processes.push(yield* startProcess(`process ${index}`, { ...environment, DATABASE_URL }, violated))
+    processes.push(
+      yield* startProcess(`process ${index}`, { ...environment, DATABASE_URL }, violated, wasConfigInvalid)
+    )
   }
   const world = { database: postgres.database, simulator, manifestPath, environment }
   return {

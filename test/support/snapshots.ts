@@ -1,5 +1,5 @@
 /** Checks while a sync runs that every reader's snapshot up to the watermark is one chain. */
-import { Effect, Fiber, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, type Scope } from "effect"
 import type { BlockId } from "../../src/simulator/BlockSource.ts"
 import type { Chain } from "../../src/simulator/Chain.ts"
 import { blockAt, type ChainView } from "../../src/simulator/forks.ts"
@@ -96,6 +96,14 @@ export interface Observation {
   readonly checked: () => number
 }
 
+/** Ends an observation; why it ended before, where it did. */
+export const endOf = Effect.fnUntraced(function*(fiber: Fiber.Fiber<unknown, unknown>) {
+  yield* Fiber.interrupt(fiber)
+  const exit = yield* Fiber.await(fiber)
+  const isEarly = Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
+  return isEarly ? [`the observation ended early: ${Cause.pretty(exit.cause)}`] : []
+})
+
 /**
  * Reads snapshots of `tables` over and over until the result is read, or the scope closes.
  *
@@ -123,7 +131,7 @@ export const watchSnapshots = Effect.fnUntraced(function*(
   })
   const fiber = yield* Effect.forkScoped(Effect.forever(Effect.andThen(check, Effect.sleep(30))))
   return {
-    violations: Effect.map(Fiber.interrupt(fiber), () => violations),
+    violations: Effect.map(endOf(fiber), (failure) => [...violations, ...failure]),
     checked: () => watermarks.size
   }
 })
