@@ -1,5 +1,5 @@
 /** The text of docs/configuration.md, made from the definitions that decode the settings. */
-import type { SettingSection } from "../src/domain/settings/Setting.ts"
+import type { SettingSection, Verb } from "../src/domain/settings/Setting.ts"
 import { settingNames, settingOf, variablesOf } from "../src/domain/settings/settings.ts"
 import { ignoredNames } from "../src/layers/config/libpq.ts"
 import { ignoredTelemetryNames } from "../src/layers/config/otel.ts"
@@ -35,9 +35,6 @@ const list = (names: ReadonlyArray<string>): string => {
   return lines.join("\n")
 }
 
-const readByAll = settingNames.filter((name) => settingOf(name).verbs.includes("resync"))
-  .map((name) => settingOf(name).section)
-
 const sectionTitles: Readonly<Record<SettingSection, string>> = {
   dataset: "What to sync",
   database: "Database",
@@ -50,16 +47,32 @@ const sectionTitles: Readonly<Record<SettingSection, string>> = {
   libpq: "Variables of libpq"
 }
 
-const ofResync = [...new Set(readByAll)].map((section) => `"${sectionTitles[section]}"`).join(", ")
+/** What the definitions have of the settings of a verb: titles of the chapters that all or some come from. */
+const readBy = (verb: Verb): string =>
+  [
+    ...new Set(
+      settingNames.filter((name) => settingOf(name).verbs.includes(verb)).map((name) => settingOf(name).section)
+    )
+  ]
+    .map((section) => `"${sectionTitles[section]}"`).join(", ")
+
+const namesReadBy = (verb: Verb): string =>
+  settingNames.filter((name) => settingOf(name).verbs.includes(verb)).map(code).join(", ")
 
 export const configurationDoc = `# Configuration
 
-Made from the code by \`npm run docs\`; a test fails when it is not current.
-
 Settings are environment variables. An empty variable is one that is not set, and blanks around a value are dropped, but for
 those of a password. Every wrong setting is named at once, before anything starts, and the exit code is 2. A variable of the
-environment that looks like a misspelt one of these is reported. \`plan\` and \`verify\` read the same settings as a sync;
-\`resync\` reads those of ${ofResync}. Which tables to fill is in the [config file](config-file.md).
+environment that looks like a misspelt one of these is reported. Which tables to fill is in the [config file](config-file.md).
+
+| verb | settings that it reads; one that is wrong ends it |
+| --- | --- |
+| none: a sync | all |
+| \`plan\` | all; those of "${sectionTitles.health}" and "${sectionTitles.telemetry}" are checked and have no effect |
+| \`verify\`, \`doctor\`, \`grants\` | as \`plan\`, but none of "${sectionTitles.telemetry}" |
+| \`status\`, \`resync\`, \`rewind\` | those of ${readBy("resync")} |
+| \`init\` | ${namesReadBy("init")} |
+| \`simulate\`, \`demo\` | ${namesReadBy("demo")} |
 
 ## ${sectionTitles.dataset}
 
@@ -145,4 +158,6 @@ ${table("libpq")}
 A warning names those that are set and have no effect:
 
 ${list(ignoredNames)}
+
+This page is made from the code by \`npm run docs\`; a test fails when it is not current.
 `

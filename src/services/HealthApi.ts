@@ -119,7 +119,7 @@ export const Status = Schema.Struct({
   config: Schema.NullOr(Schema.Struct({
     dataset: Schema.String.pipe(describe("As the config names it")),
     version: OrNull(Schema.String, "What the server resolved the dataset to"),
-    dialect: OrNull(Schema.Literals(["nozzle", "amp"]), "Generation of the server"),
+    dialect: OrNull(Schema.Literals(["nozzle", "amp"]), "Dialect of the server"),
     sources: OrNull(
       Schema.Array(Schema.Struct({ dataset: Schema.String, version: Schema.String })),
       "The datasets that the queries read; null while the Admin API does not answer"

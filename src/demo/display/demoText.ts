@@ -42,7 +42,7 @@ export const connection = (url: string, statusUrl: string): ReadonlyArray<Line> 
 
 export const historyBegins = (dialect: string, blocks: number): Line => [
   { text: "History: ", style: "bold" },
-  `${counted(blocks, "block")} to catch up with, from a server of the ${dialect} generation`
+  `${counted(blocks, "block")} to catch up with, from a server of the ${dialect} dialect`
 ]
 
 export const historyEnds = (rows: bigint, elapsedMillis: number): Line => [

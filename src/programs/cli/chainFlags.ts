@@ -8,7 +8,7 @@ const count = (name: string) => Flag.Int(name).pipe(Flag.withSchema(Schema.Int.c
 
 /** The chain of `simulate` and `demo`. */
 export const chain = {
-  dialect: Flag.Literals("dialect", ["nozzle", "amp"]).pipe(withDefault("amp", "Server generation to simulate")),
+  dialect: Flag.Literals("dialect", ["nozzle", "amp"]).pipe(withDefault("amp", "Dialect of the server to simulate")),
   seed: Flag.Int("seed").pipe(withDefault(7, "The same seed gives the same chain")),
   blocks: blocks.pipe(withDefault(10_000, "Blocks of the chain at the start")),
   blockTime: duration(

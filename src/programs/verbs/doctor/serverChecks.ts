@@ -130,7 +130,11 @@ export const serverChecks = (
       const network = config.manifest.tables.map((table) => expectedNetwork(config, table)).find((name) =>
         name !== undefined
       )
-      if (network === undefined) return skipped("the config names no network")
+      if (network === undefined) {
+        return skipped(
+          "neither the Admin API nor the config names a network; add network to the config, such as \"mainnet\""
+        )
+      }
       const answer = yield* Effect.result(
         trackPending("flight")((yield* SourceHead).check(config.manifest, network, ANY_BLOCK))
       )
