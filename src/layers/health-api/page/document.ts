@@ -50,7 +50,7 @@ export const document = (status: Status, nowMillis: number): string => {
 <p class="lost" id="lost" role="alert"></p>
 <p class="hidden" id="changes" role="status" aria-live="polite"></p>
 <main id="main">${view(status, nowMillis)}</main>
-<footer><noscript><p>Without JavaScript this page shows one moment: reload it for the next.</p></noscript><p>The same for programs: <a href="status">status</a>, <a href="readyz">readyz</a>, <a href="openapi.json">openapi.json</a>.</p></footer>
+<footer><noscript><p>Without JavaScript this page shows one moment: reload it for the next.</p></noscript><p>The same for programs: <a href="status">status</a>, <a href="readyz">readyz</a>, <a href="metrics">metrics</a>, <a href="openapi.json">openapi.json</a>.</p></footer>
 <script>${new Html(script)}</script>
 </body>
 </html>
