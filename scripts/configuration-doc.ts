@@ -63,7 +63,7 @@ export const configurationDoc = `# Configuration
 
 Settings are environment variables. An empty variable is one that is not set, and blanks around a value are dropped, but for
 those of a password. Every wrong setting is named at once, before anything starts, and the exit code is 2. A variable of the
-environment that looks like a misspelt one of these is reported. Which tables to fill is in the [config file](config-file.md).
+environment that is one of these with one or two letters too many, too few or swapped is reported. Which tables to fill is in the [config file](config-file.md).
 
 | verb | settings that it reads; one that is wrong ends it |
 | --- | --- |

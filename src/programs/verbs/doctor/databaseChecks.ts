@@ -37,6 +37,14 @@ const poolings: Readonly<Record<Pooling, Finding>> = {
   )
 }
 
+/** What to do is in most messages already, with the variable. */
+const databaseProblem = (message: string): Finding => {
+  const [, found, advice] = /^(.*?); ((?:check|set|create|correct) .*)$/s.exec(message) ?? []
+  return found === undefined || advice === undefined
+    ? problem(message, "check DATABASE_URL or the DATABASE_* variables, and whether PostgreSQL runs there")
+    : problem(found, advice)
+}
+
 /** `tables`: the names of the config's tables; none where they are not known. */
 export const databaseChecks = Effect.fnUntraced(function*(
   settings: ConnectionSettings,
@@ -71,11 +79,7 @@ export const databaseChecks = Effect.fnUntraced(function*(
       run: trackPending("database")(connect).pipe(
         Effect.flatMap((context) => Deferred.succeed(connected, context)),
         Effect.as(ok(`"${database}" at ${host}:${port} accepts role "${user}"`)),
-        Effect.catch((error: SqlError.SqlError) =>
-          Effect.succeed(
-            problem(error.message, "check DATABASE_URL or the DATABASE_* variables, and whether PostgreSQL runs there")
-          )
-        )
+        Effect.catch((error: SqlError.SqlError) => Effect.succeed(databaseProblem(error.message)))
       )
     },
     ofFacts("version", "Version of PostgreSQL", versionFinding),

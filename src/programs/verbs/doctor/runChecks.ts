@@ -58,10 +58,16 @@ export const runChecks = Effect.fnUntraced(function*(
   return yield* Effect.forEach(specs, ({ id }) => Effect.tap(Deferred.await(done.get(id)!), onCheck))
 })
 
+/** What to do about a failure that no check expects. */
+const adviceOn = (message: string): string =>
+  /SQLSTATE 42501\b/.test(message)
+    ? "give the role this right: node dist/main.js grants prints the SQL"
+    : "remove the cause that the message names"
+
 const bounded = (run: CheckSpec["run"], timeout: Duration.Duration): Effect.Effect<Finding> =>
   run.pipe(
     withTimeLimit(timeout, (reason) => ({ message: reason })),
-    Effect.catch(({ message }) => Effect.succeed(problem(message, "remove the cause that the message names"))),
+    Effect.catch(({ message }) => Effect.succeed(problem(message, adviceOn(message)))),
     Effect.catchCause((cause) =>
       Effect.succeed(
         // What it shares with another check may end with that one's time.

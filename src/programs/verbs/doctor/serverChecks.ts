@@ -32,6 +32,14 @@ const nobody: DatasetReference = { namespace: "_", name: "ampsync_doctor", revis
 
 const ANY_BLOCK = { block: 0n, hash: "" }
 
+/** The network of a dataset that is read, where the config has none: a sync takes it from the stream. */
+const networkOfSource = Effect.fnUntraced(function*({ sources }: ActiveConfig) {
+  const [source] = [...sources?.values() ?? []].flat()
+  if (source === undefined) return undefined
+  const found = yield* Effect.option(trackPending("admin API")((yield* AdminApi).dataset(source.reference)))
+  return Option.getOrUndefined(found)?.tables.find(({ network }) => network !== undefined)?.network
+})
+
 export const serverChecks = (
   { adminAddr, flightAddr, manifest: origin }: SyncSettings,
   { active, manifest }: Found
@@ -97,7 +105,8 @@ export const serverChecks = (
   const dataset: CheckSpec<AdminApi | FlightClient | ManifestSource | SyncConfig> = {
     id: "dataset",
     title: "Datasets of the queries",
-    needs: origin._tag === "Dataset" ? ["flight"] : ["config", "flight"],
+    // What is wrong with the Admin API is not reported a second time, as if the names were wrong.
+    needs: origin._tag === "Dataset" ? ["admin-api", "flight"] : ["config", "admin-api", "flight"],
     run: Effect.gen(function*() {
       const loaded = Option.getOrUndefined(yield* Deferred.await(manifest)) ?? (yield* loadManifest(isUnreachable))
       // As if the Admin API had been silent since 1970: a check does not wait for it.
@@ -121,15 +130,15 @@ export const serverChecks = (
     )
   }
 
-  const head: CheckSpec<SourceHead | SyncConfig> = {
+  const head: CheckSpec<AdminApi | SourceHead | SyncConfig> = {
     id: "head",
     title: "Newest block of the source",
     needs: ["dataset"],
     run: Effect.gen(function*() {
       const config = yield* Deferred.await(active)
-      const network = config.manifest.tables.map((table) => expectedNetwork(config, table)).find((name) =>
-        name !== undefined
-      )
+      const network = config.manifest.tables.map((table) =>
+        expectedNetwork(config, table)
+      ).find((name) => name !== undefined) ?? (yield* networkOfSource(config))
       if (network === undefined) {
         return skipped(
           "neither the Admin API nor the config names a network; add network to the config, such as \"mainnet\""

@@ -1,5 +1,5 @@
 /** Reads the settings: all of them, or those of the database alone where others are wrong. */
-import { Context, Effect, Layer, Logger, Result } from "effect"
+import { Context, Effect, Layer, Logger, References, Result } from "effect"
 import { type Finding, ok, problem, warning } from "../../../domain/health/Finding.ts"
 import { databaseLayer, layer as settingsLayer, type Settings } from "../../../layers/Config.ts"
 import { ConnectionConfig, DatabaseConfig } from "../../../services/Config.ts"
@@ -13,9 +13,11 @@ export interface ReadSettings {
 
 export const readSettings: Effect.Effect<ReadSettings> = Effect.gen(function*() {
   const warnings: Array<string> = []
-  const capture = Logger.layer([
-    Logger.make<unknown, void>(({ message }) => void warnings.push([message].flat().join(" ")))
-  ])
+  // The verb itself logs errors only.
+  const capture = Layer.merge(
+    Logger.layer([Logger.make<unknown, void>(({ message }) => void warnings.push([message].flat().join(" ")))]),
+    Layer.succeed(References.MinimumLogLevel, "Warn")
+  )
   const read = <A, E>(layer: Layer.Layer<A, E>) =>
     Effect.result(Effect.scoped(Layer.build(layer))).pipe(Effect.provide(capture))
   const all = yield* read(settingsLayer)

@@ -1,12 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { writeFile } from "node:fs/promises"
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
+import { join } from "node:path"
 import type { Check } from "../../../../src/domain/health/Finding.ts"
 import { serveHttp2 } from "../../../layers/flight-client/http2Server.ts"
 import { startAmpsync } from "../../../support/ampsyncProcess.ts"
 import { type Ended, runAmpsync } from "../../../support/runAmpsync.ts"
 import { writerEpochs } from "../../../support/runningSync.ts"
 import { awaitCanonicalChain } from "../../../support/snapshots.ts"
+import { temporaryDirectory } from "../../../support/temporaryDirectory.ts"
 import { makeWorld, type World } from "../../../support/world.ts"
 
 const doctor = (environment: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
@@ -44,6 +48,18 @@ const ofDatabase = [
   "replication",
   "writers"
 ]
+
+/** A server of web pages that has no page. */
+const webServer = Effect.map(
+  Effect.acquireRelease(
+    Effect.callback<Server>((resume) => {
+      const server = createServer((_, response) => response.writeHead(404).end())
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  ),
+  (server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+)
 
 const everything = ({ database: { query, schema } }: World) =>
   Effect.all([
@@ -113,8 +129,21 @@ describe.concurrent("ampsync doctor", () => {
           stream.end()
         }
       })
+      const notFound = yield* webServer
       const behindGateway = { ...world.environment, AMP_AUTH_TOKEN: "right", AMP_FLIGHT_ADDR: gateway }
-      const [refused, away, unset, absent, planned] = yield* Effect.all([
+      const unpublished = join(yield* temporaryDirectory, "config.json")
+      yield* Effect.promise(() =>
+        writeFile(
+          unpublished,
+          JSON.stringify({
+            name: "mine",
+            version: "0.1.0",
+            dependencies: { anvil: { owner: "_", name: "anvil", version: "0.1.0" } },
+            tables: { blocks: { sql: "SELECT * FROM anvil.blocks" } }
+          })
+        )
+      )
+      const [refused, away, unset, absent, nameless, planned] = yield* Effect.all([
         doctor({ ...world.environment, ...secrets }, "--json"),
         doctor({
           ...world.environment,
@@ -124,7 +153,12 @@ describe.concurrent("ampsync doctor", () => {
           AMP_ADMIN_API_ADDR: "http://127.0.0.1:9"
         }, "--json"),
         doctor({ ...world.environment, AMP_FLIGHT_ADDR: "ftp://x", AMP_FLIGHT_ADRR: "x" }, "--json"),
-        doctor(behindGateway, "--json"),
+        doctor({
+          ...behindGateway,
+          CONFIRMATION: "3",
+          AMP_ADMIN_API_ADDR: notFound
+        }, "--json"),
+        doctor({ ...world.environment, AMP_AUTH_TOKEN: "right", DATASET_MANIFEST: unpublished }, "--json"),
         runAmpsync(behindGateway, "plan", "--timeout", "5s")
       ], { concurrency: 2 })
       assert.deepStrictEqual([refused, away, unset, absent, planned].map(({ code }) => code), [1, 1, 1, 1, 1])
@@ -132,7 +166,7 @@ describe.concurrent("ampsync doctor", () => {
       const [ofRefused, ofAway, ofUnset] = [checksOf(refused), checksOf(away), checksOf(unset)]
       assertCheck(ofRefused, "flight", "problem", /UNAUTHENTICATED.*AMP_AUTH_TOKEN/)
       assertCheck(ofRefused, "admin-api", "problem", /AMP_AUTH_TOKEN/)
-      assertCheck(ofRefused, "database", "problem", /password authentication failed.*DATABASE_URL/)
+      assertCheck(ofRefused, "database", "problem", /password authentication failed.* -> check DATABASE_URL$/)
       assertCheck(ofRefused, "version", "skipped", /^needs "Database" -> null$/)
       assertCheck(ofAway, "flight", "problem", /ECONNREFUSED.*AMP_FLIGHT_ADDR/)
       assertCheck(ofAway, "admin-api", "warning", /ECONNREFUSED.*goes on without it/)
@@ -145,6 +179,10 @@ describe.concurrent("ampsync doctor", () => {
         /HTTP status code 404.*no Arrow Flight server.*AMP_FLIGHT_ADDR/
       )
       assertCheck(checksOf(absent), "tables", "skipped", /needs "Datasets of the queries"/)
+      assertCheck(checksOf(nameless), "head", "ok", /network "anvil" is at block 4/)
+      assertCheck(checksOf(absent), "settings", "warning", /CONFIRMATION is ignored; did you mean CONFIRMATIONS/)
+      assertCheck(checksOf(absent), "admin-api", "problem", /AMP_ADMIN_API_ADDR/)
+      assertCheck(checksOf(absent), "dataset", "skipped", /needs "Admin API" and "Arrow Flight"/)
       assert.match(planned.stderr, /no Arrow Flight server answers there: check AMP_FLIGHT_ADDR/)
       // The settings of the database can be used, so it is checked.
       assertCheck(ofUnset, "settings", "problem", /AMP_FLIGHT_ADDR is "ftp:\/\/x".*AMP_FLIGHT_ADRR is no setting/)
