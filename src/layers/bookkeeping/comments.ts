@@ -111,7 +111,8 @@ const described: { readonly [relation: string]: Described } = {
       state_since: "Time at which the table came into this state",
       source_head: "Newest block of the source",
       source_head_at: "Time of that block, where the server reports it (amp)",
-      lag_blocks: "Blocks from the watermark to the newest block of the source that has its confirmations"
+      lag_blocks:
+        "Blocks from the watermark to the newest block of the source that has its confirmations; NULL in a state in which that block is not known"
     }
   },
   _ampsync_latest: {

@@ -177,7 +177,7 @@ const progressView = (schema: string): string =>
      c.unverified_from IS NOT NULL AS unverified, c.writer, w.heartbeat_at AS writer_seen_at,
      r.seen_at AS last_reorg_at, r.first_block AS last_reorg_block, r.depth AS last_reorg_depth,
      coalesce(s.state, 'offline') AS state, s.reason, s.state_since, s.source_head, s.source_head_at,
-     CASE WHEN s.source_head IS NOT NULL
+     CASE WHEN s.source_head IS NOT NULL AND s.state NOT IN ('searching', 'diverged', 'stalled', 'parked', 'stopped')
        THEN greatest(s.source_head - s.confirmations - coalesce(c.max_block_num, c.origin_block - 1, -1), 0)
      END AS lag_blocks
    FROM (

@@ -69,6 +69,10 @@ describe.each<Dialect>(["amp", "nozzle"])("silence of a server of the %s dialect
       )
       assert.notStrictEqual(before, "diverged", "it is reported before it lasted for long")
       yield* reaches(sync, "diverged")
+      yield* eventually(
+        "the database shows no lag, because the head is below the watermark",
+        Effect.map(progressOf(world), (row) => row["state"] === "diverged" && row["lag_blocks"] === null)
+      )
       const [{ n }] = (yield* world.database.query("SELECT count(*)::int AS n FROM blocks")) as [{ n: number }]
       assert.strictEqual(n, 40)
       yield* eventually(
