@@ -74,7 +74,7 @@ export interface HealthSettings {
 /** Where one kind of telemetry goes. */
 export interface ExportSettings {
   readonly url: URL
-  /** The variable that holds the address. */
+  /** The variable that holds the address, and whether it is not set: for messages. */
   readonly variable: string
   readonly interval: Duration.Duration
 }

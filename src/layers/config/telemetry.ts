@@ -54,6 +54,8 @@ const readEnabled = (texts: Texts): Result.Result<TelemetrySettings | undefined,
       "OTEL_METRIC_EXPORT_INTERVAL"
     ], texts),
     (settings) => {
+      const isDefault = settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+      const endpoint = `OTEL_EXPORTER_OTLP_ENDPOINT${isDefault ? ", which is not set" : ""}`
       const exportTo = (signal: "TRACES" | "METRICS", intervalMillis: number): ExportSettings | undefined => {
         const [own, exporter] = [`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`, settings[`OTEL_${signal}_EXPORTER`]] as const
         const common = settings.OTEL_EXPORTER_OTLP_ENDPOINT ??
@@ -64,7 +66,7 @@ const readEnabled = (texts: Texts): Result.Result<TelemetrySettings | undefined,
         if (ownUrl !== undefined) return { url: ownUrl, variable: own, interval }
         return common === undefined
           ? undefined
-          : { url: below(common, signal.toLowerCase()), variable: "OTEL_EXPORTER_OTLP_ENDPOINT", interval }
+          : { url: below(common, signal.toLowerCase()), variable: endpoint, interval }
       }
       const traces = exportTo("TRACES", settings.OTEL_BSP_SCHEDULE_DELAY)
       const metrics = exportTo("METRICS", settings.OTEL_METRIC_EXPORT_INTERVAL)

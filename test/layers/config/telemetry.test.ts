@@ -21,6 +21,13 @@ describe("the settings of OpenTelemetry", () => {
       ])
     }))
 
+  it.effect("name the variable of the address, also where it is not set and the default is used", () =>
+    Effect.gen(function*() {
+      const variable = (env: Record<string, string>) => Effect.map(telemetryOf(env), (it) => it?.traces?.variable)
+      assert.strictEqual(yield* variable({ OTEL_TRACES_EXPORTER: "otlp" }), `${ENDPOINT}, which is not set`)
+      assert.strictEqual(yield* variable({ [ENDPOINT]: "http://c" }), ENDPOINT)
+    }))
+
   it.effect("put the signals below the common address, and use their own as they are", () =>
     Effect.gen(function*() {
       for (const base of ["https://c.test/otlp", "https://c.test/otlp/"]) {
