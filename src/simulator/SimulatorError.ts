@@ -8,6 +8,11 @@ export class SimulatorError extends Schema.TaggedError<SimulatorError>()("Simula
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `the simulator's ${this.server} server cannot listen on ${this.host}:${this.port}: ${String(this.cause)}`
+    const flag = this.server === "Flight" ? "--flight-port" : "--admin-port"
+    const isTaken = /EADDRINUSE/.test(String(this.cause))
+    const advice = isTaken ? `; end what listens there, or choose another port with ${flag}` : ""
+    return `the simulator's ${this.server} server cannot listen on ${this.host}:${this.port}: ${
+      String(this.cause)
+    }${advice}`
   }
 }

@@ -190,5 +190,6 @@ describe("faults of the simulator", () => {
       const port = Number(new URL(flightUrl).port)
       const error = yield* Effect.flip(startSimulator({ dialect: "amp", flightPort: port }))
       assert.include(error.message, `Flight server cannot listen on 127.0.0.1:${port}`)
+      assert.include(error.message, "choose another port with --flight-port")
     }))
 })
