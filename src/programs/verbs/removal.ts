@@ -1,5 +1,5 @@
 /** What the verbs that delete rows share: their services, the question before it, and failures that report how far it came. */
-import { type Duration, Effect, Layer, Option, Schema, Stdio } from "effect"
+import { type Duration, Effect, Layer, Option, Schema, Stdio, Terminal } from "effect"
 import { Prompt } from "effect/cli"
 import type { SqlError } from "effect/sql"
 import { FILLED_BY_FIRST } from "../../domain/bookkeeping/ownership.ts"
@@ -54,12 +54,22 @@ const beforeChanges =
       (error) => error._tag === "SqlError" ? unchanged(error.message) : error
     )
 
+/** The database and schema, for questions and messages. */
+const place = Effect.gen(function*() {
+  const { databaseSchema } = yield* DatabaseConfig
+  const { database: { database, host, port } } = yield* ConnectionConfig
+  return `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
+})
+
 /** The checkpoint of a table that a sync filled; fails where there is none. */
 export const loadCheckpoint = Effect.fnUntraced(function*(table: string) {
   const checkpoints = yield* Checkpoints
   const stored = Option.getOrUndefined(yield* checkpoints.load(table))
   if (stored === undefined) {
-    return yield* reject(2, `there is no checkpoint of a table "${table}" here; check --table and DATABASE_SCHEMA`)
+    return yield* reject(
+      2,
+      `there is no checkpoint of a table "${table}" in ${yield* place}; check --table and DATABASE_SCHEMA`
+    )
   }
   const { dataset, recorded, tableExists } = stored
   if (dataset === undefined && tableExists) {
@@ -81,13 +91,6 @@ export interface Confirmation {
   /** How long the database may take to answer, but for the deletion of rows. */
   readonly timeout: Duration.Duration
 }
-
-/** The database and schema, for a question. */
-const place = Effect.gen(function*() {
-  const { databaseSchema } = yield* DatabaseConfig
-  const { database: { database, host, port } } = yield* ConnectionConfig
-  return `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
-})
 
 /** Asks whether to go on, unless `yes`; `question` is given the table's watermark, and its schema and database by name. */
 export const confirm = Effect.fnUntraced(function*<R>(
@@ -117,7 +120,12 @@ const ask = Effect.fnUntraced(function*(message: string) {
   if (!(yield* stdio.stdinIsTerminal)) {
     return yield* reject(2, "nothing was changed: there is no terminal to confirm on; pass --yes to skip the question")
   }
-  return yield* Effect.catchTag(Prompt.run(Prompt.Confirm({ message })), "QuitError", () => Effect.succeed(false))
+  const { display } = yield* Terminal.Terminal
+  return yield* Prompt.run(Prompt.Confirm({ message })).pipe(
+    // The prompt of a terminal that was left stays on its line.
+    Effect.tapError(() => Effect.ignore(display("\n"))),
+    Effect.catchTag("QuitError", () => unchanged("the question was interrupted"))
+  )
 })
 
 /**

@@ -94,7 +94,8 @@ export interface ResyncOptions extends Omit<Confirmation, "table"> {
 
 /** As `resync` or `resyncAll`, with a connection of its own to the database. */
 export const connectAndResync = Effect.fnUntraced(function*({ all, table, ...options }: ResyncOptions) {
-  if (all === (table !== undefined)) {
+  if (all && table !== undefined) return yield* reject(2, "--table and --all exclude each other: name one of them")
+  if (!all && table === undefined) {
     return yield* reject(2, "name a table with --table, or all tables of the schema with --all")
   }
   if (table === undefined) yield* connectFirst(options.timeout, resyncAll(options))

@@ -57,7 +57,9 @@ const target = Effect.fnUntraced(function*(name: string) {
     (reason) => notCompared(1, `table "${name}" cannot be compared: ${reason}`)
   )
   const { kind } = yield* trackPending("database")(sink.plan(request))
-  if (kind === "create") return yield* notCompared(2, `there is no table "${name}" in schema "${databaseSchema}" yet`)
+  if (kind === "create") {
+    return yield* notCompared(2, `there is no table "${name}" in schema "${databaseSchema}"; a start creates it`)
+  }
   if (kind === "alter") {
     return yield* notCompared(1, `table "${name}" does not have the columns of its query yet: start the sync first`)
   }
@@ -115,7 +117,12 @@ const compare = Effect.fnUntraced(function*(
   if (watermark === undefined) return { report: nothing, before: 0n, ending: undefined, stored }
   const to = wantedTo ?? watermark.block
   if (to > watermark.block) return yield* notCompared(2, `--to ${to} is above the watermark, block ${watermark.block}`)
-  if (from !== undefined && from > to) return yield* notCompared(2, `--from ${from} is above the last block, ${to}`)
+  if (from !== undefined && from > to) {
+    return yield* notCompared(
+      2,
+      `--from ${from} is above ${wantedTo === undefined ? "the watermark, block" : "--to"} ${to}`
+    )
+  }
   const rangeMode = found.design.position.position.kind === "rangeEnd"
   const { before, cursor } = beginning(stored, from, rangeMode)
   const comparison = new BlockComparison(before, rangeMode)

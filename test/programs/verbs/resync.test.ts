@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Console, Duration, Effect, Fiber, Layer } from "effect"
 import { layer as poolLayer } from "../../../src/layers/PgPool.ts"
 import { layer as sinkLayer } from "../../../src/layers/TableSink.ts"
-import { resync, resyncAll } from "../../../src/programs/verbs/resync.ts"
+import { connectAndResync, resync, resyncAll } from "../../../src/programs/verbs/resync.ts"
 import { bookkeepingLayers } from "../../support/bookkeeping.ts"
 import { prepareTable } from "../../support/chunks.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -27,7 +27,12 @@ const filledTable = Effect.fnUntraced(function*() {
 /** A process that resyncs the table, and its output. */
 const resyncing = (
   database: TestDatabase,
-  options: { readonly yes: boolean; readonly key?: string | undefined; readonly all?: boolean }
+  options: {
+    readonly yes: boolean
+    readonly key?: string | undefined
+    readonly all?: boolean
+    readonly displayed?: (text: string) => void
+  }
 ) => {
   const printed: Array<string> = []
   const listening = {
@@ -46,7 +51,7 @@ const resyncing = (
     else yield* resync({ ...asked, table: "t" })
   }).pipe(
     Effect.provide(services),
-    Effect.provide(terminal(options.key)),
+    Effect.provide(terminal(options.key, options.displayed)),
     Effect.provide(NodeServices.layer),
     Effect.provideService(Console.Console, listening)
   )
@@ -67,7 +72,7 @@ const held = (database: TestDatabase) => holdLock(database, "SELECT FROM t FOR U
 
 describe("a resync", () => {
   it.live.each(
-    [["no", "n"], ["Enter", "enter"], ["Ctrl-C", undefined]] as const
+    [["no", "n"], ["Enter", "enter"]] as const
   )("that is answered with %s changes nothing", ([, key]) =>
     Effect.gen(function*() {
       const database = yield* filledTable()
@@ -75,6 +80,28 @@ describe("a resync", () => {
       yield* run
       assert.deepStrictEqual(printed, ["Nothing was changed."])
       assert.deepStrictEqual([yield* rowsOf(database), yield* watermark(database)], [3, "2"])
+    }))
+
+  it.live("whose question is interrupted changes nothing, and fails below the question", () =>
+    Effect.gen(function*() {
+      const database = yield* filledTable()
+      const displayed: Array<string> = []
+      const { run, printed } = resyncing(database, { yes: false, displayed: (text) => void displayed.push(text) })
+      const failure = yield* Effect.flip(run)
+      assert.deepInclude(failure, { exitCode: 1, reason: "nothing was changed: the question was interrupted" })
+      assert.deepStrictEqual([displayed.at(-1), printed], ["\n", []])
+      assert.deepStrictEqual([yield* rowsOf(database), yield* watermark(database)], [3, "2"])
+    }))
+
+  it.live("of one table and of all is refused", () =>
+    Effect.gen(function*() {
+      const options = { all: true, table: "t", yes: true, timeout: Duration.seconds(1) }
+      const database = yield* filledTable()
+      const failure = yield* Effect.flip(connectAndResync(options)).pipe(
+        Effect.provide(testSettings(database)),
+        Effect.provide(NodeServices.layer)
+      )
+      assert.include(failure.message, "--table and --all exclude each other")
     }))
 
   it.live("that is answered with yes, or not asked, deletes every row", () =>
