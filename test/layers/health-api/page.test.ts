@@ -65,7 +65,7 @@ describe("the status page", () => {
       assert.notMatch(text, /https?:|url\(|@import|<iframe|<base/i)
       const targets = [...html.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, target]) => target!)
       const links = targets.filter((target) => !target.startsWith("data:"))
-      assert.deepStrictEqual(links, ["status", "readyz", "openapi.json"])
+      assert.deepStrictEqual(links, ["status", "readyz", "metrics", "openapi.json"])
     }))
 
   it.effect("shows the first state without its script: process, tables, figures and reorgs", () =>
