@@ -187,6 +187,7 @@ const compareOnce = Effect.fnUntraced(function*(
       if (Option.isSome(exit)) return yield* exit.value
       if (yield* isQuietEnd) return done
     }
+    if (!rangeMode && completed > comparison.through) yield* settle(completed < to ? completed : to)
     const newest = state.current === undefined ? "" : ` after block ${state.current.end}`
     const reason = `the server sent nothing${newest} for ${Duration.format(timeout)}, and block ${to} is not reached; `
       + "if it is only slow, raise --timeout"
