@@ -190,9 +190,10 @@ describe.skipIf(browserUnavailable !== undefined)(
               "document.activeElement.textContent + ' ' + getComputedStyle(document.activeElement).outlineStyle"
             )
           })
-          assert.deepStrictEqual([yield* focused, yield* focused, yield* focused], [
+          assert.deepStrictEqual([yield* focused, yield* focused, yield* focused, yield* focused], [
             "status solid",
             "readyz solid",
+            "metrics solid",
             "openapi.json solid"
           ])
           const changes = page.locator("[role=status][aria-live=polite]")

@@ -353,7 +353,7 @@ describe("preparing a table", () => {
       const moved = yield* Effect.flip(
         prepareTable(sink, request("t", [column("a"), column("b"), column("c"), column("d")]))
       )
-      assert.include(moved.message, `"_block_num", those of the query by "_range_end"; drop the table`)
+      assert.include(moved.message, `"_block_num", those of the query by "_range_end"; run DROP TABLE`)
       assert.deepStrictEqual(yield* columnsOf(database, "t"), before)
     }))
 
