@@ -1,3 +1,5 @@
+import { printJson } from "../printJson.ts"
+
 /**
  * JSON text as PostgreSQL prints it once it was stored as `jsonb`.
  *
@@ -5,45 +7,19 @@
  * JSON as the encoders write it; throws `SyntaxError` for anything else. Source: PostgreSQL, utils/adt/jsonb.c,
  * `JsonbToCString`; jsonb_util.c, `lengthCompareJsonbString`; numeric.c, `set_var_from_str`.
  */
-export const jsonbText = (text: string): string => {
-  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? []
-  let at = 0
-  const take = (): string => {
-    const token = tokens[at]
-    if (token === undefined) throw new SyntaxError("the JSON text ends too early")
-    at += 1
-    return token
-  }
-  const members = <A>(end: string, member: () => A): ReadonlyArray<A> => {
-    const found: Array<A> = []
-    if (tokens[at] === end) return at += 1, found
-    do found.push(member())
-    while (take() === ",")
-    return found
-  }
-  const value = (): string => {
-    const token = take()
-    if (token === "[") return `[${members("]", value).join(", ")}]`
-    if (token === "{") {
-      const pairs = members("}", () => {
-        const key = JSON.parse(take()) as string
-        if (take() !== ":") throw new SyntaxError("a key of the JSON text has no value")
-        return [key, value()] as const
-      })
-      return `{${sortedKeys(pairs).map(([key, member]) => `${JSON.stringify(key)}: ${member}`).join(", ")}}`
-    }
-    if (token.startsWith(`"`)) return JSON.stringify(JSON.parse(token))
-    return /^[-\d]/.test(token) ? numberText(token) : token
-  }
-  const printed = value()
-  if (at !== tokens.length) throw new SyntaxError("the JSON text goes on after its value")
-  return printed
-}
+export const jsonbText = (text: string): string =>
+  printJson(text, {
+    comma: ", ",
+    colon: ": ",
+    members: sortedKeys,
+    word: (token) => /^[-\d]/.test(token) ? numberText(token) : token
+  })
 
 const sortedKeys = (pairs: ReadonlyArray<readonly [key: string, value: string]>) =>
   [...new Map(pairs)]
     .map(([key, value]) => [key, value, utf8.encode(key)] as const)
     .toSorted(([, , a], [, , b]) => a.length - b.length || compareBytes(a, b))
+    .map(([key, value]) => [key, value] as const)
 
 const utf8 = new TextEncoder()
 
