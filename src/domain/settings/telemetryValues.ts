@@ -1,27 +1,21 @@
 /** The kinds of values of the standard variables of OpenTelemetry. */
 import { type Redacted, Result, Schema } from "effect"
-import { parsedBy, quotedHost, type Value } from "./values.ts"
+import { parsedBy, parseHttpUrl, quotedHost, type Value } from "./values.ts"
 
 /** Names and values, such as the headers of a request. */
 export type Pairs = Readonly<Record<string, string>>
 
 /** `http://host:port/path` or `https://host:port/path`. */
 export const exporterAddress: Value<URL> = {
-  schema: parsedBy((text) => {
-    let url: URL
-    try {
-      url = new URL(text)
-    } catch {
-      return Result.fail(`is ${quotedHost(text)}`)
-    }
-    if (url.username !== "" || url.password !== "") {
-      return Result.fail("contains credentials (they belong in OTEL_EXPORTER_OTLP_HEADERS)")
-    }
-    if (url.protocol !== "http:" && url.protocol !== "https:") return Result.fail(`is ${quotedHost(text)}`)
-    return url.search !== "" || url.hash !== ""
-      ? Result.fail(`has a query or a fragment after ${quotedHost(url.origin)}`)
-      : Result.succeed(url)
-  }),
+  schema: parsedBy((text) =>
+    Result.flatMap(
+      parseHttpUrl(text, "they belong in OTEL_EXPORTER_OTLP_HEADERS"),
+      (url) =>
+        url.search !== "" || url.hash !== ""
+          ? Result.fail(`has a query or a fragment after ${quotedHost(url.origin)}`)
+          : Result.succeed(url)
+    )
+  ),
   accepts: "http://host:port or https://host:port, with or without a path"
 }
 

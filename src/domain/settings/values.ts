@@ -69,23 +69,31 @@ export const quotedHost = (text: string): string => {
   return quoted(host === text ? text : `${host}...`)
 }
 
+/** An address over HTTP without credentials in it; `belong` completes the sentence about them. */
+export const parseHttpUrl = (text: string, belong: string): Result.Result<URL, string> => {
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    return Result.fail(`is ${quotedHost(text)}`)
+  }
+  if (url.username !== "" || url.password !== "") return Result.fail(`contains credentials (${belong})`)
+  return url.protocol !== "http:" && url.protocol !== "https:"
+    ? Result.fail(`is ${quotedHost(text)}`)
+    : Result.succeed(url)
+}
+
 /** `http://host:port` or `https://host:port`, with or without a slash at the end, and no other part of a URL. */
 export const httpAddress: Value<URL> = {
-  schema: parsedBy((text) => {
-    let url: URL
-    try {
-      url = new URL(text)
-    } catch {
-      return Result.fail(`is ${quotedHost(text)}`)
-    }
-    if (url.username !== "" || url.password !== "") {
-      return Result.fail("contains credentials (a token belongs in AMP_AUTH_TOKEN)")
-    }
-    if (url.protocol !== "http:" && url.protocol !== "https:") return Result.fail(`is ${quotedHost(text)}`)
-    return url.pathname !== "/" || url.search !== "" || url.hash !== ""
-      ? Result.fail(`has a path, a query or a fragment after ${quoted(url.origin)}`)
-      : Result.succeed(new URL(url.origin))
-  }),
+  schema: parsedBy((text) =>
+    Result.flatMap(
+      parseHttpUrl(text, "a token belongs in AMP_AUTH_TOKEN"),
+      (url) =>
+        url.pathname !== "/" || url.search !== "" || url.hash !== ""
+          ? Result.fail(`has a path, a query or a fragment after ${quoted(url.origin)}`)
+          : Result.succeed(new URL(url.origin))
+    )
+  ),
   accepts: "http://host:port or https://host:port, without a path"
 }
 
