@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import { isAlive } from "../domain/bookkeeping/leaseConditions.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { beginSnapshot } from "../domain/sql/transaction.ts"
-import { ConnectionConfig, DatabaseConfig } from "../services/Config.ts"
+import { type ConnectionConfig, DatabaseConfig, databasePlace } from "../services/Config.ts"
 import { PgPool, runOn } from "../services/PgPool.ts"
 import { NothingRecorded, RecordedStatus } from "../services/RecordedStatus.ts"
 import { latestOf, type Row, tableOf, writerOf } from "./recorded-status/rows.ts"
@@ -38,11 +38,10 @@ const millis = (name: string): string => `extract(epoch FROM ${name})::float8 * 
 
 const make = Effect.gen(function*() {
   const { databaseSchema: schema } = yield* DatabaseConfig
-  const { database: { database, host, port } } = yield* ConnectionConfig
   const { sql } = yield* PgPool
   const run = runOn(sql)
   const quoted = quoteIdentifier(schema)
-  const place = `schema "${schema}" of database "${database}" at ${host}:${port}`
+  const place = yield* databasePlace
   const nothing = (reason: NothingRecorded["reason"], message: string) => new NothingRecorded({ reason, message })
 
   /** Fails with what is missing, which a failed statement would name in other words. */

@@ -5,7 +5,7 @@
  * Owns settings only: the config file defines the dataset and its tables (`ManifestSource`). Invariant I7: a secret is
  * `Redacted` here, and no problem that is reported repeats one.
  */
-import { Context, type Duration, type Effect, type Redacted, Schema } from "effect"
+import { Context, type Duration, Effect, type Redacted, Schema } from "effect"
 import type { DatasetReference } from "../domain/manifest/Dataset.ts"
 import type { DatabaseTarget } from "../domain/settings/DatabaseTarget.ts"
 
@@ -159,3 +159,10 @@ export class DatabaseConfig extends Context.Service<DatabaseConfig, DatabaseSett
 
 /** The servers that the target database is filled from. */
 export class SyncConfig extends Context.Service<SyncConfig, SyncSettings>()("ampsync/services/Config/SyncConfig") {}
+
+/** `schema "..." of database "..." at host:port`: where the tables are, for messages. */
+export const databasePlace: Effect.Effect<string, never, ConnectionConfig | DatabaseConfig> = Effect.gen(function*() {
+  const { databaseSchema } = yield* DatabaseConfig
+  const { database: { database, host, port } } = yield* ConnectionConfig
+  return `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
+})

@@ -9,7 +9,7 @@ import { layer as pgPool } from "../../layers/PgPool.ts"
 import { layer as tableLeases } from "../../layers/TableLeases.ts"
 import { layer as tableSink } from "../../layers/TableSink.ts"
 import { Checkpoints } from "../../services/Checkpoints.ts"
-import { ConnectionConfig, DatabaseConfig } from "../../services/Config.ts"
+import { databasePlace } from "../../services/Config.ts"
 import { type TableHeld, TableRejected } from "../../services/TableLeases.ts"
 import { trackPending, trackPendingLayer, withTimeLimit } from "../timeLimit.ts"
 
@@ -54,13 +54,6 @@ const beforeChanges =
       (error) => error._tag === "SqlError" ? unchanged(error.message) : error
     )
 
-/** The database and schema, for questions and messages. */
-const place = Effect.gen(function*() {
-  const { databaseSchema } = yield* DatabaseConfig
-  const { database: { database, host, port } } = yield* ConnectionConfig
-  return `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
-})
-
 /** The checkpoint of a table that a sync filled; fails where there is none. */
 export const loadCheckpoint = Effect.fnUntraced(function*(table: string) {
   const checkpoints = yield* Checkpoints
@@ -68,7 +61,7 @@ export const loadCheckpoint = Effect.fnUntraced(function*(table: string) {
   if (stored === undefined) {
     return yield* reject(
       2,
-      `there is no checkpoint of a table "${table}" in ${yield* place}; check --table and DATABASE_SCHEMA`
+      `there is no checkpoint of a table "${table}" in ${yield* databasePlace}; check --table and DATABASE_SCHEMA`
     )
   }
   const { dataset, recorded, tableExists } = stored
@@ -99,7 +92,7 @@ export const confirm = Effect.fnUntraced(function*<R>(
 ) {
   const { watermark } = yield* beforeChanges(timeout)(trackPending("database")(loadCheckpoint(table)))
   if (yes) return true
-  const words = question(watermark?.block, yield* place)
+  const words = question(watermark?.block, yield* databasePlace)
   return yield* ask(yield* beforeChanges(timeout)(trackPending("database")(words)))
 })
 
@@ -110,7 +103,7 @@ export const confirmAll = Effect.fnUntraced(function*(
 ) {
   const checkpoints = yield* Checkpoints
   const tables = yield* beforeChanges(timeout)(trackPending("database")(checkpoints.filledTables))
-  const where = yield* place
+  const where = yield* databasePlace
   if (tables.length === 0) return yield* reject(2, `there is no table of a sync in ${where}; check DATABASE_SCHEMA`)
   return yes || (yield* ask(question(tables, where))) ? tables : undefined
 })

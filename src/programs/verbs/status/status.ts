@@ -20,7 +20,7 @@ import { problemsOf, type SyncRecord } from "../../../domain/health/SyncRecord.t
 import { formatTime } from "../../../domain/numbers.ts"
 import { layerWith as pgPoolWith } from "../../../layers/PgPool.ts"
 import { layer as recordedStatus } from "../../../layers/RecordedStatus.ts"
-import { ConnectionConfig, DatabaseConfig } from "../../../services/Config.ts"
+import { ConnectionConfig, DatabaseConfig, databasePlace } from "../../../services/Config.ts"
 import { NothingRecorded, RecordedStatus } from "../../../services/RecordedStatus.ts"
 import { Screen } from "../../../services/Screen.ts"
 import { trackPending, withTimeLimit } from "../../timeLimit.ts"
@@ -81,12 +81,6 @@ const makeReader = Effect.fnUntraced(function*(timeout: Duration.Duration) {
     )
 })
 
-const place = Effect.gen(function*() {
-  const { database: { database, host, port } } = yield* ConnectionConfig
-  const { databaseSchema } = yield* DatabaseConfig
-  return `schema "${databaseSchema}" of database "${database}" at ${host}:${port}`
-})
-
 /** Columns of the terminal; undefined where the output is none. */
 const terminalWidth = Effect.gen(function*() {
   const [{ isInteractive }, terminal] = [yield* Screen, yield* Terminal.Terminal]
@@ -101,7 +95,7 @@ export const status = Effect.fn("status")(function*(options: StatusOptions) {
   if (options.json) yield* printJson(record)
   else {
     const screen = yield* Screen
-    yield* screen.print(...statusLines(record, { place: yield* place, width: yield* terminalWidth }))
+    yield* screen.print(...statusLines(record, { place: yield* databasePlace, width: yield* terminalWidth }))
   }
   if (problemsOf(record).length > 0) return yield* new NotWell()
 }, Effect.scoped)
@@ -120,7 +114,7 @@ interface Watched {
 const watch = Effect.fnUntraced(
   function*<R>(read: Effect.Effect<SyncRecord, StatusFailed, R>, { json }: StatusOptions) {
     const screen = yield* Screen
-    const where = yield* place
+    const where = yield* databasePlace
     const watched = yield* Ref.make<Watched>({ record: undefined, failingSinceMillis: undefined })
 
     const step = Effect.gen(function*() {
