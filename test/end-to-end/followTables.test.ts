@@ -53,6 +53,21 @@ const startFollowing = Effect.fnUntraced(function*(world: World) {
 
 const arrived = (world: World) => Effect.andThen(awaitAllRows(world, "blocks"), awaitAllRows(world, "logs"))
 
+/** A chain of 20 blocks that is derived, and one more step of the example. */
+const derived = Effect.gen(function*() {
+  const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
+  yield* withoutDerived(world)
+  yield* startSync(world.environment)
+  yield* arrived(world)
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(() => connect(optionsOf(world))),
+    (client) => Effect.promise(() => client.end())
+  )
+  const updated = Effect.promise(() => update(client))
+  yield* eventually("the history is derived", Effect.map(updated, ({ block }) => block === 19n))
+  return { updated, world }
+})
+
 describe("the example that follows tables", () => {
   it.live.each<Dialect>(["amp", "nozzle"])(
     "derives the same as the chain through reorgs of every depth, with a %s server, also when it was away for some",
@@ -98,17 +113,8 @@ describe("the example that follows tables", () => {
 
   it.live("starts again where a table is resynced, and where more reorgs came than are kept", () =>
     Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
-      yield* withoutDerived(world)
-      yield* startSync(world.environment)
-      yield* arrived(world)
-      const client = yield* Effect.acquireRelease(
-        Effect.promise(() => connect(optionsOf(world))),
-        (client) => Effect.promise(() => client.end())
-      )
-      const updated = Effect.promise(() => update(client))
+      const { updated, world } = yield* derived
       const spoil = world.database.query(`UPDATE ${world.database.schema}_derived.logs_of_block SET logs = 1000`)
-      yield* eventually("the history is derived", Effect.map(updated, ({ block }) => block === 19n))
       const right = expected(world, 19n)
       assert.deepStrictEqual((yield* derivedOf(world)).counts, right)
       const entries = (count: number, firstBlock: number, hash: string) =>
@@ -128,16 +134,7 @@ describe("the example that follows tables", () => {
 
   it.live("takes the entries of a table whose commit came after a newer one of another table", () =>
     Effect.gen(function*() {
-      const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
-      yield* withoutDerived(world)
-      yield* startSync(world.environment)
-      yield* arrived(world)
-      const client = yield* Effect.acquireRelease(
-        Effect.promise(() => connect(optionsOf(world))),
-        (client) => Effect.promise(() => client.end())
-      )
-      const updated = Effect.promise(() => update(client))
-      yield* eventually("the history is derived", Effect.map(updated, ({ block }) => block === 19n))
+      const { updated, world } = yield* derived
       const entry = (table: string, id: number) =>
         world.database.query(
           `INSERT INTO _ampsync_reorgs (id, table_name, first_block, depth, new_hash) OVERRIDING SYSTEM VALUE
