@@ -2,7 +2,8 @@
  * Builds `dist`: `node scripts/build.mjs [root]`.
  *
  * - `dist/lib`, the library: one `.js` and one `.d.ts` per source file, for hosts that bring their own `effect`;
- * - `dist/main.js`, the program: one bundle, with what few runs need in `dist/chunks`, the compiler of config files among it.
+ * - `dist/main.js`, the program: one bundle, with what few runs need in `dist/chunks`, the compiler of config files among it;
+ * - `dist/LICENSES.txt`, those of the packages in the bundle.
  *
  * Everything is built in a temporary directory and moved into place at the end: `dist` is always one complete build, also
  * when two builds run at once, and after a failed build it is the previous one.
@@ -15,6 +16,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/
 import { createRequire } from "node:module"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import { licensesOf } from "./licenses.mjs"
 import { leakedTypes, publishedImports } from "./public-types.mjs"
 
 const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), ".."))
@@ -47,8 +49,14 @@ const finishDeclarations = async (directory) => {
   if (leaks.length > 0) throw new BuildError(`the library cannot be type-checked:\n  ${leaks.join("\n  ")}`)
 }
 
+/** The files whose code is in what esbuild wrote; what it read and left out is not. */
+const includedFiles = ({ outputs }) =>
+  Object.values(outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? [file] : []))
+  )
+
 const buildProgram = async (outDir) => {
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: { main: "src/main.ts" },
     outdir: outDir,
@@ -65,9 +73,12 @@ const buildProgram = async (outDir) => {
     banner: {
       js: "import{createRequire as __createRequire}from\"node:module\";const require=__createRequire(import.meta.url);"
     },
-    legalComments: "linked",
-    logLevel: "warning"
+    // The licenses are in one file.
+    legalComments: "none",
+    logLevel: "warning",
+    metafile: true
   })
+  await writeFile(join(outDir, "LICENSES.txt"), licensesOf(root, includedFiles(metafile)))
   const main = join(outDir, "main.js")
   const code = await readFile(main, "utf8")
   if (!code.startsWith("#!")) await writeFile(main, `#!/usr/bin/env node\n${code}`)

@@ -55,6 +55,11 @@ describe("build", () => {
       assert.isTrue(readFileSync(program, "utf8").startsWith("#!/usr/bin/env node\n"))
       assert.strictEqual(statSync(program).mode & 0o111, 0o111)
       assert.lengthOf(readdirSync(join(root, "dist", "chunks")).filter((name) => name.startsWith("late-")), 1)
+      const licenses = readFileSync(join(root, "dist", "LICENSES.txt"), "utf8")
+      assert.match(licenses, /^pg \d+\.\d+\.\d+ \(MIT\)\n-+\n\nMIT License\n/m)
+      // A dependency of `pg`, and one of the repository that the bundle does not have.
+      assert.match(licenses, /^pg-protocol \d/m)
+      assert.notInclude(licenses, "apache-arrow")
       for (const name of ["index.js", "index.d.ts"]) {
         const code = readFileSync(join(root, "dist", "lib", name), "utf8")
         assert.include(code, `from "./answer.js"`)
