@@ -1,5 +1,6 @@
 /** A process with STANDBY takes either all tables of its config or none: of two such processes one works. */
 import { Effect } from "effect"
+import { cachedFor } from "../../domain/elapsed.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import { TableLeases } from "../../services/TableLeases.ts"
@@ -32,5 +33,5 @@ export const makeStandby = Effect.fnUntraced(function*(
     }))
     return yield* leases.reserve(owners)
   })
-  return yield* Effect.cachedWithTTL(reserve, ANSWER_LIFETIME)
+  return yield* cachedFor(reserve, ANSWER_LIFETIME)
 })
