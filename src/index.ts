@@ -2,7 +2,7 @@
  * What a host program imports: a layer that syncs for as long as it lives, `SyncStatus` to read what it does, the errors with
  * which it may fail to begin, and what config files are written with.
  *
- * `layer` has its settings from the environment, `layerFrom` from values, `layerFromPool` from values and its database
+ * `layer` has its settings from the environment, `layerWithSettings` from values, `layerFromPool` from values and its database
  * connections from the app.
  */
 export { lagBlocks } from "./domain/lag.ts"
@@ -30,8 +30,8 @@ export type { ThroughputReport, ThroughputSample } from "./domain/Throughput.ts"
 export { VERSION } from "./domain/version.ts"
 export {
   layer,
-  layerFrom,
   layerFromPool,
+  layerWithSettings,
   type SettingValues,
   type StartError,
   type UnconnectedValues

@@ -115,11 +115,11 @@ export const layer: Layer.Layer<SyncStatus, StartError> = withOwnConnections.pip
 )
 
 /** As `layer`, with settings from values, under the names and rules of the environment, which is not read. */
-export const layerFrom = (values: SettingValues): Layer.Layer<SyncStatus, StartError> =>
+export const layerWithSettings = (values: SettingValues): Layer.Layer<SyncStatus, StartError> =>
   withOwnConnections.pipe(Layer.provide(configFrom(values)))
 
 /**
- * As `layerFrom`, on database connections of the app, whose pool stays open at the end.
+ * As `layerWithSettings`, on database connections of the app, whose pool stays open at the end.
  *
  * A sync takes connections of the pool as it needs them, and makes a few beside it for what takes long: one at all times, and
  * one per table that waits for a lock or builds an index.

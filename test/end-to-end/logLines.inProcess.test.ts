@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Logger } from "effect"
 import * as log from "../../src/domain/logLines.ts"
-import { layerFrom } from "../../src/programs/ampsync.ts"
+import { layerWithSettings } from "../../src/programs/ampsync.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { eventually } from "../support/eventually.ts"
 import { makeWorld } from "../support/world.ts"
@@ -17,7 +17,7 @@ describe("a sync inside of an app", () => {
         if (text.startsWith("Schema mismatch")) throw new Error("the disk of the log is full")
         lines.push(`${logLevel} ${text}`)
       })
-      const context = yield* Layer.build(Layer.provide(layerFrom(world.environment), Logger.layer([logger])))
+      const context = yield* Layer.build(Layer.provide(layerWithSettings(world.environment), Logger.layer([logger])))
       yield* eventually("the end is logged", Effect.sync(() => lines.includes(`Error ${log.syncEnded}`)), 20_000)
       const tables = yield* Context.get(context, SyncStatus).get
       assert.deepStrictEqual([...tables.values()].map(({ phase }) => phase), ["parked"])

@@ -36,9 +36,9 @@ describe("the packed package", () => {
             join(folder, "import.js"),
             `import * as ampsync from "ampsync"
              import { Layer } from "effect"
-             const { layer, layerFrom, defineDataset, ...rest } = ampsync
+             const { layer, layerWithSettings, defineDataset, ...rest } = ampsync
              console.log(JSON.stringify({
-               layers: [layer, layerFrom({})].map((value) => Layer.isLayer(value)),
+               layers: [layer, layerWithSettings({})].map((value) => Layer.isLayer(value)),
                defineDataset: typeof defineDataset,
                names: Object.keys(rest)
              }))`
