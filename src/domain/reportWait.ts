@@ -1,5 +1,6 @@
 /** Logs what an unanswered request waits for, long before its time limit ends it. */
-import { Clock, Duration, Effect, Fiber } from "effect"
+import { Duration, Effect, Fiber } from "effect"
+import { elapsedMillis } from "./elapsed.ts"
 import * as log from "./logLines.ts"
 import { inTarget, type LogTarget } from "./logTargets.ts"
 
@@ -32,14 +33,14 @@ export interface WaitReporter {
 export const makeWaitReporter = (target: LogTarget): WaitReporter => {
   let lastMillis = -Infinity
   const line = Effect.fnUntraced(function*(wait: () => Wait, sinceMillis: number) {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* elapsedMillis
     if (now - lastMillis < Duration.toMillis(INTERVAL)) return
     lastMillis = now
     const { for: what, isNormal, limit } = wait()
     yield* (isNormal === true ? Effect.logInfo : Effect.logWarning)(log.stillWaiting(what, now - sinceMillis, limit))
   })
   const lines = (wait: () => Wait) =>
-    Effect.flatMap(Clock.currentTimeMillis, (since) =>
+    Effect.flatMap(elapsedMillis, (since) =>
       Effect.andThen(
         Effect.delay(line(wait, since), FIRST),
         Effect.forever(Effect.delay(line(wait, since), INTERVAL))

@@ -3,20 +3,7 @@
  * API does not respond, a table `blocks` beside those that the config's queries read takes its place, once it is proved to
  * belong to the network.
  */
-import {
-  Clock,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Option,
-  Random,
-  Request,
-  RequestResolver,
-  Result,
-  Stream
-} from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Option, Random, Request, RequestResolver, Result, Stream } from "effect"
 import {
   blocksQuery,
   emptyResponse,
@@ -30,6 +17,7 @@ import {
   reportOn
 } from "../domain/chain/sourceHead.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
+import { elapsedMillis } from "../domain/elapsed.ts"
 import { formatDatasetReference } from "../domain/manifest/Dataset.ts"
 import type { Manifest } from "../domain/manifest/Manifest.ts"
 import { tableSchemas } from "../domain/manifest/references.ts"
@@ -79,7 +67,7 @@ interface Subject {
 
 interface KnownTable {
   readonly table: Option.Option<string>
-  /** Unix milliseconds. */
+  /** Elapsed milliseconds. */
   readonly until: number
   /** Why the Admin API did not find the table; undefined where it did. */
   readonly guessedFor: SourceHeadError | undefined
@@ -99,7 +87,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
   const proved = new Map<string, ReadonlySet<string>>()
 
   const tableOf = Effect.fnUntraced(function*({ key, manifest, network }: Subject) {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* elapsedMillis
     const known = tables.get(key)
     if (known !== undefined && now < known.until) return known
     const found: KnownTable = {
@@ -165,7 +153,7 @@ const make = Effect.fnUntraced(function*(options: SourceHeadOptions) {
     if (first === undefined) return yield* Effect.fail(reason)
     proved.set(key, new Set([...before, ...right.map(({ table }) => table)]))
     const best = others.reduce((best, answer) => headBlock(answer) > headBlock(best) ? answer : best, first)
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* elapsedMillis
     const known = tables.get(key)
     const until = known !== undefined && now < known.until ? known.until : now + GUESS_LIFETIME_MILLIS
     tables.set(key, { table: Option.some(best.table), until, guessedFor: reason })
@@ -232,7 +220,7 @@ const makeTicks = Effect.fnUntraced(function*(intervalMillis: number) {
   return Effect.fn("SourceHead.nextTick")(function*(network: string) {
     const phase = phases.get(network) ?? Math.floor(random.nextDoubleUnsafe() * intervalMillis)
     phases.set(network, phase)
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* elapsedMillis
     yield* Effect.sleep(intervalMillis - ((now - phase + intervalMillis) % intervalMillis))
   })
 })

@@ -92,7 +92,7 @@ export const onIdle = (detector: CatchUpDetector, nowMillis: number): CatchUpDet
   drainedAtMillis: nowMillis
 })
 
-/** The time at which the table has caught up if nothing more comes, in Unix milliseconds; undefined where silence does not prove it. */
+/** The time at which the table has caught up if nothing more comes, in elapsed milliseconds; undefined where silence does not prove it. */
 export const caughtUpAt = ({ backlogAtMillis, begun, range }: CatchUpDetector): number | undefined => {
   if (!begun) return undefined
   if (range === undefined) return backlogAtMillis + SETTLES_MILLIS

@@ -19,7 +19,7 @@ export interface EarlierCheck {
   readonly head: bigint | undefined
   readonly wasBehind: boolean
   readonly wasOrphaned: boolean
-  /** The first of the checks in a row that found the same, with no message between them. Unix milliseconds. */
+  /** The first of the checks in a row that found the same, with no message between them. Elapsed milliseconds. */
   readonly sinceMillis: number
 }
 

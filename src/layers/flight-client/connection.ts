@@ -8,6 +8,7 @@ export interface Connection {
   readonly client: grpc.Client
   /** No pings where undefined. */
   readonly pingInterval: Duration.Duration | undefined
+  /** Elapsed milliseconds of `performance.now`. */
   readonly openedAtMillis: number
   /** The address for the end of a message: `(at https://host, which AMP_FLIGHT_ADDR names)`. */
   readonly place: string
@@ -52,7 +53,7 @@ export const connect = ({ address, maxMessageBytes, pingInterval }: ConnectionSe
   return {
     client,
     pingInterval,
-    openedAtMillis: Date.now(),
+    openedAtMillis: performance.now(),
     place: `(at ${address.origin}, which AMP_FLIGHT_ADDR names${through})`,
     isProxied
   }

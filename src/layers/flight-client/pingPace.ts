@@ -40,4 +40,4 @@ export const isPingedTooOften = (
 ): connection is Connection & { readonly pingInterval: Duration.Duration } =>
   connection.pingInterval !== undefined && code === grpc.status.RESOURCE_EXHAUSTED &&
   (details ?? "").startsWith("Bandwidth exhausted") && !isReady(connection) &&
-  Date.now() - connection.openedAtMillis >= Duration.toMillis(connection.pingInterval)
+  performance.now() - connection.openedAtMillis >= Duration.toMillis(connection.pingInterval)

@@ -1,6 +1,7 @@
 /** The status as server-sent events: all of it at the connect, and again whenever it has changed, once a second at most. */
 import { Effect, Stream } from "effect"
 import { Sse } from "effect/encoding"
+import { cachedFor } from "../../domain/elapsed.ts"
 import type { Status } from "../../services/HealthApi.ts"
 
 /** A reader that hears nothing for longer than this may take the connection for lost. */
@@ -21,7 +22,7 @@ interface Moment {
  * newest state next.
  */
 export const makeEvents = Effect.fnUntraced(function*(report: Effect.Effect<Status>) {
-  const latest = yield* Effect.cachedWithTTL(Effect.map(report, momentOf), "900 millis")
+  const latest = yield* cachedFor(Effect.map(report, momentOf), "900 millis")
   return Stream.tick("1 second").pipe(
     Stream.mapEffect(() => latest),
     Stream.mapAccum(() => ({ key: "", quietSeconds: 0 }), ({ key, quietSeconds }, moment: Moment) => {

@@ -1,6 +1,7 @@
 /** Loads the manifest, also where the Admin API does not answer. */
-import { Clock, Effect, Result, Schedule } from "effect"
+import { Effect, Result, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
+import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { inTarget } from "../../domain/logTargets.ts"
 import { type Dialect, formatDatasetReference } from "../../domain/manifest/Dataset.ts"
@@ -22,7 +23,7 @@ const retrySchedule = backoff("500 millis", "30 seconds")
  */
 export const loadManifest = Effect.fn("loadManifest")(function*(shouldRetry: (error: LoadError) => boolean) {
   const [manifests, { manifest: origin }] = [yield* ManifestSource, yield* SyncConfig]
-  const sinceMillis = yield* Clock.currentTimeMillis
+  const sinceMillis = yield* elapsedMillis
   return yield* trackPending("admin API")(manifests.load).pipe(
     Effect.catch((error) =>
       Effect.flatMap(

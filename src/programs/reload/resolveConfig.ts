@@ -1,5 +1,6 @@
 /** Resolves the names of a config on the server: its own dataset, and the datasets that its queries read. */
-import { Clock, Effect, Result } from "effect"
+import { Effect, Result } from "effect"
+import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { type DatasetReference, isExactRevision } from "../../domain/manifest/Dataset.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
@@ -15,7 +16,7 @@ const SILENT_FOR_MILLIS = 5_000
 
 /** Whether an Admin API that was asked first at `sinceMillis` has been silent for long enough. */
 export const isGivenUp = Effect.fnUntraced(function*(error: { readonly _tag: string }, sinceMillis: number) {
-  return isUnreachable(error) && (yield* Clock.currentTimeMillis) - sinceMillis >= SILENT_FOR_MILLIS
+  return isUnreachable(error) && (yield* elapsedMillis) - sinceMillis >= SILENT_FOR_MILLIS
 })
 
 /**

@@ -1,6 +1,7 @@
 /** Syncs the tables of a config for as long as the program runs. */
-import { Clock, type Duration, Effect, Schedule, Stream, SubscriptionRef } from "effect"
+import { type Duration, Effect, Schedule, Stream, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
+import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { aboutTable, inTarget } from "../../domain/logTargets.ts"
 import { datasetId, formatDatasetReference } from "../../domain/manifest/Dataset.ts"
@@ -40,7 +41,7 @@ const startFirst = Effect.fnUntraced(function*(manifest: Manifest) {
   yield* Effect.logInfo(log.preparing(formatDatasetReference(manifest.dataset)))
   // A manifest before this one may have got no further, and its tables may be others.
   yield* status.begin(manifest.tables.map(({ name }) => name))
-  const sinceMillis = yield* Clock.currentTimeMillis
+  const sinceMillis = yield* elapsedMillis
   const active = yield* resolveWithFallback(manifest, sinceMillis).pipe(
     Effect.retry(($) =>
       $(retrySchedule).pipe(

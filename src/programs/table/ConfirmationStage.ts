@@ -3,6 +3,7 @@ import { type Clock, Effect, Exit, Option } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import { bytesOf, type HeldRanges } from "../../domain/chain/HeldRanges.ts"
 import type { TableEvent } from "../../domain/chain/TableEvent.ts"
+import { elapsedMillisOf } from "../../domain/elapsed.ts"
 import { FlightError } from "../../services/FlightClient.ts"
 import type { HeldMemory } from "./HeldMemory.ts"
 import type { KeptRanges } from "./KeptRanges.ts"
@@ -23,7 +24,7 @@ export class ConfirmationStage<E> {
   exit: Exit.Exit<void, E> | undefined
   /** The head of the source when it was last read. */
   head: bigint | undefined
-  /** Since when nothing is read, because there is no room for more. Unix milliseconds. */
+  /** Since when nothing is read, because there is no room for more. Elapsed milliseconds. */
   fullSinceMillis: number | undefined
   /** The source is to be asked soon, because the range that came is likely to be confirmed already. */
   isFresh = false
@@ -62,8 +63,9 @@ export class ConfirmationStage<E> {
     }
   }
 
+  /** Of the monotonic clock. */
   nowMillis(): number {
-    return this.#clock.currentTimeMillisUnsafe()
+    return elapsedMillisOf(this.#clock)
   }
 
   get hasConfirmed(): boolean {

@@ -1,5 +1,6 @@
 /** The queue between the stream of a table and its writer, bounded by bytes. */
 import { Clock, Effect, type Exit, Latch, type Scope, Stream } from "effect"
+import { elapsedMillisOf } from "../../domain/elapsed.ts"
 
 /** Resolution of the timed waits. */
 const TICK = "10 millis"
@@ -117,10 +118,10 @@ export const makeReadAhead = Effect.fnUntraced(function*<A, E, R>(
     arrival,
     arrivesWithin: (millis) => {
       if (hasArrived()) return Effect.succeed(true)
-      const deadline = clock.currentTimeMillisUnsafe() + millis
+      const deadline = elapsedMillisOf(clock) + millis
       timed += 1
       ticking.openUnsafe()
-      return until(() => hasArrived() || clock.currentTimeMillisUnsafe() >= deadline).pipe(
+      return until(() => hasArrived() || elapsedMillisOf(clock) >= deadline).pipe(
         Effect.ensuring(Effect.sync(() => void (timed -= 1))),
         Effect.map(hasArrived)
       )

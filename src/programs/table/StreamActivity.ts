@@ -134,7 +134,7 @@ export class StreamActivity implements StreamPosition {
     this.quiet.openUnsafe()
   }
 
-  /** Time at which it is quiet if nothing more comes, in Unix milliseconds; undefined where silence alone does not count. */
+  /** Time at which it is quiet if nothing more comes, in elapsed milliseconds; undefined where silence alone does not count. */
   get quietAtMillis(): number | undefined {
     return caughtUpAt(this.#detector)
   }

@@ -4,6 +4,7 @@ import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import { type Chunk, firstChunk, nextChunk } from "../../domain/chain/Chunk.ts"
 import type { TableEvent } from "../../domain/chain/TableEvent.ts"
 import type { ChunkSize } from "../../domain/ChunkSize.ts"
+import { elapsedMillisOf } from "../../domain/elapsed.ts"
 import type { RowCursor } from "../../domain/postgres/encode/encodeCopy.ts"
 import type { BoundBatch } from "../../domain/postgres/encode/RowEncoder.ts"
 import type { Committed, TableWriter, WriteError } from "../../services/TableSink.ts"
@@ -72,8 +73,9 @@ export class WriterState<E, R> {
     this.#clock = clock
   }
 
+  /** Of the monotonic clock. */
   nowMillis(): number {
-    return this.#clock.currentTimeMillisUnsafe()
+    return elapsedMillisOf(this.#clock)
   }
 
   /** Of the monotonic clock. */

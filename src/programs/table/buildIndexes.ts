@@ -1,6 +1,7 @@
 /** Builds the configured indexes of one table in the background. */
-import { Clock, Effect, Option, Ref, Schedule } from "effect"
+import { Effect, Option, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
+import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
@@ -36,9 +37,9 @@ export const buildIndexes = Effect.fn("buildIndexes")(function*(
       for (const index of superfluous) yield* Effect.logInfo(log.indexNotConfigured(name, index.name))
     }
     if (broken.length === 0 && missing.length === 0) return
-    const began = yield* Clock.currentTimeMillis
+    const began = yield* elapsedMillis
     const report = Effect.fnUntraced(function*(event: IndexEvent) {
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* elapsedMillis
       const isLeftOut = event.kind === "left out"
       if (isLeftOut) yield* Ref.update(leftOut, (names) => new Set([...names, event.name]))
       yield* (isLeftOut ? Effect.logWarning : Effect.logInfo)(log.indexEvent[event.kind](name, event, now - began))

@@ -6,6 +6,7 @@ import type { Followed, FollowState, Frame, Rejection } from "../../domain/chain
 import { followFrame, startFollowing } from "../../domain/chain/followFrame.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import { isSameWatermark, type Watermark } from "../../domain/chain/watermarks.ts"
+import { elapsedMillis, elapsedMillisOf } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
@@ -77,7 +78,7 @@ export const syncTable = Effect.fn("syncTable")(
     const from = kept ?? writer.checkpoint
     const declaresEnds = active.dialect === "amp"
     const clock = yield* Clock.Clock
-    const activity = new StreamActivity(from, declaresEnds, clock.currentTimeMillisUnsafe())
+    const activity = new StreamActivity(from, declaresEnds, elapsedMillisOf(clock))
     const stages = new StageClock(clock)
     session.spans?.opened(cursor?.block, network ?? expectedNetwork(active, table))
     const confirmations = table.settings.confirmations ?? config.confirmations
@@ -96,7 +97,7 @@ export const syncTable = Effect.fn("syncTable")(
     }
 
     const start = startFollowing(from, options, strategy)
-    const nowMillis = () => clock.currentTimeMillisUnsafe()
+    const nowMillis = () => elapsedMillisOf(clock)
 
     const stream = messages.pipe(
       decodeMessages,
@@ -180,7 +181,7 @@ const follow = (active: ActiveConfig, activity: StreamActivity, clock: Clock.Clo
     }
   })
   return (before: FollowState, frame: Frame<ColumnBatch>) => {
-    activity.onMessage(clock.currentTimeMillisUnsafe())
+    activity.onMessage(elapsedMillisOf(clock))
     const state = activity.withoutDoubt(before)
     const step = followFrame(state, frame)
     return step._tag === "Followed" ? Effect.succeed([step.state, step.events] as const) : act(state, frame, step)
@@ -225,7 +226,7 @@ const waitForQuiet = (activity: StreamActivity): Effect.Effect<void> =>
 const quiet = (activity: StreamActivity): Effect.Effect<void> =>
   Effect.gen(function*() {
     yield* Effect.sleep(MOMENT)
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* elapsedMillis
     activity.onIdle(now)
     const { quietAtMillis } = activity
     if (quietAtMillis === undefined) return
@@ -234,5 +235,5 @@ const quiet = (activity: StreamActivity): Effect.Effect<void> =>
   }).pipe(
     // It stays idle until the next event, and that moment counts.
     Effect.andThen(Effect.never),
-    Effect.onInterrupt(() => Effect.map(Clock.currentTimeMillis, (now) => activity.onBusy(now)))
+    Effect.onInterrupt(() => Effect.map(elapsedMillis, (now) => activity.onBusy(now)))
   )

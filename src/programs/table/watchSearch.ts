@@ -1,8 +1,9 @@
 /** Watches one step of the search for the newest canonical block: a connection that resumed from an older one. */
-import { Clock, Effect, Result } from "effect"
+import { Effect, Result } from "effect"
 import { rejectedBySource, unanswered } from "../../domain/chain/firstRange.ts"
 import type { FollowState, Verdict } from "../../domain/chain/FollowState.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
+import { elapsedMillis } from "../../domain/elapsed.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { SourceHead } from "../../services/SourceHead.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
@@ -34,7 +35,7 @@ export const watchSearch = Effect.fn("watchSearch")(function*(
 ): Effect.fn.Return<Outcome | undefined, ChainMismatch, SourceHead | StatusRecorder> {
   const { activity, asked, manifest, network, start, table } = step
   const [source, status] = [yield* SourceHead, yield* StatusRecorder]
-  const began = yield* Clock.currentTimeMillis
+  const began = yield* elapsedMillis
   const reason = `looking for the newest block that the source still has; asking from block ${asked.block}`
   yield* status.record(table, { _tag: "Searching", reason })
   let before: Verdict = "unknown"
@@ -50,7 +51,7 @@ export const watchSearch = Effect.fn("watchSearch")(function*(
       if (rejected._tag === "ChainMismatch") return yield* new ChainMismatch({ reason: rejected.reason })
       return { ...rejected, isFailure: false }
     }
-    const isOverdue = (yield* Clock.currentTimeMillis) - began >= STEP_TIMEOUT_MILLIS
+    const isOverdue = (yield* elapsedMillis) - began >= STEP_TIMEOUT_MILLIS
     if (verdict === "unknown" && isOverdue) return unanswered(start, asked)
     before = verdict
   }

@@ -6,6 +6,7 @@ import type { FollowState } from "../../domain/chain/FollowState.ts"
 import { restart, resume } from "../../domain/chain/resumeStrategy.ts"
 import type { HeadReport } from "../../domain/chain/sourceHead.ts"
 import type { Watermark } from "../../domain/chain/watermarks.ts"
+import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
@@ -76,7 +77,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
     unanswered = 0
     // Events that wait to be written are no silence of the source, and may be all that is missing.
     if (!activity.isIdle || activity.isPaused) continue
-    const { check, finding } = compareWithHead(activity, answer.success, earlier, yield* Clock.currentTimeMillis)
+    const { check, finding } = compareWithHead(activity, answer.success, earlier, yield* elapsedMillis)
     earlier = check
     switch (finding._tag) {
       case "AtHead":
@@ -110,7 +111,7 @@ const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching) {
   for (;;) {
     activity.woken.closeUnsafe()
     const isQuiet = yield* Effect.raceFirst(Effect.as(activity.quiet.await, true), Effect.as(tick(watching), false))
-    const silentMillis = (yield* Clock.currentTimeMillis) - activity.lastMessageAtMillis
+    const silentMillis = (yield* elapsedMillis) - activity.lastMessageAtMillis
     if (activity.isIdle && !activity.isPaused && (isQuiet || silentMillis >= SILENT_MILLIS)) return isQuiet
     yield* Effect.sleep(FIRST_PAUSE_MILLIS)
   }

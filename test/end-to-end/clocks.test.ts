@@ -1,9 +1,11 @@
-/** Leases go by the clock of the database and by elapsed time: what hosts take for the time does not matter. */
+/** Leases go by the clock of the database, and waits by elapsed time: what a host takes for the time does not matter. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { allDifferences } from "../support/compare.ts"
+import { eventually } from "../support/eventually.ts"
 import { HOUR_MILLIS, shiftedClock } from "../support/shiftedClock.ts"
-import { watchSnapshots } from "../support/snapshots.ts"
+import { awaitCanonicalChain, awaitWatermark, watchSnapshots } from "../support/snapshots.ts"
 import { atWork, complete, standsBy, startReserve, takesOver } from "../support/standby.ts"
 import { makeWorld } from "../support/world.ts"
 
@@ -35,6 +37,39 @@ describe("two processes with STANDBY", () => {
         yield* complete(world, [second])
         assert.deepStrictEqual(yield* allDifferences(world), [])
         assert.deepStrictEqual(yield* observation.violations, [])
+      })
+  )
+})
+
+describe("a process whose clock is set", () => {
+  it.live.each([-5, 5])(
+    "by %d hours goes on: rows of a long range are committed before it ends, and new blocks follow",
+    (hours) =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 4, maxRangeBlocks: 1_000, maxBatchRows: 2 })
+        const clock = yield* shiftedClock(0)
+        const process = yield* startAmpsync({ ...world.environment, ...clock.environment })
+        yield* awaitWatermark(world, "blocks", 3n)
+        world.simulator.faults.delayMillis = 150
+        world.simulator.mine(400)
+        yield* Effect.sleep(300)
+        yield* clock.shift(hours * HOUR_MILLIS)
+        // The range takes half a minute.
+        yield* eventually(
+          "rows above the watermark are committed",
+          Effect.map(
+            world.database.query(
+              "SELECT FROM blocks, _ampsync_checkpoints WHERE table_name = 'blocks' AND _block_num > max_block_num"
+            ),
+            (rows) => rows.length > 0
+          ),
+          15_000
+        )
+        world.simulator.faults.delayMillis = 0
+        yield* awaitCanonicalChain(world)
+        world.simulator.reorg(2)
+        yield* awaitCanonicalChain(world)
+        assert.notMatch(process.output(), /CRITICAL|Failed to create stream/)
       })
   )
 })
