@@ -1,4 +1,4 @@
-/** A small line chart as SVG, readable on light and dark pages. */
+/** Small line charts as SVG, readable on light and dark pages. */
 
 export interface Point {
   readonly x: number
@@ -19,8 +19,14 @@ export interface Chart {
   readonly series: ReadonlyArray<Series>
 }
 
-const WIDTH = 760
-const HEIGHT = 320
+interface Size {
+  readonly width: number
+  readonly height: number
+}
+
+const SINGLE: Size = { width: 760, height: 320 }
+const PANEL: Size = { width: 400, height: 240 }
+const LEGEND_WIDTHS = 3.6
 const LEFT = 70
 const RIGHT = 20
 const TOP = 56
@@ -52,24 +58,25 @@ const ticksFor = (most: number): ReadonlyArray<number> => {
 const text = (x: number, y: number, anchor: string, content: string, more = ""): string =>
   `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}"${more}>${escape(content)}</text>`
 
-/** Both axes begin at 0. */
-export const drawChart = ({ series, title, xLabel, yLabel }: Chart): string => {
+/** What a chart consists of, without the page around it; both axes begin at 0. */
+const drawPanel = ({ series, title, xLabel, yLabel }: Chart, { height, width }: Size): string => {
   const points = series.flatMap((one) => one.points)
-  const xTicks = ticksFor(Math.max(1, ...points.map(({ x }) => x)))
-  const yTicks = ticksFor(Math.max(1, ...points.map(({ y }) => y)))
-  const x = (value: number): number => LEFT + (value / xTicks.at(-1)!) * (WIDTH - LEFT - RIGHT)
-  const y = (value: number): number => HEIGHT - BOTTOM - (value / yTicks.at(-1)!) * (HEIGHT - TOP - BOTTOM)
+  const xTicks = ticksFor(points.reduce((most, { x }) => Math.max(most, x), 1))
+  const yTicks = ticksFor(points.reduce((most, { y }) => Math.max(most, y), 1))
+  const x = (value: number): number => LEFT + (value / xTicks.at(-1)!) * (width - LEFT - RIGHT)
+  const y = (value: number): number => height - BOTTOM - (value / yTicks.at(-1)!) * (height - TOP - BOTTOM)
   const number = (value: number): string => Number(value.toPrecision(6)).toLocaleString("en-US")
   const line = (a: Point, b: Point): string =>
     `<line class="grid" x1="${x(a.x)}" y1="${y(a.y)}" x2="${x(b.x)}" y2="${y(b.y)}"/>`
+  const legendAt = (index: number): number => LEFT + 8 + index * Math.round(width / LEGEND_WIDTHS)
   const [xMost, yMost] = [xTicks.at(-1)!, yTicks.at(-1)!]
   const grid = [
-    ...xTicks.map((at) => line({ x: at, y: 0 }, { x: at, y: yMost }) + text(x(at), HEIGHT - 26, "middle", number(at))),
+    ...xTicks.map((at) => line({ x: at, y: 0 }, { x: at, y: yMost }) + text(x(at), height - 26, "middle", number(at))),
     ...yTicks.map((at) => line({ x: 0, y: at }, { x: xMost, y: at }) + text(LEFT - 8, y(at) + 4, "end", number(at)))
   ]
   const drawn = series.map((one, index) => {
-    const legend = `<g class="s${index}"><circle class="dot" cx="${LEFT + 8 + index * 220}" cy="38" r="4"/></g>`
-      + text(LEFT + 18 + index * 220, 42, "start", one.name)
+    const legend = `<g class="s${index}"><circle class="dot" cx="${legendAt(index)}" cy="38" r="4"/></g>`
+      + text(legendAt(index) + 10, 42, "start", one.name)
     const marks = one.points.map((point) =>
       `<circle class="dot" cx="${x(point.x).toFixed(1)}" cy="${y(point.y).toFixed(1)}" r="2.5"/>`
     )
@@ -82,14 +89,31 @@ export const drawChart = ({ series, title, xLabel, yLabel }: Chart): string => {
     return `${legend}<g class="s${index}">${shape}</g>`
   })
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img">`,
-    `<style>${STYLE}</style><rect class="page" width="${WIDTH}" height="${HEIGHT}"/>`,
     text(LEFT, 22, "start", title, " class=\"title\""),
     ...grid,
-    text(WIDTH - RIGHT, HEIGHT - 8, "end", xLabel),
+    text(width - RIGHT, height - 8, "end", xLabel),
     text(LEFT - 8, TOP - 10, "end", yLabel),
-    ...drawn,
+    ...drawn
+  ].join("\n")
+}
+
+const page = ({ height, width }: Size, content: ReadonlyArray<string>): string =>
+  [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img">`,
+    `<style>${STYLE}</style><rect class="page" width="${width}" height="${height}"/>`,
+    ...content,
     "</svg>",
     ""
   ].join("\n")
+
+export const drawChart = (chart: Chart): string => page(SINGLE, [drawPanel(chart, SINGLE)])
+
+/** Small multiples: the charts side by side, `columns` in a row. */
+export const drawCharts = (charts: ReadonlyArray<Chart>, columns: number): string => {
+  const size = { width: columns * PANEL.width, height: Math.ceil(charts.length / columns) * PANEL.height }
+  const panels = charts.map((chart, index) => {
+    const [x, y] = [index % columns * PANEL.width, Math.floor(index / columns) * PANEL.height]
+    return `<g transform="translate(${x} ${y})">${drawPanel(chart, PANEL)}</g>`
+  })
+  return page(size, panels)
 }
