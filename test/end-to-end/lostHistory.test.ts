@@ -1,16 +1,14 @@
 /** A PostgreSQL that loses transactions it had confirmed: the sync continues from what is left, and no row is ever wrong. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { chmod } from "node:fs/promises"
 import { join } from "node:path"
 import { type Dialect, TABLE_NAMES } from "../../src/simulator/tables.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
-import { type Cluster, copyCluster, startCluster, startReplica } from "../support/cluster.ts"
+import { type Cluster, copyCluster, reachableDirectory, startCluster, startReplica } from "../support/cluster.ts"
 import { assertAlwaysRight } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
 import { type Proxy, startProxy, throughProxy } from "../support/proxy.ts"
 import { awaitCanonicalChain, Chains, watchSnapshots } from "../support/snapshots.ts"
-import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { makeWorld, type World } from "../support/world.ts"
 
 const dialects: ReadonlyArray<Dialect> = ["amp", "nozzle"]
@@ -21,9 +19,6 @@ const commits = ({ database }: Cluster) =>
     database.query<{ seq: string | null }>("SELECT sum(commit_seq) AS seq FROM _ampsync_checkpoints"),
     ([row]) => Number(row?.seq)
   )
-
-/** A directory that the account of the servers can reach. */
-const reachableDirectory = Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
 
 /** The same world on another database. */
 const on = (world: World, { database }: Cluster): World => ({ ...world, database })

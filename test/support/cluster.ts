@@ -1,12 +1,13 @@
 /** PostgreSQL servers of one test, for what would disturb the shared one: crashes, replicas, promotions. */
 import { Effect, Redacted, type Scope } from "effect"
-import { appendFile, cp, readFile, stat, writeFile } from "node:fs/promises"
+import { appendFile, chmod, cp, readFile, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Pool, type QueryResultRow } from "pg"
 import { chownTree } from "../../src/demo/embedded-postgres/account.ts"
 import { startIn } from "../../src/demo/embedded-postgres/layer.ts"
 import { eventually } from "./eventually.ts"
 import type { TestDatabase } from "./postgres.ts"
+import { temporaryDirectory } from "./temporaryDirectory.ts"
 
 const SCHEMA = "synced"
 
@@ -22,6 +23,9 @@ export interface Cluster {
   /** Ends the server as `pg_ctl stop -m immediate` does: what was not flushed is lost. */
   readonly crash: Effect.Effect<void>
 }
+
+/** A directory that the account of servers can reach. */
+export const reachableDirectory = Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
 
 /** Of the sessions of a test: they may write where the database says that nobody does. */
 export const sessionOptions = (schema: string): string => `-csearch_path=${schema} -cdefault_transaction_read_only=off`
