@@ -71,6 +71,9 @@ export const telemetryFailed = (signal: string, address: string, reason: string,
 export const telemetryExported = (signal: string, address: string) =>
   `The export of ${signal} to ${address} works again`
 export const checkpointsReady = "Checkpoint tracking initialized"
+export const cannotBeFollowed = (publication: string, walLevel: string) =>
+  `CDC_READY: wal_level is ${walLevel}, so nobody can follow publication "${publication}"; set wal_level = logical and start ` +
+  "PostgreSQL again"
 export const preparing = (dataset: string) => `Preparing to sync dataset: ${dataset}`
 export const selectsAll = (table: string, columns: number) =>
   `Table '${table}' uses SELECT * - creating table with all ${columns} columns from manifest`

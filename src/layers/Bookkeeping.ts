@@ -15,7 +15,7 @@ const SESSION_NAME = "ampsync start"
 
 /** `Bookkeeping` in the target schema. */
 const make = Effect.gen(function*() {
-  const { databaseSchema } = yield* DatabaseConfig
+  const { databaseSchema, publication } = yield* DatabaseConfig
   const { sql, transaction } = yield* PgPool
   const { heartbeat, writer } = yield* TableLeases
   const schema = quoteIdentifier(databaseSchema)
@@ -29,7 +29,7 @@ const make = Effect.gen(function*() {
 
   const pending = Effect.gen(function*() {
     yield* requireRights(false)
-    const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema)
+    const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema, publication)
     if (definitions.length > 0) yield* requireRights(true)
     return [...definitions, ...comments]
   })
@@ -41,7 +41,7 @@ const make = Effect.gen(function*() {
       Effect.gen(function*() {
         // Two processes that start together must not create the same tables at once.
         yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`ampsync ${databaseSchema}`])
-        const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema)
+        const { comments, definitions } = yield* bookkeepingDdl(run, databaseSchema, publication)
         yield* Effect.forEach([...definitions, ...comments], (statement) => run(statement), { discard: true })
       })
     )
@@ -56,6 +56,11 @@ const make = Effect.gen(function*() {
     )
   })
 
+  const walLevel = Effect.map(
+    run<{ readonly level: string }>("SELECT current_setting('wal_level') AS level"),
+    ([row]) => row!.level
+  )
+
   const abandoned = Effect.fn("Bookkeeping.abandoned")(function*(dataset: string, tables: ReadonlyArray<string>) {
     const select = run<{ readonly table_name: string }>(
       `SELECT table_name FROM ${schema}._ampsync_checkpoints c JOIN ${schema}._ampsync_progress p USING (table_name)
@@ -68,7 +73,7 @@ const make = Effect.gen(function*() {
     return found.map(({ table_name: table }) => table)
   })
 
-  return Bookkeeping.of({ ensure, pending, abandoned, ...makeReports(run, databaseSchema, writer) })
+  return Bookkeeping.of({ ensure, pending, walLevel, abandoned, ...makeReports(run, databaseSchema, writer) })
 })
 
 export const layer: Layer.Layer<Bookkeeping, never, DatabaseConfig | PgPool | TableLeases> = Layer.effect(

@@ -47,12 +47,21 @@ const readConnectionSettings: Read<ConnectionSettings> = Effect.fnUntraced(funct
   }))
 })
 
+const databaseSettings = ["DATABASE_SCHEMA", "NOTIFY_ON_COMMIT", "CDC_READY", "CDC_PUBLICATION", "TEXT_NUL"] as const
+
 const readDatabaseSettings: Read<DatabaseSettings> = (texts) =>
-  Effect.succeed(Result.map(decodeSettings(["DATABASE_SCHEMA", "NOTIFY_ON_COMMIT", "TEXT_NUL"], texts), (settings) => ({
+  Effect.succeed(Result.map(decodeSettings(databaseSettings, texts), (settings) => ({
     databaseSchema: settings.DATABASE_SCHEMA,
     notifyOnCommit: settings.NOTIFY_ON_COMMIT,
+    publication: publicationOf(settings.CDC_READY, settings.CDC_PUBLICATION),
     textNul: settings.TEXT_NUL
   })))
+
+/** Electric's own publication. Source: ElectricSQL, docs "PostgreSQL Permissions". */
+const publicationOf = (cdcReady: "off" | "electric" | "logical", named: string | undefined): string | undefined => {
+  if (cdcReady === "off") return undefined
+  return named ?? (cdcReady === "electric" ? "electric_publication_default" : "ampsync")
+}
 
 const readSyncSettings: Read<SyncSettings> = Effect.fnUntraced(function*(texts) {
   const decoded = decodeSettings([

@@ -6,6 +6,7 @@ import { PgPool, runOn } from "../services/PgPool.ts"
 import { readFacts } from "./database-checks/facts.ts"
 import { readPooling } from "./database-checks/pooling.ts"
 import { publishedTables } from "./database-checks/publications.ts"
+import { readReplication } from "./database-checks/replication.ts"
 import { tryBookkeeping, tryNotify, tryTable } from "./database-checks/trials.ts"
 
 const make = Effect.gen(function*() {
@@ -16,6 +17,7 @@ const make = Effect.gen(function*() {
     facts: readFacts(run),
     pooling: readPooling(pool),
     publishedTables: (tables) => publishedTables(run, databaseSchema, tables),
+    replication: readReplication(run),
     tryBookkeeping: (statements) => tryBookkeeping(pool, databaseSchema, statements),
     tryTable: (trial) => tryTable(pool, databaseSchema, trial),
     tryNotify: tryNotify(pool)

@@ -25,7 +25,7 @@ const LOCK_WAIT = "50s"
 
 /** `TableSink` by binary COPY straight into the table. */
 const make = Effect.gen(function*() {
-  const { databaseSchema, notifyOnCommit, textNul } = yield* DatabaseConfig
+  const { databaseSchema, notifyOnCommit, publication, textNul } = yield* DatabaseConfig
   const pool = yield* PgPool
   const checkpoints = yield* Checkpoints
   const leases = yield* TableLeases
@@ -51,7 +51,7 @@ const make = Effect.gen(function*() {
       : ownershipConflict(identity, { ...stored, wasFilled: stored.recorded !== undefined })
     if (conflict !== undefined) return yield* new TableRejected({ table: request.table, reason: conflict })
     const { recorded, watermark } = stored ?? {}
-    const examined = yield* examineTable(run, definition, request.fingerprint, { recorded, watermark })
+    const examined = yield* examineTable(run, definition, request.fingerprint, { recorded, watermark }, publication)
     const { indexed, kind, notes, statements, table } = examined
     const startsAtFirstBlock = kind === "create" || watermark === undefined
     return { table, kind, startsAtFirstBlock, statements, indexed, notes }
@@ -99,7 +99,13 @@ const make = Effect.gen(function*() {
   const fit = Effect.fnUntraced(function*(definition: TableDefinition, identity: TableIdentity, lease: WriterLease) {
     yield* checkpoints.record(lease, identity)
     const stored = { watermark: lease.checkpoint.history.at(-1), recorded: lease.recorded }
-    const { notes, startsAgain, statements } = yield* examineTable(run, definition, identity.fingerprint, stored)
+    const { notes, startsAgain, statements } = yield* examineTable(
+      run,
+      definition,
+      identity.fingerprint,
+      stored,
+      publication
+    )
     yield* Effect.forEach(statements, (statement) => run(statement), { discard: true })
     const before = lease.recorded?.version
     const isOtherVersion = before !== undefined && identity.version !== undefined && before !== identity.version

@@ -35,6 +35,8 @@ export class Bookkeeping extends Context.Service<Bookkeeping, {
   readonly ensure: Effect.Effect<void, SqlError.SqlError>
   /** The statements that `ensure` would run now; none where everything is up to date. */
   readonly pending: Effect.Effect<ReadonlyArray<string>, SqlError.SqlError>
+  /** `minimal`, `replica` or `logical`, the last of which followers of a publication need. */
+  readonly walLevel: Effect.Effect<string, SqlError.SqlError>
   /** Reports what this process does with these tables; its reports on others stay, and so do those of other processes. */
   readonly report: (states: ReadonlyArray<TableState>) => Effect.Effect<void, SqlError.SqlError>
   /** The tables that `dataset` filled (`namespace/name`), not among `tables`, that no living process syncs or reports. */

@@ -60,6 +60,8 @@ export interface DatabaseSettings {
   /** The schema of all tables; created when it is missing. */
   readonly databaseSchema: string
   readonly notifyOnCommit: boolean
+  /** The publication of the tables; undefined where they are not made for followers of the write-ahead log. */
+  readonly publication: string | undefined
   /** What to do with a NUL character, which PostgreSQL cannot store in a text. */
   readonly textNul: "refuse" | "replace"
 }

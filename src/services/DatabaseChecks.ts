@@ -5,19 +5,12 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { SqlError } from "effect/sql"
+import type { PublishedTable, ReplicationFacts } from "../domain/health/ReplicationFacts.ts"
 import type { ServerFacts } from "../domain/health/ServerFacts.ts"
 import type { TablePlan } from "./TableSink.ts"
 
 /** What is between a client and PostgreSQL. `transaction`: another session may answer each transaction. */
 export type Pooling = "none" | "session" | "transaction"
-
-/** A table in a publication of logical replication. */
-export interface PublishedTable {
-  readonly table: string
-  readonly publication: string
-  /** It has no replica identity, so PostgreSQL refuses every DELETE (55000). */
-  readonly refusesDelete: boolean
-}
 
 /** A step that a start or a commit would take was refused. */
 export class TrialFailed extends Schema.TaggedError<TrialFailed>()("TrialFailed", {
@@ -40,7 +33,7 @@ export interface TableTrial {
   readonly columns: ReadonlyArray<string>
   /** The columns of each index that would be built. */
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
-  /** Statements that have to come first: those of a schema that is missing. */
+  /** Statements that have to come first: those of a schema and a publication that are missing. */
   readonly before: ReadonlyArray<string>
 }
 
@@ -52,6 +45,7 @@ export class DatabaseChecks extends Context.Service<DatabaseChecks, {
   readonly publishedTables: (
     tables: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<PublishedTable>, SqlError.SqlError>
+  readonly replication: Effect.Effect<ReplicationFacts, SqlError.SqlError>
   /** Runs `statements`, and writes rows of the bookkeeping, in a transaction that is rolled back. */
   readonly tryBookkeeping: (statements: ReadonlyArray<string>) => Effect.Effect<void, TrialFailed>
   /**

@@ -44,6 +44,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   telemetryFailed: [log.telemetryFailed("traces", "http://localhost:4318/v1/traces", "HTTP 500", "the address")],
   telemetryExported: [log.telemetryExported("traces", "http://localhost:4318/v1/traces")],
   checkpointsReady: [log.checkpointsReady],
+  cannotBeFollowed: [log.cannotBeFollowed("ampsync", "replica")],
   preparing: [log.preparing("_/example")],
   selectsAll: [log.selectsAll("logs", 3)],
   selectsColumns: [log.selectsColumns("logs", ["a", "b"])],

@@ -174,6 +174,13 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
   stalled: [
     at("server", "ERROR", "Max retries (5) reached for table 'blocks'. It is stalled and keeps being retried.")
   ],
+  cannotBeFollowed: [
+    at(
+      "reload",
+      "WARN",
+      words`CDC_READY: wal_level is replica, so nobody can follow publication "log_lines"; set wal_level = logical and start PostgreSQL again`
+    )
+  ],
   pollsInVain: [
     at(
       "reload",

@@ -22,6 +22,7 @@ import {
   httpAddress,
   logFilter,
   oneOf,
+  publicationName,
   schemaName,
   tableNames,
   text,
@@ -226,6 +227,19 @@ export const settings = {
     ...trueOrFalse,
     default: "true",
     description: "Whether each commit sends one NOTIFY on the channel ampsync."
+  },
+  CDC_READY: {
+    ...writing,
+    ...oneOf("off", "electric", "logical"),
+    default: "off",
+    description:
+      "Whether tables are made for followers of the write-ahead log: ElectricSQL, or any subscriber of logical replication."
+  },
+  CDC_PUBLICATION: {
+    ...writing,
+    ...publicationName,
+    whenUnset: "electric_publication_default with CDC_READY=electric, else ampsync",
+    description: "Publication that CDC_READY adds the tables to; created where it is missing."
   },
   TEXT_NUL: {
     ...writing,

@@ -108,6 +108,16 @@ export const schemaName: Value<string> = {
   accepts: `a name of at most ${MAX_IDENTIFIER_BYTES} bytes that is not one of PostgreSQL's own schemas`
 }
 
+/** A publication of PostgreSQL, kept exactly as written. */
+export const publicationName: Value<string> = {
+  schema: Schema.String.check(
+    Schema.makeFilter((name: string) =>
+      name !== "" && new TextEncoder().encode(name).length <= MAX_IDENTIFIER_BYTES && !name.includes("\0")
+    )
+  ),
+  accepts: `a name of at most ${MAX_IDENTIFIER_BYTES} bytes`
+}
+
 /** A secret that fits into an HTTP header. */
 export const bearerToken: Value<Redacted.Redacted<string>> = {
   schema: Schema.String.check(

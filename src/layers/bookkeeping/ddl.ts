@@ -1,5 +1,5 @@
 /** The tables `_ampsync_*` and the view `_ampsync_progress`: the statements that create or extend them. */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { SqlError } from "effect/sql"
 import type { Row } from "../../domain/bookkeeping/checkpointRow.ts"
 import { isAlive } from "../../domain/bookkeeping/leaseConditions.ts"
@@ -9,6 +9,7 @@ import { textLiteral } from "../../domain/sql/literal.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { commentStatements } from "./comments.ts"
 import { latestView } from "./latestView.ts"
+import { publishBookkeeping } from "./publish.ts"
 
 /**
  * Returns a failure with the GRANT to run where this role lacks a required right: to use the schema, and to create in it
@@ -53,7 +54,11 @@ export interface BookkeepingDdl {
 }
 
 /** Returns the statements that create the bookkeeping of `schema`, or extend that of an earlier version. */
-export const bookkeepingDdl = Effect.fnUntraced(function*(run: RunStatement, schema: string) {
+export const bookkeepingDdl = Effect.fnUntraced(function*(
+  run: RunStatement,
+  schema: string,
+  publication: string | undefined
+) {
   const existing = yield* run<Row>(
     `SELECT c.relname || '.' || a.attname AS name, a.attnotnull AS "notNull"
      FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_attribute a ON a.attrelid = c.oid
@@ -105,6 +110,11 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(run: RunStatement, sch
     if (found?.["comment"] !== comment) {
       statements.push(definition(quoted), `COMMENT ON VIEW ${view} IS ${textLiteral(comment)}`)
     }
+  }
+  if (publication !== undefined) {
+    const published = yield* publishBookkeeping(run, schema, publication)
+    if (Result.isFailure(published)) return yield* rejected(published.failure, "SQLSTATE 42501")
+    statements.push(...published.success)
   }
   const ddl: BookkeepingDdl = { definitions: statements, comments: yield* commentStatements(run, schema) }
   return ddl

@@ -16,6 +16,9 @@ export const configWarnings = (texts: Texts, typos: ReadonlyArray<Typo>, log: Lo
   ...(isTelemetryAsked(texts) ? ignoredTelemetryNames : []).filter((name) => texts[name] !== undefined).map((name) =>
     `The environment variable ${name} is ignored; set ${insteadOfTelemetry[name]}`
   ),
+  ...(texts.CDC_PUBLICATION !== undefined && (texts.CDC_READY ?? "off").toLowerCase() === "off"
+    ? ["CDC_PUBLICATION is ignored while CDC_READY is off"]
+    : []),
   ...plaintextAddresses(texts).map(([name, { origin }]) =>
     `The token of AMP_AUTH_TOKEN is sent without TLS to ${origin}, which ${name} names: whoever is in between can read it; ` +
     "use https, or a network that only you can read"

@@ -1,5 +1,5 @@
 /** The publications that contain tables of a sync. */
-import type { PublishedTable } from "../../services/DatabaseChecks.ts"
+import type { PublishedTable } from "../../domain/health/ReplicationFacts.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 
 /**

@@ -8,6 +8,7 @@ import type { StoredCheckpoint } from "../../services/Checkpoints.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
 import { MAY_KEEP_ROWS, type TablePlan } from "../../services/TableSink.ts"
+import { examinePublication } from "./examinePublication.ts"
 import { readTable } from "./readTable.ts"
 
 /** The plan of a table, and whether its checkpoint is still valid. */
@@ -26,14 +27,16 @@ export const examineTable = Effect.fnUntraced(function*(
   run: RunStatement,
   definition: TableDefinition,
   fingerprint: string,
-  { recorded, watermark }: Pick<StoredCheckpoint, "recorded" | "watermark">
+  { recorded, watermark }: Pick<StoredCheckpoint, "recorded" | "watermark">,
+  publication: string | undefined
 ): Effect.fn.Return<Examined, SqlError.SqlError | TableRejected> {
   const { columns, comment, positionColumn, table } = definition
   const reject = (reason: string) => new TableRejected({ table, reason })
   const hasLz4 = run<{ lz4: boolean }>(HAS_LZ4).pipe(Effect.map(([row]) => row?.lz4 === true))
   const found = yield* readTable(run, definition)
   if (found === undefined) {
-    const statements = createTable(definition, yield* hasLz4)
+    const published = yield* examinePublication(run, definition, publication, true)
+    const statements = [...createTable(definition, yield* hasLz4), ...published.statements]
     const notes = recorded === undefined
       ? [`created with columns ${columns.map((_) => _.name).join(", ")}`]
       : ["the table was missing although it had a checkpoint; it is created again and starts from the first block"]
@@ -42,7 +45,7 @@ export const examineTable = Effect.fnUntraced(function*(
       kind: "create",
       statements,
       indexed: indexesOf(definition),
-      notes,
+      notes: [...notes, ...published.notes],
       startsAgain: recorded !== undefined
     }
   }
@@ -71,9 +74,11 @@ export const examineTable = Effect.fnUntraced(function*(
     return yield* reject(`the query no longer fits it: ${conflicts.join("; ")}${remedy}`)
   }
   const alter = alterTable(definition, difference, yield* hasLz4)
+  const published = yield* examinePublication(run, definition, publication, false)
   const statements = [
     ...(alter === undefined ? [] : [alter]),
-    ...(comment === undefined || comment === found.comment ? [] : [commentOn(definition, comment)])
+    ...(comment === undefined || comment === found.comment ? [] : [commentOn(definition, comment)]),
+    ...published.statements
   ]
   return {
     table,
@@ -89,7 +94,8 @@ export const examineTable = Effect.fnUntraced(function*(
         : [changedQuery(table, watermark.block)]),
       ...(found.filters.length === 0
         ? []
-        : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS}: a reorg whose rows are kept parks the table`])
+        : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS}: a reorg whose rows are kept parks the table`]),
+      ...published.notes
     ],
     startsAgain: false
   }

@@ -27,11 +27,11 @@ export const prepare = Effect.gen(function*() {
   if (versionPollInterval !== undefined && namesExactVersions(manifest)) {
     yield* Effect.logWarning(log.pollsInVain)
   }
-  const { databaseSchema } = yield* DatabaseConfig
+  const { databaseSchema, publication } = yield* DatabaseConfig
   const tables = `the bookkeeping tables in schema "${databaseSchema}" (DATABASE_SCHEMA)`
-  yield* makeWaitReporter("ampsync")(
+  const walLevel = yield* makeWaitReporter("ampsync")(
     () => ({ for: `${tables}: the database is slow, or another session holds a lock on them` }),
-    bookkeeping.ensure
+    Effect.andThen(bookkeeping.ensure, bookkeeping.walLevel)
   ).pipe(
     Effect.retry(($) =>
       $(retrySchedule).pipe(
@@ -41,6 +41,9 @@ export const prepare = Effect.gen(function*() {
     )
   )
   yield* Effect.logInfo(log.checkpointsReady)
+  if (publication !== undefined && walLevel !== "logical") {
+    yield* Effect.logWarning(log.cannotBeFollowed(publication, walLevel))
+  }
   return manifest
 })
 

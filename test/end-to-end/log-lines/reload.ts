@@ -15,7 +15,12 @@ const LOGS = "SELECT * FROM anvil.logs"
 export const reload = Effect.fnUntraced(function*({ sees, start }: Stage) {
   const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: { blocks: BLOCKS, logs: LOGS } })
   const { database, simulator: { faults } } = world
-  yield* start({ ...world.environment, VERSION_POLL_INTERVAL_SECS: "3600" })
+  yield* start({
+    ...world.environment,
+    VERSION_POLL_INTERVAL_SECS: "3600",
+    CDC_READY: "logical",
+    CDC_PUBLICATION: "log_lines"
+  })
   for (const table of ["blocks", "logs"]) yield* awaitWatermark(world, table, 19n)
   yield* replaceConfig(world, "{")
   yield* sees("manifestChanged", "keepingPrevious")

@@ -2,6 +2,7 @@
 import { Deferred, Effect, Layer, Result, Scope } from "effect"
 import type { SqlError } from "effect/sql"
 import { type Finding, ok, problem, skipped, warning } from "../../../domain/health/Finding.ts"
+import { replicationFinding } from "../../../domain/health/replicationFinding.ts"
 import type { ServerFacts } from "../../../domain/health/ServerFacts.ts"
 import {
   clockFinding,
@@ -48,7 +49,7 @@ const databaseProblem = (message: string): Finding => {
 /** `tables`: the names of the config's tables; none where they are not known. */
 export const databaseChecks = Effect.fnUntraced(function*(
   settings: ConnectionSettings,
-  { notifyOnCommit }: DatabaseSettings,
+  { notifyOnCommit, publication }: DatabaseSettings,
   connected: Connected,
   tables: Effect.Effect<ReadonlyArray<string>>
 ) {
@@ -127,23 +128,8 @@ export const databaseChecks = Effect.fnUntraced(function*(
       title: "Publications",
       needs: ["database"],
       run: Effect.gen(function*() {
-        const published = yield* (yield* checks).publishedTables(yield* tables)
-        const { walLevel } = yield* facts
-        const refusing = published.filter(({ refusesDelete }) => refusesDelete)
-        if (refusing.length > 0) {
-          return problem(
-            `${
-              refusing.map(({ publication, table }) => `table "${table}" in publication "${publication}"`).join(", ")
-            }: ` +
-              "without a replica identity PostgreSQL refuses every DELETE (55000), and so every reorg",
-            "run ALTER TABLE ... REPLICA IDENTITY FULL, give it a primary key, or take it out of the publication"
-          )
-        }
-        const names = [...new Set(published.map(({ publication }) => publication))].join(", ")
-        if (published.length > 0 && walLevel !== "logical") {
-          return warning(`wal_level is ${walLevel}, so nobody can subscribe to ${names}`, "set wal_level to logical")
-        }
-        return ok(published.length === 0 ? "none has tables of the sync" : `${names}: rows may be deleted`)
+        const { publishedTables, replication } = yield* checks
+        return replicationFinding(yield* publishedTables(yield* tables), publication, yield* replication)
       })
     },
     {

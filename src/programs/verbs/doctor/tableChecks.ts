@@ -86,7 +86,7 @@ export const tableChecks = Effect.fnUntraced(function*(
       Effect.gen(function*() {
         const { design: { definition } } = yield* Deferred.await(described)
         const before = (yield* (yield* Bookkeeping).pending).filter((statement) =>
-          statement.startsWith("CREATE SCHEMA")
+          /^CREATE (?:SCHEMA|PUBLICATION) /.test(statement)
         )
         const { indexes, plan } = yield* Deferred.await(planned)
         yield* (yield* DatabaseChecks).tryTable({ plan, indexes, before, columns: rowKey(definition.positionColumn) })
