@@ -1,10 +1,11 @@
 /**
- * What a host program imports: a layer that syncs for as long as it lives, `SyncStatus` to read what it does, the errors with
- * which it may fail to begin, and what config files are written with.
+ * What a host program imports: a layer that syncs for as long as it lives, `changes` to react to its commits, `SyncStatus` to read
+ * how it is, the errors with which it may fail to begin, and what config files are written with.
  *
  * `layer` has its settings from the environment, `layerWithSettings` from values, `layerFromPool` from values and its database
  * connections from the app.
  */
+export type { Watermark } from "./domain/chain/watermarks.ts"
 export { lagBlocks } from "./domain/lag.ts"
 export {
   defineDataset,
@@ -23,7 +24,8 @@ export {
   eventTableName,
   eventTables
 } from "./domain/manifest/eventTables.ts"
-export type { SourceHeadBlock, StageTimes } from "./domain/StatusEvent.ts"
+export type { AppliedReorg, SourceHeadBlock, StageTimes } from "./domain/StatusEvent.ts"
+export type { TableBaseline, TableChange, TableCommit } from "./domain/TableChange.ts"
 export type { Phase, TablePhase } from "./domain/TablePhase.ts"
 export type { AttemptError, TableStatus } from "./domain/TableStatus.ts"
 export type { ThroughputReport, ThroughputSample } from "./domain/Throughput.ts"
@@ -40,4 +42,11 @@ export { AdminApiError, type AdminApiReason } from "./services/AdminApi.ts"
 export { ConfigError, type ConfigProblem } from "./services/Config.ts"
 export type { HostPool, HostPoolOptions } from "./services/HostPool.ts"
 export { ManifestError } from "./services/ManifestSource.ts"
-export { type PermitsStatus, type ReloadStatus, SyncStatus, type SyncThroughput } from "./services/SyncStatus.ts"
+export {
+  changes,
+  ChangesMissed,
+  type PermitsStatus,
+  type ReloadStatus,
+  SyncStatus,
+  type SyncThroughput
+} from "./services/SyncStatus.ts"

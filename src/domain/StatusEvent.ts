@@ -30,6 +30,43 @@ export interface AppliedReorg {
   readonly firstBlock: bigint
   /** Blocks that it replaced; 0 where none was known before. */
   readonly depth: bigint
+  /** Hash of the newest block that was known before; undefined where none was. */
+  readonly oldHash: string | undefined
+  /** Hash of the last block of the range that replaced it. */
+  readonly newHash: string | undefined
+}
+
+/** A transaction of a table is committed. */
+export interface CommittedEvent {
+  readonly _tag: "Committed"
+  readonly isProgress: boolean
+  readonly rowsAdded: number
+  readonly rowsRemoved: number
+  /** Block from which on it deleted what was there, 0 for all; undefined where it deleted nothing. */
+  readonly deletedFrom: bigint | undefined
+  /** Rows above the watermark after the commit. */
+  readonly provisionalRows: bigint
+  /** Bytes of COPY data. */
+  readonly bytes: number
+  readonly blocks: bigint
+  readonly watermark: bigint | undefined
+  readonly watermarkHash: string | undefined
+  /** Unix seconds of the watermark's block, where the chunk completed it and the source reports them. */
+  readonly watermarkAtSeconds?: number | undefined
+  /** First and last block of the ranges in the chunk. */
+  readonly firstBlock: bigint | undefined
+  readonly lastBlock: bigint | undefined
+  /** Block of the last row of the chunk; undefined where it has none. */
+  readonly lastRow: bigint | undefined
+  /** Those of the chunk, in the order of the stream. */
+  readonly reorgs: ReadonlyArray<AppliedReorg>
+  readonly unverified: boolean
+  /** From the first event of the chunk to its commit, without the time of waiting for the source. */
+  readonly elapsedMillis: number
+  /** Rows that the next chunk should have. */
+  readonly chunkRows: number
+  /** Times since the last ones were reported. */
+  readonly stages?: StageTimes | undefined
 }
 
 /** An event of a table; phase events carry figures where they change them. */
@@ -45,33 +82,7 @@ export type StatusEvent =
     /** Blocks that must be on top of rows before they are written; none where absent. */
     readonly confirmations?: number
   }
-  | {
-    readonly _tag: "Committed"
-    readonly isProgress: boolean
-    readonly rowsAdded: number
-    readonly rowsRemoved: number
-    /** Rows above the watermark after the commit. */
-    readonly provisionalRows: bigint
-    /** Bytes of COPY data. */
-    readonly bytes: number
-    readonly blocks: bigint
-    readonly watermark: bigint | undefined
-    readonly watermarkHash: string | undefined
-    /** Unix seconds of the watermark's block, where the chunk completed it and the source reports them. */
-    readonly watermarkAtSeconds?: number | undefined
-    readonly lastBlock: bigint | undefined
-    /** Block of the last row of the chunk; undefined where it has none. */
-    readonly lastRow: bigint | undefined
-    /** Those of the chunk, in the order of the stream. */
-    readonly reorgs: ReadonlyArray<AppliedReorg>
-    readonly unverified: boolean
-    /** From the first event of the chunk to its commit, without the time of waiting for the source. */
-    readonly elapsedMillis: number
-    /** Rows that the next chunk should have. */
-    readonly chunkRows: number
-    /** Times since the last ones were reported. */
-    readonly stages?: StageTimes | undefined
-  }
+  | CommittedEvent
   | (Extract<PhaseEvent, { readonly _tag: "Failed" }> & {
     /** Rows that the next chunk should have, where the failure changed that. */
     readonly chunkRows?: number | undefined

@@ -1,6 +1,6 @@
 /** The status of one table: its phase and its figures, as a pure function of its events. */
 import { initialChunkSize } from "./ChunkSize.ts"
-import type { HeldFigures, SourceHeadBlock, StageTimes, StatusEvent } from "./StatusEvent.ts"
+import type { CommittedEvent, HeldFigures, SourceHeadBlock, StageTimes, StatusEvent } from "./StatusEvent.ts"
 import { nextPhase, type TablePhase } from "./TablePhase.ts"
 
 /** Why an attempt failed, and when. */
@@ -183,7 +183,7 @@ const applyEvent = (status: TableStatus, event: StatusEvent, atMillis: number): 
 
 const afterCommit = (
   status: TableStatus,
-  event: Extract<StatusEvent, { readonly _tag: "Committed" }>,
+  event: CommittedEvent,
   atMillis: number
 ): TableStatus => {
   const { watermark, watermarkHash } = event

@@ -11,6 +11,7 @@ import {
   SyncStatus
 } from "../services/SyncStatus.ts"
 import { StatusMetrics } from "./sync-status/StatusMetrics.ts"
+import { TableChanges } from "./sync-status/TableChanges.ts"
 import { Throughputs } from "./sync-status/Throughputs.ts"
 
 type Tables = ReadonlyMap<string, TableStatus>
@@ -21,6 +22,10 @@ const make = Effect.gen(function*() {
   const startedAtMillis = yield* Clock.currentTimeMillis
   const throughputs = new Throughputs(startedAtMillis)
   let lastReorgs: ReadonlyArray<LastReorg> = []
+  const tableChanges = yield* Effect.acquireRelease(
+    Effect.sync(() => new TableChanges()),
+    (changes) => Effect.sync(() => changes.end())
+  )
   const permits = yield* Ref.make<PermitsInUse | undefined>(undefined)
   const reload = yield* Ref.make<ReloadStatus | undefined>(undefined)
   const config = yield* Ref.make<ActiveConfigStatus | undefined>(undefined)
@@ -52,6 +57,7 @@ const make = Effect.gen(function*() {
   const status = SyncStatus.of({
     get: SubscriptionRef.get(tables),
     changes: SubscriptionRef.changes(tables),
+    tableChanges: tableChanges.stream,
     reload: Ref.get(reload),
     config: Ref.get(config),
     heartbeatAtMillis: Ref.get(heartbeatAtMillis),
@@ -74,6 +80,7 @@ const make = Effect.gen(function*() {
       const atMillis = yield* Clock.currentTimeMillis
       yield* SubscriptionRef.update(tables, (before) => next(before, atMillis))
       throughputs.retain(SubscriptionRef.getUnsafe(tables))
+      tableChanges.retain(SubscriptionRef.getUnsafe(tables))
       metrics.updateTables()
       return atMillis
     })
@@ -93,6 +100,7 @@ const make = Effect.gen(function*() {
           throughputs.observe(table, event, atMillis)
           lastReorgs = nextReorgs(lastReorgs, table, event, atMillis)
           metrics.observe(table, event)
+          tableChanges.observe(table, event)
         }
       ),
     remove: (table) => Effect.asVoid(updateTables((before) => new Map([...before].filter(([name]) => name !== table)))),

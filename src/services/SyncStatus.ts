@@ -4,11 +4,11 @@
  * Owns nothing durable: `StatusRecorder` takes events, `domain/TableStatus.ts` reduces them to a state, and all of it is lost at
  * the end of the process.
  */
-import type { Effect, Stream } from "effect"
-import { Context } from "effect"
+import { Context, Effect, Schema, Stream } from "effect"
 import type { LastReorg } from "../domain/lastReorgs.ts"
 import type { Dialect } from "../domain/manifest/Dataset.ts"
 import type { StatusEvent } from "../domain/StatusEvent.ts"
+import type { TableChange } from "../domain/TableChange.ts"
 import type { TableStatus } from "../domain/TableStatus.ts"
 import type { ThroughputReport } from "../domain/Throughput.ts"
 
@@ -57,11 +57,33 @@ export interface SyncThroughput {
   readonly tables: ReadonlyMap<string, ThroughputReport>
 }
 
+/** Changes of tables that a subscriber may be behind. */
+export const MAX_CHANGES_WAITING = 4_096
+
+/** A subscriber of the changes was too slow. Running the stream again begins with a `Baseline` of each table. */
+export class ChangesMissed extends Schema.TaggedError<ChangesMissed>()("ChangesMissed", {
+  /** Changes that were not delivered. */
+  missed: Schema.Int
+}) {
+  override get message() {
+    return `a subscriber of the changes of tables was more than ${MAX_CHANGES_WAITING} changes behind and missed ${this.missed}; ` +
+      "run the stream again and read the tables again"
+  }
+}
+
 /** The state of every table of this process, by name. */
 export class SyncStatus extends Context.Service<SyncStatus, {
   readonly get: Effect.Effect<ReadonlyMap<string, TableStatus>>
   /** The current state and every later one. */
   readonly changes: Stream.Stream<ReadonlyMap<string, TableStatus>>
+  /**
+   * What happens to the rows, in order per table: a `Baseline` of each table that is open, then a `Commit` for each transaction
+   * of this process, and a `Baseline` where a table became something else without one. Ends with the sync.
+   *
+   * The sync never waits for a subscriber: one that is more than `MAX_CHANGES_WAITING` changes behind receives those, and then
+   * fails.
+   */
+  readonly tableChanges: Stream.Stream<TableChange, ChangesMissed>
   /** Undefined before the first change. */
   readonly reload: Effect.Effect<ReloadStatus | undefined>
   /** Undefined before the first config is active, and from the beginning of a stop on. */
@@ -77,6 +99,11 @@ export class SyncStatus extends Context.Service<SyncStatus, {
   /** Unix milliseconds. */
   readonly startedAtMillis: number
 }>()("ampsync/services/SyncStatus") {}
+
+/** `tableChanges` of the sync that is provided. */
+export const changes: Stream.Stream<TableChange, ChangesMissed, SyncStatus> = Stream.unwrap(
+  Effect.map(SyncStatus, ({ tableChanges }) => tableChanges)
+)
 
 /** Permits that are counted when they are asked for. */
 export interface PermitsInUse {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { lagBlocks, lagSeconds } from "../../src/domain/lag.ts"
 import type { StatusEvent } from "../../src/domain/StatusEvent.ts"
 import { initialStatus, nextStatus, type TableStatus } from "../../src/domain/TableStatus.ts"
-import { committed as committedChunk, connected as connectedTable } from "../doubles/statusEvents.ts"
+import { committed as committedChunk, connected as connectedTable, reorged } from "../doubles/statusEvents.ts"
 
 const after = (...events: ReadonlyArray<StatusEvent>): TableStatus => events.reduce(nextStatus, initialStatus("t", 0))
 
@@ -32,7 +32,7 @@ describe("the status of a table", () => {
         rowsAdded: 1,
         rowsRemoved: 4,
         blocks: 0n,
-        reorgs: [{ firstBlock: 9n, depth: 3n }],
+        reorgs: [reorged(9n, 3n)],
         provisionalRows: 2n
       })
     )

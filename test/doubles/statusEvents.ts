@@ -1,7 +1,6 @@
-import type { StatusEvent } from "../../src/domain/StatusEvent.ts"
+import type { AppliedReorg, CommittedEvent, StatusEvent } from "../../src/domain/StatusEvent.ts"
 
 type Connected = Extract<StatusEvent, { readonly _tag: "Connected" }>
-type Committed = Extract<StatusEvent, { readonly _tag: "Committed" }>
 
 /** An open stream of a table of forty rows whose watermark is block 9. */
 export const connected = (fields: Partial<Connected> = {}): StatusEvent => ({
@@ -14,17 +13,27 @@ export const connected = (fields: Partial<Connected> = {}): StatusEvent => ({
   ...fields
 })
 
+/** A reorg that replaced `depth` blocks from `firstBlock` on. */
+export const reorged = (firstBlock: bigint, depth: bigint): AppliedReorg => ({
+  firstBlock,
+  depth,
+  oldHash: `0xold${firstBlock + depth - 1n}`,
+  newHash: `0xnew${firstBlock + depth - 1n}`
+})
+
 /** A chunk of five rows in two blocks that completes block 11. */
-export const committed = (fields: Partial<Committed> = {}): StatusEvent => ({
+export const committed = (fields: Partial<CommittedEvent> = {}): StatusEvent => ({
   _tag: "Committed",
   isProgress: true,
   rowsAdded: 5,
   rowsRemoved: 0,
+  deletedFrom: undefined,
   provisionalRows: 0n,
   bytes: 500,
   blocks: 2n,
   watermark: 11n,
   watermarkHash: "0x0b",
+  firstBlock: 10n,
   lastBlock: 11n,
   lastRow: "lastBlock" in fields ? fields.lastBlock : 11n,
   reorgs: [],

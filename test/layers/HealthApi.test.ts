@@ -6,7 +6,7 @@ import { type AddressInfo, connect } from "node:net"
 import type { StatusEvent } from "../../src/domain/StatusEvent.ts"
 import { ConfigError } from "../../src/services/Config.ts"
 import { Status } from "../../src/services/HealthApi.ts"
-import { committed as committedChunk, connected as connectedTable } from "../doubles/statusEvents.ts"
+import { committed as committedChunk, connected as connectedTable, reorged } from "../doubles/statusEvents.ts"
 import { openEvents } from "../support/eventStream.ts"
 import { ask, reasons } from "../support/health.ts"
 import { Scrape } from "../support/prometheus.ts"
@@ -228,7 +228,7 @@ describe("/status", () => {
       yield* recorder.record(
         "logs",
         committed({
-          reorgs: [{ firstBlock: 9n, depth: 3n }],
+          reorgs: [reorged(9n, 3n)],
           rowsRemoved: 2,
           unverified: true,
           provisionalRows: 3n,

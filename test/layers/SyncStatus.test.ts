@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { layer } from "../../src/layers/SyncStatus.ts"
 import { StatusRecorder, SyncStatus } from "../../src/services/SyncStatus.ts"
-import { committed, connected } from "../doubles/statusEvents.ts"
+import { committed, connected, reorged } from "../doubles/statusEvents.ts"
 
 const phases = Effect.map(
   Effect.flatMap(SyncStatus, (status) => status.get),
@@ -93,18 +93,18 @@ describe("the last reorgs", () => {
       const recorder = yield* StatusRecorder
       const { lastReorgs } = yield* SyncStatus
       assert.deepStrictEqual(yield* lastReorgs, [])
-      const reorgs = [{ firstBlock: 7n, depth: 3n }, { firstBlock: 5n, depth: 9n }]
+      const reorgs = [reorged(7n, 3n), reorged(5n, 9n)]
       yield* recorder.record("a", committed({ reorgs, rowsRemoved: 12 }))
       yield* TestClock.adjust("1 second")
-      yield* recorder.record("b", committed({ reorgs: [{ firstBlock: 6n, depth: 4n }], rowsRemoved: 2 }))
+      yield* recorder.record("b", committed({ reorgs: [reorged(6n, 4n)], rowsRemoved: 2 }))
       yield* recorder.record("b", committed())
       assert.deepStrictEqual(yield* lastReorgs, [
-        { table: "b", firstBlock: 6n, depth: 4n, rowsDeleted: 2, atMillis: 1_000 },
-        { table: "a", firstBlock: 5n, depth: 9n, rowsDeleted: 12, atMillis: 0 },
-        { table: "a", firstBlock: 7n, depth: 3n, rowsDeleted: 12, atMillis: 0 }
+        { table: "b", ...reorged(6n, 4n), rowsDeleted: 2, atMillis: 1_000 },
+        { table: "a", ...reorged(5n, 9n), rowsDeleted: 12, atMillis: 0 },
+        { table: "a", ...reorged(7n, 3n), rowsDeleted: 12, atMillis: 0 }
       ])
       for (let block = 1n; block <= 30n; block += 1n) {
-        yield* recorder.record("a", committed({ reorgs: [{ firstBlock: block, depth: 1n }] }))
+        yield* recorder.record("a", committed({ reorgs: [reorged(block, 1n)] }))
       }
       const blocks = (yield* lastReorgs).map(({ firstBlock }) => Number(firstBlock))
       assert.deepStrictEqual(blocks, Array.from({ length: 20 }, (_, index) => 30 - index))

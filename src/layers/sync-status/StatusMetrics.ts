@@ -10,7 +10,7 @@ import {
 } from "../../domain/metrics/Metric.ts"
 import { type SyncFigures, syncMetrics } from "../../domain/metrics/syncMetrics.ts"
 import { tableHistograms, tableMetrics } from "../../domain/metrics/tableMetrics.ts"
-import type { StatusEvent } from "../../domain/StatusEvent.ts"
+import type { CommittedEvent, StatusEvent } from "../../domain/StatusEvent.ts"
 import type { TableStatus } from "../../domain/TableStatus.ts"
 
 type AnyContext = Context.Context<never>
@@ -93,7 +93,7 @@ class TableSeries {
     this.#series.update(status)
   }
 
-  observe({ elapsedMillis, reorgs, rowsAdded }: Extract<StatusEvent, { readonly _tag: "Committed" }>): void {
+  observe({ elapsedMillis, reorgs, rowsAdded }: CommittedEvent): void {
     const { chunkRows, commitSeconds, reorgDepth } = this.#histograms
     commitSeconds.updateUnsafe(elapsedMillis / 1_000, this.#context)
     chunkRows.updateUnsafe(rowsAdded, this.#context)

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { committed, connected } from "../../doubles/statusEvents.ts"
+import { committed, connected, reorged } from "../../doubles/statusEvents.ts"
 import { config, QUERY, ready, serving } from "../../support/servingHealth.ts"
 
 const page = (address: string) =>
@@ -76,7 +76,7 @@ describe("the status page", () => {
         committed({
           rowsAdded: 1_234_567,
           rowsRemoved: 5,
-          reorgs: [{ firstBlock: 10_016n, depth: 3n }],
+          reorgs: [reorged(10_016n, 3n)],
           watermark: 10_029n,
           lastBlock: 10_029n,
           stages: { sourceWaitMillis: 7_000, encodeMillis: 1_000, storageWaitMillis: 2_000 }
@@ -133,7 +133,7 @@ describe("the status page", () => {
         fingerprint: hostile,
         tables: [hostile]
       })
-      yield* recorder.record(hostile, committed({ reorgs: [{ firstBlock: 1n, depth: 1n }] }))
+      yield* recorder.record(hostile, committed({ reorgs: [reorged(1n, 1n)] }))
       yield* recorder.record(hostile, { _tag: "Failed", attempts: 1, reason: `earlier ${hostile}` })
       yield* recorder.record(hostile, { _tag: "Failed", attempts: 5, reason: `${hostile} for ${QUERY}` })
       yield* recorder.reloaded(`${hostile} for ${QUERY}`)

@@ -7,7 +7,7 @@ import { metricSections } from "../../../src/domain/metrics/metricSections.ts"
 import { VERSION } from "../../../src/domain/version.ts"
 import { layer } from "../../../src/layers/SyncStatus.ts"
 import { StatusRecorder } from "../../../src/services/SyncStatus.ts"
-import { committed, connected } from "../../doubles/statusEvents.ts"
+import { committed, connected, reorged } from "../../doubles/statusEvents.ts"
 import { Scrape } from "../../support/prometheus.ts"
 
 const config = {
@@ -121,7 +121,7 @@ describe("the metrics of a sync", () => {
       assert.strictEqual(scrape().value("ampsync_table_reorg_depth_blocks_count", { table: "logs" }), 0)
       yield* recorder.record("logs", committed({ elapsedMillis: 20 }))
       yield* recorder.record("logs", committed({ elapsedMillis: 700 }))
-      const reorgs = [{ firstBlock: 1n, depth: 3n }, { firstBlock: 1n, depth: 5_000n }]
+      const reorgs = [reorged(1n, 3n), reorged(1n, 5_000n)]
       yield* recorder.record("logs", committed({ elapsedMillis: 60_000, reorgs }))
       const now = scrape()
       const buckets = (name: string, table: string) =>
