@@ -60,11 +60,12 @@ const track =
 const messageOf = (cause: Cause.Cause<unknown>): string =>
   Cause.prettyErrors(cause)[0]?.message.split("\n")[0] ?? "unknown"
 
-/** Those that did not answer, and those that failed and were about to be asked again. */
+/** Those that did not answer or were about to be asked again, each with why it failed last, where it did. */
 const fromWhom = ({ failed, requests }: Pending): string => {
-  const silent = new Set([...requests].map(({ name }) => name))
-  const failing = [...failed].filter(([name]) => !silent.has(name)).map(([name, reason]) => `${name}: ${reason}`)
-  const all = [...silent, ...failing]
+  const all = [...new Set([...[...requests].map(({ name }) => name), ...failed.keys()])].map((name) => {
+    const reason = failed.get(name)
+    return reason === undefined ? name : `${name}: ${reason}`
+  })
   return all.length === 0 ? "" : ` from ${all.join(" and ")}`
 }
 

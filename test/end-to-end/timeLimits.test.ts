@@ -38,14 +38,17 @@ describe("a time limit", () => {
     60_000
   )
 
-  it.live.each(
-    [["AMP_ADMIN_API_ADDR", "the Admin API"], ["AMP_FLIGHT_ADDR", "Arrow Flight"]] as const
-  )("ends a plan where %s leads to a server that is silent", ([variable, name]) =>
+  it.live("ends a plan where an address leads to a server that is silent", () =>
     Effect.gen(function*() {
       const { environment } = yield* makeWorld({ dialect: "amp", blocks: 5 })
       const address = `http://127.0.0.1:${yield* silentPort()}`
-      // Long enough for the database to have answered before.
-      yield* inVain({ ...environment, [variable]: address }, ["plan"], `${name} at ${address} (${variable})`, "6s")
+      const servers = [["AMP_ADMIN_API_ADDR", "the Admin API"], ["AMP_FLIGHT_ADDR", "Arrow Flight"]] as const
+      yield* Effect.forEach(servers, ([variable, name]) =>
+        // Long enough for the database to have answered before, on a busy machine too.
+        inVain({ ...environment, [variable]: address }, ["plan"], `${name} at ${address} (${variable})`, "10s"), {
+        concurrency: 2,
+        discard: true
+      })
     }), 60_000)
 
   it.live("ends a resync that waits for a lock, before it changes anything", () =>

@@ -253,9 +253,9 @@ describe("verify", () => {
       assert.strictEqual(resumed.code, 3, resumed.output)
       assert.match(resumed.output, /1 block of blocks 0 to 59 differs .*, the first is block 47\./)
       faults.silenceCalls("DoGet")
-      const silent = yield* verify(world, "logs", "--timeout", "3s")
+      const silent = yield* verify(world, "logs", "--timeout", "5s")
       assert.strictEqual(silent.code, 1, silent.output)
-      assert.include(silent.output, "the server sent nothing for 3s, and block 59 is not reached")
+      assert.include(silent.output, "the server sent nothing for 5s, and block 59 is not reached")
     }), 60_000)
 
   for (const dialect of ["amp", "nozzle"] as const) {
@@ -283,7 +283,7 @@ describe("verify", () => {
             Effect.scoped
           )
           // The same chain, 20 blocks shorter.
-          const silent = yield* against({ blocks: 40 }, "--timeout", "2s")
+          const silent = yield* against({ blocks: 40 }, "--timeout", "5s")
           assert.strictEqual(silent.code, 3, silent.output)
           assert.match(
             silent.output,

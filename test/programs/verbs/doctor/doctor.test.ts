@@ -159,7 +159,7 @@ describe.concurrent("ampsync doctor", () => {
           AMP_ADMIN_API_ADDR: notFound
         }, "--json"),
         doctor({ ...world.environment, AMP_AUTH_TOKEN: "right", DATASET_MANIFEST: unpublished }, "--json"),
-        runAmpsync(behindGateway, "plan", "--timeout", "5s")
+        runAmpsync(behindGateway, "plan", "--timeout", "10s")
       ], { concurrency: 2 })
       assert.deepStrictEqual([refused, away, unset, absent, planned].map(({ code }) => code), [1, 1, 1, 1, 1])
       for (const { stderr, stdout } of [refused, away, unset]) assert.notMatch(stdout + stderr, /hunter/)
