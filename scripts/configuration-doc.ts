@@ -72,6 +72,7 @@ environment that is one of these with one or two letters too many, too few or sw
 | \`verify\`, \`doctor\`, \`grants\` | as \`plan\`, but none of "${sectionTitles.telemetry}" |
 | \`status\`, \`resync\`, \`rewind\` | those of ${readBy("resync")} |
 | \`init\` | ${namesReadBy("init")} |
+| \`health\` | ${namesReadBy("health")} |
 | \`simulate\`, \`demo\` | ${namesReadBy("demo")} |
 
 ## ${sectionTitles.dataset}

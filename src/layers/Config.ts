@@ -14,6 +14,7 @@ import {
   type ConnectionSettings,
   DatabaseConfig,
   type DatabaseSettings,
+  type HealthSettings,
   SyncConfig,
   type SyncSettings
 } from "../services/Config.ts"
@@ -174,6 +175,25 @@ export const serverSettings: Effect.Effect<Pick<SyncSettings, "adminAddr" | "aut
           authToken: secretFrom("AMP_AUTH_TOKEN", texts)
         }))
       ))
+)
+
+/** Reads where a process on this machine serves its health endpoints: the other variables may be invalid or missing. */
+export const healthSettings: Effect.Effect<HealthSettings, ConfigError> = Effect.flatMap(
+  fromProvider,
+  (gathered) =>
+    readSettings(
+      gathered,
+      (texts) =>
+        Effect.succeed(Result.flatMap(decodeSettings(["HEALTH_HOST", "HEALTH_PORT"], texts), (settings) => {
+          const { HEALTH_HOST: host, HEALTH_PORT: port } = settings
+          if (port !== undefined && port > 0) return Result.succeed({ host, port })
+          return Result.fail([{
+            variable: "HEALTH_PORT",
+            found: port === undefined ? "is not set" : "is 0, which is another port at each start",
+            allowed: "the port that the process serves its health endpoints on"
+          }])
+        }))
+    )
 )
 
 /** Uses the values of a host program, with the names and rules of the environment; reads no environment. */

@@ -10,6 +10,7 @@ import { stopWithOutput } from "../layers/Signals.ts"
 import { demoCommand } from "./cli/demo.ts"
 import { doctorCommand } from "./cli/doctor.ts"
 import { grantsCommand } from "./cli/grants.ts"
+import { healthCommand } from "./cli/health.ts"
 import { initCommand } from "./cli/init.ts"
 import { planCommand } from "./cli/plan.ts"
 import { presenter } from "./cli/presenter.ts"
@@ -26,6 +27,7 @@ const ampsync = syncCommand.pipe(
     planCommand,
     doctorCommand,
     statusCommand,
+    healthCommand,
     grantsCommand,
     resyncCommand,
     rewindCommand,

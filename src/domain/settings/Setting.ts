@@ -12,6 +12,7 @@ export type Verb =
   | "doctor"
   | "verify"
   | "init"
+  | "health"
   | "simulate"
   | "demo"
 

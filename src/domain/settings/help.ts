@@ -8,7 +8,7 @@ export const settingsHelp = (verb: Verb): string => {
   const own = names.filter((name) => settingOf(name).section !== "libpq")
   const libpq = names.filter((name) => settingOf(name).section === "libpq")
   const checked = own.filter((name) => ["health", "telemetry"].includes(settingOf(name).section))
-  const onlyChecked = verb === "sync" || checked.length === 0
+  const onlyChecked = verb === "sync" || verb === "health" || checked.length === 0
     ? []
     : [`  Only a sync makes use of ${families(checked)}; here they are checked.`]
   const width = Math.max(...own.map((name) => name.length))

@@ -47,7 +47,7 @@ const database = { section: "database", verbs: withDatabase } as const
 const server = { section: "server", verbs: withConfig } as const
 const writing = { section: "writing", verbs: withDatabase } as const
 const limits = { section: "limits", verbs: withConfig } as const
-const health = { section: "health", verbs: withConfig } as const
+const health = { section: "health", verbs: [...withConfig, "health"] } as const
 const libpq = { section: "libpq", verbs: withDatabase } as const
 
 export const settings = {
@@ -264,7 +264,7 @@ export const settings = {
   ...telemetrySettings,
   RUST_LOG: {
     section: "logging",
-    verbs: [...withDatabase, "init"],
+    verbs: [...withDatabase, "init", "health"],
     ...logFilter,
     default: "info",
     description:
@@ -272,7 +272,7 @@ export const settings = {
   },
   LOG_FORMAT: {
     section: "logging",
-    verbs: [...withDatabase, "init", "simulate", "demo"],
+    verbs: [...withDatabase, "init", "health", "simulate", "demo"],
     ...oneOf(...logFormats),
     whenUnset: "pretty on a terminal, logfmt elsewhere",
     description: "Format of log lines: pretty for people, logfmt or json (one object per line) for programs."

@@ -2,6 +2,7 @@
 import { Duration, Effect, Redacted, Schema, type SchemaIssue } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { makeWaitReporter } from "../../domain/reportWait.ts"
+import { rootMessage } from "../../domain/rootMessage.ts"
 import { withoutSecret } from "../../domain/withoutSecret.ts"
 import type { AdminApiReason } from "../../services/AdminApi.ts"
 import type { SyncSettings } from "../../services/Config.ts"
@@ -87,14 +88,6 @@ const unreachableDetail = (reason: string, place: string): string =>
     ? `what answers at ${place} is not an HTTP/1.1 server, but perhaps Arrow Flight: check the port in ` +
       `AMP_ADMIN_API_ADDR (${reason})`
     : `no answer from ${place} over HTTP: ${reason}`
-
-/** The message of `fetch` is "fetch failed"; the reason is two causes deep. */
-const rootMessage = (error: unknown, depth = 0): string => {
-  if (!(error instanceof Error)) return String(error)
-  if (error.cause !== undefined && depth < 5) return rootMessage(error.cause, depth + 1)
-  const code = "code" in error && typeof error.code === "string" ? error.code : undefined
-  return error.message === "" ? code ?? error.name : error.message
-}
 
 const interpret = (
   response: HttpClientResponse.HttpClientResponse,

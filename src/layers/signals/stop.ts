@@ -8,7 +8,7 @@ const STOP_WITHIN_MILLIS = 4_500
 const ECHO_MILLIS = 500
 
 /** Verbs whose exit code 0 is a result, which a stop is not. */
-const RESULT_VERBS: ReadonlyArray<string> = ["plan", "resync", "rewind"]
+const RESULT_VERBS: ReadonlyArray<string> = ["plan", "resync", "rewind", "health"]
 const exitCode = (): number => process.argv.some((argument) => RESULT_VERBS.includes(argument)) ? 1 : 0
 
 let stoppedAt: number | undefined
