@@ -22,6 +22,8 @@ const make = Effect.gen(function*() {
   const writerId = randomBytes(4).toString("hex")
   const writer = writerName(hostname(), process.pid, writerId)
   const run = runOn(pool.sql)
+  /** The newest epoch that this process was given, by table. */
+  const epochs = new Map<string, bigint>()
 
   const heartbeat = Effect.asVoid(run(
     `INSERT INTO ${schema}._ampsync_writers (writer, heartbeat_at) VALUES ($1, clock_timestamp())
@@ -72,18 +74,21 @@ const make = Effect.gen(function*() {
     else yield* requireAvailable(owner, found)
     const held = (yield* holder(owner.table, "FOR UPDATE OF c"))!
     yield* requireAvailable(owner, held)
+    // A server that lost its last transactions would give the same epoch to this process a second time.
     const [row] = yield* run<Row>(
-      `UPDATE ${schema}._ampsync_checkpoints SET writer_epoch = writer_epoch + 1, writer = $2, dataset = $3
+      `UPDATE ${schema}._ampsync_checkpoints SET writer_epoch = greatest(writer_epoch, $4::bigint) + 1, writer = $2, dataset = $3
        WHERE table_name = $1
        RETURNING table_name, writer_epoch, commit_seq, rows, provisional_rows, network, origin_block, unverified_from,
          position_column, query_fingerprint, dataset_version, to_jsonb(column_names) AS column_names`,
-      [owner.table, writer, owner.dataset]
+      [owner.table, writer, owner.dataset, String(epochs.get(owner.table) ?? 0n)]
     )
     const history = yield* run<Row>(
       `SELECT block_num, hash FROM ${schema}._ampsync_watermarks WHERE table_name = $1 ORDER BY block_num`,
       [owner.table]
     )
-    return leaseOf(row!, history, held["exists"] === true)
+    const lease = leaseOf(row!, history, held["exists"] === true)
+    epochs.set(owner.table, lease.epoch)
+    return lease
   })
 
   /** The holders of these tables, by table; a table without a checkpoint has no entry. */

@@ -80,6 +80,23 @@ describe("a lease", () => {
       assert.strictEqual((yield* Effect.flip(leased(first, "blocks")))._tag, "TableHeld")
     }))
 
+  it.live("I3 that a server lost with its last transactions is fenced, also once the same process has committed as often again", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const writer = yield* preparedWriter(database)
+      const first = yield* advanced(writer, yield* leased(writer, "logs"), change([at(9n)]))
+      const lost = yield* advanced(writer, yield* leased(writer, "logs"), change([at(9n), at(19n)]))
+      // What a promoted replica has.
+      yield* database.query("UPDATE _ampsync_checkpoints SET writer_epoch = $1, commit_seq = $2", [
+        first.epoch,
+        first.commitSeq
+      ])
+      const again = yield* advanced(writer, yield* leased(writer, "logs"), change([at(9n), at(19n, 1)]))
+      assert.strictEqual(again.commitSeq, lost.commitSeq)
+      const late = writer.leases.transaction("logs", writer.leases.fence(lost))
+      assert.strictEqual((yield* Effect.flip(late))._tag, "Fenced")
+    }))
+
   it.live("I3 is not granted, without waiting, while its live holder is in a long transaction", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
