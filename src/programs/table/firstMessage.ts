@@ -1,4 +1,4 @@
-import { Effect, Stream } from "effect"
+import { Effect, Fiber, Sink, Stream } from "effect"
 import type { FlightData } from "../../domain/flight/FlightData.ts"
 import type { FlightStream } from "../../services/FlightClient.ts"
 
@@ -14,3 +14,16 @@ export const awaitFirstMessage = <E, R>(opening: Effect.Effect<FlightStream, E, 
     Effect.timeoutOption(FIRST_MESSAGE_TIMEOUT),
     Effect.asVoid
   )
+
+/**
+ * Waits as `awaitFirstMessage` does; gives all messages, those included that came meanwhile. To be run once, within the scope.
+ */
+export const peekFirstMessage = Effect.fnUntraced(function*<E>(messages: Stream.Stream<FlightData, E>) {
+  // It goes on after the timeout: to end it could lose the message that comes at that moment.
+  const reading = yield* Effect.forkScoped(Stream.peel(messages, Sink.takeUntil(isOfRange)))
+  yield* Effect.timeoutOption(Fiber.join(reading), FIRST_MESSAGE_TIMEOUT)
+  return Stream.unwrap(Effect.map(
+    Fiber.join(reading),
+    ([first, rest]) => Stream.concat(Stream.fromIterable(first), rest)
+  ))
+})

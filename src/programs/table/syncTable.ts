@@ -18,7 +18,7 @@ import { type ActiveConfig, expectedNetwork, requestOf, sentQuery, statusOf } fr
 import { awaitConfirmations } from "./awaitConfirmations.ts"
 import { decodeMessages } from "./decodeMessages.ts"
 import { readSchema } from "./describeTable.ts"
-import { awaitFirstMessage } from "./firstMessage.ts"
+import { awaitFirstMessage, peekFirstMessage } from "./firstMessage.ts"
 import { ChainMismatch, type Outcome, ProtocolViolation, Reconnect, type ReconnectFrom } from "./Outcome.ts"
 import {
   recordCommit,
@@ -61,12 +61,13 @@ export const syncTable = Effect.fn("syncTable")(
       sql: sentQuery(active, table).streaming,
       cursor: cursor === undefined ? undefined : { network: network!, number: cursor.block, hash: cursor.hash }
     })
-    const { messages, schema } = opened
     yield* Effect.logInfo(log.connected(config.flightAddr))
-    const columns = yield* readSchema(schema)
+    const columns = yield* readSchema(opened.schema)
+    // A query that cannot be streamed leaves no table behind.
+    const messages = lease.tableExists ? opened.messages : yield* peekFirstMessage(opened.messages)
     const writer = yield* sink.prepare(lease, requestOf(active, table, columns)).pipe(
       // A query that cannot be streamed may lack the columns of a stream: the server's own reason comes first.
-      Effect.tapErrorTag("TableRejected", () => awaitFirstMessage(Effect.succeed(opened)))
+      Effect.tapErrorTag("TableRejected", () => awaitFirstMessage(Effect.succeed({ ...opened, messages })))
     )
     const isFound = kept === undefined
       ? cursor === undefined || newest(writer) !== undefined

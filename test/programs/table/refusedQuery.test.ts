@@ -28,7 +28,7 @@ describe.each<Dialect>(["amp", "nozzle"])("a query that a server of the %s diale
 describe("a query that a server plans, and refuses to stream only when it runs", () => {
   const SORTED = "SELECT DISTINCT ON (block_num()) hash FROM anvil.blocks ORDER BY block_num()"
 
-  it.live("is rejected at a reload, and at a start parks its table alone, with the server's reason", () =>
+  it.live("is rejected at a reload, and at a start parks its table alone, with the server's reason and without creating it", () =>
     Effect.gen(function*() {
       const blocks = "SELECT * FROM anvil.blocks"
       const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: { blocks } })
@@ -44,6 +44,7 @@ describe("a query that a server plans, and refuses to stream only when it runs",
       const parked = again.lines.find((line) => line.startsWith("Table 'logs' is parked"))!
       assert.include(parked, "non-incremental operation: Sort")
       assert.lengthOf(again.lines.filter((line) => line.includes("Table 'logs' failed")), 0)
+      assert.deepStrictEqual(yield* world.database.query("SELECT to_regclass('logs')::text AS name"), [{ name: null }])
       yield* awaitAllRows(world, "blocks")
     }))
 
