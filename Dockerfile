@@ -11,7 +11,7 @@ COPY . .
 RUN node scripts/build.mjs
 # Everything that the image has beyond its base, at its place.
 RUN mkdir -p /image/app /image/etc /image/home/ampsync /image/usr/local/bin \
-    && cp -R dist/main.js dist/chunks LICENSE /image/app/ \
+    && cp -R dist/main.js dist/chunks dist/LICENSES.txt LICENSE /image/app/ \
     && ln -s /app/main.js /image/usr/local/bin/ampsync \
     && useradd --uid 1001 --user-group --no-create-home --home-dir /home/ampsync --shell /usr/sbin/nologin ampsync \
     && cp /etc/passwd /etc/group /image/etc/

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join, relative } from "node:path"
+import { scanModule } from "../../scripts/scan-module.mjs"
 
 const root = join(import.meta.dirname, "..", "..")
 const dockerfile = readFileSync(join(root, "Dockerfile"), "utf8")
@@ -20,6 +21,19 @@ describe("the Dockerfile", () => {
   it("runs nothing in the last stage, which is then built for any architecture", () => {
     const last = dockerfile.slice(dockerfile.lastIndexOf("\nFROM "))
     assert.notMatch(last, /^RUN /m)
+  })
+
+  it("is given every file that the build imports", () => {
+    const files = new Set([join(root, "scripts/build.mjs")])
+    for (const file of files) {
+      for (const { specifier } of scanModule(readFileSync(file, "utf8")).imports) {
+        if (specifier.startsWith(".")) files.add(join(dirname(file), specifier))
+      }
+    }
+    const given = readFileSync(join(root, ".dockerignore"), "utf8").split("\n")
+    const missing = [...files].map((file) => `!${relative(root, file)}`).filter((line) => !given.includes(line))
+    assert.deepStrictEqual(missing, [])
+    assert.isAbove(files.size, 3)
   })
 
   it("needs no shell at run time, and is not root", () => {
