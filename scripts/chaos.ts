@@ -2,12 +2,12 @@
  * Looks for a schedule of faults after which a reader sees a wrong row: `npm run chaos -- --help`. Docs: docs/reliability.md.
  */
 import { Effect } from "effect"
-import { chmodSync, existsSync, mkdtempSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import type { Dialect } from "../src/simulator/tables.ts"
-import { countKinds, formatResult, formatViolation, replayCommand } from "../test/chaos/report.ts"
+import { countKinds, formatResult, formatViolation, replayCommand, summarize } from "../test/chaos/report.ts"
 import { type Result, type RunOptions, runSchedule } from "../test/chaos/runSchedule.ts"
 import { type Schedule, scheduleOf } from "../test/chaos/schedule.ts"
 import { shrink } from "../test/chaos/shrink.ts"
@@ -19,6 +19,7 @@ const HELP = `npm run chaos -- [options]
 
   --seed N          first seed, 1 by default; schedule i has the seed N + i
   --schedules M     number of schedules, 1 by default
+  --jobs J          schedules at a time, each with a PostgreSQL of its own, 1 by default
   --minutes K       begin no schedule after K minutes
   --seconds S       time in which the actions of a schedule begin, 8 by default
   --heal-seconds H  time in which all must be well after the last fault, 180 by default
@@ -29,8 +30,12 @@ const HELP = `npm run chaos -- [options]
   --no-shrink       do not look for a shorter schedule that fails too
   --trace           print each action when it begins and ends
   --json FILE       write the results as JSON
+  --summary FILE    print the sum of what was printed into this file and those that follow, and do nothing else
 
 AMPSYNC_MAIN names another build of the program. Exit code 1 when a schedule found a violation.`
+
+/** Results that may be lost when the machine is killed. */
+const WRITE_EVERY = 20
 
 const number = (text: string | undefined, byDefault: number): number => {
   const value = Number(text ?? byDefault)
@@ -39,8 +44,11 @@ const number = (text: string | undefined, byDefault: number): number => {
   process.exit(2)
 }
 
-const { values } = parseArgs({
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
   options: {
+    jobs: { type: "string" },
+    summary: { type: "string" },
     seed: { type: "string" },
     schedules: { type: "string" },
     minutes: { type: "string" },
@@ -60,6 +68,10 @@ if (values.help === true) {
   console.log(HELP)
   process.exit(0)
 }
+if (values.summary !== undefined) {
+  console.log(summarize([values.summary, ...positionals].map((path) => readFileSync(path, "utf8")).join("\n")))
+  process.exit(0)
+}
 const dialect = values.dialect
 if (dialect !== undefined && dialect !== "amp" && dialect !== "nozzle") {
   console.error(`--dialect ${dialect}: amp or nozzle\n\n${HELP}`)
@@ -73,60 +85,66 @@ const [firstSeed, schedules] = [number(values.seed, 1), number(values.schedules,
 const [minutes, seconds] = [number(values.minutes, 1e6), number(values.seconds, 8)]
 const only = values.only?.split(",").map(Number)
 
-// The reaper kills the processes and removes the directory, also when this process is killed.
-const directory = mkdtempSync(join(tmpdir(), "ampsync-chaos-"))
-chmodSync(directory, 0o755)
-removeAtEnd(directory)
+const results: Array<Result> = []
+const writeResults = () => {
+  if (values.json === undefined) return
+  const injected = countKinds(results.flatMap(({ schedule }) => schedule.actions))
+  const command = process.argv.slice(2).join(" ")
+  writeFileSync(values.json, `${JSON.stringify({ command, injected, results }, undefined, 2)}\n`)
+}
+
+// The reaper kills the processes and removes the directories, also when this process is killed.
+const newDirectory = () => {
+  const directory = mkdtempSync(join(tmpdir(), "ampsync-chaos-"))
+  chmodSync(directory, 0o755)
+  removeAtEnd(directory)
+  return directory
+}
 process.on("exit", killAll)
-for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) process.on(signal, () => process.exit(code))
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  process.on(signal, () => {
+    writeResults()
+    process.exit(code)
+  })
+}
 
 if (values.mutants === true) {
   const args = ["--seed", String(firstSeed), "--schedules", String(schedules), "--seconds", String(seconds)]
-  process.exit(await findMutants(directory, dialect === undefined ? args : [...args, "--dialect", dialect]))
+  process.exit(await findMutants(newDirectory(), dialect === undefined ? args : [...args, "--dialect", dialect]))
 }
-const home = join(directory, "postgres")
 const options: RunOptions = {
   healSeconds: number(values["heal-seconds"], 180),
   ...(values.trace === true ? { trace: (line) => console.log(line) } : {})
 }
-const run = (schedule: Schedule) => Effect.runPromise(runSchedule(schedule, home, options))
 
 const until = Date.now() + minutes * 60_000
-const results: Array<Result> = []
-for (let index = 0; index < schedules && Date.now() < until; index++) {
-  const whole = scheduleOf({
-    seed: firstSeed + index,
-    seconds,
-    ...(dialect === undefined ? {} : { dialect: dialect as Dialect })
-  })
-  const schedule = only === undefined ? whole : { ...whole, actions: only.flatMap((i) => whole.actions[i] ?? []) }
-  const result = await run(schedule)
-  results.push(result)
-  console.log(formatResult(result))
-  if (result.violations.length === 0) continue
-  console.log(formatViolation(result, replayCommand(whole, seconds, only)))
-  if (values["until-found"] === true) break
-  if (values["no-shrink"] === true || only !== undefined) continue
-  const shorter = await shrink(whole, run)
-  if (shorter === undefined) console.log("no shorter schedule failed")
-  else console.log(`shorter:\n${formatViolation(shorter.result, replayCommand(whole, seconds, shorter.only))}`)
+let begun = 0
+let isFound = false
+/** Runs one schedule after the other, until none is left. */
+const runJob = async () => {
+  const home = join(newDirectory(), "postgres")
+  const run = (schedule: Schedule) => Effect.runPromise(runSchedule(schedule, home, options))
+  while (begun < schedules && Date.now() < until && !(isFound && values["until-found"] === true)) {
+    const whole = scheduleOf({
+      seed: firstSeed + begun++,
+      seconds,
+      ...(dialect === undefined ? {} : { dialect: dialect as Dialect })
+    })
+    const schedule = only === undefined ? whole : { ...whole, actions: only.flatMap((i) => whole.actions[i] ?? []) }
+    const result = await run(schedule)
+    results.push(result)
+    console.log(formatResult(result))
+    if (results.length % WRITE_EVERY === 0) writeResults()
+    if (result.violations.length === 0) continue
+    isFound = true
+    console.log(formatViolation(result, replayCommand(whole, seconds, only)))
+    if (values["no-shrink"] === true || values["until-found"] === true || only !== undefined) continue
+    const shorter = await shrink(whole, run)
+    if (shorter === undefined) console.log(`no shorter schedule than that of seed ${whole.seed} failed`)
+    else console.log(`shorter:\n${formatViolation(shorter.result, replayCommand(whole, seconds, shorter.only))}`)
+  }
 }
-const failed = results.filter(({ violations }) => violations.length > 0)
-const sum = (of: (result: Result) => number) => results.reduce((total, result) => total + of(result), 0)
-const heals = results.map(({ healSeconds }) => healSeconds).toSorted((a, b) => a - b)
-const injected = countKinds(results.flatMap(({ schedule }) => schedule.actions))
-console.log(
-  `${results.length} schedules, ${failed.length} with violations; ${
-    sum(({ schedule }) => schedule.actions.length)
-  } actions, ` +
-    `${sum(({ snapshots }) => snapshots)} snapshots, ${sum(({ watermarks }) => watermarks)} watermarks, ` +
-    `${sum(({ rows }) => rows)} rows compared; healed in ${heals[heals.length >> 1]?.toFixed(1)} s (median), ` +
-    `${heals.at(-1)?.toFixed(1)} s at most`
-)
-if (values.json !== undefined) {
-  writeFileSync(
-    values.json,
-    `${JSON.stringify({ command: process.argv.slice(2).join(" "), injected, results }, undefined, 2)}\n`
-  )
-}
-process.exit(failed.length === 0 ? 0 : 1)
+await Promise.all(Array.from({ length: Math.max(1, number(values.jobs, 1)) }, runJob))
+writeResults()
+console.log(summarize(results.map(formatResult).join("\n")))
+process.exit(isFound ? 1 : 0)

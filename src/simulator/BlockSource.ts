@@ -55,7 +55,8 @@ export class BlockSource {
   private emitted: ReadonlyArray<EventLog | undefined> | undefined
   private readonly drawn = new Map<number, ReadonlyArray<bigint>>()
 
-  constructor(seed: number, id: BlockId, parentHash: Uint8Array) {
+  /** With as many transactions as given, instead of a number drawn from the seed. */
+  constructor(seed: number, id: BlockId, parentHash: Uint8Array, transactionsGiven?: number) {
     this.id = id
     this.seed = seedOfBlock(seed, id)
     this.hash = blockHash(seed, id)
@@ -63,7 +64,7 @@ export class BlockSource {
     this.timestamp = blockTimestamp(seed, id)
     const shape = this.random(SHAPE)
     // Some blocks are empty, most hold several transactions of several logs: about 6 and 14 on average.
-    const transactions = shape.chance(8) ? 0 : 1 + shape.below(12)
+    const transactions = transactionsGiven ?? (shape.chance(8) ? 0 : 1 + shape.below(12))
     this.logsOfTransaction = new Uint8Array(transactions)
     let logs = 0
     for (let i = 0; i < transactions; i += 1) {

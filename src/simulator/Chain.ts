@@ -14,6 +14,8 @@ export interface ChainOptions {
   readonly dialect: Dialect
   /** Length of the chain to begin with; 0 for one without blocks. */
   readonly blocks: number
+  /** Number of transactions of a block, where it is not to be drawn. */
+  readonly transactionsAt?: ((number: bigint) => number | undefined) | undefined
 }
 
 /** One row by column name, in the order of the schema. */
@@ -40,6 +42,9 @@ export class Chain {
   /** The chain of the node, which the server does not notice while it is no longer than `indexed`. */
   private head: ChainView
   private indexed: ChainView
+  /** Served before the last reorg. */
+  private replaced: ChainView | undefined
+  private readonly transactionsAt: ChainOptions["transactionsAt"]
   private orphans: Array<Orphans> = []
   private readonly listeners = new Set<() => void>()
   private reorgCount = 0
@@ -50,6 +55,7 @@ export class Chain {
     this.dialect = options.dialect
     this.head = { segments: [{ start: 0n, fork: 0 }], tip: BigInt(options.blocks) - 1n }
     this.indexed = this.head
+    this.transactionsAt = options.transactionsAt
   }
 
   /** The canonical chain as the server serves it now. */
@@ -89,6 +95,16 @@ export class Chain {
   }
 
   /**
+   * Goes back to the chain that was served before the last reorg: the same blocks with the same hashes, and then new ones, until
+   * it is one block longer than the present chain. Nothing happens where there was no reorg.
+   */
+  returnToReplaced(): void {
+    if (this.replaced === undefined) return
+    this.head = { segments: this.replaced.segments, tip: this.indexed.tip + 1n }
+    this.publish()
+  }
+
+  /**
    * Replaces the whole chain by another one of at most as many blocks, as when a development chain is started again.
    *
    * A real server does not notice it: it serves the old chain, whose head does not move, until the new one is longer. Then
@@ -124,6 +140,7 @@ export class Chain {
     const blocks = options.blocks ?? 1
     const tip = BigInt(blocks) - 1n
     const old = this.indexed
+    this.replaced = undefined
     this.head = { segments: [{ start: 0n, fork: this.newFork(0n, -1) }], tip }
     this.indexed = this.head
     if (options.remember === true) this.orphan(old, 0n)
@@ -203,7 +220,7 @@ export class Chain {
 
   /** The content of one block. */
   source(block: BlockId): BlockSource {
-    return new BlockSource(this.seed, block, this.parentHashBytes(block))
+    return new BlockSource(this.seed, block, this.parentHashBytes(block), this.transactionsAt?.(block.number))
   }
 
   /** The canonical rows of blocks `from` to `to`, both inclusive, as plain values: nothing of Arrow is involved. */
@@ -249,6 +266,7 @@ export class Chain {
     if (!extendsOld && (this.reorgsIgnored || this.head.tip <= old.tip)) return
     this.indexed = this.head
     if (!extendsOld) {
+      this.replaced = old
       this.orphan(old, fork)
       this.reorgCount += 1
     }

@@ -14,6 +14,8 @@ export interface SimulatorOptions {
   readonly seed?: number
   /** Blocks at the time when the servers begin to listen. */
   readonly blocks?: number
+  /** Number of transactions of a block, where it is not to be drawn: for blocks that are empty, or huge. */
+  readonly transactionsAt?: (number: bigint) => number | undefined
   readonly network?: string
   /** First block of the datasets. */
   readonly startBlock?: number
@@ -61,7 +63,8 @@ export interface Simulator {
 export const startSimulator = (options: SimulatorOptions): Effect.Effect<Simulator, SimulatorError, Scope.Scope> =>
   Effect.gen(function*() {
     const { dialect, host = "127.0.0.1", network = "anvil" } = options
-    const chain = new Chain({ seed: options.seed ?? 1, dialect, blocks: options.blocks ?? 100 })
+    const { blocks = 100, seed = 1, transactionsAt } = options
+    const chain = new Chain({ seed, dialect, blocks, transactionsAt })
     const faults = new Faults()
     faults.token = options.token
     const startBlock = BigInt(options.startBlock ?? 0)

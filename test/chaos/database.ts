@@ -1,7 +1,9 @@
 /** The PostgreSQL of a schedule, which crashes and is started again, and a reader's view of it that outlives that. */
 import { Cause, Effect, Exit, Scope, Semaphore } from "effect"
+import { rm } from "node:fs/promises"
 import { Pool, type QueryResultRow } from "pg"
-import { type Cluster, sessionOptions, startCluster } from "../support/cluster.ts"
+import { type Cluster, copyCluster, sessionOptions, startCluster, startReplica } from "../support/cluster.ts"
+import { eventually } from "../support/eventually.ts"
 import type { TestDatabase } from "../support/postgres.ts"
 import { startProxy, throughProxy } from "../support/proxy.ts"
 
@@ -10,29 +12,68 @@ const RETRY_MILLIS = 50
 /** A reader that cannot read for so long has found something itself. */
 const PATIENCE_MILLIS = 90_000
 
-/** Takes back what makes sessions read-only. */
-export const WRITABLE = "ALTER DATABASE postgres RESET default_transaction_read_only"
+/** The role of the sync: an ordinary one, which limits apply to. */
+export const ROLE = "chaos_sync"
+const PASSWORD = "of-the-sync"
+/** Name of a function, and of triggers that call it, which fail half of the rows as a full disk does. */
+export const DISK_FULL = "chaos_disk_full"
+
+/** What a schedule before this one, or one of its actions, may have left. */
+const RESET = [
+  "ALTER DATABASE postgres RESET default_transaction_read_only",
+  "ALTER DATABASE postgres CONNECTION LIMIT -1",
+  `ALTER ROLE ${ROLE} CONNECTION LIMIT -1`,
+  `ALTER ROLE ${ROLE} RESET ALL`
+]
+const PREPARE = [
+  `DO $$BEGIN CREATE ROLE ${ROLE} LOGIN PASSWORD '${PASSWORD}'; EXCEPTION WHEN duplicate_object THEN NULL; END$$`,
+  ...RESET,
+  `CREATE OR REPLACE FUNCTION public.${DISK_FULL}() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+     IF random() < 0.5 THEN RETURN new; END IF;
+     RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+   END$$`
+]
+/** By name, because any table may have it. */
+const DROP_DISK_FULL = `DO $$DECLARE t regclass; BEGIN
+  FOR t IN SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = '${DISK_FULL}' LOOP
+    EXECUTE format('DROP TRIGGER IF EXISTS ${DISK_FULL} ON %s', t);
+  END LOOP; END$$`
 
 export interface ChaosDatabase {
   /** For judges: a statement is sent again until the server answers it. */
   readonly database: TestDatabase
+  /** The connection string of the sync, without a proxy. */
+  readonly syncUrl: () => string
   /** Sends a statement once; whether it succeeds does not matter. */
   readonly once: (sql: string) => Effect.Effect<void>
+  readonly dropDiskFull: Effect.Effect<void>
+  /** Takes back what was set for the role and the database. */
+  readonly reset: Effect.Effect<void>
   readonly port: () => number
   /** Ends the server, at once or in good order, waits, and starts it again. */
   readonly restart: (how: "immediate" | "fast", downMillis: number) => Effect.Effect<void>
+  /**
+   * Starts the server again with a replica, which receives nothing from some moment on, and is promoted when the server
+   * crashes after `lagMillis` more: what was committed in that time is lost.
+   */
+  readonly failover: (lagMillis: number) => Effect.Effect<void>
+  /** Grows whenever commits may have been lost. */
+  readonly generation: () => number
 }
 
 interface Running {
+  readonly home: string
   readonly cluster: Cluster
   readonly scope: Scope.Closeable
 }
 
-const start = Effect.fnUntraced(function*(home: string) {
+const within = Effect.fnUntraced(function*(home: string, starting: Effect.Effect<Cluster, never, Scope.Scope>) {
   const scope = yield* Scope.make()
-  const cluster = yield* Scope.provide(startCluster(home), scope)
-  return { cluster, scope } satisfies Running
+  const cluster = yield* Scope.provide(starting, scope)
+  return { home, cluster, scope } satisfies Running
 })
+
+const start = (home: string) => within(home, startCluster(home))
 
 /** Starts the server whose files are in `home`, with an empty schema. */
 export const startDatabase = Effect.fnUntraced(function*(
@@ -41,6 +82,7 @@ export const startDatabase = Effect.fnUntraced(function*(
   violated: (what: string) => void
 ): Effect.fn.Return<ChaosDatabase, never, Scope.Scope> {
   let running = yield* start(home)
+  let generation = 0
   yield* Effect.addFinalizer(() => Scope.close(running.scope, Exit.void))
   const semaphore = yield* Semaphore.make(1)
   const { schema, url: firstUrl } = running.cluster.database
@@ -77,22 +119,63 @@ export const startDatabase = Effect.fnUntraced(function*(
       }
     })
   const database: TestDatabase = { url, schema, query }
+  const dropDiskFull = Effect.asVoid(query(DROP_DISK_FULL))
+  const exclusively = (effect: Effect.Effect<void>) => semaphore.withPermit(Effect.uninterruptible(effect))
+  const use = (next: Running) => {
+    running = next
+    proxy.redirect(next.cluster.port)
+    onRestart(next.cluster.port)
+  }
+  const closed = Effect.suspend(() => Scope.close(running.scope, Exit.void))
 
-  yield* query(WRITABLE)
+  yield* Effect.forEach(PREPARE, (sql) => query(sql), { discard: true })
   yield* query(`DROP SCHEMA ${schema} CASCADE`)
-  yield* query(`CREATE SCHEMA ${schema}`)
+  yield* query(`CREATE SCHEMA ${schema} AUTHORIZATION ${ROLE}`)
+  const syncUrl = new URL(firstUrl)
+  Object.assign(syncUrl, { username: ROLE, password: PASSWORD })
   return {
     database,
+    syncUrl: () => syncUrl.href,
     once: (sql) => Effect.asVoid(Effect.exit(send(sql, []))),
+    dropDiskFull,
+    reset: Effect.andThen(Effect.forEach(RESET, (sql) => query(sql), { discard: true }), dropDiskFull),
     port: () => running.cluster.port,
+    generation: () => generation,
     restart: (how, downMillis) =>
-      semaphore.withPermit(Effect.uninterruptible(Effect.gen(function*() {
+      exclusively(Effect.gen(function*() {
         if (how === "immediate") yield* running.cluster.crash
-        yield* Scope.close(running.scope, Exit.void)
+        yield* closed
         yield* Effect.sleep(downMillis)
-        running = yield* start(home)
-        proxy.redirect(running.cluster.port)
-        onRestart(running.cluster.port)
-      })))
+        use(yield* start(running.home))
+      })),
+    failover: (lagMillis) =>
+      exclusively(Effect.gen(function*() {
+        const copy = `${home}-replica-${generation}`
+        yield* closed
+        // An earlier schedule may have left it.
+        yield* Effect.promise(() => rm(copy, { recursive: true, force: true }))
+        yield* copyCluster(running.home, copy)
+        use(yield* start(running.home))
+        const replica = yield* within(copy, startReplica(copy, running.cluster))
+        yield* Effect.sleep(lagMillis)
+        yield* stopReceiving(replica.cluster)
+        yield* Effect.sleep(lagMillis)
+        generation += 1
+        yield* running.cluster.crash
+        yield* replica.cluster.database.query("SELECT pg_promote()")
+        yield* closed
+        use(replica)
+        generation += 1
+      }))
   }
 })
+
+const stopReceiving = ({ database }: Cluster) =>
+  Effect.gen(function*() {
+    yield* database.query("ALTER SYSTEM RESET primary_conninfo")
+    yield* database.query("SELECT pg_reload_conf()")
+    yield* eventually(
+      "the replica receives nothing more",
+      Effect.map(database.query("SELECT FROM pg_stat_wal_receiver"), (rows) => rows.length === 0)
+    )
+  })

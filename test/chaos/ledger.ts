@@ -3,7 +3,7 @@ import { Effect, type Scope } from "effect"
 import { blockAt } from "../../src/simulator/forks.ts"
 import { type Chains, endOf } from "../support/snapshots.ts"
 import type { World } from "../support/world.ts"
-import { type ChaosTable, chaosTables } from "./tables.ts"
+import { type ChaosTable, chaosTables, PAUSE_MILLIS } from "./tables.ts"
 
 interface Seen {
   readonly watermark: string | null
@@ -15,6 +15,7 @@ interface Seen {
   readonly writer: string | null
   readonly counted: string
   readonly above: string
+  readonly newest: string | null
   readonly history: ReadonlyArray<readonly [string, string]>
 }
 
@@ -24,6 +25,7 @@ const snapshot = ({ database }: World, { as, position }: ChaosTable) =>
     `SELECT c.max_block_num AS watermark, c.watermark_hash, c.rows, c.provisional_rows, c.writer_epoch AS epoch,
        c.commit_seq AS seq, c.writer, (SELECT count(*) FROM ${as}) AS counted,
        (SELECT count(*) FROM ${as} WHERE ${position} > coalesce(c.max_block_num, -1)) AS above,
+       (SELECT max(${position}) FROM ${as}) AS newest,
        (SELECT coalesce(json_agg(json_build_array(block_num::text, hash) ORDER BY block_num), '[]')
           FROM _ampsync_watermarks w WHERE w.table_name = c.table_name) AS history
      FROM _ampsync_checkpoints c WHERE table_name = '${as}'`
@@ -60,6 +62,16 @@ const successionOf = (table: string, before: Seen, after: Seen): ReadonlyArray<s
   return isOther && is![0] === was![0] ? [`${table}: two writers in epoch ${is![0]}`] : []
 }
 
+/** Rows without so many blocks on top of them, on the longest chain so far. */
+const unconfirmedOf = (
+  { as, confirmations = 0 }: ChaosTable,
+  { newest }: Seen,
+  highest: bigint
+): ReadonlyArray<string> =>
+  newest === null || BigInt(newest) + BigInt(confirmations) <= highest
+    ? []
+    : [`${as}: there is a row of block ${newest}, which has not ${confirmations} blocks on top of it at ${highest}`]
+
 export interface Ledger {
   /** Ends it; the violations that were found. */
   readonly violations: Effect.Effect<ReadonlyArray<string>>
@@ -67,13 +79,18 @@ export interface Ledger {
   readonly checked: () => number
 }
 
-/** Reads the bookkeeping and counts the rows over and over until the result is read, or the scope closes. */
+/**
+ * Reads the bookkeeping and counts the rows over and over until the result is read, or the scope closes. `generation` grows
+ * whenever the database may have lost commits.
+ */
 export const watchLedger = Effect.fnUntraced(function*(
   world: World,
-  chains: Chains
+  chains: Chains,
+  generation: () => number
 ): Effect.fn.Return<Ledger, never, Scope.Scope> {
   const violations: Array<string> = []
-  const last = new Map<string, Seen>()
+  const last = new Map<string, { readonly seen: Seen; readonly generation: number }>()
+  let highest = -1n
   let checked = 0
   const check = Effect.gen(function*() {
     for (const table of chaosTables) {
@@ -81,16 +98,21 @@ export const watchLedger = Effect.fnUntraced(function*(
         "SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = ANY($2) HAVING count(*) = 2",
         [world.database.schema, ["_ampsync_checkpoints", table.as]]
       )
+      const began = generation()
       const [seen] = present.length === 0 ? [] : yield* snapshot(world, table)
       if (seen === undefined) continue
       const before = last.get(table.as)
       violations.push(...differencesOf(chains, table.as, seen))
-      if (before !== undefined) violations.push(...successionOf(table.as, before, seen))
+      // The database may have lost commits.
+      if (began !== generation()) continue
+      if (before?.generation === began) violations.push(...successionOf(table.as, before.seen, seen))
+      if (world.simulator.chain.tip > highest) highest = world.simulator.chain.tip
+      violations.push(...unconfirmedOf(table, seen, highest))
       violations.splice(10)
-      last.set(table.as, seen)
+      last.set(table.as, { seen, generation: began })
       checked += 1
     }
   })
-  const fiber = yield* Effect.forkScoped(Effect.forever(Effect.andThen(check, Effect.sleep(20))))
+  const fiber = yield* Effect.forkScoped(Effect.forever(Effect.andThen(check, Effect.sleep(PAUSE_MILLIS))))
   return { violations: Effect.map(endOf(fiber), (failure) => [...violations, ...failure]), checked: () => checked }
 })

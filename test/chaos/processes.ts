@@ -1,18 +1,26 @@
 /** The processes of a schedule: each is started again after what happens to it, and none may end by itself. */
 import { Effect, Exit, Scope, Semaphore } from "effect"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
 import { start as spawnWithReaper } from "../../scripts/bench/children.ts"
 import { type AmpsyncProcess, startAmpsync } from "../support/ampsyncProcess.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 
 /** Far more than the 5 seconds that are promised, because the machine may be busy. */
 const STOP_TIMEOUT_MILLIS = 60_000
 const RESTART_MILLIS = 300
 const REJECTED = 2
 const LOG_TAIL = 3000
+const CLOCK = new URL("clock.mjs", import.meta.url).href
 
 export interface ChaosProcess {
   readonly kill: (downMillis: number) => Effect.Effect<void>
   readonly terminate: (downMillis: number) => Effect.Effect<void>
-  readonly pause: (millis: number) => Effect.Effect<void>
+  /** SIGSTOP, and SIGCONT after `meanwhile`. */
+  readonly pause: (meanwhile: Effect.Effect<void>) => Effect.Effect<void>
+  /** Sets the wall clock of the process, and of those that follow it, to one that is off by so much. */
+  readonly setClock: (offsetMillis: number) => Effect.Effect<void>
+  readonly pid: () => number
   /** The end of what the last two processes wrote. */
   readonly logTail: () => string
 }
@@ -30,6 +38,8 @@ export const startProcess = Effect.fnUntraced(function*(
   wasConfigInvalid: (sinceMillis: number) => boolean
 ): Effect.fn.Return<ChaosProcess, never, Scope.Scope> {
   const semaphore = yield* Semaphore.make(1)
+  const clock = join(yield* temporaryDirectory, "clock")
+  const clocked = { ...environment, CHAOS_CLOCK: clock, NODE_OPTIONS: `--import ${CLOCK}` }
   const outer = yield* Effect.scope
   let isExpected = false
   let before = ""
@@ -37,7 +47,7 @@ export const startProcess = Effect.fnUntraced(function*(
   const start: Effect.Effect<Running> = Effect.gen(function*() {
     const scope = yield* Scope.make()
     const startedMillis = Date.now()
-    const process = yield* Scope.provide(startAmpsync(environment, [], spawnWithReaper), scope)
+    const process = yield* Scope.provide(startAmpsync(clocked, [], spawnWithReaper), scope)
     isExpected = false
     const watch = Effect.flatMap(process.exited, ({ code, signal }) => {
       if (isExpected) return Effect.void
@@ -89,12 +99,14 @@ export const startProcess = Effect.fnUntraced(function*(
   return {
     kill: (downMillis) => exclusively(restart(downMillis)),
     terminate: (downMillis) => exclusively(Effect.andThen(terminate, restart(downMillis))),
-    pause: (millis) =>
+    pause: (meanwhile) =>
       exclusively(Effect.gen(function*() {
         yield* running.process.kill("SIGSTOP")
-        yield* Effect.sleep(millis)
+        yield* meanwhile
         yield* running.process.kill("SIGCONT")
       })),
+    setClock: (offsetMillis) => Effect.promise(() => writeFile(clock, String(offsetMillis))),
+    pid: () => running.process.pid,
     logTail: () => `${before.slice(-LOG_TAIL)}\n--- started again ---\n${running.process.output().slice(-LOG_TAIL)}`
   }
 })

@@ -22,6 +22,62 @@ export const formatResult = (result: Result): string => {
     `${seconds.toFixed(1)} s in all; ${formatKinds(schedule.actions)}`
 }
 
+/** What a line of `formatResult` has. */
+interface Line {
+  readonly failed: boolean
+  readonly actions: number
+  readonly snapshots: number
+  readonly watermarks: number
+  readonly rows: number
+  readonly healSeconds: number
+  readonly kinds: ReadonlyMap<string, number>
+}
+
+const parseLine = (line: string): Line | undefined => {
+  const [result, figures, ...kinds] = line.split("; ").flatMap((part, index) => index < 2 ? [part] : part.split(", "))
+  const numbers = [...figures?.matchAll(/[\d.]+/g) ?? []].map(([digits]) => Number(digits))
+  if (!/^(ok {2}|FAIL) seed \d+ /.test(result ?? "") || numbers.length !== 5) return undefined
+  const [snapshots, watermarks, rows, healSeconds] = numbers as [number, number, number, number]
+  return {
+    failed: result!.startsWith("FAIL"),
+    actions: Number(/(\d+) actions$/.exec(result!)?.[1]),
+    snapshots,
+    watermarks,
+    rows,
+    healSeconds,
+    kinds: new Map(kinds.map((text) => {
+      const [, count = "1", kind = ""] = /^(?:(\d+) )?(.*)$/.exec(text)!
+      return [kind, Number(count)]
+    }))
+  }
+}
+
+const whole = new Intl.NumberFormat("en-US")
+
+/** Markdown of what the machine printed in one or several runs. */
+export const summarize = (printed: string): string => {
+  const lines = printed.split("\n").flatMap((line) => parseLine(line) ?? [])
+  const sum = (of: (line: Line) => number) => whole.format(lines.reduce((total, line) => total + of(line), 0))
+  const heals = lines.map(({ healSeconds }) => healSeconds).toSorted((a, b) => a - b)
+  const heal = (share: number) => `${heals[Math.min(heals.length - 1, Math.floor(heals.length * share))]?.toFixed(1)} s`
+  const kinds = [...new Set(lines.flatMap((line) => [...line.kinds.keys()]))].toSorted()
+  return [
+    "| | |",
+    "| --- | --- |",
+    `| schedules | ${whole.format(lines.length)} |`,
+    `| with violations | ${lines.filter(({ failed }) => failed).length} |`,
+    `| actions | ${sum(({ actions }) => actions)} |`,
+    `| snapshots of a table and its bookkeeping | ${sum(({ snapshots }) => snapshots)} |`,
+    `| watermarks whose rows were checked | ${sum(({ watermarks }) => watermarks)} |`,
+    `| rows compared by value at the end | ${sum(({ rows }) => rows)} |`,
+    `| healed in: median, 95 %, most | ${heal(0.5)}, ${heal(0.95)}, ${heal(1)} |`,
+    "",
+    "| kind | times |",
+    "| --- | --- |",
+    ...kinds.map((kind) => `| \`${kind}\` | ${sum((line) => line.kinds.get(kind) ?? 0)} |`)
+  ].join("\n")
+}
+
 /** The command that runs the schedule again, with the actions of these indices alone where some are given. */
 export const replayCommand = ({ dialect, seed }: Schedule, seconds: number, only?: ReadonlyArray<number>): string =>
   `npm run chaos -- --seed ${seed} --dialect ${dialect} --seconds ${seconds}` +

@@ -9,6 +9,8 @@ const WEIGHTS = {
   "reorgs": 4,
   "reorg-shorter": 4,
   "reorg-deep": 3,
+  "reorg-flip-flop": 4,
+  "chain-reset": 2,
   "flight-cut": 5,
   "flight-cut-in-range": 5,
   "flight-slow": 5,
@@ -24,8 +26,11 @@ const WEIGHTS = {
   "kill": 6,
   "terminate": 4,
   "pause": 4,
+  "take-over": 2,
+  "clock-jump": 3,
   "pg-crash": 2,
   "pg-restart": 2,
+  "pg-promote-replica": 1,
   "pg-terminate-backends": 5,
   "pg-cancel-backends": 3,
   "pg-commit-cut": 6,
@@ -33,10 +38,17 @@ const WEIGHTS = {
   "pg-silent": 4,
   "pg-lock-table": 3,
   "pg-lock-checkpoint": 3,
+  "pg-lock-rows": 3,
+  "pg-no-connections": 3,
+  "pg-role-timeouts": 3,
   "pg-read-only": 2,
+  "pg-disk-full": 3,
+  "pg-add-column": 2,
   "pg-vacuum-full": 2,
+  "pg-reindex": 2,
   "reload-invalid": 2,
-  "reload-without-table": 3
+  "reload-without-table": 3,
+  "reload-changed-query": 2
 } as const
 
 export type ActionKind = keyof typeof WEIGHTS
@@ -67,6 +79,13 @@ export interface Schedule {
   /** Blocks when the first process starts. */
   readonly blocks: number
   readonly maxRangeBlocks: number
+  /** First block of a stretch without rows. */
+  readonly emptyFrom: number
+  readonly emptyBlocks: number
+  /** Every so many blocks one is huge; none where 0. */
+  readonly hugeEvery: number
+  /** Whether a table is filled again when the server has another chain; they then keep fewer watermarks. */
+  readonly resync: boolean
   readonly actions: ReadonlyArray<Action>
 }
 
@@ -89,7 +108,15 @@ export const scheduleOf = ({ dialect, seconds = DEFAULT_SECONDS, seed }: Schedul
   const waitsForTables = random.chance(75)
   const blocks = 20 + random.below(80)
   const maxRangeBlocks = random.chance(50) ? 7 : 1000
+  const emptyFrom = random.below(blocks)
+  const emptyBlocks = random.chance(50) ? random.below(40) : 0
+  const hugeEvery = random.chance(30) ? 15 + random.below(40) : 0
+  const resync = random.chance(40)
   const actions: Array<Action> = []
+  if (processes === 2 && random.chance(60)) {
+    const kind = "take-over"
+    actions.push({ atMillis: 300, kind, ...parameters(random, kind), target: random.below(60) })
+  }
   for (let atMillis = 300; atMillis < seconds * 1000; atMillis += 50 + random.below(2 * MEAN_PAUSE_MILLIS)) {
     const kind = chooseKind(random)
     actions.push({ atMillis, kind, ...parameters(random, kind), target: random.below(60) })
@@ -102,6 +129,10 @@ export const scheduleOf = ({ dialect, seconds = DEFAULT_SECONDS, seed }: Schedul
     waitsForTables,
     blocks,
     maxRangeBlocks,
+    emptyFrom,
+    emptyBlocks,
+    hugeEvery,
+    resync,
     actions
   }
 }
@@ -137,6 +168,9 @@ export const formatAction = ({ amount, atMillis, kind, millis, target }: Action,
 export const formatSchedule = (schedule: Schedule): string =>
   [
     `seed ${schedule.seed}, ${schedule.dialect}, ${schedule.blocks} blocks in ranges of at most ${schedule.maxRangeBlocks}, ` +
+    (schedule.emptyBlocks === 0 ? "" : `${schedule.emptyBlocks} without rows from ${schedule.emptyFrom} on, `) +
+    (schedule.hugeEvery === 0 ? "" : `every ${schedule.hugeEvery}th huge, `) +
+    (schedule.resync ? "ON_CHAIN_RESET=resync, " : "") +
     `${schedule.processes === 1 ? "one process" : `two processes${schedule.standby ? " with STANDBY" : ""}`}, ` +
     `${schedule.waitsForTables ? "begins when the tables are there" : "begins at once"}:`,
     ...schedule.actions.map(formatAction)

@@ -3,7 +3,7 @@ import { Effect, type Scope } from "effect"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Simulator, startSimulator } from "../../src/simulator/Simulator.ts"
-import { manifestOf } from "../support/manifestOf.ts"
+import { manifestOf, type Queries } from "../support/manifestOf.ts"
 import { type Proxy, startProxy, throughProxy } from "../support/proxy.ts"
 import { Chains } from "../support/snapshots.ts"
 import { temporaryDirectory } from "../support/temporaryDirectory.ts"
@@ -11,9 +11,13 @@ import type { World } from "../support/world.ts"
 import { type ChaosDatabase, startDatabase } from "./database.ts"
 import { type ChaosProcess, startProcess } from "./processes.ts"
 import type { Schedule } from "./schedule.ts"
-import { chaosQueries } from "./tables.ts"
+import { chaosQueries, chaosSettings } from "./tables.ts"
+
+/** About 1,000 rows of `logs`, in 17 batches. */
+const HUGE_TRANSACTIONS = 400
 
 export interface Stage {
+  readonly schedule: Schedule
   readonly simulator: Simulator
   readonly chains: Chains
   readonly postgres: ChaosDatabase
@@ -24,10 +28,18 @@ export interface Stage {
   readonly processes: ReadonlyArray<ChaosProcess>
   /** Writes the config file. */
   readonly writeConfig: (text: string) => Effect.Effect<void>
+  /** The config file with these queries. */
+  readonly configOf: (queries: Queries) => string
   /** The config file without the table; with all of them where none is named. */
   readonly configWithout: (table?: string) => string
   readonly violated: (what: string) => void
   readonly violations: ReadonlyArray<string>
+}
+
+/** A stretch of blocks without rows, and single ones with very many. */
+const transactionsOf = ({ emptyFrom, emptyBlocks, hugeEvery }: Schedule) => (number: bigint): number | undefined => {
+  if (number >= emptyFrom && number < emptyFrom + emptyBlocks) return 0
+  return hugeEvery > 0 && number % BigInt(hugeEvery) === BigInt(hugeEvery) - 1n ? HUGE_TRANSACTIONS : undefined
 }
 
 const portOf = (url: string) => Number(new URL(url).port)
@@ -40,8 +52,9 @@ export const setStage = Effect.fnUntraced(function*(
   const violations: Array<string> = []
   const violated = (what: string) => void violations.push(what)
   const { blocks, dialect, maxRangeBlocks, seed } = schedule
+  const transactionsAt = transactionsOf(schedule)
   const simulator = yield* Effect.orDie(
-    startSimulator({ dialect, seed, blocks, maxRangeBlocks, maxBatchRows: 60, keepAlive: "1 second" })
+    startSimulator({ dialect, seed, blocks, maxRangeBlocks, transactionsAt, maxBatchRows: 60, keepAlive: "1 second" })
   )
   const chains = new Chains(simulator.chain)
   const postgresProxies: Array<Proxy> = []
@@ -50,10 +63,9 @@ export const setStage = Effect.fnUntraced(function*(
   }, violated)
   const flightProxy = yield* startProxy(portOf(simulator.flightUrl))
 
-  const configWithout = (table?: string) => {
-    const queries = Object.entries(chaosQueries).filter(([name]) => name !== table)
-    return JSON.stringify(manifestOf(dialect, Object.fromEntries(queries)))
-  }
+  const configOf = (queries: Queries) => JSON.stringify(manifestOf(dialect, queries, chaosSettings))
+  const configWithout = (table?: string) =>
+    configOf(Object.fromEntries(Object.entries(chaosQueries).filter(([name]) => name !== table)))
   const manifestPath = join(yield* temporaryDirectory, "dataset.json")
   let invalidUntilMillis = 0
   const writeConfig = (text: string) =>
@@ -69,8 +81,10 @@ export const setStage = Effect.fnUntraced(function*(
     AMP_FLIGHT_ADDR: `http://127.0.0.1:${flightProxy.port}`,
     AMP_ADMIN_API_ADDR: simulator.adminUrl,
     GRPC_PING_INTERVAL_SECS: "1",
-    // More than any schedule mines: a chain that is replaced as a whole is read again, and no table parks.
-    RETENTION_BLOCKS: "2000",
+    // More than any schedule mines: a chain that is replaced as a whole is read again, and no table parks. With few, a deep
+    // reorg leaves nothing in common.
+    RETENTION_BLOCKS: schedule.resync ? "64" : "2000",
+    ON_CHAIN_RESET: schedule.resync ? "resync" : "park",
     STANDBY: String(schedule.standby)
   }
   const wasConfigInvalid = (sinceMillis: number) => invalidUntilMillis >= sinceMillis
@@ -78,13 +92,14 @@ export const setStage = Effect.fnUntraced(function*(
   for (let index = 0; index < schedule.processes; index++) {
     const proxy = yield* startProxy(postgres.port())
     postgresProxies.push(proxy)
-    const DATABASE_URL = throughProxy(postgres.database.url, proxy)
+    const DATABASE_URL = throughProxy(postgres.syncUrl(), proxy)
     processes.push(
       yield* startProcess(`process ${index}`, { ...environment, DATABASE_URL }, violated, wasConfigInvalid)
     )
   }
   const world = { database: postgres.database, simulator, manifestPath, environment }
   return {
+    schedule,
     simulator,
     chains,
     postgres,
@@ -93,6 +108,7 @@ export const setStage = Effect.fnUntraced(function*(
     postgresProxies,
     processes,
     writeConfig,
+    configOf,
     configWithout,
     violated,
     violations

@@ -1,4 +1,4 @@
-/** The tables of a schedule: all rows, few columns, few rows, and one placed by the range of its rows. */
+/** The tables of a schedule: all rows, few columns, few rows, one placed by the range of its rows, one with confirmations. */
 import { RANGE_END } from "../../src/domain/postgres/table/tableDdl.ts"
 import type { TableName } from "../../src/simulator/tables.ts"
 import type { Comparison } from "../support/compare.ts"
@@ -9,9 +9,12 @@ export interface ChaosTable extends Comparison {
   readonly as: string
   readonly source: TableName
   readonly position: string
+  /** Blocks on top of rows before they are written; none where absent. */
+  readonly confirmations?: number
 }
 
 const position = "_block_num"
+const CONFIRMATIONS = 3
 
 export const chaosTables: ReadonlyArray<ChaosTable> = [
   { as: "blocks", source: "blocks", position },
@@ -24,10 +27,33 @@ export const chaosTables: ReadonlyArray<ChaosTable> = [
     columns: ["_block_num", "block_hash", "log_index"],
     where: (row) => BigInt(row["_block_num"]!) % 5n === 0n
   },
-  { as: "by_range", source: "logs", position: RANGE_END, columns: ["block_hash", "log_index"] }
+  { as: "by_range", source: "logs", position: RANGE_END, columns: ["block_hash", "log_index"] },
+  {
+    as: "confirmed",
+    source: "transactions",
+    position,
+    columns: ["_block_num", "block_hash", "tx_index"],
+    confirmations: CONFIRMATIONS
+  }
 ]
 
-export const chaosQueries: Queries = { ...readQueries, logs: "SELECT * FROM anvil.logs" }
+export const chaosQueries: Queries = {
+  ...readQueries,
+  logs: "SELECT * FROM anvil.logs",
+  confirmed: "SELECT _block_num, block_hash, tx_index FROM anvil.transactions"
+}
+
+/** What the config has of a table besides its query. */
+export const chaosSettings: Readonly<Record<string, object>> = { confirmed: { confirmations: CONFIRMATIONS } }
+
+/** Another query for one of the tables, with columns that its table does not have. */
+export const changedQueries: Queries = {
+  ...chaosQueries,
+  transactions: "SELECT _block_num, block_hash, tx_hash, tx_index FROM anvil.transactions"
+}
 
 /** Those of which `watchSnapshots` knows how many rows a block has. */
 export const wholeTables: ReadonlyArray<TableName> = ["blocks", "transactions", "logs"]
+
+/** Between two snapshots of a reader: dozens per watermark, and little load. */
+export const PAUSE_MILLIS = 80

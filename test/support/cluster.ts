@@ -27,8 +27,10 @@ export interface Cluster {
 /** A directory that the account of servers can reach. */
 export const reachableDirectory = Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
 
-/** Of the sessions of a test: they may write where the database says that nobody does. */
-export const sessionOptions = (schema: string): string => `-csearch_path=${schema} -cdefault_transaction_read_only=off`
+/** Of the sessions of a test: what a database or a role has been given for all its sessions is not for them. */
+export const sessionOptions = (schema: string): string =>
+  `-csearch_path=${schema} -cdefault_transaction_read_only=off -cstatement_timeout=0 -clock_timeout=0 ` +
+  "-cidle_in_transaction_session_timeout=0"
 
 /** Starts the server whose directory is `home`, which is made where it is missing; it stops when the scope closes. */
 export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn.Return<Cluster, never, Scope.Scope> {

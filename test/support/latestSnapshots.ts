@@ -1,10 +1,11 @@
 /** Checks while a sync runs that up to the block of `_ampsync_latest` all tables show one chain, in every snapshot. */
-import { Effect, Fiber, Schedule, type Scope } from "effect"
+import { type Cause, Effect, Schedule, type Scope } from "effect"
 import { Client } from "pg"
 import { RANGE_END } from "../../src/domain/postgres/table/tableDdl.ts"
 import { blockAt } from "../../src/simulator/forks.ts"
 import type { TableName } from "../../src/simulator/tables.ts"
-import { type Chains, type Observation } from "./snapshots.ts"
+import { sessionOptions } from "./cluster.ts"
+import { type Chains, endOf, type Observation } from "./snapshots.ts"
 import type { Queries, World } from "./world.ts"
 
 interface ReadTable {
@@ -52,7 +53,7 @@ interface Latest {
 const connect = ({ database }: World) =>
   Effect.acquireRelease(
     Effect.tryPromise(async () => {
-      const client = new Client({ connectionString: database.url, options: `-c search_path=${database.schema}` })
+      const client = new Client({ connectionString: database.url, options: sessionOptions(database.schema) })
       client.on("error", () => undefined)
       await client.connect()
       return client
@@ -107,10 +108,33 @@ const differenceOf = (chains: Chains, first: bigint, { block, hash }: Latest, se
   }
 }
 
-/** Two readers take snapshots of the tables of `readQueries` over and over until the result is taken, or the scope closes. */
+/** SQLSTATEs of a session that was ended, and of a server that ends, starts, or has no connection left. */
+const LOST_SESSION = /^(08...|57P0[1-3]|53300)$/
+
+/** Of the driver, which has no code for them. */
+const LOST_CONNECTION = /^(Connection terminated|Client has encountered a connection error|Client was closed)/
+
+/** Whether the error is that of a connection and not of a statement: one of the network has a word such as `ECONNRESET`. */
+const isLostSession = ({ cause }: Cause.UnknownError): boolean => {
+  const { code, message } = cause as { readonly code?: string; readonly message?: string }
+  if (code === undefined) return LOST_CONNECTION.test(message ?? "")
+  return LOST_SESSION.test(code) || /^E[A-Z]{4,}$/.test(code)
+}
+
+export interface LatestOptions {
+  readonly readers?: number
+  /** Between two snapshots of a reader. */
+  readonly pauseMillis?: number
+}
+
+/**
+ * Readers take snapshots of the tables of `readQueries` over and over until the result is taken, or the scope closes. A session
+ * that is lost is followed by another; any other failure is a violation.
+ */
 export const watchLatest = Effect.fnUntraced(function*(
   world: World,
-  chains: Chains
+  chains: Chains,
+  { pauseMillis = 5, readers = 2 }: LatestOptions = {}
 ): Effect.fn.Return<Observation, never, Scope.Scope> {
   const violations: Array<string> = []
   const checked = new Set<string>()
@@ -121,15 +145,16 @@ export const watchLatest = Effect.fnUntraced(function*(
     if (difference !== undefined && violations.length < 5) violations.push(difference)
     checked.add(snapshot.latest.hash)
   })
-  // A server that ends the session, or is started again, ends no observation.
   const session = Effect.scoped(Effect.flatMap(
     connect(world),
-    (client) => Effect.forever(Effect.andThen(Effect.uninterruptible(step(client)), Effect.sleep(5)))
+    (client) => Effect.forever(Effect.andThen(Effect.uninterruptible(step(client)), Effect.sleep(pauseMillis)))
   ))
-  const reader = Effect.forkScoped(Effect.retry(session, Schedule.spaced("50 millis")))
-  const fibers = [yield* reader, yield* reader]
+  const reader = Effect.forkScoped(
+    Effect.retry(session, { schedule: Schedule.spaced("50 millis"), while: isLostSession })
+  )
+  const fibers = yield* Effect.replicateEffect(reader, readers)
   return {
-    violations: Effect.map(Fiber.interruptAll(fibers), () => violations),
+    violations: Effect.map(Effect.forEach(fibers, endOf), (failures) => [...violations, ...failures.flat()]),
     checked: () => checked.size
   }
 })

@@ -112,7 +112,8 @@ export const endOf = Effect.fnUntraced(function*(fiber: Fiber.Fiber<unknown, unk
 export const watchSnapshots = Effect.fnUntraced(function*(
   world: World,
   tables: ReadonlyArray<TableName> = TABLE_NAMES,
-  chains: Chains = new Chains(world.simulator.chain)
+  chains: Chains = new Chains(world.simulator.chain),
+  pauseMillis = 30
 ): Effect.fn.Return<Observation, never, Scope.Scope> {
   const violations: Array<string> = []
   const watermarks = new Set<string>()
@@ -129,7 +130,7 @@ export const watchSnapshots = Effect.fnUntraced(function*(
       if (seen[0]?.watermark_hash != null) watermarks.add(`${table} ${seen[0].watermark_hash}`)
     }
   })
-  const fiber = yield* Effect.forkScoped(Effect.forever(Effect.andThen(check, Effect.sleep(30))))
+  const fiber = yield* Effect.forkScoped(Effect.forever(Effect.andThen(check, Effect.sleep(pauseMillis))))
   return {
     violations: Effect.map(endOf(fiber), (failure) => [...violations, ...failure]),
     checked: () => watermarks.size
