@@ -24,6 +24,7 @@ const HELP = `npm run chaos -- [options]
   --seconds S       time in which the actions of a schedule begin, 8 by default
   --heal-seconds H  time in which all must be well after the last fault, 180 by default
   --dialect D       amp or nozzle; by the seed where absent
+  --processes P     1 or 2; by the seed where absent
   --only 1,4        only these actions of the schedule
   --until-found     stop at the first violation
   --mutants         break the program on purpose, in a copy, and see whether each way is found within M schedules
@@ -55,6 +56,7 @@ const { positionals, values } = parseArgs({
     seconds: { type: "string" },
     "heal-seconds": { type: "string" },
     dialect: { type: "string" },
+    processes: { type: "string" },
     only: { type: "string" },
     "until-found": { type: "boolean" },
     mutants: { type: "boolean" },
@@ -75,6 +77,11 @@ if (values.summary !== undefined) {
 const dialect = values.dialect
 if (dialect !== undefined && dialect !== "amp" && dialect !== "nozzle") {
   console.error(`--dialect ${dialect}: amp or nozzle\n\n${HELP}`)
+  process.exit(2)
+}
+const processes = values.processes === undefined ? undefined : Number(values.processes)
+if (processes !== undefined && processes !== 1 && processes !== 2) {
+  console.error(`--processes ${values.processes}: 1 or 2\n\n${HELP}`)
   process.exit(2)
 }
 if (!existsSync(MAIN)) {
@@ -100,6 +107,8 @@ const newDirectory = () => {
   removeAtEnd(directory)
   return directory
 }
+// Whatever else is made for a schedule is in there, too.
+process.env["TMPDIR"] = newDirectory()
 process.on("exit", killAll)
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   process.on(signal, () => {
@@ -109,8 +118,13 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
 }
 
 if (values.mutants === true) {
-  const args = ["--seed", String(firstSeed), "--schedules", String(schedules), "--seconds", String(seconds)]
-  process.exit(await findMutants(newDirectory(), dialect === undefined ? args : [...args, "--dialect", dialect]))
+  const args = ["seed", "schedules", "seconds", "jobs", "dialect"] as const
+  process.exit(
+    await findMutants(
+      newDirectory(),
+      args.flatMap((name) => values[name] === undefined ? [] : [`--${name}`, values[name]])
+    )
+  )
 }
 const options: RunOptions = {
   healSeconds: number(values["heal-seconds"], 180),
@@ -128,7 +142,8 @@ const runJob = async () => {
     const whole = scheduleOf({
       seed: firstSeed + begun++,
       seconds,
-      ...(dialect === undefined ? {} : { dialect: dialect as Dialect })
+      ...(dialect === undefined ? {} : { dialect: dialect as Dialect }),
+      ...(processes === undefined ? {} : { processes: processes as 1 | 2 })
     })
     const schedule = only === undefined ? whole : { ...whole, actions: only.flatMap((i) => whole.actions[i] ?? []) }
     const result = await run(schedule)

@@ -20,6 +20,7 @@ const find = async (mutant: Mutant, directory: string, args: ReadonlyArray<strin
     jiti,
     COMMAND,
     ...args,
+    ...mutant.options ?? [],
     "--heal-seconds",
     "30",
     "--until-found",

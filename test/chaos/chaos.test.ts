@@ -11,7 +11,7 @@ import { formatViolation, replayCommand } from "./report.ts"
 import { runSchedule } from "./runSchedule.ts"
 import { ACTION_KINDS, scheduleOf } from "./schedule.ts"
 
-const SEEDS = [1, 2, 3, 4]
+const SCHEDULES = 20
 const SECONDS = 3
 
 describe("the chaos machine", () => {
@@ -33,14 +33,19 @@ describe("the chaos machine", () => {
     "in every snapshot the rows up to the watermark are the chain, and in the end all are, through schedules of faults of both dialects",
     () =>
       Effect.gen(function*() {
-        const directory = yield* Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
-        for (const seed of SEEDS) {
-          const schedule = scheduleOf({ seed, seconds: SECONDS })
-          const result = yield* runSchedule(schedule, join(directory, "postgres"))
-          assert.isEmpty(result.violations, formatViolation(result, replayCommand(schedule, SECONDS)))
-          assert.isAbove(result.snapshots, 0)
-        }
+        const seeds = Array.from({ length: SCHEDULES }, (_, index) => index + 1)
+        // Two at a time, each with a server of its own.
+        yield* Effect.forEach([0, 1], (job) =>
+          Effect.gen(function*() {
+            const directory = yield* Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
+            for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
+              const schedule = scheduleOf({ seed, seconds: SECONDS })
+              const result = yield* runSchedule(schedule, join(directory, `postgres-${job}`))
+              assert.isEmpty(result.violations, formatViolation(result, replayCommand(schedule, SECONDS)))
+              assert.isAbove(result.snapshots, 0)
+            }
+          }), { concurrency: 2, discard: true })
       }),
-    600_000
+    900_000
   )
 })

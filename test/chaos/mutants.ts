@@ -10,6 +10,8 @@ interface Replacement {
 export interface Mutant {
   readonly name: string
   readonly what: string
+  /** Options of the machine: schedules without a second process cannot find every mutant. */
+  readonly options?: ReadonlyArray<string>
   readonly replacements: ReadonlyArray<Replacement>
 }
 
@@ -43,6 +45,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "I3",
     what: "the fence lets every session pass",
+    options: ["--processes", "2"],
     replacements: [
       { from: "RETURNING 1) SELECT 1 / count(*) FROM held", to: "RETURNING 1) SELECT count(*) FROM held" },
       { from: "SELECT 1 / count(*)${notified} FROM held", to: "SELECT count(*)${notified} FROM held" }

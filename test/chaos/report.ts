@@ -79,8 +79,12 @@ export const summarize = (printed: string): string => {
 }
 
 /** The command that runs the schedule again, with the actions of these indices alone where some are given. */
-export const replayCommand = ({ dialect, seed }: Schedule, seconds: number, only?: ReadonlyArray<number>): string =>
-  `npm run chaos -- --seed ${seed} --dialect ${dialect} --seconds ${seconds}` +
+export const replayCommand = (
+  { dialect, processes, seed }: Schedule,
+  seconds: number,
+  only?: ReadonlyArray<number>
+): string =>
+  `npm run chaos -- --seed ${seed} --dialect ${dialect} --processes ${processes} --seconds ${seconds}` +
   (only === undefined ? "" : ` --only ${only.join(",")}`)
 
 export const formatViolation = ({ logs, schedule, violations }: Result, command: string): string =>

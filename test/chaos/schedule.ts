@@ -93,6 +93,8 @@ export interface ScheduleOptions {
   readonly seed: number
   /** Both, by the seed, where absent. */
   readonly dialect?: Dialect
+  /** One or two, by the seed, where absent. */
+  readonly processes?: 1 | 2
   /** Time in which actions begin. */
   readonly seconds?: number
 }
@@ -100,10 +102,13 @@ export interface ScheduleOptions {
 const DEFAULT_SECONDS = 8
 const MEAN_PAUSE_MILLIS = 400
 
-export const scheduleOf = ({ dialect, seconds = DEFAULT_SECONDS, seed }: ScheduleOptions): Schedule => {
+export const scheduleOf = (
+  { dialect, processes: given, seconds = DEFAULT_SECONDS, seed }: ScheduleOptions
+): Schedule => {
   const random = new Random(seedOf([seed]), 1)
   const byDefault: Dialect = seed % 2 === 0 ? "amp" : "nozzle"
-  const processes = random.chance(35) ? 2 : 1
+  const drawn = random.chance(35) ? 2 : 1
+  const processes = given ?? drawn
   const standby = random.chance(60)
   const waitsForTables = random.chance(75)
   const blocks = 20 + random.below(80)

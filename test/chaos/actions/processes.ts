@@ -46,9 +46,9 @@ export const processActs = {
     Effect.gen(function*() {
       const { postgresProxies, processes } = stage
       const writer = (yield* writerOf(stage)) ?? target
-      // Something to write when it is stopped.
-      stage.simulator.mine(2)
       const meanwhile = Effect.gen(function*() {
+        // What the writer does first when it goes on: a deletion, which no unique key stops.
+        yield* changeChain(stage, amount)
         const until = Date.now() + TAKE_OVER_MILLIS
         while (processes.length > 1 && Date.now() < until) {
           const now = yield* writerOf(stage)
