@@ -10,7 +10,7 @@ import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 const STOP_TIMEOUT_MILLIS = 60_000
 const RESTART_MILLIS = 300
 const REJECTED = 2
-const LOG_TAIL = 3000
+const LOG_TAIL = 6000
 const CLOCK = new URL("clock.mjs", import.meta.url).href
 
 export interface ChaosProcess {

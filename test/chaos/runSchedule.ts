@@ -1,5 +1,7 @@
 /** Runs one schedule under the eyes of the judges. */
 import { Cause, Effect, Exit, Fiber, Logger } from "effect"
+import { type ExpectedRow, expectedRows } from "../../src/simulator/expected.ts"
+import type { TableName } from "../../src/simulator/tables.ts"
 import { bookkeepingDifferences, type Comparison, differences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
 import { watchLatest } from "../support/latestSnapshots.ts"
@@ -41,7 +43,11 @@ export interface Result {
 }
 
 /** What differs between a table and the chain, and the rows that were compared. */
-const compareTable = Effect.fnUntraced(function*({ postgres, simulator, world }: Stage, table: ChaosTable) {
+const compareTable = Effect.fnUntraced(function*(
+  { postgres, simulator, world }: Stage,
+  table: ChaosTable,
+  expected: ReadonlyArray<ExpectedRow>
+) {
   const { as, confirmations, position, source } = table
   const { chain, startBlock } = simulator
   let last = chain.tip
@@ -56,7 +62,7 @@ const compareTable = Effect.fnUntraced(function*({ postgres, simulator, world }:
   }
   const where: Comparison["where"] = (row) =>
     table.where?.(row) !== false && (confirmations === undefined || BigInt(row["_block_num"]!) <= last)
-  const found = yield* differences(world, source, { ...table, where })
+  const found = yield* differences(world, source, { ...table, where, expected })
   return { found, rows: chain.countRows(source, startBlock, last) }
 })
 
@@ -76,14 +82,25 @@ const compare = Effect.fnUntraced(function*(stage: Stage) {
     [late, chaosTables.filter(({ confirmations }) => confirmations !== undefined).map(({ as }) => as)]
   )
   found.push(...behind.map(({ table_name, watermark }) => `${table_name} has the watermark ${watermark}`))
+  const counts = yield* postgres.database.query<{ table_name: string; rows: string }>(
+    "SELECT table_name, rows FROM _ampsync_checkpoints WHERE table_name = ANY($1)",
+    [wholeTables]
+  )
+  for (const { rows, table_name } of counts) {
+    const wanted = simulator.chain.countRows(table_name as TableName, simulator.startBlock)
+    if (rows !== String(wanted)) found.push(`${table_name} has ${rows} rows instead of ${wanted}`)
+  }
   let rows = 0
   for (const table of chaosTables) {
     // Rows are compared once what takes no time is right.
     if (found.length === 0) found.push(...yield* bookkeepingDifferences(world, table.as, table.position))
   }
+  const expected = new Map<TableName, ReadonlyArray<ExpectedRow>>()
   for (const table of chaosTables) {
     if (found.length > 0) break
-    const compared = yield* compareTable(stage, table)
+    const { source } = table
+    if (!expected.has(source)) expected.set(source, [...expectedRows(simulator.chain, source, simulator.startBlock)])
+    const compared = yield* compareTable(stage, table, expected.get(source)!)
     found.push(...compared.found)
     rows += compared.rows
   }

@@ -46,14 +46,14 @@ export const chaosQueries: Queries = {
 /** What the config has of a table besides its query. */
 export const chaosSettings: Readonly<Record<string, object>> = { confirmed: { confirmations: CONFIRMATIONS } }
 
-/** Another query for one of the tables, with columns that its table does not have. */
-export const changedQueries: Queries = {
-  ...chaosQueries,
-  transactions: "SELECT _block_num, block_hash, tx_hash, tx_index FROM anvil.transactions"
-}
+/** Changes of a query: one that yields the same rows, and one that is refused, because the table has a column more. */
+export const changedQueries: ReadonlyArray<Queries> = [
+  "SELECT _block_num, block_hash, tx_hash FROM anvil.transactions WHERE _block_num >= 0",
+  "SELECT _block_num, block_hash FROM anvil.transactions"
+].map((transactions) => ({ ...chaosQueries, transactions }))
 
 /** Those of which `watchSnapshots` knows how many rows a block has. */
 export const wholeTables: ReadonlyArray<TableName> = ["blocks", "transactions", "logs"]
 
 /** Between two snapshots of a reader: dozens per watermark, and little load. */
-export const PAUSE_MILLIS = 80
+export const PAUSE_MILLIS = 100

@@ -16,6 +16,8 @@ export interface Comparison {
   /** Columns the query yields; all where absent. */
   readonly columns?: ReadonlyArray<string>
   readonly where?: (row: ExpectedRow) => boolean
+  /** All rows of the simulator's table, where they were made before. */
+  readonly expected?: ReadonlyArray<ExpectedRow>
   /** The column that counts within one position is numbered by it. */
   readonly position?: string
 }
@@ -60,7 +62,7 @@ export const differences = Effect.fnUntraced(function*(
   const stored = (yield* storedRows(database, comparison.as ?? table)).map(lineOf)
   const wanted = new Map<string, number>()
   let wantedRows = 0
-  for (const row of expectedRows(simulator.chain, table, simulator.startBlock)) {
+  for (const row of comparison.expected ?? expectedRows(simulator.chain, table, simulator.startBlock)) {
     if (comparison.where?.(row) === false) continue
     const line = lineOf(project(row, comparison.columns))
     wanted.set(line, (wanted.get(line) ?? 0) + 1)
