@@ -10,7 +10,7 @@ import { addressOf } from "../../test/support/health.ts"
 import { startProxy, throughProxy } from "../../test/support/proxy.ts"
 import { Chains } from "../../test/support/snapshots.ts"
 import { start as spawnWithReaper } from "../bench/children.ts"
-import { configWithout } from "./tables.ts"
+import { configOf, configWithout } from "./tables.ts"
 
 export const RETENTION_BLOCKS = 128
 export interface SoakStage extends Stage {
@@ -50,6 +50,7 @@ export const setStage = Effect.fnUntraced(function*(
   }
   const process = yield* startAmpsync(environment, [], spawnWithReaper)
   return {
+    resync: false,
     simulator,
     chains: new Chains(simulator.chain),
     postgres,
@@ -58,6 +59,7 @@ export const setStage = Effect.fnUntraced(function*(
     postgresProxies: [postgresProxy],
     processes: [],
     writeConfig,
+    configOf,
     configWithout,
     violated,
     violations,

@@ -1,6 +1,6 @@
 /** The tables of a soak: those of the chaos machine with fewer columns, and one whose rows wait for confirmations. */
 import { chaosQueries, type ChaosTable, chaosTables } from "../../test/chaos/tables.ts"
-import { manifestOf } from "../../test/support/manifestOf.ts"
+import { manifestOf, type Queries } from "../../test/support/manifestOf.ts"
 
 export const CONFIRMATIONS = 12
 export const CONFIRMED = "confirmed"
@@ -13,8 +13,11 @@ const CONFIRMED_COLUMNS = ["_block_num", "hash"]
 export const tableNames: ReadonlyArray<string> = [...chaosTables.map(({ as }) => as), CONFIRMED]
 
 /** The config file without the table; with all of them where none is named. */
-export const configWithout = (table?: string): string => {
-  const queries = { ...chaosQueries, logs: `SELECT ${LOG_COLUMNS.join(", ")} FROM anvil.logs` }
+export const configWithout = (table?: string): string =>
+  configOf({ ...chaosQueries, logs: `SELECT ${LOG_COLUMNS.join(", ")} FROM anvil.logs` }, table)
+
+/** The config file with these queries, and the table whose rows wait, but not the table that is named. */
+export const configOf = (queries: Queries, table?: string): string => {
   const manifest = manifestOf("amp", queries) as { readonly tables: Readonly<Record<string, object>> }
   const confirmed = {
     sql: `SELECT ${CONFIRMED_COLUMNS.join(", ")} FROM anvil.blocks`,

@@ -2,9 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { existsSync } from "node:fs"
-import { chmod } from "node:fs/promises"
 import { join } from "node:path"
 import { MAIN } from "../support/ampsyncProcess.ts"
+import { reachableDirectory } from "../support/cluster.ts"
 import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { buildMutant, mutants } from "./mutants.ts"
 import { formatViolation, replayCommand } from "./report.ts"
@@ -37,7 +37,7 @@ describe("the chaos machine", () => {
         // Two at a time, each with a server of its own.
         yield* Effect.forEach([0, 1], (job) =>
           Effect.gen(function*() {
-            const directory = yield* Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
+            const directory = yield* reachableDirectory
             for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
               const schedule = scheduleOf({ seed, seconds: SECONDS })
               const result = yield* runSchedule(schedule, join(directory, `postgres-${job}`))

@@ -17,7 +17,8 @@ import { chaosQueries, chaosSettings } from "./tables.ts"
 const HUGE_TRANSACTIONS = 400
 
 export interface Stage {
-  readonly schedule: Schedule
+  /** Whether a table is filled again when the server has another chain. */
+  readonly resync: boolean
   readonly simulator: Simulator
   readonly chains: Chains
   readonly postgres: ChaosDatabase
@@ -99,7 +100,7 @@ export const setStage = Effect.fnUntraced(function*(
   }
   const world = { database: postgres.database, simulator, manifestPath, environment }
   return {
-    schedule,
+    resync: schedule.resync,
     simulator,
     chains,
     postgres,

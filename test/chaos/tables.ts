@@ -29,7 +29,7 @@ export const chaosTables: ReadonlyArray<ChaosTable> = [
   },
   { as: "by_range", source: "logs", position: RANGE_END, columns: ["block_hash", "log_index"] },
   {
-    as: "confirmed",
+    as: "delayed",
     source: "transactions",
     position,
     columns: ["_block_num", "block_hash", "tx_index"],
@@ -40,11 +40,11 @@ export const chaosTables: ReadonlyArray<ChaosTable> = [
 export const chaosQueries: Queries = {
   ...readQueries,
   logs: "SELECT * FROM anvil.logs",
-  confirmed: "SELECT _block_num, block_hash, tx_index FROM anvil.transactions"
+  delayed: "SELECT _block_num, block_hash, tx_index FROM anvil.transactions"
 }
 
 /** What the config has of a table besides its query. */
-export const chaosSettings: Readonly<Record<string, object>> = { confirmed: { confirmations: CONFIRMATIONS } }
+export const chaosSettings: Readonly<Record<string, object>> = { delayed: { confirmations: CONFIRMATIONS } }
 
 /** Changes of a query: one that yields the same rows, and one that is refused, because the table has a column more. */
 export const changedQueries: ReadonlyArray<Queries> = [

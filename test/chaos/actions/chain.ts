@@ -43,8 +43,8 @@ export const chainActs = {
     }),
   // Where ON_CHAIN_RESET does not allow it, a table would be parked.
   "chain-reset": act((stage, { amount, target }) => {
-    const { simulator: { chain }, schedule } = stage
-    if (!schedule.resync) return reorgDeep(stage, target)
+    const { resync, simulator: { chain } } = stage
+    if (!resync) return reorgDeep(stage, target)
     chain.reset({ blocks: Math.max(2, Number(chain.tip) - 10 + amount * 4), remember: target % 2 === 0 })
   })
 } as const satisfies Acts<string>
