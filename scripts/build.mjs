@@ -14,7 +14,7 @@ import { once } from "node:events"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { createRequire } from "node:module"
-import { dirname, join, resolve } from "node:path"
+import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { licensesOf } from "./licenses.mjs"
 import { leakedTypes, publishedImports } from "./public-types.mjs"
@@ -37,15 +37,22 @@ const buildLibrary = async (outDir) => {
   if (code !== 0) throw new BuildError("tsc found errors")
 }
 
+/** The declarations that `exports` of package.json names, as paths from the root. */
+const publishedTypes = async () => {
+  const { exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8"))
+  return Object.values(exports).flatMap(({ types }) => types ?? [])
+}
+
 const finishDeclarations = async (directory) => {
   for (const name of await readdir(directory, { recursive: true })) {
     if (!name.endsWith(".d.ts")) continue
     const file = join(directory, name)
     await writeFile(file, publishedImports(await readFile(file, "utf8")))
   }
-  const entry = join(directory, "index.d.ts")
-  if (!existsSync(entry)) throw new BuildError("src/index.ts, the entry of the library, is missing")
-  const leaks = leakedTypes(entry)
+  const entries = (await publishedTypes()).map((path) => join(directory, relative("dist/lib", path)))
+  const missing = entries.filter((entry) => !existsSync(entry))
+  if (missing.length > 0) throw new BuildError(`an entry of the library is missing: ${missing.join(", ")}`)
+  const leaks = entries.flatMap(leakedTypes)
   if (leaks.length > 0) throw new BuildError(`the library cannot be type-checked:\n  ${leaks.join("\n  ")}`)
 }
 

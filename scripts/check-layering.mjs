@@ -13,6 +13,7 @@ import { scanModule } from "./scan-module.mjs"
 const ARROWS = {
   main: ["programs", "services", "domain"],
   index: ["programs", "services", "domain"],
+  config: ["domain"],
   programs: ["programs", "services", "domain"],
   layers: ["services", "domain"],
   services: ["services", "domain"],

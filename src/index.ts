@@ -7,23 +7,6 @@
  */
 export type { Watermark } from "./domain/chain/watermarks.ts"
 export { lagBlocks } from "./domain/lag.ts"
-export {
-  defineDataset,
-  type DefinitionContext,
-  type DefinitionFunction,
-  type FunctionSource
-} from "./domain/manifest/defineDataset.ts"
-export {
-  type Abi,
-  type AbiEvent,
-  type AbiParameter,
-  camelToSnake,
-  eventQuery,
-  type EventTable,
-  eventTable,
-  eventTableName,
-  eventTables
-} from "./domain/manifest/eventTables.ts"
 export type { AppliedReorg, SourceHeadBlock, StageTimes } from "./domain/StatusEvent.ts"
 export type { TableBaseline, TableChange, TableCommit } from "./domain/TableChange.ts"
 export type { Phase, TablePhase } from "./domain/TablePhase.ts"
@@ -33,11 +16,13 @@ export { VERSION } from "./domain/version.ts"
 export {
   layer,
   layerFromPool,
+  layerWith,
   layerWithSettings,
   type SettingValues,
   type StartError,
   type UnconnectedValues
 } from "./programs/ampsync.ts"
+export type { LayerOptions, Replacement, Replacements } from "./programs/Replacements.ts"
 export { AdminApiError, type AdminApiReason } from "./services/AdminApi.ts"
 export { ConfigError, type ConfigProblem } from "./services/Config.ts"
 export type { HostPool, HostPoolOptions } from "./services/HostPool.ts"

@@ -3,7 +3,6 @@
  */
 import { NodeHttpClient } from "@effect/platform-node"
 import { Cause, Effect, Layer } from "effect"
-import type { SqlError } from "effect/sql"
 import * as log from "../domain/logLines.ts"
 import { layer as adminApi } from "../layers/AdminApi.ts"
 import { layer as bookkeeping } from "../layers/Bookkeeping.ts"
@@ -27,20 +26,21 @@ import { layer as tableSink } from "../layers/TableSink.ts"
 import type { AdminApi } from "../services/AdminApi.ts"
 import type { Bookkeeping } from "../services/Bookkeeping.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
-import { type ConfigError, SyncConfig } from "../services/Config.ts"
+import { type ConnectionConfig, SyncConfig } from "../services/Config.ts"
 import type { FlightClient } from "../services/FlightClient.ts"
 import type { HostPool, HostPoolOptions } from "../services/HostPool.ts"
-import { type LoadError, ManifestSource } from "../services/ManifestSource.ts"
+import { ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
 import type { SourceHead } from "../services/SourceHead.ts"
 import { StatusRecorder, SyncStatus } from "../services/SyncStatus.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableLeases } from "../services/TableLeases.ts"
 import type { TableSink } from "../services/TableSink.ts"
+import type { LayerOptions, Replacement, Replacements, StartError } from "./Replacements.ts"
 import { trackPending, trackPendingLayer } from "./timeLimit.ts"
 import { prepare, run } from "./verbs/sync.ts"
 
-export type { SettingValues, UnconnectedValues }
+export type { SettingValues, StartError, UnconnectedValues }
 
 /** All services of a sync. */
 export type Services =
@@ -63,25 +63,54 @@ const readableConfig = Layer.effectDiscard(Effect.gen(function*() {
   if (manifest._tag === "File") yield* trackPending("config file")((yield* ManifestSource).load)
 }))
 
+/** The standard layer of a service, or that of the host on top of it. */
+const layerOf = <Service, E extends StartError, Needs>(
+  standard: Layer.Layer<Service, E, Needs>,
+  replace: Replacement<Service, Needs> | undefined
+): Layer.Layer<Service, StartError, Needs> => replace === undefined ? standard : replace(standard)
+
 /** What needs no database: a config that is code is evaluated while the pool connects. */
-const servicesWithoutPool = Layer.merge(readableConfig, sourceHead).pipe(
-  Layer.provideMerge(manifestSource),
-  Layer.provideMerge(Layer.mergeAll(adminApi, flightClient, syncStatus)),
-  Layer.provide(NodeHttpClient.layerNodeHttp)
-)
+const servicesWithoutPool = (replace: Replacements) =>
+  Layer.merge(readableConfig, layerOf(sourceHead, replace.SourceHead)).pipe(
+    Layer.provideMerge(layerOf(manifestSource, replace.ManifestSource)),
+    Layer.provideMerge(
+      Layer.mergeAll(
+        layerOf(adminApi, replace.AdminApi),
+        layerOf(flightClient, replace.FlightClient),
+        layerOf(syncStatus, replace.SyncStatus)
+      )
+    ),
+    Layer.provide(NodeHttpClient.layerNodeHttp)
+  )
 
-const sink = Layer.merge(tableSink, tableIndexes).pipe(
-  Layer.provideMerge(Layer.merge(bookkeeping, checkpoints)),
-  Layer.provideMerge(tableLeases)
-)
+const sink = (replace: Replacements) =>
+  Layer.merge(layerOf(tableSink, replace.TableSink), layerOf(tableIndexes, replace.TableIndexes)).pipe(
+    Layer.provideMerge(
+      Layer.merge(layerOf(bookkeeping, replace.Bookkeeping), layerOf(checkpoints, replace.Checkpoints))
+    ),
+    Layer.provideMerge(layerOf(tableLeases, replace.TableLeases))
+  )
 
-const servicesOn = <E, R>(pool: Layer.Layer<PgPool, E, R>) =>
-  Layer.merge(servicesWithoutPool, sink.pipe(Layer.provideMerge(pool)))
+/** All services on a pool and on settings that come from elsewhere; what needs one that is replaced gets the replacement. */
+const servicesOn = <R>(
+  pool: Layer.Layer<PgPool, StartError, R>,
+  replace: Replacements = {}
+): Layer.Layer<Services, StartError, R | Exclude<Settings, ConnectionConfig>> =>
+  Layer.merge(servicesWithoutPool(replace), Layer.provideMerge(sink(replace), pool))
+
+/** A replacement gets a pool that needs nothing, as one of a host is. */
+const ownPool = ({ PgPool: replace }: Replacements): Layer.Layer<PgPool, StartError, ConnectionConfig> =>
+  replace === undefined ? pgPool : Layer.unwrap(
+    Effect.map(
+      Effect.context<ConnectionConfig>(),
+      (settings) => replace(Layer.provide(pgPool, Layer.succeedContext(settings)))
+    )
+  )
+
+const ownServices = (replace: Replacements) => servicesOn(trackPendingLayer("database", ownPool(replace)), replace)
 
 /** All services on settings that come from elsewhere. */
-export const services: Layer.Layer<Services, LoadError | SqlError.SqlError, Settings> = servicesOn(
-  trackPendingLayer("database", pgPool)
-)
+export const services: Layer.Layer<Services, StartError, Settings> = ownServices({})
 
 /** Reports a sync that ends by itself in the log and the status: a host app does not wait for its end. */
 const reportEnd = Effect.fnUntraced(function*(cause: Cause.Cause<never>) {
@@ -101,22 +130,19 @@ const background = Layer.effect(
   })
 )
 
-/**
- * Why a sync cannot begin: settings, config file, Admin API or database are not right. A database or a server that is down is
- * waited for instead.
- */
-export type StartError = ConfigError | LoadError | SqlError.SqlError
-
-const withOwnConnections = background.pipe(Layer.provide(services))
+/** As `layer`, with services of the app in the place of standard ones. */
+export const layerWith = ({ replace = {} }: LayerOptions): Layer.Layer<SyncStatus, StartError> =>
+  background.pipe(Layer.provide(ownServices(replace)), Layer.provide(configFromEnvironment))
 
 /** The sync as a part of a larger app, for as long as the layer lives, with settings of the current ConfigProvider. */
-export const layer: Layer.Layer<SyncStatus, StartError> = withOwnConnections.pipe(
-  Layer.provide(configFromEnvironment)
-)
+export const layer: Layer.Layer<SyncStatus, StartError> = layerWith({})
 
 /** As `layer`, with settings from values, under the names and rules of the environment, which is not read. */
-export const layerWithSettings = (values: SettingValues): Layer.Layer<SyncStatus, StartError> =>
-  withOwnConnections.pipe(Layer.provide(configFrom(values)))
+export const layerWithSettings = (
+  values: SettingValues,
+  { replace = {} }: LayerOptions = {}
+): Layer.Layer<SyncStatus, StartError> =>
+  background.pipe(Layer.provide(ownServices(replace)), Layer.provide(configFrom(values)))
 
 /**
  * As `layerWithSettings`, on database connections of the app, whose pool stays open at the end.
@@ -127,9 +153,9 @@ export const layerWithSettings = (values: SettingValues): Layer.Layer<SyncStatus
 export const layerFromPool = (
   pool: HostPool,
   values: UnconnectedValues,
-  options: HostPoolOptions = {}
+  { replace = {}, ...options }: HostPoolOptions & LayerOptions = {}
 ): Layer.Layer<SyncStatus, StartError> =>
   background.pipe(
-    Layer.provide(servicesOn(pgPoolFrom(pool, options))),
+    Layer.provide(servicesOn(layerOf(pgPoolFrom(pool, options), replace.PgPool), replace)),
     Layer.provide(configUnconnected(values))
   )

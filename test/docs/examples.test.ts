@@ -25,7 +25,13 @@ const compile = async (examples: ReadonlyArray<Example>): Promise<string> => {
         extends: join(root, "tsconfig.json"),
         compilerOptions: {
           // The packages that a config may import, with the names that ampsync gives them.
-          paths: { ampsync: ours, nozzl: ours, nozzle: ours, "@edgeandnode/amp": ours },
+          paths: {
+            ampsync: ours,
+            "ampsync/*": [join(root, "src/*.ts")],
+            nozzl: ours,
+            nozzle: ours,
+            "@edgeandnode/amp": ours
+          },
           // An example ends where its point is made.
           noUnusedLocals: false
         },

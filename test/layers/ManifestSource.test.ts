@@ -47,6 +47,9 @@ describe("ManifestSource", () => {
       yield* loadsAs("e", { "c.mts": `export default async () => (${named("e")})` })
       yield* loadsAs("f", { "c.ts": `const config = ${named("f")} as const\nexport { config as default }` })
       yield* loadsAs("g", { "c.ts": `import nozzl from "nozzl"\nexport default nozzl.defineDataset(${named("g")})` })
+      yield* loadsAs("i", {
+        "c.ts": `import { defineDataset } from "ampsync/config"\nexport default defineDataset(${named("i")})`
+      })
       yield* loadsAs("h", { "c.ts": `export default Promise.resolve(${named("h")})` })
     }))
 

@@ -28,35 +28,42 @@ describe("the packed package", () => {
         assert.deepStrictEqual(unexpected, [])
       }))
 
-    it.effect("is imported by its name in another folder, and gives the layers and tags", () =>
+    it.effect("is imported by its names in another folder, and each has what it is for", () =>
       Effect.gen(function*() {
         const { folder } = yield* Package
         yield* Effect.promise(() =>
           writeFile(
             join(folder, "import.js"),
             `import * as ampsync from "ampsync"
-             import { Layer } from "effect"
-             const { layer, layerWithSettings, defineDataset, ...rest } = ampsync
+             import * as config from "ampsync/config"
+             import * as services from "ampsync/services"
+             import * as simulator from "ampsync/simulator"
+             import { Layer, Stream } from "effect"
+             const { layer, layerFromPool, layerWith, layerWithSettings } = ampsync
              console.log(JSON.stringify({
-               layers: [layer, layerWithSettings({})].map((value) => Layer.isLayer(value)),
-               defineDataset: typeof defineDataset,
-               names: Object.keys(rest)
+               layers: [layer, layerWith({}), layerWithSettings({}), layerFromPool({}, {})].map((value) => Layer.isLayer(value)),
+               isStream: Stream.isStream(ampsync.changes),
+               sameTag: services.SyncStatus === ampsync.SyncStatus,
+               names: [ampsync, config, services, simulator].map((module) => Object.keys(module))
              }))`
           )
         )
         const { status, stderr, stdout } = yield* run(folder, process.execPath, ["import.js"])
         assert.strictEqual(status, 0, stderr)
-        const found = JSON.parse(stdout) as { layers: unknown; defineDataset: unknown; names: ReadonlyArray<string> }
-        assert.deepStrictEqual(found.layers, [true, true])
-        assert.strictEqual(found.defineDataset, "function")
-        assert.includeMembers([...found.names], [
-          "ConfigError",
-          "ManifestError",
-          "SyncStatus",
-          "eventTables",
-          "lagBlocks",
-          "layerFromPool"
-        ])
+        const found = JSON.parse(stdout) as {
+          layers: unknown
+          isStream: boolean
+          sameTag: boolean
+          names: ReadonlyArray<Array<string>>
+        }
+        assert.deepStrictEqual(found.layers, [true, true, true, true])
+        assert.isTrue(found.isStream)
+        assert.isTrue(found.sameTag)
+        const [main, config, services, simulator] = found.names
+        assert.includeMembers(main!, ["ChangesMissed", "ConfigError", "ManifestError", "SyncStatus", "lagBlocks"])
+        assert.includeMembers(config!, ["defineDataset", "eventTables"])
+        assert.includeMembers(services!, ["AdminApi", "Checkpoints", "FlightClient", "PgPool", "TableSink"])
+        assert.includeMembers(simulator!, ["SimulatorError", "startSimulator"])
       }))
 
     it.effect(
@@ -68,7 +75,13 @@ describe("the packed package", () => {
             await writeFile(
               join(folder, "check.ts"),
               `import { type HostPool, layer, layerFromPool, type StartError, SyncStatus } from "ampsync"
+             import { defineDataset, eventTables } from "ampsync/config"
+             import { FlightClient } from "ampsync/services"
+             import { startSimulator } from "ampsync/simulator"
              import { Effect, Layer } from "effect"
+             export const tip = Effect.map(startSimulator({ dialect: "amp" }), ({ chain }) => chain.tip)
+             export const config = defineDataset(() => ({ tables: eventTables([], "_") }))
+             export const query = Effect.map(FlightClient, (client) => client.query("SELECT 1"))
              export const all = Effect.provide(Effect.flatMap(SyncStatus, (status) => status.get), layer)
              declare const pool: HostPool
              export const mine: Layer.Layer<SyncStatus, StartError> = layerFromPool(pool, { DATABASE_SCHEMA: "chain" })`

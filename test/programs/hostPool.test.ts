@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import pg from "pg"
+import type pg from "pg"
 import { layerFromPool as poolLayerFrom } from "../../src/layers/PgPool.ts"
 import { layerFromPool } from "../../src/programs/ampsync.ts"
 import type { HostPool } from "../../src/services/HostPool.ts"
@@ -9,15 +9,9 @@ import { PgPool } from "../../src/services/PgPool.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
 import { allDifferences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
+import { hostPool } from "../support/hostPool.ts"
 import { testDatabase } from "../support/postgres.ts"
 import { makeWorld, type World } from "../support/world.ts"
-
-/** A pool as an app makes it; it ends with the scope. */
-const hostPool = (config: pg.PoolConfig) =>
-  Effect.acquireRelease(
-    Effect.sync(() => new pg.Pool(config)),
-    (pool) => Effect.promise(() => pool.end())
-  )
 
 /** An app with type parsers of its own for every type. */
 const strangeTypes = { getTypeParser: () => () => "not what it was" } as unknown as NonNullable<pg.PoolConfig["types"]>

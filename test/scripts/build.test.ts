@@ -20,7 +20,8 @@ const project = (files: Readonly<Record<string, string>> = {}) =>
         await copyFile(join(repository, name), join(root, name))
       }
       const all = {
-        "package.json": `{ "name": "small", "type": "module" }`,
+        "package.json":
+          `{ "name": "small", "type": "module", "exports": { ".": { "types": "./dist/lib/index.d.ts" } } }`,
         "src/index.ts": `export { answer, type Answer } from "./answer.ts"\n`
           + `export const later = () => import("./late.ts")`,
         "src/answer.ts": `export type Answer = number\nexport const answer: Answer = 42`,

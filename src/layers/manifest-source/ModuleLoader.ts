@@ -183,10 +183,13 @@ export class ModuleLoader {
   }
 }
 
-const isInstalled = (name: string, parent: string): boolean =>
-  (createRequire(parent).resolve.paths(name) ?? []).some((directory) =>
-    existsSync(join(directory, name, "package.json"))
+const isInstalled = (specifier: string, parent: string): boolean =>
+  (createRequire(parent).resolve.paths(specifier) ?? []).some((directory) =>
+    existsSync(join(directory, packageOf(specifier), "package.json"))
   )
+
+/** `@scope/name` or `name`, without what follows. */
+const packageOf = (specifier: string): string => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/")
 
 const isPath = (specifier: string): boolean => /^\.{0,2}\//.test(specifier) || specifier.startsWith("file:")
 

@@ -8,8 +8,8 @@ import { ModuleLoader } from "./ModuleLoader.ts"
 import type { SourceFiles } from "./SourceFiles.ts"
 import { reportTsconfigFiles } from "./tsconfigFiles.ts"
 
-/** The packages that config files of both generations import from. */
-const packages = ["nozzl", "nozzle", "@edgeandnode/amp"]
+/** The packages that config files of both generations import from, and our own. */
+const packages = ["nozzl", "nozzle", "@edgeandnode/amp", "ampsync/config"]
 
 /** Their exports where they are not installed. */
 const offered = { defineDataset, eventTables, eventTable, eventQuery, eventTableName, camelToSnake }
