@@ -1,0 +1,44 @@
+/** The files that people deploy with: docker-compose.yml and what is in deploy. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { settingNames, variablesOf } from "../../src/domain/settings/settings.ts"
+import { startAmpsync } from "../support/ampsyncProcess.ts"
+import { makeWorld } from "../support/world.ts"
+
+const root = join(import.meta.dirname, "..", "..")
+
+const files = [
+  "docker-compose.yml",
+  "deploy/kubernetes/deployment.yaml",
+  "deploy/kubernetes/kustomization.yaml",
+  "deploy/systemd/ampsync.env",
+  "deploy/systemd/ampsync.service"
+]
+
+/** Names in capitals in the place of a variable: `NAME: value`, `- name: NAME`, `NAME=value`, `Environment=NAME=value`. */
+const variablesIn = (text: string): ReadonlyArray<string> =>
+  [...text.matchAll(/^ *(?:- )?(?:name: |Environment=)?([A-Z][A-Z_]{3,})(?=[:=]|$)/gm)].map(([, name]) => name!)
+
+describe("the files of a deployment", () => {
+  it("set nothing but settings that there are", () => {
+    const known = settingNames.flatMap(variablesOf)
+    const used = files.flatMap((file) =>
+      variablesIn(readFileSync(join(root, file), "utf8"))
+        .filter((name) => !name.startsWith("POSTGRES_"))
+        .map((name) => ({ file, name }))
+    )
+    assert.deepStrictEqual(used.filter(({ name }) => !known.some((variable) => variable === name)), [])
+    for (const file of files) assert.isTrue(used.some((variable) => variable.file === file), file)
+  })
+
+  it.live("have config files that are planned without a refusal", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
+      for (const file of ["deploy/config/amp.config.ts", "deploy/kubernetes/amp.config.json"]) {
+        const plan = yield* startAmpsync({ ...world.environment, DATASET_MANIFEST: join(root, file) }, ["plan"])
+        assert.strictEqual((yield* plan.exited).code, 3, `${file}:\n${plan.output()}`)
+      }
+    }))
+})
