@@ -16,7 +16,7 @@ const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/pack
 const compile = async (examples: ReadonlyArray<Example>): Promise<string> => {
   const directory = await mkdtemp(join(tmpdir(), "ampsync-docs-"))
   try {
-    const ours = [join(root, "src/index.ts")]
+    const [ours, forConfigs] = [[join(root, "src/index.ts")], [join(root, "src/config.ts")]]
     for (const entry of ["node_modules", "src"]) await symlink(join(root, entry), join(directory, entry))
     await writeFile(join(directory, "package.json"), JSON.stringify({ type: "module" }))
     await writeFile(
@@ -28,9 +28,9 @@ const compile = async (examples: ReadonlyArray<Example>): Promise<string> => {
           paths: {
             ampsync: ours,
             "ampsync/*": [join(root, "src/*.ts")],
-            nozzl: ours,
-            nozzle: ours,
-            "@edgeandnode/amp": ours
+            nozzl: forConfigs,
+            nozzle: forConfigs,
+            "@edgeandnode/amp": forConfigs
           },
           // An example ends where its point is made.
           noUnusedLocals: false
