@@ -7,8 +7,8 @@ export interface ReconnectFrom {
   readonly _tag: "ReconnectFrom"
   readonly strategy: ResumeStrategy
   readonly reason: string
-  /** It counts as an attempt without progress. */
-  readonly isFailure: boolean
+  /** Whether it counts as an attempt without progress: "when repeated" where the one before ended so too, and nothing came between. */
+  readonly isFailure: boolean | "when repeated"
 }
 
 export type Outcome =

@@ -207,4 +207,4 @@ const unconfirmable = ({ confirmations }: { readonly confirmations: number }, { 
   })
 
 const giveUp = (reason: string) =>
-  Effect.fail(new Reconnect({ _tag: "ReconnectFrom", strategy: resume, reason, isFailure: false }))
+  Effect.fail(new Reconnect({ _tag: "ReconnectFrom", strategy: resume, reason, isFailure: "when repeated" }))

@@ -41,9 +41,11 @@ interface FailureCounters {
   readonly attempts: number
   readonly violations: number
   readonly searches: number
+  /** An attempt ended in a reconnection that is a failure when it is repeated. */
+  readonly reopened: boolean
 }
 
-const noFailures: FailureCounters = { attempts: 0, violations: 0, searches: 0, standingBy: false }
+const noFailures: FailureCounters = { attempts: 0, violations: 0, searches: 0, standingBy: false, reopened: false }
 
 /** An attempt without progress, although nothing failed. */
 class NoProgress {
@@ -105,7 +107,7 @@ const attempt = Effect.fnUntraced(function*(session: TableSession, failures: Ref
     case "Held":
       return yield* standBy(session, failures, outcome.reason)
     case "ReconnectFrom":
-      if (!outcome.isFailure) return yield* reconnect(session, failures, outcome)
+      if (!(yield* countsAsFailure(failures, outcome))) return yield* reconnect(session, failures, outcome)
       yield* Ref.set(session.strategy, outcome.strategy)
       return yield* endInFailure(session, failures, new NoProgress(outcome.reason), progressed)
     case "Ended":
@@ -185,6 +187,11 @@ const standBy = Effect.fnUntraced(function*(
   yield* status.record(name, { _tag: "StandingBy", reason, isReserve })
   yield* Effect.sleep(STANDBY_INTERVAL)
 })
+
+const countsAsFailure = (failures: Ref.Ref<FailureCounters>, { isFailure }: ReconnectFrom): Effect.Effect<boolean> =>
+  isFailure === "when repeated"
+    ? Ref.modify(failures, (before) => [before.reopened, { ...before, reopened: true }])
+    : Effect.succeed(isFailure)
 
 const reconnect = Effect.fnUntraced(function*(
   session: TableSession,

@@ -204,7 +204,7 @@ const isUnwritten = ({ activity: { waiting, watermark } }: Watching): boolean =>
 
 const replaced = ({ activity }: Watching): Outcome => {
   const reason = `the source no longer has block ${activity.watermark?.block}, which waited for confirmations`
-  return { _tag: "ReconnectFrom", strategy: resume, reason, isFailure: false }
+  return { _tag: "ReconnectFrom", strategy: resume, reason, isFailure: "when repeated" }
 }
 
 const reopen = ({ activity }: Watching, head: bigint): Outcome => {

@@ -148,6 +148,26 @@ describe("where the stream is silent, rows are written", () => {
       assert.include(it.lines.join("\n"), "the source no longer has block 10, which waited for confirmations")
     }))
 
+  it.effect("not where stream and source are on different chains for good, which is retried, and stalled when it lasts", () =>
+    Effect.gen(function*() {
+      const head = source(50)
+      head.verdict = "orphaned"
+      const it = yield* confirming({ arrivals: [[1, ...amp(10, 10)]], head: head.answer })
+      const reason = "the source no longer has block 10, which waited for confirmations"
+      for (let seconds = 0; seconds < 60; seconds += 1) yield* TestClock.adjust("1 second")
+      assert.include(it.phases.map(([, phase]) => phase), "retrying")
+      assert.include(it.lines.join("\n"), `(attempt 1/5): ${reason}`)
+      for (let seconds = 0; seconds < 300; seconds += 1) yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* it.phase, "stalled")
+      assert.include((yield* it.status).reason, reason)
+      assert.deepStrictEqual(commits(it), [])
+      head.verdict = "canonical"
+      head.at = 13
+      for (let seconds = 0; seconds < 120; seconds += 1) yield* TestClock.adjust("1 second")
+      assert.strictEqual(commits(it)[0], "1 rows, 10")
+      assert.notStrictEqual(yield* it.phase, "stalled")
+    }))
+
   it.effect("not where the head was read after the block, and may be of another chain", () =>
     Effect.gen(function*() {
       const it = yield* confirming({
