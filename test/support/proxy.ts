@@ -19,6 +19,8 @@ export interface Proxy {
   readonly cuts: () => number
   /** Resets a connection when the server's bytes contain `text`, which the client never sees; `times` often. */
   readonly cutOnReply: (text: string, times?: number) => void
+  /** Ends the connection, in good order, behind the bytes of the server that contain `text`, which the client gets. */
+  readonly cutAfterReply: (text: string) => void
   /** Passes nothing on any more, in neither direction, on every connection that has sent `text` since; none is closed. */
   readonly blackholeOnRequest: (text: string) => void
   /** Reads nothing more of any client, as a server whose processes are stopped; or only of those that are connected now. */
@@ -54,6 +56,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
     let returned = 0
     let cuts = 0
     let cut: { readonly text: string; times: number } | undefined
+    let cutAfter: string | undefined
     let blackhole: string | undefined
     let silentAt: { readonly n: number; readonly lost: "request" | "answer" } | undefined
     let requests = 0
@@ -108,6 +111,10 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         returned += bytes.length
         const key = renumbering ? bytes.indexOf(BACKEND_KEY) : -1
         if (key >= 0) bytes.writeInt32BE(FAKE_PROCESS_ID, key + BACKEND_KEY.length)
+        if (cutAfter !== undefined && bytes.includes(cutAfter)) {
+          client.end(bytes)
+          return upstream.destroy()
+        }
         // A client that does not read holds the server back, as without the proxy.
         if (!client.write(bytes)) {
           upstream.pause()
@@ -133,6 +140,9 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       cuts: () => cuts,
       cutOnReply: (text, times = 1) => {
         cut = { text, times }
+      },
+      cutAfterReply: (text) => {
+        cutAfter = text
       },
       blackholeOnRequest: (text) => {
         blackhole = text
@@ -161,6 +171,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
       restore: () => {
         renumbering = false
         cut = undefined
+        cutAfter = undefined
         blackhole = undefined
         silentAt = undefined
         frozen = false
