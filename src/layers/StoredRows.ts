@@ -4,6 +4,7 @@ import { hash as hashOnce } from "node:crypto"
 import { checkpointOf, recordedOf, type Row, watermarkOf } from "../domain/bookkeeping/checkpointRow.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { qualifiedName } from "../domain/postgres/table/tableDdl.ts"
+import { rowDigests } from "../domain/sql/rowDigests.ts"
 import type { BlockDigest } from "../domain/verify/BlockComparison.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool, runOn } from "../services/PgPool.ts"
@@ -15,9 +16,6 @@ const SESSION = [
   `SELECT set_config(name, '0', true) FROM pg_settings
    WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`
 ]
-
-/** 64 bits of a hash, as a signed number. */
-const lane = (from: number): string => `('x' || encode(substr(hash, ${from}, 8), 'hex'))::bit(64)::bigint`
 
 const make = Effect.gen(function*() {
   const { databaseSchema } = yield* DatabaseConfig
@@ -70,11 +68,10 @@ const make = Effect.gen(function*() {
 
     const digests: StoredTable["digests"] = (columns, above, upTo) =>
       run<Row>(
-        `SELECT block, count(*) AS rows, sum(${lane(1)})::text AS high, sum(${lane(9)})::text AS low
-         FROM (
-           SELECT ${position} AS block, sha256(record_send(ROW(${columns.map(quoteIdentifier).join(", ")}))) AS hash
-           FROM ${name} WHERE ${position} > $1::bigint AND ${position} <= $2::bigint OFFSET 0
-         ) AS hashed GROUP BY block`,
+        rowDigests(
+          { name, positionColumn: recorded.positionColumn, columns },
+          `${position} > $1::bigint AND ${position} <= $2::bigint`
+        ),
         [above.toString(), upTo.toString()]
       ).pipe(Effect.map((rows) => new Map(rows.map((row) => [BigInt(row["block"] as string), digestOf(row)]))))
 

@@ -52,7 +52,7 @@ const make = Effect.gen(function*() {
       [table, dataset]
     )
 
-  const requireAvailable = Effect.fnUntraced(function*(owner: TableOwner, held: Row) {
+  const requireOwner = Effect.fnUntraced(function*(owner: TableOwner, held: Row) {
     const { table } = owner
     const reason = ownershipConflict(owner, {
       dataset: datasetOf(held),
@@ -60,6 +60,11 @@ const make = Effect.gen(function*() {
       tableExists: held["exists"] === true
     })
     if (reason !== undefined) return yield* new TableRejected({ table, reason })
+  })
+
+  const requireAvailable = Effect.fnUntraced(function*(owner: TableOwner, held: Row) {
+    const { table } = owner
+    yield* requireOwner(owner, held)
     if (held["alive"] === true && held["writer"] !== writer) {
       return yield* new TableHeld({ table, writer: String(held["writer"]) })
     }
@@ -74,6 +79,19 @@ const make = Effect.gen(function*() {
     else yield* requireAvailable(owner, found)
     const held = (yield* holder(owner.table, "FOR UPDATE OF c"))!
     yield* requireAvailable(owner, held)
+    return yield* take(owner, held)
+  })
+
+  const takeOver = Effect.fn("TableLeases.takeOver")(function*(owner: TableOwner) {
+    yield* run("SET LOCAL lock_timeout TO '5s'")
+    yield* insert(owner)
+    const held = (yield* holder(owner.table, "FOR UPDATE OF c"))!
+    yield* requireOwner(owner, held)
+    return yield* take(owner, held)
+  })
+
+  /** Makes this process the holder in the row that `held` is, which is locked. */
+  const take = Effect.fnUntraced(function*(owner: TableOwner, held: Row) {
     // A server that lost its last transactions would give the same epoch to this process a second time.
     const [row] = yield* run<Row>(
       `UPDATE ${schema}._ampsync_checkpoints SET writer_epoch = greatest(writer_epoch, $4::bigint) + 1, writer = $2, dataset = $3
@@ -188,6 +206,7 @@ const make = Effect.gen(function*() {
     writer,
     heartbeat,
     acquire,
+    takeOver,
     reserve,
     release,
     evictStale,

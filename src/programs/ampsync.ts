@@ -2,7 +2,7 @@
  * The root: every service with its layer, and the sync that runs on them. The one place where layers meet.
  */
 import { NodeHttpClient } from "@effect/platform-node"
-import { Cause, Effect, Layer } from "effect"
+import { Cause, Effect, Layer, Metric } from "effect"
 import * as log from "../domain/logLines.ts"
 import { layer as adminApi } from "../layers/AdminApi.ts"
 import { layer as bookkeeping } from "../layers/Bookkeeping.ts"
@@ -20,19 +20,21 @@ import { layer as manifestSource } from "../layers/ManifestSource.ts"
 import { layer as pgPool, layerFromPool as pgPoolFrom } from "../layers/PgPool.ts"
 import { layer as sourceHead } from "../layers/SourceHead.ts"
 import { layer as syncStatus } from "../layers/SyncStatus.ts"
+import { layer as tableExchange } from "../layers/TableExchange.ts"
 import { layer as tableIndexes } from "../layers/TableIndexes.ts"
 import { layer as tableLeases } from "../layers/TableLeases.ts"
 import { layer as tableSink } from "../layers/TableSink.ts"
 import type { AdminApi } from "../services/AdminApi.ts"
 import type { Bookkeeping } from "../services/Bookkeeping.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
-import { type ConnectionConfig, SyncConfig } from "../services/Config.ts"
+import { type ConnectionConfig, DatabaseConfig, SyncConfig } from "../services/Config.ts"
 import type { FlightClient } from "../services/FlightClient.ts"
 import type { HostPool, HostPoolOptions } from "../services/HostPool.ts"
 import { ManifestSource } from "../services/ManifestSource.ts"
 import type { PgPool } from "../services/PgPool.ts"
 import type { SourceHead } from "../services/SourceHead.ts"
 import { StatusRecorder, SyncStatus } from "../services/SyncStatus.ts"
+import type { TableExchange } from "../services/TableExchange.ts"
 import type { TableIndexes } from "../services/TableIndexes.ts"
 import type { TableLeases } from "../services/TableLeases.ts"
 import type { TableSink } from "../services/TableSink.ts"
@@ -111,6 +113,23 @@ const ownServices = (replace: Replacements) => servicesOn(trackPendingLayer("dat
 
 /** All services on settings that come from elsewhere. */
 export const services: Layer.Layer<Services, StartError, Settings> = ownServices({})
+
+/** What resyncs a table while it is read, on all services. */
+export const exchangeServices: Layer.Layer<Services | TableExchange, StartError, Settings> = Layer.provideMerge(
+  tableExchange,
+  services
+)
+
+/** The services that write tables into another schema, on the connections of these; nothing exports their metrics. */
+export const servicesIn = (databaseSchema: string) =>
+  Layer.fresh(
+    Layer.merge(sink({}), syncStatus).pipe(
+      Layer.provideMerge(
+        Layer.effect(DatabaseConfig, Effect.map(DatabaseConfig, (settings) => ({ ...settings, databaseSchema })))
+      ),
+      Layer.provide(Layer.succeed(Metric.MetricRegistry, new Map()))
+    )
+  )
 
 /** Reports a sync that ends by itself in the log and the status: a host app does not wait for its end. */
 const reportEnd = Effect.fnUntraced(function*(cause: Cause.Cause<never>) {

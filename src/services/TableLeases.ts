@@ -1,8 +1,8 @@
 /**
  * Decides which process may write a table. Invariant I3: only the holder of the lease writes.
  *
- * Owns the holder of each table and the heartbeats of processes. A live holder never loses its lease; one without a heartbeat
- * for six seconds counts as dead.
+ * Owns the holder of each table and the heartbeats of processes. A live holder loses its lease to `takeOver`
+ * alone; one without a heartbeat for six seconds counts as dead.
  */
 import type { Effect } from "effect"
 import { Context, Schema } from "effect"
@@ -50,6 +50,11 @@ export class TableLeases extends Context.Service<TableLeases, {
   readonly writer: string
   /** Acquires the lease of a table in the current transaction; the data table itself is not checked. */
   readonly acquire: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableHeld | TableRejected>
+  /**
+   * As `acquire`, but also from a living process, which finds out at its next commit and stands by. Only for work that releases
+   * the lease soon.
+   */
+  readonly takeOver: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableRejected>
   /**
    * Makes this process the holder of all of these tables, or of none where another live process holds one of them: that one is
    * returned then. A table of another dataset is left alone. What hangs in a transaction on one that this process does not

@@ -44,7 +44,7 @@ export const connectFirst = Effect.fnUntraced(
 )
 
 /** A time limit for what comes before the first change; its failures report that nothing was changed. */
-const beforeChanges =
+export const beforeChanges =
   (timeout: Duration.Duration) =>
   <A, E extends { readonly _tag: string; readonly message: string }, R>(
     work: Effect.Effect<A, E, R>

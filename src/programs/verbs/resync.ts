@@ -92,12 +92,17 @@ export interface ResyncOptions extends Omit<Confirmation, "table"> {
   readonly all: boolean
 }
 
-/** As `resync` or `resyncAll`, with a connection of its own to the database. */
-export const connectAndResync = Effect.fnUntraced(function*({ all, table, ...options }: ResyncOptions) {
+/** Exactly one of both must be given. */
+export const requireTables = Effect.fnUntraced(function*({ all, table }: Pick<ResyncOptions, "all" | "table">) {
   if (all && table !== undefined) return yield* reject(2, "--table and --all exclude each other: name one of them")
   if (!all && table === undefined) {
     return yield* reject(2, "name a table with --table, or all tables of the schema with --all")
   }
+})
+
+/** As `resync` or `resyncAll`, with a connection of its own to the database. */
+export const connectAndResync = Effect.fnUntraced(function*({ all, table, ...options }: ResyncOptions) {
+  yield* requireTables({ all, table })
   if (table === undefined) yield* connectFirst(options.timeout, resyncAll(options))
   else yield* connectFirst(options.timeout, resync({ ...options, table }))
 })

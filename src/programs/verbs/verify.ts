@@ -1,7 +1,6 @@
 /** The verb `verify`: streams a table again and compares it with what is stored; changes nothing. */
 import { Console, Data, type Duration, Effect, Fiber, Layer, Result, Schedule } from "effect"
 import { newestBelow, type Watermark } from "../../domain/chain/watermarks.ts"
-import { didYouMean } from "../../domain/didYouMean.ts"
 import { counted, formatCount } from "../../domain/numbers.ts"
 import { designTable } from "../../domain/postgres/table/designTable.ts"
 import { BlockComparison } from "../../domain/verify/BlockComparison.ts"
@@ -13,6 +12,7 @@ import { requestOf } from "../reload/ActiveConfig.ts"
 import { resolveNow } from "../reload/resolveNow.ts"
 import { describeTable } from "../table/describeTable.ts"
 import { trackPending, withTimeLimit } from "../timeLimit.ts"
+import { tableOfConfig } from "./tableOfConfig.ts"
 import { compareStream, type Comparing } from "./verify/compareStream.ts"
 import { notCompared } from "./verify/Ending.ts"
 import { formatReport, isEqual, jsonReport, type VerifyReport } from "./verify/report.ts"
@@ -42,15 +42,10 @@ export class VerifyDiffers extends Data.TaggedError("VerifyDiffers") {
 const target = Effect.fnUntraced(function*(name: string) {
   const [sink, { databaseSchema }] = [yield* TableSink, yield* DatabaseConfig]
   const active = yield* resolveNow
-  const { tables } = active.manifest
-  const table = tables.find((table) => table.name === name)
-  if (table === undefined) {
-    const near = didYouMean(name, tables.map((table) => table.name))
-    const hint = near === undefined
-      ? `it has ${tables.map((table) => table.name).join(", ")}`
-      : `did you mean "${near}"?`
-    return yield* notCompared(2, `the config has no table "${name}"; ${hint}`)
-  }
+  const table = yield* Effect.mapError(
+    Effect.fromResult(tableOfConfig(active, name)),
+    (reason) => notCompared(2, reason)
+  )
   const request = requestOf(active, table, yield* trackPending("flight")(describeTable(table)))
   const design = yield* Effect.mapError(
     Effect.fromResult(designTable(databaseSchema, request)),

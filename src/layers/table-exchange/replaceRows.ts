@@ -1,0 +1,108 @@
+/** Replaces the rows of a table by those of its second table, in the current transaction. */
+import { Effect } from "effect"
+import { notReached } from "../../domain/chain/secondTable.ts"
+import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
+import { columnList, qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
+import type { PgPool, RunStatement } from "../../services/PgPool.ts"
+import { type ComparedTables, SecondTableBehind } from "../../services/TableExchange.ts"
+import { TableRejected } from "../../services/TableLeases.ts"
+import { stillDifferent, storeDifferences, type TablePair } from "./compareTables.ts"
+import { differences } from "./secondTable.ts"
+
+/** As many reorgs as are kept of a table: with more of them since the comparison it is not known what they replaced. */
+const KEPT_REORGS = 1_000
+
+/** A comparison leaves nothing out that was replaced since: the first block that has to be compared again. */
+const comparedAgainFrom = Effect.fnUntraced(function*(
+  run: RunStatement,
+  { schema, second, table }: TablePair,
+  { newestReorgs, upTo }: ComparedTables
+) {
+  if (upTo === undefined) return undefined
+  let from = upTo + 1n
+  for (const [name, newest] of [[schema, newestReorgs.first], [second, newestReorgs.second]] as const) {
+    const [row] = yield* run<{ readonly n: string; readonly first: string | null }>(
+      `SELECT count(*) AS n, min(first_block) AS first FROM ${quoteIdentifier(name)}._ampsync_reorgs
+       WHERE table_name = $1 AND id > $2::bigint`,
+      [table, newest.toString()]
+    )
+    if (Number(row!.n) >= KEPT_REORGS) return undefined
+    if (row!.first !== null && BigInt(row!.first) < from) from = BigInt(row!.first)
+  }
+  return from
+})
+
+/** Rows that were deleted and added. */
+export interface Exchanged {
+  readonly removed: number
+  readonly added: number
+}
+
+/** Makes the statements of one exchange. */
+export const makeExchange = (run: RunStatement, sql: PgPool["Service"]["sql"], pair: TablePair) => {
+  const { columns, positionColumn, schema, second, table } = pair
+  const stored = differences(second)
+  const position = quoteIdentifier(positionColumn)
+  const [name, source] = [qualifiedName({ schema, table }), qualifiedName({ schema: second, table })]
+  const selected = `${position} IN (SELECT block FROM ${stored})`
+
+  const rowCount = (statement: string) =>
+    Effect.map(sql.unsafe(statement).raw, (result) => (result as { rowCount: number | null }).rowCount ?? 0)
+
+  /** Replaces the rows at the stored positions, and fails where that did not make the tables equal there. */
+  const replaceStored = Effect.fnUntraced(function*(first: bigint | undefined) {
+    if (first === undefined) return { removed: 0, added: 0 }
+    yield* run(`ANALYZE ${stored}`)
+    const removed = yield* rowCount(`DELETE FROM ${name} WHERE ${selected}`)
+    const list = columnList(columns)
+    const added = yield* rowCount(
+      `INSERT INTO ${name} ${list} SELECT ${columns.map(quoteIdentifier).join(", ")} FROM ${source} WHERE ${selected}`
+    )
+    if (yield* stillDifferent(run, pair)) {
+      return yield* new TableRejected({
+        table,
+        reason:
+          "its rows could not be replaced although the server reported no error: a trigger, a rule or a row security " +
+          "policy on the table keeps or changes them; remove it, or exempt this role from it"
+      })
+    }
+    return { removed, added } satisfies Exchanged as Exchanged
+  })
+
+  const compareFrom = Effect.fnUntraced(function*(from: bigint | undefined) {
+    const condition = from === undefined ? "true" : `${position} >= ${from}`
+    yield* run(`DELETE FROM ${stored} WHERE ${from === undefined ? "true" : `block >= ${from}`}`)
+    yield* storeDifferences(run, pair, condition)
+  })
+
+  /** Completes the comparison and replaces the rows at all positions that differ; `expected` is the change of the count. */
+  const exchange = Effect.fnUntraced(function*(compared: ComparedTables, expected: bigint) {
+    yield* run(`CREATE TABLE IF NOT EXISTS ${stored} (block bigint PRIMARY KEY)`)
+    yield* compareFrom(yield* comparedAgainFrom(run, pair, compared))
+    const lowest = Effect.map(
+      run<{ readonly first: string | null }>(`SELECT min(block) AS first FROM ${stored}`),
+      ([row]) => row!.first === null ? undefined : BigInt(row!.first)
+    )
+    const first = yield* lowest
+    const done = yield* replaceStored(first)
+    if (BigInt(done.added - done.removed) === expected) return { ...done, firstPosition: first }
+    // Somebody else changed rows since the comparison, or the count was wrong: all is compared again.
+    yield* compareFrom(undefined)
+    const firstOfAll = yield* lowest
+    const rest = yield* replaceStored(firstOfAll)
+    const firstPosition = first === undefined || (firstOfAll !== undefined && firstOfAll < first) ? firstOfAll : first
+    return { removed: done.removed + rest.removed, added: done.added + rest.added, firstPosition }
+  })
+
+  return exchange
+}
+
+/** Fails unless the second table has reached the first one. */
+export const requireReachedBy = (
+  table: string,
+  first: Parameters<typeof notReached>[0],
+  second: Parameters<typeof notReached>[1]
+): Effect.Effect<void, SecondTableBehind> => {
+  const reason = notReached(first, second)
+  return reason === undefined ? Effect.void : Effect.fail(new SecondTableBehind({ table, reason }))
+}

@@ -1,0 +1,114 @@
+/** The option `--online` of the verb `resync`: fills tables again while readers and a sync use them. */
+import { Console, Effect, Layer, Ref, Schema } from "effect"
+import type { Replaced } from "../../../services/TableExchange.ts"
+import { TableExchange } from "../../../services/TableExchange.ts"
+import { beforeChanges, confirm, confirmAll, type Confirmation } from "../removal.ts"
+import { requireTables, type ResyncOptions, TablesLeft } from "../resync.ts"
+import { exchangeOnline, type OnlineStage, resyncTarget } from "./online.ts"
+
+/** It failed after the second table was begun. */
+export class OnlineResyncFailed extends Schema.TaggedError<OnlineResyncFailed>()("OnlineResyncFailed", {
+  table: Schema.String,
+  /** Of the second table. */
+  schema: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `table "${this.table}" is as it was: ${this.reason}. ${continuing(this.schema)}`
+  }
+}
+
+const continuing = (schema: string): string =>
+  `Its second table stays in schema "${schema}": run resync --online again, which continues it, or DROP SCHEMA "${schema}" CASCADE`
+
+const QUESTION = "from the first block into second tables, and replace the rows that differ, while they are used?"
+
+/** Resyncs one table, after a question. */
+export const resyncOnline = Effect.fn("resyncOnline")(function*(options: Confirmation) {
+  const { table } = options
+  const isConfirmed = yield* confirm(
+    options,
+    (watermark, place) =>
+      Effect.succeed(
+        `Fill table "${table}" in ${place} (complete up to block ${
+          watermark ?? "none"
+        }) again from the first block into a ` +
+          "second table, and replace the rows that differ, while it is used?"
+      )
+  )
+  if (!isConfirmed) return yield* Console.log("Nothing was changed.")
+  yield* replaceOne(options)
+})
+
+/** As `resyncOnline` for every table of the schema, one after another, after one question. */
+export const resyncAllOnline = Effect.fn("resyncAllOnline")(function*(options: Omit<Confirmation, "table">) {
+  const tables = yield* confirmAll(
+    options,
+    (tables, place) => `Fill ${tables.join(", ")} in ${place} again, one after another, ${QUESTION}`
+  )
+  if (tables === undefined) return yield* Console.log("Nothing was changed.")
+  const failed = yield* Effect.filter(tables, (table) =>
+    replaceOne({ ...options, table }).pipe(
+      Effect.as(false),
+      Effect.catch(({ message }) => Effect.as(Console.error(`Table "${table}": ${message}`), true))
+    ))
+  if (failed.length > 0) return yield* new TablesLeft({ tables: failed, of: tables.length })
+})
+
+const replaceOne = Effect.fnUntraced(function*({ table, timeout }: Pick<Confirmation, "table" | "timeout">) {
+  const { schemaOf } = yield* TableExchange
+  const stage = yield* Ref.make<OnlineStage>("begun")
+  const target = yield* beforeChanges(timeout)(resyncTarget(table))
+  const replaced = yield* exchangeOnline(target, stage, Console.log).pipe(
+    Effect.mapError((error) => new OnlineResyncFailed({ table, schema: schemaOf(table), reason: error.message })),
+    Effect.onInterrupt(() => Effect.flatMap(Ref.get(stage), (reached) => reportStop(table, reached)))
+  )
+  yield* Console.log(outcome(table, replaced))
+})
+
+const outcome = (table: string, replaced: Replaced | undefined): string => {
+  if (replaced === undefined) {
+    return `Table "${table}": its rows are replaced; the answer of the database, with their number, was lost.`
+  }
+  const { firstBlock, rowsAdded, rowsRemoved, watermark } = replaced
+  const upTo = `it is complete up to block ${watermark?.block ?? "none"}`
+  if (rowsAdded === 0 && rowsRemoved === 0) return `Table "${table}": no row differed; ${upTo}.`
+  const from = firstBlock === undefined ? "" : `, from block ${firstBlock} on`
+  return `Table "${table}": ${rowsRemoved} rows replaced by ${rowsAdded}${from}; ${upTo}.`
+}
+
+/** A stop waits for a transaction in flight, so only where the second table is gone was it committed. */
+const reportStop = Effect.fnUntraced(function*(table: string, stage: OnlineStage) {
+  const { hasSecond, schemaOf } = yield* TableExchange
+  const isThere = yield* hasSecond(table).pipe(
+    Effect.timeoutOption("2 seconds"),
+    Effect.map((found) => found._tag === "Some" ? found.value : undefined),
+    Effect.catch(() => Effect.succeed(undefined))
+  )
+  yield* Console.log(
+    stage === "begun"
+      ? "Stopped; nothing was changed."
+      : isThere === undefined
+      ? `Stopped. It is not known whether the rows of table "${table}" are replaced; if they are, there is no schema ` +
+        `"${schemaOf(table)}" any more. Run resync --online again; it may be repeated.`
+      : isThere
+      ? `Stopped; table "${table}" is as it was. ${continuing(schemaOf(table))}.`
+      : stage === "replacing"
+      ? `Stopped after the rows of table "${table}" were replaced.`
+      : `Stopped; table "${table}" is as it was.`
+  )
+})
+
+/** As `resyncOnline` or `resyncAllOnline`, on services that are built first, within the same time limit. */
+export const connectAndResyncOnline = Effect.fnUntraced(
+  function*<S, E extends { readonly _tag: string; readonly message: string }, R>(
+    { all, table, ...options }: ResyncOptions,
+    services: Layer.Layer<S, E, R>
+  ) {
+    yield* requireTables({ all, table })
+    const built = yield* beforeChanges(options.timeout)(Layer.build(services))
+    if (table === undefined) yield* Effect.provideContext(resyncAllOnline(options), built)
+    else yield* Effect.provideContext(resyncOnline({ ...options, table }), built)
+  },
+  Effect.scoped
+)
