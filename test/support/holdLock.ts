@@ -16,5 +16,10 @@ export const holdLock = Effect.fnUntraced(function*({ schema, url }: TestDatabas
     (client) => Effect.promise(() => client.end())
   )
   yield* Effect.promise(() => client.query(`SET search_path TO ${schema}; BEGIN; ${statement}`))
-  return { release: Effect.asVoid(Effect.promise(() => client.query("ROLLBACK"))) }
+  return {
+    release: Effect.asVoid(Effect.promise(() => client.query("ROLLBACK"))),
+    /** Rows of a statement in that transaction. */
+    query: <Row extends pg.QueryResultRow>(sql: string) =>
+      Effect.promise(() => client.query<Row>(sql).then(({ rows }) => rows))
+  }
 })

@@ -49,23 +49,25 @@ export const makeExchange = (run: RunStatement, sql: PgPool["Service"]["sql"], p
   const rowCount = (statement: string) =>
     Effect.map(sql.unsafe(statement).raw, (result) => (result as { rowCount: number | null }).rowCount ?? 0)
 
+  const irreplaceable = new TableRejected({
+    table,
+    reason:
+      "its rows could not be replaced although the server reported no error: a trigger, a rule or a row security " +
+      "policy on the table keeps or changes them; remove it, or exempt this role from it"
+  })
+
   /** Replaces the rows at the stored positions, and fails where that did not make the tables equal there. */
   const replaceStored = Effect.fnUntraced(function*(first: bigint | undefined) {
     if (first === undefined) return { removed: 0, added: 0 }
     yield* run(`ANALYZE ${stored}`)
     const removed = yield* rowCount(`DELETE FROM ${name} WHERE ${selected}`)
+    const [left] = yield* run<{ readonly exists: boolean }>(`SELECT EXISTS (SELECT FROM ${name} WHERE ${selected})`)
+    if (left?.exists === true) return yield* irreplaceable
     const list = columnList(columns)
     const added = yield* rowCount(
       `INSERT INTO ${name} ${list} SELECT ${columns.map(quoteIdentifier).join(", ")} FROM ${source} WHERE ${selected}`
     )
-    if (yield* stillDifferent(run, pair)) {
-      return yield* new TableRejected({
-        table,
-        reason:
-          "its rows could not be replaced although the server reported no error: a trigger, a rule or a row security " +
-          "policy on the table keeps or changes them; remove it, or exempt this role from it"
-      })
-    }
+    if (yield* stillDifferent(run, pair)) return yield* irreplaceable
     return { removed, added } satisfies Exchanged as Exchanged
   })
 
