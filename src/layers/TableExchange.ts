@@ -93,7 +93,7 @@ const make = Effect.gen(function*() {
           const pair = pairOf(databaseSchema, schemaOf(table), table, second.recorded)
           const { added, firstPosition, removed } = yield* makeExchange(run, pool.sql, pair)(
             compared,
-            second.rows - lease.rows
+            second.rows
           )
           const before = lease.checkpoint.history.at(-1)
           const rangeMode = pair.positionColumn === RANGE_END

@@ -120,12 +120,23 @@ export const exchangeServices: Layer.Layer<Services | TableExchange, StartError,
   services
 )
 
-/** The services that write tables into another schema, on the connections of these; nothing exports their metrics. */
+/**
+ * The services that write tables into another schema, on the connections of these. Nothing there is published or notified, and
+ * nothing exports their metrics.
+ */
 export const servicesIn = (databaseSchema: string) =>
   Layer.fresh(
     Layer.merge(sink({}), syncStatus).pipe(
       Layer.provideMerge(
-        Layer.effect(DatabaseConfig, Effect.map(DatabaseConfig, (settings) => ({ ...settings, databaseSchema })))
+        Layer.effect(
+          DatabaseConfig,
+          Effect.map(DatabaseConfig, (settings) => ({
+            ...settings,
+            databaseSchema,
+            publication: undefined,
+            notifyOnCommit: false
+          }))
+        )
       ),
       Layer.provide(Layer.succeed(Metric.MetricRegistry, new Map()))
     )

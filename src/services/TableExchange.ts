@@ -28,6 +28,8 @@ export class SecondTableBehind extends Schema.TaggedError<SecondTableBehind>()("
 /** What a comparison covers. The positions that differ are stored beside the second table. */
 export interface ComparedTables {
   readonly table: string
+  /** Found beside the stored positions for as long as they are those of this comparison. */
+  readonly token: string
   /** The last block that was compared; undefined where none was. */
   readonly upTo: bigint | undefined
   readonly differing: number

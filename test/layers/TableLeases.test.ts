@@ -64,6 +64,24 @@ describe("a lease", () => {
       assert.isNotNull((yield* stored(database, "logs"))?.["writer"])
     }))
 
+  it.live("I3 that another process takes over is lost to its living holder, who gets it back once it is released", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      const held = yield* advanced(first, yield* leased(first, "logs"), change([at(9n)]))
+      const owner = identity("logs")
+      const lease = yield* second.leases.transaction("logs", second.leases.takeOver(owner))
+      assert.deepStrictEqual([lease.epoch, lease.checkpoint.history], [held.epoch + 1n, [at(9n)]])
+      assert.strictEqual((yield* Effect.flip(advanced(first, held, change([at(9n), at(10n)]))))._tag, "Fenced")
+      assert.strictEqual((yield* Effect.flip(leased(first, "logs")))._tag, "TableHeld")
+      yield* second.leases.release("logs")
+      assert.deepInclude(yield* leased(first, "logs"), { epoch: lease.epoch + 1n })
+      const other = { ...owner, dataset: "_/other" }
+      yield* database.query("CREATE TABLE logs ()")
+      const rejected = yield* Effect.flip(second.leases.transaction("logs", second.leases.takeOver(other)))
+      assert.strictEqual(rejected._tag, "TableRejected")
+    }))
+
   it.live("I3 of a dead writer whose heartbeat lies in the future, by the clock of a lost server, is granted to the next", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import type { RecordedTable } from "../../domain/bookkeeping/TableIdentity.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { qualifiedName, ROW_INDEX } from "../../domain/postgres/table/tableDdl.ts"
+import { textLiteral } from "../../domain/sql/literal.ts"
 import { differingPositions } from "../../domain/sql/rowDigests.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import type { ComparedTables } from "../../services/TableExchange.ts"
@@ -76,7 +77,10 @@ export const compareTables = Effect.fnUntraced(function*(
     first: yield* newestReorg(run, schema, table),
     second: yield* newestReorg(run, second, table)
   }
-  const none: ComparedTables = { table, upTo: undefined, differing: 0, newestReorgs }
+  const [drawn] = yield* run<{ readonly token: string }>("SELECT gen_random_uuid()::text AS token")
+  const { token } = drawn!
+  yield* run(`COMMENT ON TABLE ${stored} IS ${textLiteral(token)}`)
+  const none: ComparedTables = { table, token, upTo: undefined, differing: 0, newestReorgs }
   const [one, two] = [first?.checkpoint.history.at(-1), other?.checkpoint.history.at(-1)]
   if (one === undefined || two === undefined || other?.recorded === undefined) return none
   const pair = pairOf(schema, second, table, other.recorded)

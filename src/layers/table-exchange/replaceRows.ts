@@ -12,13 +12,20 @@ import { differences } from "./secondTable.ts"
 /** As many reorgs as are kept of a table: with more of them since the comparison it is not known what they replaced. */
 const KEPT_REORGS = 1_000
 
-/** A comparison leaves nothing out that was replaced since: the first block that has to be compared again. */
+/** The first block that has to be compared again, because it was replaced since a comparison; undefined for all of them. */
 const comparedAgainFrom = Effect.fnUntraced(function*(
   run: RunStatement,
   { schema, second, table }: TablePair,
-  { newestReorgs, upTo }: ComparedTables
+  { newestReorgs, token, upTo }: ComparedTables
 ) {
-  if (upTo === undefined) return undefined
+  // A server that lost its last transactions may have lost the comparison as well.
+  const [row] = yield* run<{ readonly token: string | null }>(
+    "SELECT obj_description(to_regclass($1), 'pg_class') AS token",
+    [
+      differences(second)
+    ]
+  )
+  if (upTo === undefined || row?.token !== token) return undefined
   let from = upTo + 1n
   for (const [name, newest] of [[schema, newestReorgs.first], [second, newestReorgs.second]] as const) {
     const [row] = yield* run<{ readonly n: string; readonly first: string | null }>(
@@ -71,27 +78,42 @@ export const makeExchange = (run: RunStatement, sql: PgPool["Service"]["sql"], p
     return { removed, added } satisfies Exchanged as Exchanged
   })
 
+  const count = Effect.map(
+    run<{ readonly rows: string }>(`SELECT count(*) AS rows FROM ${name}`),
+    ([row]) => BigInt(row!.rows)
+  )
+
   const compareFrom = Effect.fnUntraced(function*(from: bigint | undefined) {
     const condition = from === undefined ? "true" : `${position} >= ${from}`
     yield* run(`DELETE FROM ${stored} WHERE ${from === undefined ? "true" : `block >= ${from}`}`)
     yield* storeDifferences(run, pair, condition)
   })
 
-  /** Completes the comparison and replaces the rows at all positions that differ; `expected` is the change of the count. */
-  const exchange = Effect.fnUntraced(function*(compared: ComparedTables, expected: bigint) {
+  /** Completes the comparison and replaces the rows at all positions that differ; `rows` is their number afterwards. */
+  const exchange = Effect.fnUntraced(function*(compared: ComparedTables, rows: bigint) {
+    const from = yield* comparedAgainFrom(run, pair, compared)
     yield* run(`CREATE TABLE IF NOT EXISTS ${stored} (block bigint PRIMARY KEY)`)
-    yield* compareFrom(yield* comparedAgainFrom(run, pair, compared))
+    yield* compareFrom(from)
     const lowest = Effect.map(
       run<{ readonly first: string | null }>(`SELECT min(block) AS first FROM ${stored}`),
       ([row]) => row!.first === null ? undefined : BigInt(row!.first)
     )
     const first = yield* lowest
     const done = yield* replaceStored(first)
-    if (BigInt(done.added - done.removed) === expected) return { ...done, firstPosition: first }
-    // Somebody else changed rows since the comparison, or the count was wrong: all is compared again.
+    if ((yield* count) === rows) return { ...done, firstPosition: first }
+    // Somebody else has changed rows since the comparison: all is compared again.
     yield* compareFrom(undefined)
     const firstOfAll = yield* lowest
     const rest = yield* replaceStored(firstOfAll)
+    const found = yield* count
+    if (found !== rows) {
+      return yield* new TableRejected({
+        table,
+        reason:
+          `its second table holds ${found} rows and was filled with ${rows}: somebody else has changed it; drop schema ` +
+          `"${second}" to begin again`
+      })
+    }
     const firstPosition = first === undefined || (firstOfAll !== undefined && firstOfAll < first) ? firstOfAll : first
     return { removed: done.removed + rest.removed, added: done.added + rest.added, firstPosition }
   })
