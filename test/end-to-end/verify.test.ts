@@ -16,6 +16,9 @@ const verify = Effect.fnUntraced(function*(
   return { code, output: run.output() }
 }, Effect.scoped)
 
+/** The document of `--json`, without the lines of the log around it. */
+const documentOf = ({ output }: { readonly output: string }): unknown => JSON.parse(/^\{[^]*?^\}$/m.exec(output)![0])
+
 /** Syncs a chain of 40 blocks and some more through reorgs; the sync goes on. */
 const syncThroughReorgs = Effect.fnUntraced(function*(world: World) {
   const { simulator } = world
@@ -177,7 +180,10 @@ describe("verify", () => {
         )
         world.simulator.reorg(4, 9)
         const equal = yield* verify(world, "blocks")
-        assert.strictEqual(equal.code, 0, equal.output)
+        assert.strictEqual(equal.code, 4, equal.output)
+        const partial = yield* verify(world, "blocks", "--json")
+        assert.strictEqual(partial.code, 4, partial.output)
+        assert.deepInclude(documentOf(partial), { outcome: "partial", differentBlocks: 0 })
         assert.match(equal.output, /rows of blocks 0 to \d\d are as the server sends them/)
         assert.match(
           equal.output,
@@ -196,6 +202,9 @@ describe("verify", () => {
           const { code, output } = yield* verify(world, args[0], ...args.slice(1))
           assert.strictEqual(code, 2, output)
           assert.include(output, reason)
+          const json = yield* verify(world, args[0], ...args.slice(1), "--json")
+          assert.strictEqual(json.code, 2, json.output)
+          assert.deepStrictEqual(documentOf(json), { table: args[0], outcome: "not compared", reason })
         }
       }),
     60_000

@@ -38,5 +38,5 @@ export const verifyCommand = Command.make(
 ).pipe(withHelp(
   "verify",
   "Stream a table again, and compare it with what is stored, without changing anything; exit code 0 equal, 3 something differs, "
-    + "1 it could not be compared, 2 the command line, a setting or the config file is wrong"
+    + "4 equal as far as it could be compared, 1 it could not be compared, 2 the command line, a setting or the config file is wrong"
 ))

@@ -14,8 +14,8 @@ import { describeTable } from "../table/describeTable.ts"
 import { trackPending, withTimeLimit } from "../timeLimit.ts"
 import { tableOfConfig } from "./tableOfConfig.ts"
 import { compareStream, type Comparing } from "./verify/compareStream.ts"
-import { notCompared } from "./verify/Ending.ts"
-import { formatReport, isEqual, jsonReport, type VerifyReport } from "./verify/report.ts"
+import { brokenOff, NotCompared, notCompared } from "./verify/Ending.ts"
+import { formatReport, isEqual, isPartial, jsonFailure, jsonReport, type VerifyReport } from "./verify/report.ts"
 import { reaches, serverEndOf } from "./verify/serverEnd.ts"
 import { chainChanged, restOf, takeBackReplaced } from "./verify/takeBackReplaced.ts"
 
@@ -33,6 +33,14 @@ export interface VerifyOptions {
 /** The comparison was made and printed: something differs. */
 export class VerifyDiffers extends Data.TaggedError("VerifyDiffers") {
   readonly exitCode = 3
+  override get message() {
+    return ""
+  }
+}
+
+/** All that could be compared is equal, and was printed with what could not. */
+export class VerifyPartial extends Data.TaggedError("VerifyPartial") {
+  readonly exitCode = 4
   override get message() {
     return ""
   }
@@ -129,7 +137,10 @@ const compare = Effect.fnUntraced(function*(
   return { report, before, ending, stored }
 })
 
-/** Compares a table and prints the outcome. Fails with `VerifyDiffers` where something differs. */
+/**
+ * Compares a table and prints the outcome. Fails with `VerifyDiffers` where something differs, and with `VerifyPartial` where
+ * nothing does and blocks are left that could not be compared.
+ */
 export const verify = Effect.fn("verify")(function*(options: VerifyOptions) {
   const rows = yield* StoredRows
   const found = yield* withTimeLimit(options.timeout, (reason) => notCompared(1, reason))(target(options.table))
@@ -161,21 +172,38 @@ export const verify = Effect.fn("verify")(function*(options: VerifyOptions) {
   }
   yield* Console.log(options.json ? jsonReport(report) : formatReport(report))
   if (!isEqual(report)) return yield* new VerifyDiffers()
-  if (comparison === undefined) return yield* notCompared(1, "nothing was compared: no block is complete yet")
-  if (ending?._tag === "Silent") return yield* notCompared(1, ending.reason)
+  if (comparison === undefined) return yield* brokenOff("nothing was compared: no block is complete yet")
+  if (ending?._tag === "Silent") return yield* brokenOff(ending.reason)
   if (serverEnd._tag === "Unknown") {
-    return yield* notCompared(
-      1,
+    return yield* brokenOff(
       `it is not known whether the chain of the server still has block ${blocks!.to}: ${serverEnd.reason}`
     )
   }
+  if (isPartial(report)) return yield* new VerifyPartial()
 })
 
+const isReported = (error: object): boolean =>
+  error instanceof VerifyDiffers || error instanceof VerifyPartial || (error instanceof NotCompared && error.isReported)
+
+/** Ends with one JSON document in any case. */
+const withJson =
+  ({ json, table }: VerifyOptions) =>
+  <A, E extends { readonly message: string }, R>(verifying: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    json
+      ? Effect.tapError(
+        verifying,
+        (error) => isReported(error) ? Effect.void : Console.log(jsonFailure(table, error.message))
+      )
+      : verifying
+
 /** As `verify`, on services that are built first, within the same time limit. */
-export const connectAndVerify = <S, E, R>(options: VerifyOptions, services: Layer.Layer<S, E, R>) =>
+export const connectAndVerify = <S, E extends { readonly message: string }, R>(
+  options: VerifyOptions,
+  services: Layer.Layer<S, E, R>
+) =>
   Effect.scoped(
     Effect.flatMap(
       withTimeLimit(options.timeout, (reason) => notCompared(1, reason))(Layer.build(services)),
       (built) => Effect.provideContext(verify(options), built)
     )
-  )
+  ).pipe(withJson(options))

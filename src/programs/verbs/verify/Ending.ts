@@ -4,7 +4,9 @@ import { Schema } from "effect"
 /** The comparison could not be made, or not to its end; `reason` has the cause and what to do. */
 export class NotCompared extends Schema.TaggedError<NotCompared>()("NotCompared", {
   reason: Schema.String,
-  exitCode: Schema.Literals([1, 2])
+  exitCode: Schema.Literals([1, 2]),
+  /** Whether what was compared is printed already. */
+  isReported: Schema.Boolean
 }) {
   override get message() {
     return this.reason
@@ -20,4 +22,7 @@ export type Ending =
   | { readonly _tag: "ChainChanged"; readonly reason: string; readonly from: bigint | undefined }
   | { readonly _tag: "Silent"; readonly reason: string }
 
-export const notCompared = (exitCode: 1 | 2, reason: string) => new NotCompared({ reason, exitCode })
+export const notCompared = (exitCode: 1 | 2, reason: string) => new NotCompared({ reason, exitCode, isReported: false })
+
+/** As `notCompared`, once what was compared is printed. */
+export const brokenOff = (reason: string) => new NotCompared({ reason, exitCode: 1, isReported: true })

@@ -19,6 +19,23 @@ export interface VerifyReport {
 export const isEqual = ({ bookkeeping, comparison, serverEnd }: VerifyReport): boolean =>
   serverEnd === undefined && bookkeeping.length === 0 && (comparison?.differing ?? 0) === 0
 
+/** Whether all that was compared is equal, and blocks are left that could not be compared. */
+export const isPartial = (report: VerifyReport): boolean =>
+  isEqual(report) && report.comparison !== undefined && report.comparison.through < report.blocks!.to
+
+const outcomeOf = (report: VerifyReport): "different" | "partial" | "equal" | "not compared" =>
+  !isEqual(report)
+    ? "different"
+    : report.comparison === undefined
+    ? "not compared"
+    : isPartial(report)
+    ? "partial"
+    : "equal"
+
+/** Where the comparison could not be made. */
+export const jsonFailure = (table: string, reason: string): string =>
+  JSON.stringify({ table, outcome: "not compared", reason }, undefined, 2)
+
 export const formatReport = (report: VerifyReport): string =>
   [
     ...formatRows(report),
@@ -75,7 +92,7 @@ export const jsonReport = (report: VerifyReport): string => {
   return JSON.stringify(
     {
       table,
-      outcome: isEqual(report) ? "equal" : "different",
+      outcome: outcomeOf(report),
       from: blocks === undefined ? null : Number(blocks.from),
       to: blocks === undefined ? null : Number(blocks.to),
       comparedTo: comparison === undefined ? null : Number(comparison.through),
