@@ -27,7 +27,7 @@ const HELP = `npm run chaos -- [options]
   --processes P     1 or 2; by the seed where absent
   --only 1,4        only these actions of the schedule
   --until-found     stop at the first violation
-  --mutants         break the program on purpose, in a copy, and see whether each way is found within M schedules
+  --mutants [NAME]  break the program on purpose, in a copy, and see whether each way, or those named, is found within M schedules
   --no-shrink       do not look for a shorter schedule that fails too
   --trace           print each action when it begins and ends
   --json FILE       write the results as JSON
@@ -118,13 +118,9 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
 }
 
 if (values.mutants === true) {
-  const args = ["seed", "schedules", "seconds", "jobs", "dialect"] as const
-  process.exit(
-    await findMutants(
-      newDirectory(),
-      args.flatMap((name) => values[name] === undefined ? [] : [`--${name}`, values[name]])
-    )
-  )
+  const names = ["seed", "schedules", "seconds", "heal-seconds", "jobs", "dialect"] as const
+  const args = names.flatMap((name) => values[name] === undefined ? [] : [`--${name}`, values[name]])
+  process.exit(await findMutants(newDirectory(), args, positionals))
 }
 const options: RunOptions = {
   healSeconds: number(values["heal-seconds"], 180),

@@ -21,8 +21,6 @@ const find = async (mutant: Mutant, directory: string, args: ReadonlyArray<strin
     COMMAND,
     ...args,
     ...mutant.options ?? [],
-    "--heal-seconds",
-    "30",
     "--until-found",
     "--no-shrink"
   ], {
@@ -41,9 +39,14 @@ const find = async (mutant: Mutant, directory: string, args: ReadonlyArray<strin
   return isFound
 }
 
-/** The exit code: 0 when each mutant was found. */
-export const findMutants = async (directory: string, args: ReadonlyArray<string>): Promise<number> => {
+/** The exit code: 0 when each mutant was found; only those of `names` are tried where there are some. */
+export const findMutants = async (
+  directory: string,
+  args: ReadonlyArray<string>,
+  names: ReadonlyArray<string>
+): Promise<number> => {
+  const chosen = names.length === 0 ? mutants : mutants.filter(({ name }) => names.includes(name))
   let missed = 0
-  for (const mutant of mutants) if (!(await find(mutant, directory, args))) missed += 1
+  for (const mutant of chosen) if (!(await find(mutant, directory, args))) missed += 1
   return missed === 0 ? 0 : 1
 }

@@ -10,7 +10,10 @@ export const REMOVED = 3
 const LOG_COLUMNS = ["_block_num", "block_hash", "tx_hash", "log_index"]
 const CONFIRMED_COLUMNS = ["_block_num", "hash"]
 
-export const tableNames: ReadonlyArray<string> = [...chaosTables.map(({ as }) => as), CONFIRMED]
+/** The machine's own table with confirmations is left out. */
+const shared = chaosTables.filter(({ confirmations }) => confirmations === undefined)
+
+export const tableNames: ReadonlyArray<string> = [...shared.map(({ as }) => as), CONFIRMED]
 
 /** The config file without the table; with all of them where none is named. */
 export const configWithout = (table?: string): string =>
@@ -23,13 +26,14 @@ export const configOf = (queries: Queries, table?: string): string => {
     sql: `SELECT ${CONFIRMED_COLUMNS.join(", ")} FROM anvil.blocks`,
     confirmations: CONFIRMATIONS
   }
-  const kept = Object.entries({ ...manifest.tables, [CONFIRMED]: confirmed }).filter(([name]) => name !== table)
+  const kept = Object.entries({ ...manifest.tables, [CONFIRMED]: confirmed })
+    .filter(([name]) => tableNames.includes(name) && name !== table)
   return JSON.stringify({ ...manifest, tables: Object.fromEntries(kept) })
 }
 
 /** What each table has to contain, where the newest block that had its confirmations is `confirmed`. */
 export const comparisonsOf = (confirmed: bigint): ReadonlyArray<ChaosTable> => [
-  ...chaosTables.map((table) => table.as === "logs" ? { ...table, columns: LOG_COLUMNS } : table),
+  ...shared.map((table) => table.as === "logs" ? { ...table, columns: LOG_COLUMNS } : table),
   {
     as: CONFIRMED,
     source: "blocks",

@@ -175,7 +175,8 @@ const run = Effect.fnUntraced(function*(
   yield* log("healed")
   const healSeconds = (Date.now() - healing) / 1000
   const judged = [yield* snapshots.violations, yield* latest.violations, yield* ledger.violations].flat()
-  const violations = [...stage.violations, ...judged]
+  // What readers saw first: it explains why a table does not heal.
+  const violations = [...judged, ...stage.violations]
   return {
     schedule,
     violations,

@@ -126,6 +126,31 @@ describe("Chain", () => {
     }
     for (const table of TABLE_NAMES) assert.strictEqual(chain.countRows(table), [...chain.rows(table)].length)
   })
+
+  it("goes back to the chain before a reorg, with the same hashes and new blocks, and forth again", () => {
+    const chain = chainOf(10)
+    chain.returnToReplaced()
+    assert.strictEqual(chain.tip, 9n)
+    const first = hashes(chain)
+    chain.reorg(4, 6)
+    const second = hashes(chain)
+    chain.returnToReplaced()
+    assert.deepStrictEqual(hashes(chain).slice(0, 10), first)
+    assert.strictEqual(chain.tip, 12n)
+    const [added] = hashes(chain).slice(-1)
+    assert.notInclude([...first, ...second], added)
+    chain.returnToReplaced()
+    assert.deepStrictEqual(hashes(chain).slice(0, 12), second)
+    assert.strictEqual(chain.reorgs, 3)
+    assert.isDefined(chain.find(12n, added!))
+  })
+
+  it("has as many transactions in a block as are asked for, and draws the others", () => {
+    const chain = new Chain({ seed: 1, dialect: "amp", blocks: 30, transactionsAt: (n) => n === 7n ? 400 : undefined })
+    assert.strictEqual(chain.countRows("transactions", 7n, 7n), 400)
+    assert.strictEqual(chain.countRows("transactions", 8n, 29n), chainOf(30).countRows("transactions", 8n, 29n))
+    assert.strictEqual(chain.hashAt(7n), chainOf(30).hashAt(7n))
+  })
 })
 
 /** A reorg of the newest chain, hidden or not, where it is long enough for one. */
