@@ -107,6 +107,7 @@ export const startProcess = Effect.fnUntraced(function*(
       })),
     setClock: (offsetMillis) => Effect.promise(() => writeFile(clock, String(offsetMillis))),
     pid: () => running.process.pid,
-    logTail: () => `${before.slice(-LOG_TAIL)}\n--- started again ---\n${running.process.output().slice(-LOG_TAIL)}`
+    logTail: () =>
+      `${name}:\n${before.slice(-LOG_TAIL)}\n--- started again ---\n${running.process.output().slice(-LOG_TAIL)}`
   }
 })

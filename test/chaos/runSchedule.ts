@@ -185,9 +185,7 @@ const run = Effect.fnUntraced(function*(
     rows,
     healSeconds,
     seconds: (Date.now() - started) / 1000,
-    logs: violations.length === 0
-      ? ""
-      : stage.processes.map((process, index) => `process ${index}:\n${process.logTail()}`).join("\n")
+    logs: violations.length === 0 ? "" : stage.processes.map((process) => process.logTail()).join("\n")
   } satisfies Result
 })
 
