@@ -1,5 +1,6 @@
-/** The content of one block, drawn from seed, fork and number. */
+/** The content of one block, drawn from seed, fork and number, or that of a real chain. */
 import { type ChainEvent, drawEvent, type EventLog } from "./evm/events.ts"
+import type { GivenBlock, GivenRows } from "./GivenBlocks.ts"
 import { Random, type Seed, seedOf, wordOf } from "./random.ts"
 
 /** Identifies a block: its number, and the fork it was mined on. A fork is never used twice. */
@@ -46,6 +47,8 @@ export class BlockSource {
   /** Number of logs of each transaction; its length is the number of transactions. */
   readonly logsOfTransaction: Uint8Array
   readonly logs: number
+  /** The rows of a block of a real chain: then nothing is drawn. */
+  readonly given: GivenRows | undefined
   private readonly seed: Seed
   private hashes: Uint8Array | undefined
   private types: Uint8Array | undefined
@@ -56,12 +59,13 @@ export class BlockSource {
   private readonly drawn = new Map<number, ReadonlyArray<bigint>>()
 
   /** With as many transactions as given, instead of a number drawn from the seed. */
-  constructor(seed: number, id: BlockId, parentHash: Uint8Array, transactionsGiven?: number) {
+  constructor(seed: number, id: BlockId, parentHash: Uint8Array, transactionsGiven?: number, given?: GivenBlock) {
     this.id = id
     this.seed = seedOfBlock(seed, id)
-    this.hash = blockHash(seed, id)
+    this.hash = given?.hash ?? blockHash(seed, id)
     this.parentHash = parentHash
-    this.timestamp = blockTimestamp(seed, id)
+    this.timestamp = given?.timestamp ?? blockTimestamp(seed, id)
+    this.given = given?.rows
     const shape = this.random(SHAPE)
     // Some blocks are empty, most hold several transactions of several logs: about 6 and 14 on average.
     const transactions = transactionsGiven ?? (shape.chance(8) ? 0 : 1 + shape.below(12))

@@ -7,6 +7,7 @@
 import { blockHash, type BlockId, BlockSource, blockTimestamp } from "./BlockSource.ts"
 import { newColumn, type PlainValue, valueAt } from "./columns.ts"
 import { blockAt, type ChainView, contains, divergence, replaceFrom } from "./forks.ts"
+import { type GivenBlock, GivenBlocks } from "./GivenBlocks.ts"
 import { type Dialect, type TableName, TABLES } from "./tables.ts"
 
 export interface ChainOptions {
@@ -47,6 +48,7 @@ export class Chain {
   private readonly transactionsAt: ChainOptions["transactionsAt"]
   private orphans: Array<Orphans> = []
   private readonly listeners = new Set<() => void>()
+  private readonly given = new GivenBlocks()
   private reorgCount = 0
   private reorgsIgnored = false
 
@@ -71,6 +73,33 @@ export class Chain {
   /** Reorgs that have become visible so far. */
   get reorgs(): number {
     return this.reorgCount
+  }
+
+  /** Number and hash of the last block of the newest chain, which is hidden while it is not longer than the served one. */
+  get newest(): { readonly tip: bigint; readonly hashAt: (number: bigint) => string | undefined } {
+    const { head } = this
+    return {
+      tip: head.tip,
+      hashAt: (number) => {
+        const block = blockAt(head, number)
+        return block === undefined ? undefined : this.hashOf(block)
+      }
+    }
+  }
+
+  /**
+   * Takes blocks of a real chain in the place of everything from block `from` on; with none the newest chain ends before `from`.
+   *
+   * As with `reorg`, blocks that replace others are visible once the chain is longer than the one that is served.
+   */
+  take(from: bigint, blocks: ReadonlyArray<GivenBlock>): void {
+    const last = blockAt(this.head, this.head.tip) ?? { fork: 0, number: -1n }
+    const continues = from === this.head.tip + 1n && this.given.get({ fork: last.fork, number: from }) === undefined
+    const fork = continues || blocks.length === 0 ? last.fork : this.newFork(from)
+    for (const block of blocks) this.given.add(fork, block)
+    const tip = from + BigInt(blocks.length) - 1n
+    this.head = continues || blocks.length === 0 ? { ...this.head, tip } : replaceFrom(this.head, from, fork, tip)
+    this.publish()
   }
 
   /** Adds `count` blocks to the newest chain, which is a hidden one between a short reorg and its becoming longest. */
@@ -174,7 +203,7 @@ export class Chain {
   }
 
   hashOf(block: BlockId): string {
-    return hexOf(blockHash(this.seed, block))
+    return hexOf(this.hashBytes(block))
   }
 
   /** Hash of the block before; the zero hash before block 0. */
@@ -193,7 +222,7 @@ export class Chain {
 
   /** Whole seconds since 1970. */
   timestampSecondsOf(block: BlockId): number {
-    return Number(blockTimestamp(this.seed, block) / 1_000_000_000n)
+    return Number((this.given.get(block)?.timestamp ?? blockTimestamp(this.seed, block)) / 1_000_000_000n)
   }
 
   isCanonical(block: BlockId): boolean {
@@ -220,7 +249,8 @@ export class Chain {
 
   /** The content of one block. */
   source(block: BlockId): BlockSource {
-    return new BlockSource(this.seed, block, this.parentHashBytes(block), this.transactionsAt?.(block.number))
+    const given = this.given.get(block)
+    return new BlockSource(this.seed, block, this.parentHashBytes(block), this.transactionsAt?.(block.number), given)
   }
 
   /** The canonical rows of blocks `from` to `to`, both inclusive, as plain values: nothing of Arrow is involved. */
@@ -250,9 +280,13 @@ export class Chain {
     return rows
   }
 
+  private hashBytes(block: BlockId): Uint8Array {
+    return this.given.get(block)?.hash ?? blockHash(this.seed, block)
+  }
+
   private parentHashBytes(block: BlockId): Uint8Array {
     const parent = this.parentOf(block)
-    return parent === undefined ? ZERO_HASH : blockHash(this.seed, parent)
+    return parent === undefined ? ZERO_HASH : this.hashBytes(parent)
   }
 
   private newFork(start: bigint, parent = this.head.segments.findLast((segment) => segment.start < start)?.fork ?? -1) {

@@ -5,6 +5,8 @@ import { Chain } from "./Chain.ts"
 import { datasetsOf, publish } from "./datasets.ts"
 import { Faults } from "./faults.ts"
 import { serveFlight } from "./FlightServer.ts"
+import { followNode } from "./rpc/followNode.ts"
+import { makeNode } from "./rpc/Node.ts"
 import type { SimulatorError } from "./SimulatorError.ts"
 import type { Dialect } from "./tables.ts"
 
@@ -19,6 +21,8 @@ export interface SimulatorOptions {
   readonly network?: string
   /** First block of the datasets. */
   readonly startBlock?: number
+  /** The JSON-RPC of an EVM node whose chain is served, in the place of a drawn one; only in the dialect amp. */
+  readonly evmRpc?: URL | undefined
   /** A block is mined each time this has passed; none by itself where absent. */
   readonly blockTime?: Duration.Input
   /** With `blockTime`: every so many blocks the last `reorgDepth` are replaced. */
@@ -62,8 +66,9 @@ export interface Simulator {
 /** Listens until the scope closes; closing it cuts every connection at once. */
 export const startSimulator = (options: SimulatorOptions): Effect.Effect<Simulator, SimulatorError, Scope.Scope> =>
   Effect.gen(function*() {
-    const { dialect, host = "127.0.0.1", network = "anvil" } = options
-    const { blocks = 100, seed = 1, transactionsAt } = options
+    const { dialect, evmRpc, host = "127.0.0.1", network = "anvil" } = options
+    const { seed = 1, transactionsAt } = options
+    const blocks = evmRpc === undefined ? options.blocks ?? 100 : 0
     const chain = new Chain({ seed, dialect, blocks, transactionsAt })
     const faults = new Faults()
     faults.token = options.token
@@ -89,7 +94,8 @@ export const startSimulator = (options: SimulatorOptions): Effect.Effect<Simulat
       keepAliveMillis: Duration.toMillis(Duration.fromInputUnsafe(options.keepAlive ?? "30 seconds"))
     })
     const adminPort = yield* serveAdmin({ dialect, datasets, faults, host, port: options.adminPort ?? 0 })
-    if (options.blockTime !== undefined) yield* Effect.forkScoped(liveTip(chain, options, options.blockTime))
+    if (evmRpc !== undefined) yield* Effect.forkScoped(followNode(chain, makeNode(evmRpc)))
+    else if (options.blockTime !== undefined) yield* Effect.forkScoped(liveTip(chain, options, options.blockTime))
     const url = (port: number) => `http://${host.includes(":") ? `[${host}]` : host}:${port}`
     return {
       dialect,

@@ -4,6 +4,7 @@
  * Source: amp, docs/schemas/evm-rpc.md (nozzle) and docs/schemas/tables/evm-rpc.md (amp).
  */
 import type { ArrowField, ArrowType } from "../domain/arrow/ArrowSchema.ts"
+import { appendValue } from "./appendValue.ts"
 import type { BlockSource } from "./BlockSource.ts"
 import type { Column } from "./columns.ts"
 import * as Fill from "./fill.ts"
@@ -233,16 +234,20 @@ const logs: ReadonlyArray<Spec> = [
 const tableOf = (
   name: TableName,
   columns: ReadonlyArray<Spec>,
-  rowsOf: (block: BlockSource) => number
+  drawnRowsOf: (block: BlockSource) => number
 ): Table => ({
   name,
-  rowsOf,
+  rowsOf: (block) => block.given?.[name].length ?? drawnRowsOf(block),
   columns: columns.map(([column, type, nullable, fill]) => {
     // One stream of random numbers per column: its values do not depend on which other columns are requested.
     const word = wordOf(`${name}.${column}`)
     return {
       field: field(column, type, nullable),
-      append: (target, block) => fill(target, block, rowsOf(block), block.random(word))
+      append: (target, block) => {
+        const given = block.given?.[name]
+        if (given === undefined) fill(target, block, drawnRowsOf(block), block.random(word))
+        else for (const row of given) appendValue(type, target, row[column] ?? null)
+      }
     }
   })
 })

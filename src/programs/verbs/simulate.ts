@@ -1,5 +1,5 @@
 /** The verb `simulate`: a simulated server for any Flight client. */
-import { Console, Effect, Schedule, Stdio } from "effect"
+import { Console, Data, Effect, Schedule, Stdio } from "effect"
 import { tip } from "../../demo/display/demoText.ts"
 import { plain } from "../../domain/display/Line.ts"
 import { type Simulator, type SimulatorOptions, startSimulator } from "../../simulator/Simulator.ts"
@@ -9,10 +9,13 @@ import type { SimulatorError } from "../../simulator/SimulatorError.ts"
 const startText = (simulator: Simulator, options: SimulatorOptions): string => {
   const dataset = options.rawName ?? "anvil"
   const table = simulator.dialect === "amp" ? `"_/${dataset}@${options.version ?? "0.1.0"}".logs` : `${dataset}.logs`
+  const blocks = options.evmRpc === undefined
+    ? `${simulator.chain.tip + 1n} blocks`
+    : `the chain of the node at ${options.evmRpc.origin}, as blocks`
   return [
-    `Simulating ${simulator.dialect === "amp" ? "an amp" : "a nozzle"} server: ${
-      simulator.chain.tip + 1n
-    } blocks of network "${simulator.network}".`,
+    `Simulating ${
+      simulator.dialect === "amp" ? "an amp" : "a nozzle"
+    } server: ${blocks} of network "${simulator.network}".`,
     `  Arrow Flight  ${simulator.flightUrl}`,
     `  Admin API     ${simulator.adminUrl}`,
     `  Datasets      ${dataset} (raw) and ${
@@ -30,9 +33,22 @@ const printTip = Effect.fnUntraced(function*({ chain }: Simulator) {
   yield* Effect.repeat(Effect.delay(line, "10 seconds"), Schedule.forever)
 })
 
+/** The blocks of a node are made into the columns of amp only. */
+export class NotOfNozzle extends Data.TaggedError("NotOfNozzle") {
+  readonly exitCode = 2
+  override get message() {
+    return "--evm-rpc serves the dialect amp: leave out --dialect nozzle"
+  }
+}
+
 /** Runs the simulator alone until it is interrupted. */
-export const simulate = (options: SimulatorOptions): Effect.Effect<never, SimulatorError, Stdio.Stdio> =>
-  startSimulator(options).pipe(
+export const simulate = (
+  options: SimulatorOptions
+): Effect.Effect<never, SimulatorError | NotOfNozzle, Stdio.Stdio> =>
+  Effect.andThen(
+    options.evmRpc !== undefined && options.dialect === "nozzle" ? new NotOfNozzle() : Effect.void,
+    startSimulator(options)
+  ).pipe(
     Effect.tap((simulator) => Console.log(startText(simulator, options))),
     Effect.tap(printTip),
     Effect.andThen(Effect.never),
