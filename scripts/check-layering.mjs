@@ -26,6 +26,7 @@ const ARROWS = {
 const ROOTS = [
   "start",
   "ampsync",
+  "operations",
   "cli",
   "cli/*",
   "verbs/simulate",

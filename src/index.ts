@@ -1,6 +1,6 @@
 /**
  * What a host program imports: a layer that syncs for as long as it lives, `changes` to react to its commits, `SyncStatus` to read
- * how it is, the errors with which it may fail to begin, and what config files are written with.
+ * how it is, the errors with which it may fail to begin, and `rewind`, `resync` and `resyncOnline`, which operators do to a table.
  *
  * `layer` has its settings from the environment, `layerWithSettings` from values, `layerFromPool` from values and its database
  * connections from the app.
@@ -22,7 +22,10 @@ export {
   type StartError,
   type UnconnectedValues
 } from "./programs/ampsync.ts"
+export { type OperationError, type OperationOptions, resync, resyncOnline, rewind } from "./programs/operations.ts"
 export type { LayerOptions, Replacement, Replacements } from "./programs/Replacements.ts"
+export { ResyncFailed } from "./programs/verbs/resync.ts"
+export { OnlineResyncFailed } from "./programs/verbs/resync/resyncOnline.ts"
 export { AdminApiError, type AdminApiReason } from "./services/AdminApi.ts"
 export { ConfigError, type ConfigProblem } from "./services/Config.ts"
 export type { HostPool, HostPoolOptions } from "./services/HostPool.ts"
@@ -35,3 +38,6 @@ export {
   SyncStatus,
   type SyncThroughput
 } from "./services/SyncStatus.ts"
+export type { Replaced } from "./services/TableExchange.ts"
+export { TableHeld, TableRejected } from "./services/TableLeases.ts"
+export type { Rewound } from "./services/TableSink.ts"

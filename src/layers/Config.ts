@@ -200,6 +200,10 @@ export const healthSettings: Effect.Effect<HealthSettings, ConfigError> = Effect
 export const layerFrom = (values: SettingValues): Layer.Layer<Settings, ConfigError> =>
   Layer.effectContext(Effect.suspend(() => readSettings(fromValues(values), combine(connectedDatabase, sync))))
 
+/** As `layerFrom`, for the target database alone: the other values may be invalid or missing. */
+export const databaseLayerFrom = (values: SettingValues): Layer.Layer<ConnectionConfig | DatabaseConfig, ConfigError> =>
+  Layer.effectContext(Effect.suspend(() => readSettings(fromValues(values), connectedDatabase)))
+
 type DatabaseVariable = Extract<keyof SettingValues, `DATABASE_${string}` | `PG${string}` | "MAX_DB_CONNECTIONS">
 
 /** The values of a host program that connects to the database itself: none of them is about a connection. */

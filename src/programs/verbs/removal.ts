@@ -28,7 +28,7 @@ export const reject = (exitCode: 1 | 2, reason: string) => new RemovalRejected({
 const unchanged = (reason: string) => reject(1, `nothing was changed: ${reason}`)
 
 /** What they need: neither the config file nor the server. */
-const services = tableSink.pipe(
+export const databaseServices = tableSink.pipe(
   Layer.provideMerge(checkpoints),
   Layer.provideMerge(tableLeases),
   Layer.provideMerge(trackPendingLayer("database", pgPool))
@@ -37,7 +37,7 @@ const services = tableSink.pipe(
 /** Runs `removal` on a connection of its own to the database. */
 export const connectFirst = Effect.fnUntraced(
   function*<A, E, R>(timeout: Duration.Duration, removal: Effect.Effect<A, E, R>) {
-    const connected = yield* beforeChanges(timeout)(Layer.build(services))
+    const connected = yield* beforeChanges(timeout)(Layer.build(databaseServices))
     return yield* Effect.provideContext(removal, connected)
   },
   Effect.scoped

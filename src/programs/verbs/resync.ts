@@ -1,6 +1,7 @@
 /** The verb `resync`: deletes the rows of a table and its watermark, so that the next start syncs it from the first block. */
 import { Console, Effect, Ref, Schema } from "effect"
-import { TableLeases } from "../../services/TableLeases.ts"
+import type { SqlError } from "effect/sql"
+import { type TableHeld, TableLeases, type TableRejected } from "../../services/TableLeases.ts"
 import { type Emptying, TableSink } from "../../services/TableSink.ts"
 import { sendHeartbeats } from "../report/sendHeartbeats.ts"
 import { withCommitGrace } from "../table/withCommitGrace.ts"
@@ -68,23 +69,36 @@ export const resyncAll = Effect.fn("resyncAll")(function*(options: Omit<Confirma
   if (failed.length > 0) return yield* new TablesLeft({ tables: failed, of: tables.length })
 }, Effect.scoped)
 
+/** As `emptyTable`, with what is known of it where it fails. */
+const empty = ({ table, timeout }: Pick<Confirmation, "table" | "timeout">) =>
+  emptyTable(table, Console.log, changing("resync", "the watermark is forgotten", timeout))
+
 /**
  * Forgets the watermark of a table and its history, then deletes its rows in steps; the next start syncs it from the first
- * block.
+ * block. `forgetting` may change how the first of its transactions fails.
  *
  * After the first transaction every row is provisional, so it may end anywhere: the next start, or the next resync, deletes
  * what is left.
  */
-const empty = Effect.fnUntraced(function*({ table, timeout }: Pick<Confirmation, "table" | "timeout">) {
-  const leases = yield* TableLeases
-  const sink = yield* TableSink
-  const emptying = yield* changing("resync", "the watermark is forgotten", timeout)(sink.empty(table)).pipe(
-    Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(leases.release(table))))
-  )
-  yield* Console.log(`Table "${table}": watermark ${emptying.watermark ?? "none"} and its history are forgotten.`)
-  const deleted = yield* deleteAll(table, emptying)
-  yield* Console.log(`Table "${table}": ${deleted} rows deleted; the next start fills it from the first block.`)
-}, Effect.scoped)
+export const emptyTable = Effect.fnUntraced(
+  function*<E, R>(
+    table: string,
+    report: (line: string) => Effect.Effect<void>,
+    forgetting: (
+      transaction: Effect.Effect<Emptying, SqlError.SqlError | TableHeld | TableRejected>
+    ) => Effect.Effect<Emptying, E, R>
+  ) {
+    const [leases, sink] = [yield* TableLeases, yield* TableSink]
+    const emptying = yield* forgetting(sink.empty(table)).pipe(
+      Effect.tap(() => Effect.addFinalizer(() => Effect.ignore(leases.release(table))))
+    )
+    yield* report(`Table "${table}": watermark ${emptying.watermark ?? "none"} and its history are forgotten.`)
+    const deleted = yield* deleteAll(table, emptying, report)
+    yield* report(`Table "${table}": ${deleted} rows deleted; the next start fills it from the first block.`)
+    return deleted
+  },
+  Effect.scoped
+)
 
 export interface ResyncOptions extends Omit<Confirmation, "table"> {
   readonly table: string | undefined
@@ -107,12 +121,16 @@ export const connectAndResync = Effect.fnUntraced(function*({ all, table, ...opt
   else yield* connectFirst(options.timeout, resync({ ...options, table }))
 })
 
-const deleteAll = Effect.fnUntraced(function*(table: string, { deleteSome, rows }: Emptying) {
+const deleteAll = Effect.fnUntraced(function*(
+  table: string,
+  { deleteSome, rows }: Emptying,
+  report: (line: string) => Effect.Effect<void>
+) {
   const total = yield* Ref.make(0)
   const step = Effect.gen(function*() {
     const removed = yield* deleteSome
     const sum = yield* Ref.updateAndGet(total, (n) => n + removed)
-    if (removed > 0) yield* Console.log(`  ${sum} of ${rows} rows deleted`)
+    if (removed > 0) yield* report(`  ${sum} of ${rows} rows deleted`)
     return removed
   })
   // A step that is interrupted locks the table until the server notices, and the next start would have to wait for that.
@@ -120,7 +138,7 @@ const deleteAll = Effect.fnUntraced(function*(table: string, { deleteSome, rows 
     Effect.onInterrupt(() =>
       Effect.flatMap(
         Ref.get(total),
-        (sum) => Console.log(`Stopped after ${sum} rows; the next start deletes the others and fills the table.`)
+        (sum) => report(`Stopped after ${sum} rows; the next start deletes the others and fills the table.`)
       )
     ),
     Effect.catch(({ message }) =>

@@ -11,9 +11,9 @@ export interface RewindOptions extends Confirmation {
   readonly toBlock: bigint
 }
 
-/** Removes rows and history above the newest watermark at or below a block, in one transaction. */
+/** As `rewindTable`, after a question. */
 export const rewind = Effect.fn("rewind")(function*(options: RewindOptions) {
-  const [checkpoints, sink] = [yield* Checkpoints, yield* TableSink]
+  const checkpoints = yield* Checkpoints
   const { table, toBlock } = options
   const isConfirmed = yield* confirm(
     options,
@@ -28,15 +28,24 @@ export const rewind = Effect.fn("rewind")(function*(options: RewindOptions) {
       )
   )
   if (!isConfirmed) return yield* Console.log("Nothing was changed.")
-  yield* sendHeartbeats(Effect.void)
   // Without a time limit: the deletion of many rows takes as long as it takes, and a database that falls silent is noticed.
   const { before, rowsRemoved, watermark } = yield* changing("rewind", "the table is rewound")(
-    withCommitGrace(sink.rewind(table, toBlock))
+    rewindTable(table, toBlock)
   )
+  if (before.block === watermark.block && rowsRemoved === 0) {
+    return yield* Console.log(`Table "${table}": nothing to rewind; it is complete up to block ${watermark.block}.`)
+  }
   yield* Console.log(
     `Table "${table}": rewound from block ${before.block} to block ${watermark.block}, its newest watermark at or below ` +
       `${toBlock}; ${rowsRemoved} rows deleted. The next start reads the blocks above it again.`
   )
+})
+
+/** Removes rows and history above the newest watermark at or below a block, without a question. */
+export const rewindTable = Effect.fnUntraced(function*(table: string, toBlock: bigint) {
+  const sink = yield* TableSink
+  yield* sendHeartbeats(Effect.void)
+  return yield* withCommitGrace(sink.rewind(table, toBlock))
 }, Effect.scoped)
 
 /** As `rewind`, with a connection of its own to the database. */

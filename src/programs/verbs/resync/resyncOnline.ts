@@ -6,15 +6,16 @@ import { beforeChanges, confirm, confirmAll, type Confirmation } from "../remova
 import { requireTables, type ResyncOptions, TablesLeft } from "../resync.ts"
 import { exchangeOnline, type OnlineStage, resyncTarget } from "./online.ts"
 
-/** It failed after the second table was begun. */
+/** It failed; the table is as it was. */
 export class OnlineResyncFailed extends Schema.TaggedError<OnlineResyncFailed>()("OnlineResyncFailed", {
   table: Schema.String,
-  /** Of the second table. */
-  schema: Schema.String,
+  /** Of the second table; undefined where none was begun. */
+  schema: Schema.UndefinedOr(Schema.String),
   reason: Schema.String
 }) {
   override get message() {
-    return `table "${this.table}" is as it was: ${this.reason}. ${continuing(this.schema)}`
+    const advice = this.schema === undefined ? "" : `. ${continuing(this.schema)}`
+    return `table "${this.table}" is as it was: ${this.reason}${advice}`
   }
 }
 
