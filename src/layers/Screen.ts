@@ -4,7 +4,8 @@ import { isColored } from "../domain/display/isColored.ts"
 import { paint, plain } from "../domain/display/Line.ts"
 import { wrapWords } from "../domain/display/wrapWords.ts"
 import { Screen, type ScreenShape } from "../services/Screen.ts"
-import { LiveView, type OutputStream } from "./screen/LiveView.ts"
+import { LiveView } from "./screen/LiveView.ts"
+import type { OutputStream } from "./screen/TerminalWriter.ts"
 
 export interface ScreenOptions {
   readonly stdout: OutputStream

@@ -1,5 +1,5 @@
 /** A terminal in memory: what it shows after what was written to it. */
-import type { OutputStream } from "../../src/layers/screen/LiveView.ts"
+import type { OutputStream } from "../../src/layers/screen/TerminalWriter.ts"
 
 interface Row {
   text: string
@@ -24,6 +24,7 @@ export class FakeTerminal implements OutputStream {
   #row = 0
   #column = 0
   #isWrapping = true
+  #waiting: Array<{ readonly text: string; readonly taken: (() => void) | undefined }> | undefined
   readonly #listeners = new Set<() => void>()
 
   constructor(options: { readonly columns?: number; readonly rows?: number; readonly isTTY?: boolean } = {}) {
@@ -53,12 +54,38 @@ export class FakeTerminal implements OutputStream {
   on = (_: "resize", listener: () => void) => this.#listeners.add(listener)
   off = (_: "resize", listener: () => void) => this.#listeners.delete(listener)
 
-  write = (chunk: string | Uint8Array): boolean => {
+  /** Characters that were written since it takes nothing. */
+  get writableLength(): number {
+    return this.#waiting?.reduce((sum, { text }) => sum + text.length, 0) ?? 0
+  }
+
+  /** Takes nothing from now on, as after Ctrl-S. */
+  hold(): void {
+    this.#waiting = []
+  }
+
+  /** Takes what was written meanwhile. */
+  resume(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const { text } of waiting) this.#take(text)
+    for (const { taken } of waiting) taken?.()
+  }
+
+  write = (chunk: string | Uint8Array, taken?: () => void): boolean => {
     const text = String(chunk)
+    if (this.#waiting !== undefined) {
+      this.#waiting.push({ text, taken })
+      return false
+    }
+    this.#take(text)
+    return true
+  }
+
+  #take(text: string): void {
     this.written.push(text)
     // oxlint-disable-next-line eslint/no-control-regex
     for (const [token] of text.matchAll(/\u001b\[[?\d;]*[A-Za-z]|[\s\S]/gu)) this.#handle(token)
-    return true
   }
 
   /** Breaks the lines that were too long once more, as most terminals do. */

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { FakeTerminal } from "../doubles/Terminal.ts"
 import { MAIN, startAmpsync } from "../support/ampsyncProcess.ts"
 import { eventually } from "../support/eventually.ts"
+import { awaitWatermark } from "../support/snapshots.ts"
 import { makeWorld } from "../support/world.ts"
 
 const found = spawnSync("script", ["--version"], { encoding: "utf8" })
@@ -14,6 +15,8 @@ const needsPty = hasPty ? "" : " (skipped: needs the program `script` of util-li
 
 interface OnTerminal {
   readonly output: () => string
+  /** Takes nothing more of what the program writes, or goes on. */
+  readonly signalTerminal: (signal: "SIGSTOP" | "SIGCONT") => void
   /** Of the program itself. */
   readonly pid: () => number
   readonly ended: Effect.Effect<void>
@@ -44,6 +47,7 @@ const startOnTerminal = (
     const closed = new Promise<void>((resolve) => child.once("close", () => resolve()))
     return {
       output: () => output,
+      signalTerminal: (signal) => void child.kill(signal),
       pid: () => Number(/^pid (\d+)/.exec(output)?.[1]),
       ended: Effect.promise(() => closed)
     }
@@ -91,6 +95,26 @@ describe("a sync on a terminal", () => {
         })
     )
   }
+
+  it.live.runIf(hasPty)(
+    `goes on while its terminal takes nothing, and then shows how it is${needsPty}`,
+    () =>
+      Effect.gen(function*() {
+        const it = yield* world
+        const process_ = yield* startOnTerminal(it.environment)
+        yield* shows(process_, /^ {2}blocks .* caught up$/)
+        process_.signalTerminal("SIGSTOP")
+        // The log of these is more than the kernel keeps for a terminal.
+        for (let i = 0; i < 400; i += 1) {
+          it.simulator.reorg(1 + i % 3)
+          yield* Effect.sleep("10 millis")
+        }
+        yield* awaitWatermark(it, "blocks", it.simulator.chain.tip, 20_000)
+        process_.signalTerminal("SIGCONT")
+        yield* shows(process_, new RegExp(`^ {2}blocks +${it.simulator.chain.tip + 1n} .* caught up$`))
+      }),
+    60_000
+  )
 
   it.live.runIf(hasPty)(
     `writes nothing but lines where LOG_FORMAT or TERM asks for that${needsPty}`,

@@ -119,6 +119,30 @@ describe("a screen on a terminal", () => {
       }
     }))
 
+  it.effect("is not drawn while the terminal takes nothing, and then only as it is at last, with the newest lines", () =>
+    Effect.gen(function*() {
+      const terminal = new FakeTerminal()
+      const screen = yield* screenOn(terminal)
+      yield* screen.show(() => [["blocks 1"]])
+      terminal.hold()
+      for (let i = 2; i < 100; i += 1) yield* screen.show(() => [[`blocks ${i}`]])
+      const waiting = terminal.writableLength
+      assert.isBelow(waiting, 100, "one frame waits")
+      for (let i = 1; i <= 1_500; i += 1) {
+        terminal.write(`line ${i}\n`)
+        yield* drawn
+      }
+      assert.strictEqual(terminal.writableLength, waiting)
+      terminal.resume()
+      assert.deepStrictEqual(terminal.lines.slice(0, 2), [
+        "500 lines are left out here, because the terminal took none",
+        "line 501"
+      ])
+      assert.deepStrictEqual(terminal.lines.slice(-3), ["line 1500", "blocks 99", ""])
+      yield* screen.show(() => [["blocks 100"]])
+      assert.strictEqual(terminal.lines.at(-2), "blocks 100")
+    }))
+
   it.effect("keeps the last view when it is left, and gives both streams and its listeners back", () =>
     Effect.gen(function*() {
       const terminal = new FakeTerminal()

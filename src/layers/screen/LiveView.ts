@@ -3,16 +3,7 @@ import { fit, type Line, lineWidth } from "../../domain/display/Line.ts"
 import type { Size } from "../../domain/display/progressView.ts"
 import { oneLine } from "../../domain/display/textWidth.ts"
 import { wrapWords } from "../../domain/display/wrapWords.ts"
-
-/** What is needed of `process.stdout` and `process.stderr`. */
-export interface OutputStream {
-  readonly isTTY?: boolean
-  readonly columns?: number
-  readonly rows?: number
-  write: (chunk: string | Uint8Array) => boolean
-  readonly on: (event: "resize", listener: () => void) => unknown
-  readonly off: (event: "resize", listener: () => void) => unknown
-}
+import { type OutputStream, TerminalWriter } from "./TerminalWriter.ts"
 
 interface Drawn {
   readonly text: string
@@ -40,17 +31,22 @@ const up = (rows: number): string => rows === 0 ? "\r" : `\u001b[${rows}A\r`
 const CLEAR_LINE_END = "\u001b[K"
 const CLEAR_BELOW = "\u001b[J"
 
-/** Takes over both streams until it is left. */
+/** Of what was written while the terminal took nothing, the last so many pieces are kept. */
+const MAX_WRITTEN = 1_000
+
+/** Takes over both streams until it is left. While a terminal takes nothing, nothing is drawn. */
 export class LiveView {
   readonly #stdout: OutputStream
   readonly #render: (line: Line) => string
-  readonly #originals = new Map<OutputStream, OutputStream["write"]>()
+  readonly #writers = new Map<OutputStream, TerminalWriter>()
   readonly #partial = new Map<OutputStream, string>()
   #view: (size: Size) => ReadonlyArray<Line> = () => []
   #drawn: ReadonlyArray<Drawn> = []
   #columns = 0
   #written: Array<Written> = []
+  #leftOut = 0
   #isScheduled = false
+  #isStale = false
 
   constructor(stdout: OutputStream, stderr: OutputStream, render: (line: Line) => string) {
     this.#stdout = stdout
@@ -67,7 +63,9 @@ export class LiveView {
 
   /** Draws what changed: the text that was written meanwhile, and lines that differ. */
   readonly redraw = (): void => {
-    if (!this.#originals.has(this.#stdout)) return
+    if (!this.#writers.has(this.#stdout)) return
+    this.#isStale = this.#isHeld()
+    if (this.#isStale) return this.#dropOldest()
     const size = this.#size()
     const lines = this.#linesOf(size).slice(0, Math.max(1, size.rows - 1)).map((line): Drawn => ({
       text: this.#render(line),
@@ -88,15 +86,15 @@ export class LiveView {
 
   /** Leaves what is shown where it is and gives both streams back. */
   readonly leave = (): void => {
-    if (!this.#originals.has(this.#stdout)) return
+    if (!this.#writers.has(this.#stdout)) return
     if (this.#written.length > 0) this.redraw()
     this.#stdout.off("resize", this.redraw)
-    for (const [stream, write] of this.#originals) {
-      stream.write = write
+    for (const [stream, writer] of this.#writers) {
+      writer.giveBack()
       const rest = this.#partial.get(stream) ?? ""
       if (rest !== "") stream.write(rest)
     }
-    this.#originals.clear()
+    this.#writers.clear()
   }
 
   /** A view that fails must not end what it shows: it is drawn when a signal or a resize comes, too. */
@@ -113,7 +111,7 @@ export class LiveView {
   }
 
   #takeOver(stream: OutputStream): void {
-    this.#originals.set(stream, stream.write)
+    this.#writers.set(stream, new TerminalWriter(stream, () => this.#isStale && this.redraw()))
     stream.write = (chunk: string | Uint8Array, ...rest: ReadonlyArray<unknown>) => {
       this.#written.push({ stream, text: typeof chunk === "string" ? chunk : Buffer.from(chunk).toString() })
       const callback = rest.find((argument) => typeof argument === "function") as (() => void) | undefined
@@ -130,6 +128,15 @@ export class LiveView {
     }
   }
 
+  #isHeld(): boolean {
+    return [...this.#writers.values()].some(({ isHeld }) => isHeld)
+  }
+
+  #dropOldest(): void {
+    const dropped = this.#written.splice(0, Math.max(0, this.#written.length - MAX_WRITTEN))
+    this.#leftOut += dropped.length
+  }
+
   /** The whole lines that were written meanwhile, broken between words; a line that is not complete waits for its end. */
   #takeLines(columns: number): ReadonlyArray<Written> {
     const lines = this.#written.flatMap(({ stream, text }): ReadonlyArray<Written> => {
@@ -141,7 +148,10 @@ export class LiveView {
       return [{ stream, text: wrapped.map((line) => `${line}\n`).join("") }]
     })
     this.#written = []
-    return lines
+    if (this.#leftOut === 0) return lines
+    const text = `${this.#leftOut} lines are left out here, because the terminal took none\n`
+    this.#leftOut = 0
+    return [{ stream: this.#stdout, text }, ...lines]
   }
 
   /** The rows that the drawn lines take now: a terminal that became narrower has wrapped them. */
@@ -172,7 +182,7 @@ export class LiveView {
   /** Writes in one go what is for the same stream. */
   #write(all: ReadonlyArray<Written>): void {
     let pending: Written | undefined
-    const flush = () => void (pending && this.#originals.get(pending.stream)?.call(pending.stream, pending.text))
+    const flush = () => void (pending && this.#writers.get(pending.stream)?.write(pending.text))
     for (const next of all) {
       if (pending?.stream === next.stream) pending = { stream: next.stream, text: pending.text + next.text }
       else {
