@@ -11,6 +11,8 @@ import { type ReloadStatus, SyncStatus } from "../../services/SyncStatus.ts"
 const POLL_INTERVAL = "1 second"
 /** Shorter than that of the heartbeat: where locks delay both, this one gives way. */
 const TIMEOUT = "2 seconds"
+/** What a database lost with its last transactions, as in a failover, is back after that. */
+const REPEAT_INTERVAL = "1 minute"
 /** Time that a stop grants for the state `stopped`. */
 const SHUTDOWN_TIMEOUT = "1 second"
 
@@ -23,8 +25,8 @@ interface CurrentState extends Omit<TableState, "ageMillis"> {
 type States = ReadonlyMap<string, CurrentState>
 
 /**
- * Writes the contents of `SyncStatus` into the database whenever a phase, a reason or the head of the source has changed, in
- * the background for as long as the scope is open; after an orderly end, the state `stopped`. Nothing waits for it, and its
+ * Writes the contents of `SyncStatus` into the database whenever a phase, a reason or the head of the source has changed, and once a
+ * minute, in the background for as long as the scope is open; after an orderly end, the state `stopped`. Nothing waits for it, and its
  * failures end nothing else (I4).
  */
 export const reportStates = Effect.gen(function*() {
@@ -80,7 +82,9 @@ export const reportStates = Effect.gen(function*() {
       ? Effect.void
       : Effect.ignore(Effect.timeout(stopped, SHUTDOWN_TIMEOUT))
   )
+  const forget = Effect.andThen(Ref.set(lastReported, new Map()), Ref.set(lastReportedReload, undefined))
   yield* Effect.forkScoped(Effect.repeat(Effect.retry(poll, retrySchedule), Schedule.spaced(POLL_INTERVAL)))
+  yield* Effect.forkScoped(Effect.forever(Effect.delay(forget, REPEAT_INTERVAL)))
 })
 
 /** The states of `tables`; a table that is gone is `removed` from now on. */

@@ -337,7 +337,7 @@ describe("what is written", () => {
   it.effect("is a change of phase or reason, never a commit", () =>
     Effect.gen(function*() {
       const it = yield* reporting
-      for (let second = 0; second < 60; second += 1) {
+      for (let second = 0; second < 50; second += 1) {
         yield* it.commits
         yield* TestClock.adjust("1 second")
       }
@@ -347,6 +347,18 @@ describe("what is written", () => {
       yield* TestClock.adjust("4 seconds")
       assert.deepStrictEqual(states(it.written), ["catching up", "retrying", "retrying"])
       assert.deepStrictEqual(it.written.map(({ reason }) => reason), [undefined, "a", "b"])
+    }))
+
+  it.effect("is written again every minute, for a database that lost it with its last transactions", () =>
+    Effect.gen(function*() {
+      const it = yield* reporting
+      yield* it.parks("a")
+      yield* TestClock.adjust("30 seconds")
+      assert.lengthOf(it.written, 1)
+      yield* TestClock.adjust("31 seconds")
+      assert.lengthOf(it.written, 2)
+      assert.deepInclude(it.written[1], { state: "parked", reason: "a" })
+      assert.isAtLeast(it.written[1]!.ageMillis, 59_000)
     }))
 
   it.effect("is the newest after a time in which nothing could be written, with its true age", () =>
