@@ -120,7 +120,7 @@ const heals = Effect.fnUntraced(function*({ comes, goes, isSilent = false, title
   yield* awaitCanonicalChain(world)
   yield* assertAlwaysRight(world, snapshots)
 
-  assert.notMatch(process.output(), /is parked|25P02|current transaction is aborted/)
+  assert.notMatch(process.output(), /is parked|25P02|current transaction is aborted|CANCELLED/)
   yield* eventually(
     "every stream and every poll has one connection, and the pool has its own",
     Effect.sync(() => flight.connections() <= 4 && ofDatabase.connections() <= 12)
