@@ -1,4 +1,4 @@
-/** The files that people deploy with: docker-compose.yml and what is in deploy. */
+/** The files that people deploy with: docker-compose.yml, that of an example, and what is in deploy. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
@@ -11,11 +11,21 @@ const root = join(import.meta.dirname, "..", "..")
 
 const files = [
   "docker-compose.yml",
+  "examples/with-electricsql/docker-compose.yml",
   "deploy/kubernetes/deployment.yaml",
   "deploy/kubernetes/kustomization.yaml",
   "deploy/systemd/ampsync.env",
   "deploy/systemd/ampsync.service"
 ]
+
+const CONFIGS = [
+  "deploy/config/amp.config.ts",
+  "deploy/kubernetes/amp.config.json",
+  "examples/with-electricsql/config/amp.config.ts"
+]
+
+/** Variables of other programs. */
+const OTHERS = /^(POSTGRES|ELECTRIC)_|^RPC_URL$/
 
 /** Names in capitals in the place of a variable: `NAME: value`, `- name: NAME`, `NAME=value`, `Environment=NAME=value`. */
 const variablesIn = (text: string): ReadonlyArray<string> =>
@@ -26,7 +36,7 @@ describe("the files of a deployment", () => {
     const known = settingNames.flatMap(variablesOf)
     const used = files.flatMap((file) =>
       variablesIn(readFileSync(join(root, file), "utf8"))
-        .filter((name) => !name.startsWith("POSTGRES_"))
+        .filter((name) => !OTHERS.test(name))
         .map((name) => ({ file, name }))
     )
     assert.deepStrictEqual(used.filter(({ name }) => !known.some((variable) => variable === name)), [])
@@ -36,7 +46,7 @@ describe("the files of a deployment", () => {
   it.live("have config files that are planned without a refusal", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld({ dialect: "amp", blocks: 5 })
-      for (const file of ["deploy/config/amp.config.ts", "deploy/kubernetes/amp.config.json"]) {
+      for (const file of CONFIGS) {
         const plan = yield* startAmpsync({ ...world.environment, DATASET_MANIFEST: join(root, file) }, ["plan"])
         assert.strictEqual((yield* plan.exited).code, 3, `${file}:\n${plan.output()}`)
       }

@@ -1,0 +1,101 @@
+/** The page of examples/with-electricsql in a real browser, with the client of ElectricSQL and a stand-in for its server. */
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync } from "node:fs"
+import { cp, symlink } from "node:fs/promises"
+import { join } from "node:path"
+import type { Page } from "playwright-core"
+import { startAmpsync } from "../support/ampsyncProcess.ts"
+import { browserUnavailable, TestBrowser } from "../support/browser.ts"
+import { startElectricStandIn } from "../support/electricStandIn.ts"
+import { eventually } from "../support/eventually.ts"
+import { addressOf, becomes } from "../support/health.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { makeWorld } from "../support/world.ts"
+
+const root = join(import.meta.dirname, "..", "..")
+const example = join(root, "examples/with-electricsql")
+
+/** Where the client of ElectricSQL is installed: it is a dependency of the page alone. */
+const modules = [process.env["ELECTRIC_MODULES"], join(root, "node_modules")]
+  .find((folder) => folder !== undefined && existsSync(join(folder, "@electric-sql/client")))
+const missing = browserUnavailable ?? (modules === undefined ? "@electric-sql/client is not installed" : undefined)
+
+/** The page as its container serves it; gives its address. */
+const servePage = Effect.fnUntraced(function*(electricUrl: string) {
+  const folder = join(yield* temporaryDirectory, "page")
+  yield* Effect.promise(async () => {
+    await cp(join(example, "page"), folder, { recursive: true })
+    await symlink(modules!, join(folder, "node_modules"))
+  })
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, ["serve.mjs"], {
+        cwd: folder,
+        env: { ELECTRIC_URL: electricUrl, HOST: "127.0.0.1", PORT: "0" },
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+    ),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+  const [line] = yield* Effect.promise(() => once(child.stdout, "data") as Promise<[Buffer]>)
+  return `http://127.0.0.1:${/port (\d+)/.exec(line.toString())![1]}/`
+})
+
+const textOf = (page: Page, selector: string) =>
+  Effect.promise(async () => (await page.locator(selector).allInnerTexts()).join("\n").replaceAll(/\s+/g, " "))
+
+const shows = Effect.fnUntraced(function*(page: Page, selector: string, expected: RegExp) {
+  let last = ""
+  yield* eventually(
+    () => `${selector} shows ${expected}; it shows:\n${last}`,
+    Effect.map(textOf(page, selector), (text) => expected.test(last = text))
+  )
+})
+
+describe.skipIf(missing !== undefined)(
+  `the example with ElectricSQL${missing === undefined ? "" : ` (skipped: ${missing})`}`,
+  () => {
+    layer(TestBrowser.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+      it.effect("shows blocks as they are committed, and the blocks that a reorg replaces", () =>
+        Effect.gen(function*() {
+          const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
+          const environment = { DATASET_MANIFEST: join(example, "config/amp.config.ts"), CDC_READY: "electric" }
+          const publication = {
+            CDC_PUBLICATION: `of_${world.database.schema}`,
+            HEALTH_PORT: "0",
+            HEALTH_HOST: "127.0.0.1"
+          }
+          const sync = yield* startAmpsync({ ...world.environment, ...environment, ...publication })
+          yield* becomes(yield* addressOf(sync), [])
+          const address = yield* servePage(yield* startElectricStandIn(world.database))
+          const browser = yield* TestBrowser
+          const page = yield* Effect.acquireRelease(
+            Effect.promise(() => browser.newPage()),
+            (page) => Effect.promise(() => page.close())
+          )
+          const wrong: Array<string> = []
+          page.on("pageerror", (error) => wrong.push(String(error)))
+          yield* Effect.promise(() => page.goto(address))
+          yield* shows(page, "#state", /^20 blocks, complete up to 19$/)
+          yield* shows(page, "#blocks", /^19 .* complete 18 /)
+          world.simulator.mine(2)
+          yield* shows(page, "#blocks", /^21 .* complete 20 /)
+          const orphaned = world.simulator.chain.hashAt(21n)!
+          world.simulator.reorg(2, 3)
+          yield* shows(page, "#state", /^23 blocks, complete up to 22$/)
+          yield* shows(page, "#replaced", new RegExp(`21 ${orphaned.slice(0, 12)}`))
+          yield* shows(page, "#reorgs", /2 blocks from 20 on/)
+          const hash = world.simulator.chain.hashAt(22n)!
+          yield* shows(
+            page,
+            "#blocks",
+            new RegExp(`^22 .* ${hash.slice(0, 12)}\\.\\.\\.${hash.slice(-6)} .* complete 21 `)
+          )
+          assert.deepStrictEqual(wrong, [])
+        }))
+    })
+  }
+)
