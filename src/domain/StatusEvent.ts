@@ -74,6 +74,8 @@ export type StatusEvent =
   | Exclude<PhaseEvent, { readonly _tag: "Connected" | "Committed" | "Failed" }>
   | {
     readonly _tag: "Connected"
+    /** Commits of the table so far, also those of other processes. */
+    readonly commitSeq: bigint
     readonly rows: bigint
     readonly provisionalRows: bigint
     readonly watermark: bigint | undefined

@@ -42,9 +42,15 @@ export interface TableCommit {
 
 export type TableChange = TableBaseline | TableCommit
 
+/** What the changes so far left a table as. */
+export interface TableState {
+  readonly baseline: TableBaseline
+  readonly commitSeq: bigint
+}
+
 /** The change that an event of `table` is; `before` is what the changes so far left the table as. */
 export const changeOf = (
-  before: TableBaseline | undefined,
+  before: TableState | undefined,
   table: string,
   event: StatusEvent
 ): TableChange | undefined => {
@@ -52,16 +58,22 @@ export const changeOf = (
   if (event._tag !== "Connected") return undefined
   const { provisionalRows, rows } = event
   const found: TableBaseline = { _tag: "Baseline", table, rows, provisionalRows, watermark: watermarkOf(event) }
-  // The reply to a COMMIT was lost, or another process wrote the table meanwhile.
-  return before !== undefined && isSame(before, found) ? undefined : found
+  // The reply to a COMMIT was lost, or another process wrote the table meanwhile: it may have replaced rows by as many others.
+  const isKnown = before !== undefined && before.commitSeq === event.commitSeq && isSame(before.baseline, found)
+  return isKnown ? undefined : found
 }
 
-/** What `change` leaves its table as. */
-export const baselineAfter = (before: TableBaseline | undefined, change: TableChange): TableBaseline => {
-  if (change._tag === "Baseline") return change
+/** What an event leaves its table as; `change` is the one that `changeOf` gives for it. */
+export const stateAfter = (before: TableState | undefined, event: StatusEvent, change: TableChange): TableState => {
+  if (change._tag === "Baseline") {
+    return { baseline: change, commitSeq: event._tag === "Connected" ? event.commitSeq : 0n }
+  }
   const { provisionalRows, rowsAdded, rowsDeleted, table, watermark } = change
-  const rows = (before?.rows ?? 0n) + BigInt(rowsAdded - rowsDeleted)
-  return { _tag: "Baseline", table, rows, provisionalRows, watermark }
+  const rows = (before?.baseline.rows ?? 0n) + BigInt(rowsAdded - rowsDeleted)
+  return {
+    baseline: { _tag: "Baseline", table, rows, provisionalRows, watermark },
+    commitSeq: (before?.commitSeq ?? 0n) + 1n
+  }
 }
 
 const commitOf = (table: string, event: CommittedEvent): TableCommit => ({

@@ -83,6 +83,7 @@ const make = Effect.gen(function*() {
       encoder: makeRowEncoder(copyPlan),
       rangeMode: position.column === RANGE_END,
       checkpoint: taken.lease.checkpoint,
+      commitSeq: taken.lease.commitSeq,
       rows: taken.lease.rows,
       provisionalRows: taken.lease.provisionalRows,
       notes: taken.notes,

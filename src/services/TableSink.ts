@@ -131,6 +131,8 @@ export interface TableWriter {
   readonly notes: ReadonlyArray<string>
   /** Empty where the table was missing: then a stream opened from the lease's checkpoint is useless. */
   readonly checkpoint: Checkpoint
+  /** Commits of the table so far, also those of other processes. */
+  readonly commitSeq: bigint
   readonly rows: bigint
   /** Rows above the watermark; the first transaction deletes them. */
   readonly provisionalRows: bigint

@@ -65,6 +65,7 @@ export const recordedWriter = (options: TableWriterOptions = {}): RecordedWriter
     rangeMode: false,
     notes: [],
     checkpoint: options.checkpoint ?? emptyCheckpoint,
+    commitSeq: 0n,
     rows: options.rows ?? 0n,
     provisionalRows: 0n,
     transactions: Effect.gen(function*() {

@@ -2,9 +2,10 @@ import type { AppliedReorg, CommittedEvent, StatusEvent } from "../../src/domain
 
 type Connected = Extract<StatusEvent, { readonly _tag: "Connected" }>
 
-/** An open stream of a table of forty rows whose watermark is block 9. */
+/** An open stream of a table of forty rows in three commits, whose watermark is block 9. */
 export const connected = (fields: Partial<Connected> = {}): StatusEvent => ({
   _tag: "Connected",
+  commitSeq: 3n,
   rows: 40n,
   provisionalRows: 0n,
   watermark: 9n,

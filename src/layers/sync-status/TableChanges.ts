@@ -1,7 +1,7 @@
 /** What happens to the rows of the tables, for subscribers that the sync does not wait for. */
 import { type Cause, Effect, Queue, Stream } from "effect"
 import type { StatusEvent } from "../../domain/StatusEvent.ts"
-import { baselineAfter, changeOf, type TableBaseline, type TableChange } from "../../domain/TableChange.ts"
+import { changeOf, stateAfter, type TableChange, type TableState } from "../../domain/TableChange.ts"
 import { ChangesMissed, MAX_CHANGES_WAITING } from "../../services/SyncStatus.ts"
 
 /** One run of the stream. */
@@ -12,7 +12,7 @@ interface Subscriber {
 
 export class TableChanges {
   /** What the changes so far left each table as. */
-  readonly #tables = new Map<string, TableBaseline>()
+  readonly #tables = new Map<string, TableState>()
   readonly #subscribers = new Set<Subscriber>()
   #isEnded = false
 
@@ -21,7 +21,7 @@ export class TableChanges {
     const before = this.#tables.get(table)
     const change = changeOf(before, table, event)
     if (change === undefined) return
-    this.#tables.set(table, baselineAfter(before, change))
+    this.#tables.set(table, stateAfter(before, event, change))
     for (const subscriber of this.#subscribers) offer(subscriber, change)
   }
 
@@ -49,7 +49,7 @@ export class TableChanges {
 
   #subscribe(queue: Subscriber["queue"]): Subscriber {
     const subscriber: Subscriber = { queue, missed: 0 }
-    for (const baseline of this.#tables.values()) offer(subscriber, baseline)
+    for (const { baseline } of this.#tables.values()) offer(subscriber, baseline)
     if (this.#isEnded) Queue.endUnsafe(queue)
     this.#subscribers.add(subscriber)
     return subscriber

@@ -41,6 +41,7 @@ export const recordConnected = Effect.fnUntraced(function*(
   yield* Effect.logInfo(log.streamStarted(name))
   yield* status.record(name, {
     _tag: "Connected",
+    commitSeq: writer.commitSeq,
     rows: writer.rows,
     provisionalRows: writer.provisionalRows,
     watermark: writer.checkpoint.history.at(-1)?.block,

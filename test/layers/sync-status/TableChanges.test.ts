@@ -70,7 +70,7 @@ describe("the changes of tables", () => {
       yield* take(1)
       yield* recorder.record("a", committed({ rowsRemoved: 2, provisionalRows: 1n }))
       yield* take(1)
-      const left = { rows: 43n, provisionalRows: 1n, watermark: 11n, watermarkHash: "0x0b" }
+      const left = { commitSeq: 4n, rows: 43n, provisionalRows: 1n, watermark: 11n, watermarkHash: "0x0b" }
       yield* recorder.record("a", { _tag: "Failed", attempts: 1, reason: "gone" })
       yield* recorder.record("a", connected(left))
       assert.strictEqual(yield* waiting, 0)
@@ -87,6 +87,21 @@ describe("the changes of tables", () => {
         const [change] = yield* take(1)
         assert.strictEqual(change?._tag, "Baseline", Object.keys(other).join())
       }
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("have a baseline where another process has replaced rows by as many others", () =>
+    Effect.gen(function*() {
+      const recorder = yield* StatusRecorder
+      const { take, waiting } = yield* subscribe
+      yield* recorder.record("a", connected({ commitSeq: 4n }))
+      yield* recorder.record("a", committed({ rowsAdded: 0, watermark: 9n, watermarkHash: "0x09" }))
+      yield* take(2)
+      yield* recorder.record("a", connected({ commitSeq: 5n }))
+      assert.strictEqual(yield* waiting, 0)
+      yield* recorder.record("a", connected({ commitSeq: 6n }))
+      yield* Effect.yieldNow
+      assert.strictEqual(yield* waiting, 1)
+      assert.deepStrictEqual(yield* take(1), [baseline("a")])
     }).pipe(Effect.provide(layer)))
 
   it.effect("have a baseline of a table that comes back after it was removed", () =>
