@@ -25,12 +25,12 @@ export class StreamActivity implements StreamPosition {
   isInRange = false
   /** A range came on this connection. */
   hasRange = false
-  /** Everything that came is committed, and no check of it is pending: only then does the silence of the stream count. */
-  isIdle = false
   messages = 0
   lastMessageAtMillis: number
   /** What is durable once everything that came is committed. */
   checkpoint: Checkpoint
+  /** Open while `isIdle`. */
+  readonly idle = Latch.makeUnsafe(false)
   /** Open while nothing but the tip of a chain comes. */
   readonly quiet = Latch.makeUnsafe(false)
   /** Open from the moment at which the table fell behind until the watcher has noticed it. */
@@ -43,6 +43,7 @@ export class StreamActivity implements StreamPosition {
   isPaused = false
   /** Open from the moment at which something came that is not written at once. */
   readonly arrived = Latch.makeUnsafe(false)
+  #isIdle = false
   /** Every watermark of this checkpoint that was in doubt was found canonical. */
   #verified: Checkpoint | undefined
   #detector: CatchUpDetector
@@ -59,6 +60,17 @@ export class StreamActivity implements StreamPosition {
   /** The newest watermark received, committed or not. */
   get watermark(): Watermark | undefined {
     return this.checkpoint.history.at(-1)
+  }
+
+  /** Everything that came is committed, and no check of it is pending: only then does the silence of the stream count. */
+  get isIdle(): boolean {
+    return this.#isIdle
+  }
+
+  set isIdle(isIdle: boolean) {
+    this.#isIdle = isIdle
+    if (isIdle) this.idle.openUnsafe()
+    else this.idle.closeUnsafe()
   }
 
   get network(): string | undefined {

@@ -76,6 +76,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
     }
     unanswered = 0
     // Events that wait to be written are no silence of the source, and may be all that is missing.
+    if (isQuiet && !activity.isPaused) yield* Effect.timeoutOption(activity.idle.await, FIRST_PAUSE_MILLIS)
     if (!activity.isIdle || activity.isPaused) continue
     const { check, finding } = compareWithHead(activity, answer.success, earlier, yield* elapsedMillis)
     earlier = check
@@ -113,7 +114,8 @@ const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching) {
     const isQuiet = yield* Effect.raceFirst(Effect.as(activity.quiet.await, true), Effect.as(tick(watching), false))
     const silentMillis = (yield* elapsedMillis) - activity.lastMessageAtMillis
     if (activity.isIdle && !activity.isPaused && (isQuiet || silentMillis >= SILENT_MILLIS)) return isQuiet
-    yield* Effect.sleep(FIRST_PAUSE_MILLIS)
+    // Where blocks come one after the other there are only moments between two of them.
+    yield* isQuiet && !activity.isPaused ? activity.idle.await : Effect.sleep(FIRST_PAUSE_MILLIS)
   }
 })
 

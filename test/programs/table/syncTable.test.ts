@@ -141,6 +141,17 @@ describe("a table has caught up", () => {
         assert.deepStrictEqual(names(phases), ["catching up", "caught up"])
       }))
 
+    it.effect(`also where commits leave only moments between two blocks (${dialect})`, () =>
+      Effect.gen(function*() {
+        // A common tick falls into a commit.
+        yield* TestClock.adjust(TICK_MILLIS - 1_080)
+        const phases = yield* phasesOf(dialect, [[900, ranges(3)(10, 1)], ...every(1_000, 12, ranges(3), 11)], {
+          commitMillis: () => 500
+        })
+        assert.deepStrictEqual(names(phases), ["catching up", "caught up"])
+        assert.isBelow(phases[1]![0] - phases[0]![0], 5_000)
+      }))
+
     it.effect(`no longer when blocks come faster than they are committed (${dialect})`, () =>
       Effect.gen(function*() {
         const phases = yield* phasesOf(dialect, every(100, 300, ranges(3)), {
