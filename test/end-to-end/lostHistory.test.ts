@@ -21,6 +21,9 @@ const commits = ({ database }: Cluster) =>
     ([row]) => Number(row?.seq)
   )
 
+/** A statement is given up after a minute; then its attempt is repeated. */
+const GIVEN_UP_MILLIS = 180_000
+
 /** The same world on another database. */
 const on = (world: World, { database }: Cluster): World => ({ ...world, database })
 
@@ -64,9 +67,13 @@ const startReserves: Start = (world, environment) =>
 
 /**
  * Ends a server whose replica lacks its last transactions, and leads the processes to the replica. With `isQuiet` no block comes
- * afterwards.
+ * afterwards; with `isHung` nobody ends the connections to the server.
  */
-const failOver = Effect.fnUntraced(function*(dialect: Dialect, start: Start, isQuiet = false) {
+const failOver = Effect.fnUntraced(function*(
+  dialect: Dialect,
+  start: Start,
+  { isHung = false, isQuiet = false }: { readonly isHung?: boolean; readonly isQuiet?: boolean } = {}
+) {
   const directory = yield* reachableDirectory
   const [home, copy] = [join(directory, "first"), join(directory, "second")]
   yield* Effect.scoped(startCluster(home))
@@ -96,15 +103,18 @@ const failOver = Effect.fnUntraced(function*(dialect: Dialect, start: Start, isQ
   assert.deepStrictEqual(yield* before.violations, [])
   // The same commits again, under numbers that were given before.
   if (!isQuiet) world.simulator.reorg(4)
+  if (isHung) proxy.desert(replica.port)
   yield* primary.crash
   yield* replica.database.query("SELECT pg_promote()")
   assert.isBelow(yield* commits(replica), made)
   assert.strictEqual(yield* commits(replica), kept)
   const after = yield* watchSnapshots(onReplica, TABLE_NAMES, chains)
-  proxy.redirect(replica.port)
+  if (!isHung) proxy.redirect(replica.port)
+  const began = performance.now()
   for (let round = 0; round < 4; round += 1) {
     if (!isQuiet) world.simulator.mine(1)
-    yield* awaitCanonicalChain(onReplica)
+    yield* awaitCanonicalChain(onReplica, undefined, isHung ? GIVEN_UP_MILLIS : undefined)
+    if (isHung && round === 0) console.log(`healed after ${((performance.now() - began) / 1_000).toFixed(1)} s`)
   }
   yield* assertAlwaysRight(onReplica, after)
   for (const process of processes) assert.notInclude(process.output(), "is parked")
@@ -156,7 +166,7 @@ describe.each(dialects)("with a server of the %s dialect", (dialect) => {
 describe.concurrent("a replica that is promoted without the last transactions", () => {
   it.live(
     "I3 is synced from what it has by one process, although no block comes that would bring a commit",
-    () => failOver("amp", startOne, true),
+    () => failOver("amp", startOne, { isQuiet: true }),
     180_000
   )
 
@@ -166,3 +176,20 @@ describe.concurrent("a replica that is promoted without the last transactions", 
     180_000
   )
 })
+
+describe.runIf(process.env["OUTAGE_SECONDS"] !== undefined).concurrent(
+  "a primary that is lost with its connections",
+  () => {
+    it.live(
+      "I3 is given up for the promoted replica by one process, without a hole",
+      () => failOver("amp", startOne, { isHung: true }),
+      600_000
+    )
+
+    it.live(
+      "I3 is given up for the promoted replica by one of two processes with STANDBY, without a hole",
+      () => failOver("amp", startReserves, { isHung: true }),
+      600_000
+    )
+  }
+)

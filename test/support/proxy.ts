@@ -40,6 +40,8 @@ export interface Proxy {
   readonly keepBackends: () => void
   /** Cuts every connection; those to come are passed on to another port. */
   readonly redirect: (port: number) => void
+  /** Connections to come are passed on to another port; those that are open fall silent, as where a host loses its power. */
+  readonly desert: (port: number) => void
   /** Whether a connection fell silent so far. */
   readonly isSilent: () => boolean
   /** Ends the injected faults; connections that fell silent stay so. */
@@ -51,6 +53,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
   Effect.gen(function*() {
     const sockets = new Set<Socket>()
     const kept = new Set<Socket>()
+    const deserted = new WeakSet<Socket>()
     let target = port
     let passed = 0
     let returned = 0
@@ -84,6 +87,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         if (!silent) upstream.write(message)
       }
       const end = () => {
+        if (deserted.has(client)) return void upstream.destroy()
         client.destroy()
         if (keeping) kept.add(upstream)
         else upstream.destroy()
@@ -100,7 +104,7 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         else readMessages(bytes).forEach(forward)
       })
       upstream.on("data", (bytes) => {
-        if (silent) return
+        if (silent || deserted.has(client)) return
         if (cut !== undefined && bytes.includes(cut.text)) {
           cut.times -= 1
           cuts += 1
@@ -164,6 +168,10 @@ export const startProxy = (port: number, listenOn = 0): Effect.Effect<Proxy, nev
         keeping = true
       },
       isSilent: () => isSilent,
+      desert: (to) => {
+        target = to
+        for (const socket of sockets) deserted.add(socket.pause())
+      },
       redirect: (to) => {
         target = to
         for (const socket of sockets) socket.resetAndDestroy()
