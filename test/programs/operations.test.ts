@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { layerWithSettings, resync, resyncOnline, rewind } from "../../src/index.ts"
+import { Effect, Layer, Stream } from "effect"
+import { changes, layerWithSettings, resync, resyncOnline, rewind, type TableChange } from "../../src/index.ts"
 import { differences } from "../support/compare.ts"
+import { eventually } from "../support/eventually.ts"
 import { awaitCanonicalChain, awaitWatermark } from "../support/snapshots.ts"
 import { makeWorld } from "../support/world.ts"
 
@@ -18,13 +19,22 @@ describe("operations from code", () => {
         const syncing = Layer.build(layerWithSettings(settings))
         const table = "blocks"
         yield* Effect.scoped(Effect.gen(function*() {
-          yield* syncing
+          const running = yield* syncing
           yield* awaitCanonicalChain(world, ["blocks"])
+          const seen: Array<TableChange> = []
+          yield* changes.pipe(
+            Stream.runForEach((change) => Effect.sync(() => seen.push(change))),
+            Effect.provideContext(running),
+            Effect.forkScoped
+          )
           const held = yield* Effect.flip(rewind({ table, toBlock: 20n, settings }))
           assert.strictEqual(held._tag, "TableHeld")
           assert.strictEqual((yield* Effect.flip(resync({ table, settings })))._tag, "TableHeld")
-          yield* world.database.query("DELETE FROM blocks WHERE _block_num = 9")
-          assert.deepInclude(yield* resyncOnline({ table, settings }), { rowsRemoved: 0, rowsAdded: 1, firstBlock: 9n })
+          yield* eventually("it has the first baseline", Effect.sync(() => seen.length === 1))
+          yield* world.database.query("UPDATE blocks SET hash = '\\x00' WHERE _block_num = 9")
+          assert.deepInclude(yield* resyncOnline({ table, settings }), { rowsRemoved: 1, rowsAdded: 1, firstBlock: 9n })
+          yield* eventually("the rows have another baseline", Effect.sync(() => seen.length > 1))
+          assert.deepStrictEqual(seen, [seen[0]!, seen[0]!])
           const unknown = yield* Effect.flip(resyncOnline({ table: "block", settings }))
           assert.include(
             unknown.message,
