@@ -4,6 +4,7 @@ import { emptyCheckpoint } from "../domain/chain/Checkpoint.ts"
 import { firstReplaced } from "../domain/chain/secondTable.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { qualifiedName, RANGE_END } from "../domain/postgres/table/tableDdl.ts"
+import { notification } from "../domain/sql/notification.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool, runOn } from "../services/PgPool.ts"
@@ -22,7 +23,7 @@ const ROW_LOCK_TIMEOUT = "60s"
 
 /** `TableExchange` by the hashes of rows: only the blocks that differ are touched. */
 const make = Effect.gen(function*() {
-  const { databaseSchema } = yield* DatabaseConfig
+  const { databaseSchema, notifyOnCommit } = yield* DatabaseConfig
   const pool = yield* PgPool
   const [checkpoints, leases, sink] = [yield* Checkpoints, yield* TableLeases, yield* TableSink]
   const run = runOn(pool.sql)
@@ -107,6 +108,12 @@ const make = Effect.gen(function*() {
             provisionalRows: second.provisionalRows,
             blockTimestamp: second.blockTimestamp
           })
+          if (notifyOnCommit && firstBlock !== undefined) {
+            const range = { from: firstBlock, to: second.checkpoint.history.at(-1)?.block }
+            yield* run("SELECT pg_notify('ampsync', $1)", [
+              notification({ schema: databaseSchema, table, kind: "reorg", ...range, rows: added, removed })
+            ])
+          }
           yield* leases.release(table)
           yield* run(dropStatement(table))
           return {

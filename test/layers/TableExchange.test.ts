@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { chmod } from "node:fs/promises"
+import pg from "pg"
 import type { ArrowField } from "../../src/domain/arrow/ArrowSchema.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"
 import { layer as exchangeLayer } from "../../src/layers/TableExchange.ts"
@@ -10,6 +11,7 @@ import { TableLeases } from "../../src/services/TableLeases.ts"
 import { bookkeepingLayers } from "../support/bookkeeping.ts"
 import { hashOf, prepareTable } from "../support/chunks.ts"
 import { startCluster } from "../support/cluster.ts"
+import { eventually } from "../support/eventually.ts"
 import type { TestDatabase } from "../support/postgres.ts"
 import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../support/sinkBench.ts"
 import { temporaryDirectory } from "../support/temporaryDirectory.ts"
@@ -50,6 +52,24 @@ const pair = Effect.fnUntraced(function*() {
   return { database, exchange, takeOver: leases.transaction("t", leases.takeOver(request)) }
 })
 
+/** Notifications about a schema, as they come. */
+const listening = Effect.fnUntraced(function*({ schema, url }: TestDatabase) {
+  const found: Array<unknown> = []
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(async () => {
+      const client = new pg.Client({ connectionString: url })
+      await client.connect()
+      client.on("notification", ({ payload = "" }) => {
+        if (payload.includes(schema)) found.push(JSON.parse(payload))
+      })
+      return client
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
+  yield* Effect.promise(() => client.query("LISTEN ampsync"))
+  return found
+})
+
 const notes = ({ query }: TestDatabase) =>
   Effect.map(
     query<{ note: string }>("SELECT note FROM t ORDER BY _block_num, _row_index"),
@@ -64,6 +84,7 @@ describe("a table exchange", () => {
       const { database, exchange, takeOver } = yield* pair()
       const compared = yield* exchange.compare("t")
       assert.deepInclude(compared, { upTo: 9n, differing: 1 })
+      const listener = yield* listening(database)
       const replaced = yield* exchange.replace(yield* takeOver, request, compared)
       assert.deepInclude(replaced, { rowsRemoved: 1, rowsAdded: 4, firstBlock: 4n })
       assert.deepStrictEqual(yield* notes(database), expected)
@@ -76,6 +97,9 @@ describe("a table exchange", () => {
         [{ first_block: "4", depth: "6", old_hash: hashOf(9n), new_hash: null, rows_removed: "1" }]
       )
       assert.isFalse(yield* exchange.hasSecond("t"))
+      const reported = { schema: database.schema, table: "t", kind: "reorg", from: 4, to: 12, rows: 4, removed: 1 }
+      yield* eventually("listeners have it", Effect.sync(() => listener.length > 0))
+      assert.deepStrictEqual(listener, [reported])
     }))
 
   it.live.each<[string, string]>([

@@ -5,6 +5,7 @@ import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { copyHeader, copyTrailer } from "../../domain/postgres/encode/encodeCopy.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
+import { notification } from "../../domain/sql/notification.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
 import type { PgPipeline, PgPool } from "../../services/PgPool.ts"
 import { Fenced, type TableLeases } from "../../services/TableLeases.ts"
@@ -110,7 +111,7 @@ class PipelinedTransactions implements ChunkTransactions {
         provisionalRows: provisionalAfter(before, chunk),
         blockTimestamp: chunk.completed?.timestamp
       },
-      notifies ? notification(definition, chunk, rowsRemoved) : undefined
+      notifies ? notificationOf(definition, chunk, rowsRemoved) : undefined
     )
     const response = this.#pipeline.send(`${statement}; COMMIT`, { guard: 0 })
     this.#lease.current = lease
@@ -138,21 +139,11 @@ const provisionalAfter = (before: WriterLease, chunk: Chunk): bigint => {
 const removedBy = (tags: ReadonlyArray<string>): number =>
   Number(tags.find((tag) => tag.startsWith("DELETE "))?.slice("DELETE ".length) ?? 0)
 
-/** Shape: `{"schema","table","kind":"rows"|"watermark"|"reorg","from","to","rows","removed"}`; blocks as decimal numbers. */
-const notification = ({ schema, table }: TableDefinition, chunk: Chunk, removed: number): string => {
+const notificationOf = ({ schema, table }: TableDefinition, chunk: Chunk, removed: number): string => {
   const kind = chunk.reorgs.length > 0 ? "reorg" : chunk.rows > 0 ? "rows" : "watermark"
   const from = chunk.reorgs[0]?.firstBlock ?? chunk.firstBlock
   // A deletion whose replacement still waits for confirmations is about the blocks that were there.
   const isDeletion = from !== undefined && chunk.lastBlock !== undefined && chunk.lastBlock < from
   const to = isDeletion ? chunk.reorgs[0]?.replaced?.block : chunk.lastBlock
-  const number = (block: bigint | undefined) => (block === undefined ? null : Number(block))
-  return JSON.stringify({
-    schema,
-    table,
-    kind,
-    from: number(from),
-    to: number(to),
-    rows: chunk.rows,
-    removed
-  })
+  return notification({ schema, table, kind, from, to, rows: chunk.rows, removed })
 }
