@@ -1,4 +1,8 @@
-/** What config files are written with; it imports nothing but itself, so that a config file loads in no time. */
+/**
+ * What config files are written with. It imports nothing but itself, so that a config file loads in no time.
+ *
+ * @module ampsync/config
+ */
 export {
   defineDataset,
   type DefinitionContext,

@@ -4,12 +4,14 @@
  *
  * `layer` has its settings from the environment, `layerWithSettings` from values, `layerFromPool` from values and its database
  * connections from the app.
+ *
+ * @module ampsync
  */
 export type { Watermark } from "./domain/chain/watermarks.ts"
 export { lagBlocks } from "./domain/lag.ts"
-export type { AppliedReorg, SourceHeadBlock, StageTimes } from "./domain/StatusEvent.ts"
+export type { AppliedReorg, HeldFigures, SourceHeadBlock, StageTimes } from "./domain/StatusEvent.ts"
 export type { TableBaseline, TableChange, TableCommit } from "./domain/TableChange.ts"
-export type { Phase, TablePhase } from "./domain/TablePhase.ts"
+export { type Phase, phases, type TablePhase } from "./domain/TablePhase.ts"
 export type { AttemptError, TableStatus } from "./domain/TableStatus.ts"
 export type { ThroughputReport, ThroughputSample } from "./domain/Throughput.ts"
 export { VERSION } from "./domain/version.ts"
