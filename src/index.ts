@@ -28,6 +28,7 @@ export { type OperationError, type OperationOptions, resync, resyncOnline, rewin
 export type { LayerOptions, Replacement, Replacements } from "./programs/Replacements.ts"
 export { ResyncFailed } from "./programs/verbs/resync.ts"
 export { OnlineResyncFailed } from "./programs/verbs/resync/resyncOnline.ts"
+export { OnlineResyncUnknown } from "./programs/verbs/resync/settle.ts"
 export { AdminApiError, type AdminApiReason } from "./services/AdminApi.ts"
 export { ConfigError, type ConfigProblem } from "./services/Config.ts"
 export type { HostPool, HostPoolOptions } from "./services/HostPool.ts"

@@ -19,7 +19,8 @@ import { sendHeartbeats } from "./report/sendHeartbeats.ts"
 import { databaseServices } from "./verbs/removal.ts"
 import { emptyTable, type ResyncFailed } from "./verbs/resync.ts"
 import { exchangeOnline, type OnlineStage, resyncTarget } from "./verbs/resync/online.ts"
-import { OnlineResyncFailed } from "./verbs/resync/resyncOnline.ts"
+import { onlineFailure, type OnlineResyncFailed } from "./verbs/resync/resyncOnline.ts"
+import type { OnlineResyncUnknown } from "./verbs/resync/settle.ts"
 import { rewindTable } from "./verbs/rewind.ts"
 
 export interface OperationOptions {
@@ -64,14 +65,12 @@ export const resync = (
  */
 export const resyncOnline = (
   { settings, table }: OperationOptions & { readonly table: string }
-): Effect.Effect<Replaced | undefined, OnlineResyncFailed | StartError> =>
+): Effect.Effect<Replaced | undefined, OnlineResyncFailed | OnlineResyncUnknown | StartError> =>
   Effect.gen(function*() {
     const { schemaOf } = yield* TableExchange
     const stage = yield* Ref.make<OnlineStage>("begun")
-    const failed = (schema: string | undefined) => (error: { readonly message: string }) =>
-      new OnlineResyncFailed({ table, schema, reason: error.message })
-    const target = yield* Effect.mapError(resyncTarget(table), failed(undefined))
-    return yield* Effect.mapError(exchangeOnline(target, stage, Effect.logInfo), failed(schemaOf(table)))
+    const target = yield* Effect.mapError(resyncTarget(table), onlineFailure(table, undefined))
+    return yield* Effect.mapError(exchangeOnline(target, stage, Effect.logInfo), onlineFailure(table, schemaOf(table)))
   }).pipe(
     Effect.provide(
       Layer.provideMerge(exchangeServices, settings === undefined ? configFromEnvironment : configFrom(settings))

@@ -1,6 +1,5 @@
 /** A resync while readers use the table: a second table is filled, and its rows take the place of those that differ. */
 import { Duration, Effect, Ref, Schedule } from "effect"
-import type { SqlError } from "effect/sql"
 import { backoff } from "../../../domain/backoff.ts"
 import { formatMillis } from "../../../domain/numbers.ts"
 import { isRetryable } from "../../../domain/retryable.ts"
@@ -16,6 +15,7 @@ import { withCommitGrace } from "../../table/withCommitGrace.ts"
 import { trackPending } from "../../timeLimit.ts"
 import { tableOfConfig } from "../tableOfConfig.ts"
 import { ownerOf, type Report, type ResyncTarget, startSecondSync } from "./secondSync.ts"
+import { settle, takeOver } from "./settle.ts"
 
 /** Attempts at the exchange: about five minutes. */
 const MAX_ATTEMPTS = 15
@@ -24,9 +24,6 @@ const retrySchedule = backoff("1 second", "30 seconds")
 /** How long the writer of the table waits for the second table, which is at most a few blocks behind. */
 const REACH_TIMEOUT = "20 seconds"
 const REACH_INTERVAL = "100 millis"
-
-/** How long it is tried to find out what became of a COMMIT. */
-const SETTLE_TIMES = 60
 
 /** How far it came; where it ends early, that decides what is left. */
 export type OnlineStage = "begun" | "filling" | "replacing"
@@ -50,10 +47,6 @@ const requireNoObstacles = Effect.fnUntraced(function*({ request, table: { name 
   const found = yield* trackPending("database")(obstacles(request))
   if (found.length > 0) return yield* new TableRejected({ table: name, reason: found.join("; ") })
 })
-
-/** Becomes the writer of the table; the process that was stands by from its next commit on. */
-const takeOver = (target: ResyncTarget) =>
-  Effect.flatMap(TableLeases, (leases) => leases.transaction(target.table.name, leases.takeOver(ownerOf(target))))
 
 /** Fills the second table, compares, and becomes the writer of the first one once the second one has reached it. */
 const catchUp = Effect.fnUntraced(function*(
@@ -79,7 +72,7 @@ const catchUp = Effect.fnUntraced(function*(
     yield* awaitCaughtUp
   }
   yield* requireNoObstacles(target)
-  const lease = yield* takeOver(target)
+  const lease = yield* takeOver(ownerOf(target))
   yield* Effect.retry(exchange.requireReached(lease), {
     schedule: Schedule.spaced(REACH_INTERVAL),
     while: (error) => error._tag === "SecondTableBehind"
@@ -89,20 +82,6 @@ const catchUp = Effect.fnUntraced(function*(
   )
   return lease
 }, Effect.scoped)
-
-/**
- * What became of a transaction whose connection was lost. Once this process has the lease again, that transaction has ended: it
- * held the lease until then.
- */
-const settle = Effect.fnUntraced(function*(target: ResyncTarget, error: SqlError.SqlError) {
-  const { hasSecond } = yield* TableExchange
-  yield* Effect.retry(takeOver(target), {
-    schedule: Schedule.spaced("1 second"),
-    times: SETTLE_TIMES,
-    while: isRetryable
-  })
-  return (yield* hasSecond(target.table.name)) ? yield* Effect.fail(error) : undefined
-})
 
 /** One attempt; undefined where it succeeded and its numbers are not known. */
 const attempt = Effect.fnUntraced(function*(
@@ -122,7 +101,7 @@ const attempt = Effect.fnUntraced(function*(
   const found = (yield* Ref.get(compared))!
   return yield* withCommitGrace(exchange.replace(lease, target.request, found)).pipe(
     Effect.map((replaced): Replaced | undefined => replaced),
-    Effect.catchTag("SqlError", (error) => isRetryable(error) ? settle(target, error) : Effect.fail(error))
+    Effect.catchTag("SqlError", (error) => isRetryable(error) ? settle(ownerOf(target), error) : Effect.fail(error))
   )
 }, Effect.scoped)
 

@@ -5,6 +5,7 @@ import { TableExchange } from "../../../services/TableExchange.ts"
 import { beforeChanges, confirm, confirmAll, type Confirmation } from "../removal.ts"
 import { requireTables, type ResyncOptions, TablesLeft } from "../resync.ts"
 import { exchangeOnline, type OnlineStage, resyncTarget } from "./online.ts"
+import { OnlineResyncUnknown, unknownOutcome } from "./settle.ts"
 
 /** It failed; the table is as it was. */
 export class OnlineResyncFailed extends Schema.TaggedError<OnlineResyncFailed>()("OnlineResyncFailed", {
@@ -18,6 +19,12 @@ export class OnlineResyncFailed extends Schema.TaggedError<OnlineResyncFailed>()
     return `table "${this.table}" is as it was: ${this.reason}${advice}`
   }
 }
+
+/** The error for hosts and people; `schema` is that of the second table, where one was begun. */
+export const onlineFailure =
+  (table: string, schema: string | undefined) =>
+  (error: { readonly message: string }): OnlineResyncFailed | OnlineResyncUnknown =>
+    error instanceof OnlineResyncUnknown ? error : new OnlineResyncFailed({ table, schema, reason: error.message })
 
 const continuing = (schema: string): string =>
   `Its second table stays in schema "${schema}": run resync --online again, which continues it, or DROP SCHEMA "${schema}" CASCADE`
@@ -61,7 +68,7 @@ const replaceOne = Effect.fnUntraced(function*({ table, timeout }: Pick<Confirma
   const stage = yield* Ref.make<OnlineStage>("begun")
   const target = yield* beforeChanges(timeout)(resyncTarget(table))
   const replaced = yield* exchangeOnline(target, stage, Console.log).pipe(
-    Effect.mapError((error) => new OnlineResyncFailed({ table, schema: schemaOf(table), reason: error.message })),
+    Effect.mapError(onlineFailure(table, schemaOf(table))),
     Effect.onInterrupt(() => Effect.flatMap(Ref.get(stage), (reached) => reportStop(table, reached)))
   )
   yield* Console.log(outcome(table, replaced))
@@ -90,8 +97,7 @@ const reportStop = Effect.fnUntraced(function*(table: string, stage: OnlineStage
     stage === "begun"
       ? "Stopped; nothing was changed."
       : isThere === undefined
-      ? `Stopped. It is not known whether the rows of table "${table}" are replaced; if they are, there is no schema ` +
-        `"${schemaOf(table)}" any more. Run resync --online again; it may be repeated.`
+      ? `Stopped; ${unknownOutcome(table, schemaOf(table))}.`
       : isThere
       ? `Stopped; table "${table}" is as it was. ${continuing(schemaOf(table))}.`
       : stage === "replacing"
