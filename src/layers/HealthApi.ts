@@ -16,9 +16,17 @@ export const layer: Layer.Layer<never, ConfigError, SyncConfig | SyncStatus> = L
     if (health === undefined) return
     const { serve } = yield* Effect.promise(() => import("./health-api/serve.ts"))
     const address = yield* Effect.mapError(serve(health.host, health.port), ({ cause }) => cannotListen(health, cause))
-    yield* Effect.logInfo(log.healthServed(NetAddress.formatSocketAddress(address)))
+    yield* Effect.logInfo(log.healthServed(openable(NetAddress.formatSocketAddress(address))))
   }).pipe(inTarget("ampsync::health_api"))
 )
+
+const ON_ALL = /^(?:0\.0\.0\.0|\[::\]):/
+
+/** An address that a browser can open, also where it is served on all of them. */
+const openable = (address: string): string =>
+  ON_ALL.test(address)
+    ? `${address.replace(ON_ALL, (all) => all.startsWith("0") ? "127.0.0.1:" : "[::1]:")} (listening on every address)`
+    : address
 
 /** The port is the usual culprit; anything but these codes is about the address. */
 const cannotListen = ({ host, port }: HealthSettings, cause: unknown): ConfigError => {

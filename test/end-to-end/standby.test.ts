@@ -9,7 +9,7 @@ import { makeWorld } from "../support/world.ts"
 const readiness = (replica: AmpsyncProcess) =>
   Effect.promise(async () => {
     const address = /Health endpoints: (http:\S+?)"?\s/.exec(replica.output())?.[1]
-    return (await fetch(`${address?.replace("0.0.0.0", "127.0.0.1")}/readyz`)).status
+    return (await fetch(`${address}/readyz`)).status
   })
 
 describe("two processes with STANDBY", () => {

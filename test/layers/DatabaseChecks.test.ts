@@ -76,9 +76,12 @@ describe("a trial", () => {
       yield* preparedWriter(database)
       yield* database.query("CREATE TABLE t (b bigint, i integer); INSERT INTO t VALUES (1, 1)")
       const made = yield* relations(database)
+      const sequence = database.query("SELECT last_value, is_called FROM _ampsync_reorgs_id_seq")
+      const unused = yield* sequence
       yield* checks.tryBookkeeping([`CREATE TABLE ${database.schema}.more (i integer)`])
       yield* checks.tryTable(trialOf("alter", database))
       assert.deepStrictEqual(yield* relations(database), made)
+      assert.deepStrictEqual(yield* sequence, unused)
       assert.deepStrictEqual(yield* database.query("SELECT * FROM t"), [{ b: "1", i: 1 }])
       assert.lengthOf(yield* database.query("SELECT FROM _ampsync_checkpoints"), 0)
     }))

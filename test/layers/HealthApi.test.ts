@@ -362,6 +362,13 @@ describe("the server", () => {
       assert.isUndefined((yield* serving({ HEALTH_PORT: undefined })).address)
     }))
 
+  it.effect("is logged with an address that can be opened, also where it listens on all of them", () =>
+    Effect.gen(function*() {
+      const { address } = yield* serving({ HEALTH_HOST: undefined })
+      assert.match(address, /^127\.0\.0\.1:\d+$/)
+      assert.strictEqual((yield* ask(address, "/livez")).status, 200)
+    }))
+
   it.effect("names HEALTH_PORT where the port is in use, and HEALTH_HOST where the address is none of this machine", () =>
     Effect.gen(function*() {
       const other = yield* Effect.acquireRelease(

@@ -65,13 +65,14 @@ export const tryBookkeeping = (pool: PgPool["Service"], schema: string, statemen
     ["watermarks", "table_name, block_num, hash", `${NOBODY}, 0, ''`, `table_name = ${NOBODY}`],
     ["writers", "writer, heartbeat_at", `${NOBODY}, '-infinity'`, `writer = ${NOBODY}`],
     ["states", "table_name, writer, state, since", `${NOBODY}, ${NOBODY}, '', now()`, `table_name = ${NOBODY}`],
-    ["reorgs", "table_name, first_block, depth, new_hash", `${NOBODY}, 0, 0, ''`, `table_name = ${NOBODY}`]
+    // With an id of its own: a sequence is not rolled back.
+    ["reorgs", "table_name, first_block, depth, new_hash, id", `${NOBODY}, 0, 0, '', -1`, `table_name = ${NOBODY}`]
   ]
   return tryAll(pool, [
     ...statements.map((statement) => ({ purpose: "create or extend the bookkeeping", statement })),
     ...written.map(([table, columns, values, where]) => ({
       purpose: `write _ampsync_${table}`,
-      statement: `INSERT INTO ${of(table)} (${columns}) VALUES (${values}); ` +
+      statement: `INSERT INTO ${of(table)} (${columns}) OVERRIDING SYSTEM VALUE VALUES (${values}); ` +
         `UPDATE ${of(table)} SET ${columns.split(",")[0]} = ${NOBODY} WHERE ${where}; DELETE FROM ${
           of(table)
         } WHERE ${where}`

@@ -85,6 +85,8 @@ export const connectFailure = (
   if (failed.reason._tag !== "ConnectionError") return failed
   const advice = NO_POSTGRES.test(fields.message)
     ? `; what answers there may not be PostgreSQL: check the port in ${origins.host}`
+    : code === "ENOTFOUND"
+    ? `; check the host name in ${origins.host}`
     : ""
   return transient(`${fields.message} ${place}${advice}`)
 }
