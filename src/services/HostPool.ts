@@ -1,5 +1,5 @@
 /**
- * The part of a `Pool` of the package `pg`, version 8, that ampsync uses of a host program's own pool.
+ * The part of a `Pool` of the package `pg`, version 8.21 or later, that ampsync uses of a host program's own pool.
  *
  * Declared here, so that a host needs no types of `pg` to compile against ampsync.
  */

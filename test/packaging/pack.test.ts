@@ -9,7 +9,9 @@ class Package extends Context.Service<Package, Installed>()("test/Package") {
   static readonly layer = Layer.effect(Package, installed)
 }
 
-const { version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as { version: string }
+const { devDependencies, peerDependencies, version } = JSON.parse(
+  readFileSync(join(repository, "package.json"), "utf8")
+) as { version: string } & Readonly<Record<"devDependencies" | "peerDependencies", Readonly<Record<string, string>>>>
 
 describe("the packed package", () => {
   layer(Package.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
@@ -134,6 +136,12 @@ describe("the packed package", () => {
         )
         assert.deepStrictEqual(ofTests, [])
       }))
+
+    it("asks a host for the versions of effect that the tests run with, and their patches", () => {
+      for (const [name, range] of Object.entries(peerDependencies)) {
+        assert.strictEqual(range, `~${devDependencies[name]}`, name)
+      }
+    })
 
     it.effect("runs its command from another folder", () =>
       Effect.gen(function*() {

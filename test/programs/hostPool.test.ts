@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type pg from "pg"
+import pg from "pg"
 import { layerFromPool as poolLayerFrom } from "../../src/layers/PgPool.ts"
 import { layerFromPool } from "../../src/programs/ampsync.ts"
 import type { HostPool } from "../../src/services/HostPool.ts"
@@ -80,6 +80,15 @@ describe("a sync on the pg.Pool of an app", () => {
         assert.strictEqual(error._tag, "ConfigError")
         assert.include(error.message, part)
       }
+    }))
+
+  it.live("is rejected where its clients are those of an older pg", () =>
+    Effect.gen(function*() {
+      const pool = yield* hostPool({ connectionString: (yield* testDatabase).url })
+      const { getTransactionStatus: _, ...old } = Object.getOwnPropertyDescriptors(pg.Client.prototype) as any
+      const older = Object.assign(Object.create(pool), { Client: { prototype: Object.defineProperties({}, old) } })
+      const error = yield* Effect.flip(Layer.build(poolLayerFrom(older)))
+      assert.include(error.message, "the app's pool is one of pg before 8.21")
     }))
 
   it.effect("waits half a minute for a connection that the app does not release, and then reports the reason", () =>

@@ -60,7 +60,7 @@ interface TextEvents {
   readonly failed: (cause: unknown, text: Text) => void
 }
 
-/** Parts of `pg` that its types lack; the status exists since 8.17. */
+/** Parts of `pg` that its types lack; the status exists since 8.21. */
 interface ClientInternals {
   readonly getTransactionStatus: () => "I" | "T" | "E" | null
   readonly processID: number | null

@@ -29,7 +29,7 @@ export const hostConnections = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Connections, ConfigError | SqlError.SqlError, Scope.Scope> {
   const options = host.options as Options
   const max = Math.min(options.max ?? DEFAULT_MAX, maxConnections ?? Infinity)
-  const problems = problemsOf(options, max)
+  const problems = [...problemsOf(options, max), ...(isTooOld(host) ? [ofOldVersion] : [])]
   if (problems.length > 0) return yield* new ConfigError({ problems })
   yield* survivesLostConnections(host)
   const pool: Pick<HostPool, "connect"> = { connect: (done) => host.connect(done) }
@@ -70,6 +70,18 @@ const problemsOf = (options: Options, max: number): ReadonlyArray<ConfigProblem>
     }]
     : [])
 ]
+
+/** Whether clients of the pool cannot report the state of their transaction; a pool that hides its clients is believed. */
+const isTooOld = (host: HostPool): boolean => {
+  const { Client: client } = host as { readonly Client?: { readonly prototype?: object } }
+  return client?.prototype !== undefined && !("getTransactionStatus" in client.prototype)
+}
+
+const ofOldVersion: ConfigProblem = {
+  variable: "the app's pool",
+  found: "is one of pg before 8.21, or of pg-native, whose clients do not report the state of their transaction",
+  allowed: "a Pool of pg 8.21 or later"
+}
 
 const ofNative: ConfigProblem = {
   variable: "the app's pool",
