@@ -29,12 +29,26 @@ const Answers = Schema.Array(Schema.Struct({
 
 type Call = readonly [method: string, ...params: ReadonlyArray<unknown>]
 
+/** A number as JSON-RPC has it. */
+const Quantity = Schema.String.check(Schema.isPattern(/^0x[0-9a-fA-F]+$/))
+
 const quantity = (number: bigint): string => `0x${number.toString(16)}`
 
+/** A request to `url`; `fetch` refuses one with a login in it, and repeats the login in its error. */
+const requestTo = (url: URL) => {
+  const address = new URL(url)
+  address.username = ""
+  address.password = ""
+  const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  const authorization = login === ":" ? {} : { authorization: `Basic ${Buffer.from(login).toString("base64")}` }
+  return { address, headers: { "content-type": "application/json", ...authorization } }
+}
+
 const post = async (url: URL, calls: ReadonlyArray<Call>, signal: AbortSignal): Promise<unknown> => {
-  const response = await fetch(url, {
+  const { address, headers } = requestTo(url)
+  const response = await fetch(address, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers,
     body: JSON.stringify(calls.map(([method, ...params], id) => ({ jsonrpc: "2.0", id, method, params }))),
     signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MILLIS)])
   })
@@ -63,7 +77,7 @@ export const makeNode = (url: URL): Node => {
   })
   const HashOf = Schema.NullOr(Schema.Struct({ hash: Schema.String }))
   return {
-    head: Effect.flatMap(call([["eth_blockNumber"]]), ([number]) => Effect.map(decode(Schema.String, number), BigInt)),
+    head: Effect.flatMap(call([["eth_blockNumber"]]), ([number]) => Effect.map(decode(Quantity, number), BigInt)),
     hashAt: (number) =>
       Effect.flatMap(
         call([["eth_getBlockByNumber", quantity(number), false]]),
@@ -80,7 +94,11 @@ export const makeNode = (url: URL): Node => {
         const [block, receipts] = [results[2 * i], results[2 * i + 1]]
         // Gone since its number was read.
         if (block === null || receipts === null) break
-        const given = givenBlock(yield* decode(NodeBlock, block), yield* decode(Receipts, receipts))
+        const [decoded, ofBlock] = [yield* decode(NodeBlock, block), yield* decode(Receipts, receipts)]
+        const given = yield* Effect.try({
+          try: () => givenBlock(decoded, ofBlock),
+          catch: (error) => failed(rootMessage(error))
+        })
         const before = blocks.at(-1)
         if (given === undefined || (before !== undefined && !Buffer.from(before.hash).equals(given.parentHash))) break
         blocks.push(given)
