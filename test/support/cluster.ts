@@ -1,9 +1,10 @@
 /** PostgreSQL servers of one test, for what would disturb the shared one: crashes, replicas, promotions. */
 import { Effect, Redacted, type Scope } from "effect"
-import { appendFile, chmod, cp, readFile, stat, writeFile } from "node:fs/promises"
+import { execFile } from "node:child_process"
+import { appendFile, chmod, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import { Pool, type QueryResultRow } from "pg"
-import { chownTree } from "../../src/demo/embedded-postgres/account.ts"
 import { startIn } from "../../src/demo/embedded-postgres/layer.ts"
 import { eventually } from "./eventually.ts"
 import type { TestDatabase } from "./postgres.ts"
@@ -79,13 +80,9 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** Copies a cluster that is stopped. */
+/** Copies a cluster that is stopped, with its owner. One process copies its thousand files far sooner than this one would. */
 export const copyCluster = (from: string, to: string): Effect.Effect<void> =>
-  Effect.promise(async () => {
-    await cp(from, to, { recursive: true, preserveTimestamps: true })
-    const { gid, uid } = await stat(join(from, "data"))
-    if (process.geteuid?.() === 0) await chownTree(to, { name: "the server's", uid, gid })
-  })
+  Effect.promise(() => promisify(execFile)("cp", ["-Rp", from, to]).then(() => undefined))
 
 /** Starts the copy in `home` as an asynchronous replica of `primary`. */
 export const startReplica = (home: string, { database }: Cluster): Effect.Effect<Cluster, never, Scope.Scope> =>
