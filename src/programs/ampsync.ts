@@ -160,9 +160,12 @@ const background = Layer.effect(
   })
 )
 
+/** A sync with services of its own: an app may have several, and what is equal among their layers is not shared. */
+const syncOn = <R>(services: Layer.Layer<Services, StartError, R>) => Layer.fresh(Layer.provide(background, services))
+
 /** As `layer`, with services of the app in the place of standard ones. */
 export const layerWith = ({ replace = {} }: LayerOptions): Layer.Layer<SyncStatus, StartError> =>
-  background.pipe(Layer.provide(ownServices(replace)), Layer.provide(configFromEnvironment))
+  Layer.provide(syncOn(ownServices(replace)), configFromEnvironment)
 
 /** The sync as a part of a larger app, for as long as the layer lives, with settings of the current ConfigProvider. */
 export const layer: Layer.Layer<SyncStatus, StartError> = layerWith({})
@@ -171,8 +174,7 @@ export const layer: Layer.Layer<SyncStatus, StartError> = layerWith({})
 export const layerWithSettings = (
   values: SettingValues,
   { replace = {} }: LayerOptions = {}
-): Layer.Layer<SyncStatus, StartError> =>
-  background.pipe(Layer.provide(ownServices(replace)), Layer.provide(configFrom(values)))
+): Layer.Layer<SyncStatus, StartError> => Layer.provide(syncOn(ownServices(replace)), configFrom(values))
 
 /**
  * As `layerWithSettings`, on database connections of the app, whose pool stays open at the end.
@@ -185,7 +187,7 @@ export const layerFromPool = (
   values: UnconnectedValues,
   { replace = {}, ...options }: HostPoolOptions & LayerOptions = {}
 ): Layer.Layer<SyncStatus, StartError> =>
-  background.pipe(
-    Layer.provide(servicesOn(layerOf(pgPoolFrom(pool, options), replace.PgPool), replace)),
-    Layer.provide(configUnconnected(values))
+  Layer.provide(
+    syncOn(servicesOn(layerOf(pgPoolFrom(pool, options), replace.PgPool), replace)),
+    configUnconnected(values)
   )

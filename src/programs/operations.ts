@@ -34,6 +34,9 @@ export interface OperationOptions {
  */
 export type OperationError = ConfigError | SqlError.SqlError | TableHeld | TableRejected
 
+/** Where the app has a sync, its services are not those of an operation: that would pass for the process that writes the table. */
+const apart = { local: true } as const
+
 /** On connections of its own, which need the settings of the database alone. */
 const onDatabase = ({ settings }: OperationOptions) =>
   Layer.provide(databaseServices, settings === undefined ? databaseLayer : databaseLayerFrom(settings))
@@ -45,7 +48,7 @@ const onDatabase = ({ settings }: OperationOptions) =>
 export const rewind = (
   { table, toBlock, ...options }: OperationOptions & { readonly table: string; readonly toBlock: bigint }
 ): Effect.Effect<Rewound, OperationError> =>
-  rewindTable(table, toBlock).pipe(Effect.scoped, Effect.provide(onDatabase(options)))
+  rewindTable(table, toBlock).pipe(Effect.scoped, Effect.provide(onDatabase(options), apart))
 
 /**
  * Deletes all rows of a table, so that the next start fills it from the first block; returns their number. No process may write
@@ -56,7 +59,7 @@ export const resync = (
 ): Effect.Effect<number, OperationError | ResyncFailed> =>
   Effect.andThen(sendHeartbeats(Effect.void), emptyTable(table, Effect.logInfo, (transaction) => transaction)).pipe(
     Effect.scoped,
-    Effect.provide(onDatabase(options))
+    Effect.provide(onDatabase(options), apart)
   )
 
 /**
@@ -73,6 +76,7 @@ export const resyncOnline = (
     return yield* Effect.mapError(exchangeOnline(target, stage, Effect.logInfo), onlineFailure(table, schemaOf(table)))
   }).pipe(
     Effect.provide(
-      Layer.provideMerge(exchangeServices, settings === undefined ? configFromEnvironment : configFrom(settings))
+      Layer.provideMerge(exchangeServices, settings === undefined ? configFromEnvironment : configFrom(settings)),
+      apart
     )
   )

@@ -16,20 +16,19 @@ describe("operations from code", () => {
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 40, maxRangeBlocks: 7, queries })
         const settings = { ...world.environment }
-        const syncing = Layer.build(layerWithSettings(settings))
         const table = "blocks"
         yield* Effect.scoped(Effect.gen(function*() {
-          const running = yield* syncing
           yield* awaitCanonicalChain(world, ["blocks"])
           const seen: Array<TableChange> = []
           yield* changes.pipe(
             Stream.runForEach((change) => Effect.sync(() => seen.push(change))),
-            Effect.provideContext(running),
             Effect.forkScoped
           )
           const held = yield* Effect.flip(rewind({ table, toBlock: 20n, settings }))
           assert.strictEqual(held._tag, "TableHeld")
           assert.strictEqual((yield* Effect.flip(resync({ table, settings })))._tag, "TableHeld")
+          const elsewhere = { ...settings, DATABASE_SCHEMA: "nowhere" }
+          assert.include((yield* Effect.flip(rewind({ table, toBlock: 20n, settings: elsewhere }))).message, "nowhere")
           yield* eventually("it has the first baseline", Effect.sync(() => seen.length === 1))
           yield* world.database.query("UPDATE blocks SET hash = '\\x00' WHERE _block_num = 9")
           assert.deepInclude(yield* resyncOnline({ table, settings }), { rowsRemoved: 1, rowsAdded: 1, firstBlock: 9n })
@@ -42,7 +41,7 @@ describe("operations from code", () => {
           )
           world.simulator.reorg(3)
           yield* awaitCanonicalChain(world, ["blocks"])
-        }))
+        })).pipe(Effect.provide(layerWithSettings(settings)))
         // Only the settings of the database are read.
         const { DATABASE_SCHEMA, DATABASE_URL } = settings
         const database = { DATABASE_SCHEMA: DATABASE_SCHEMA!, DATABASE_URL: DATABASE_URL! }
@@ -57,10 +56,23 @@ describe("operations from code", () => {
         )
         assert.strictEqual(yield* resync({ table, settings: database }), 21)
         assert.deepStrictEqual(yield* world.database.query("SELECT FROM blocks"), [])
-        yield* syncing
+        yield* Layer.build(layerWithSettings(settings))
         yield* awaitWatermark(world, table, 40n)
         assert.deepStrictEqual(yield* differences(world, "blocks", { columns }), [])
       }),
     60_000
   )
+})
+
+describe("an app", () => {
+  it.live("may have two syncs, each with settings and services of its own", () =>
+    Effect.gen(function*() {
+      const [one, two] = [
+        yield* makeWorld({ dialect: "amp", blocks: 10, queries }),
+        yield* makeWorld({ dialect: "nozzle", blocks: 20, queries })
+      ]
+      const [first, second] = [one, two].map(({ environment }) => layerWithSettings({ ...environment }))
+      yield* Layer.build(Layer.merge(first!, second!))
+      for (const world of [one, two]) yield* awaitCanonicalChain(world, ["blocks"])
+    }))
 })
