@@ -1,7 +1,7 @@
 /** Second tables in schemas of their own, and the transaction that puts their rows into the first ones. */
 import { Effect, Layer } from "effect"
 import { emptyCheckpoint } from "../domain/chain/Checkpoint.ts"
-import { firstReplaced } from "../domain/chain/secondTable.ts"
+import { firstReplaced, joined } from "../domain/chain/secondTable.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { qualifiedName, RANGE_END } from "../domain/postgres/table/tableDdl.ts"
 import { notification } from "../domain/sql/notification.ts"
@@ -100,7 +100,7 @@ const make = Effect.gen(function*() {
           const rangeMode = pair.positionColumn === RANGE_END
           const firstBlock = firstReplaced(lease.checkpoint, second.checkpoint, firstPosition, rangeMode)
           yield* checkpoints.advance(lease, {
-            checkpoint: second.checkpoint,
+            checkpoint: joined(lease.checkpoint, second.checkpoint, rangeMode),
             reorgs: firstBlock === undefined ? [] : [{ firstBlock, replaced: before, newHash: undefined }],
             // The count of the second table counts: that of the first one may have been wrong.
             rowsAdded: Number(second.rows - lease.rows) + removed,

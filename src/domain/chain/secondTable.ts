@@ -51,6 +51,20 @@ export const firstReplaced = (
   return changed === undefined || changed > watermark.block ? undefined : changed
 }
 
+/**
+ * The checkpoint of a second table in the place of that of the first one, with the watermarks of both up to the newest that they
+ * have in common: a reorg then rewinds no deeper than before.
+ *
+ * With `rangeMode` it has those of the second table alone: rows carry the end of its ranges, and end at no other block.
+ */
+export const joined = (first: Checkpoint, second: Checkpoint, rangeMode: boolean): Checkpoint => {
+  const own = new Map(second.history.map(({ block, hash }) => [block, hash]))
+  const common = first.history.findLast(({ block, hash }) => own.get(block) === hash)
+  if (rangeMode || common === undefined) return second
+  const older = first.history.filter(({ block }) => block < common.block && !own.has(block))
+  return { ...second, history: [...older, ...second.history].toSorted((a, b) => (a.block < b.block ? -1 : 1)) }
+}
+
 /** The lowest block that both recorded with different hashes. */
 const firstConflict = (first: History, second: History): bigint | undefined => {
   const hashes = new Map(second.map(({ block, hash }) => [block, hash]))

@@ -26,9 +26,8 @@ export const replicationFinding = (
     ...new Set([...published.map((table) => table.publication), ...(publication === undefined ? [] : [publication])])
   ]
   if (names.length === 0) return ok("none has tables of the sync")
-  const cannotFollow = `wal_level is ${facts.walLevel}, so nobody can follow ${names.join(", ")}`
   if (facts.walLevel !== "logical") {
-    return publication === undefined ? warning(cannotFollow, LOGICAL) : problem(`CDC_READY: ${cannotFollow}`, LOGICAL)
+    return warning(`wal_level is ${facts.walLevel}, so nobody can follow ${names.join(", ")}`, LOGICAL)
   }
   const idle = facts.idleSlots.filter(({ keptBytes = 0 }) => keptBytes > MUCH_LOG_BYTES)
   if (idle.length > 0) {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Checkpoint } from "../../../src/domain/chain/Checkpoint.ts"
-import { firstReplaced, notReached } from "../../../src/domain/chain/secondTable.ts"
+import { firstReplaced, joined, notReached } from "../../../src/domain/chain/secondTable.ts"
 
 /** `5a`: block 5 with the hash `a`. */
 const at = (...watermarks: ReadonlyArray<string>): Checkpoint => ({
@@ -57,5 +57,22 @@ describe("the first block that a second table replaces", () => {
     ["is the first of the table where no watermark is common", at("5a", "9a"), at("5b", "9b"), 8n, false, 0n]
   ])("%s", (_, first, second, firstPosition, rangeMode, expected) => {
     assert.strictEqual(firstReplaced(first, second, firstPosition, rangeMode), expected)
+  })
+})
+
+describe("the history of both", () => {
+  it.each<[string, Checkpoint, Checkpoint, boolean, Checkpoint]>([
+    [
+      "has the watermarks of both up to the newest common one",
+      at("3a", "7a", "9a"),
+      at("5a", "9a", "11a"),
+      false,
+      at("3a", "5a", "7a", "9a", "11a")
+    ],
+    ["has none of the first above it", at("3a", "9a", "10a"), at("9a", "12a"), false, at("3a", "9a", "12a")],
+    ["is that of the second where nothing is common", at("3a", "9a"), at("3b", "12b"), false, at("3b", "12b")],
+    ["is that of the second where rows carry the end of a range", at("3a", "9a"), at("9a"), true, at("9a")]
+  ])("%s", (_, first, second, rangeMode, expected) => {
+    assert.deepStrictEqual(joined(first, second, rangeMode), expected)
   })
 })

@@ -25,11 +25,11 @@ describe("replication is", () => {
     assert.include(detail, "table \"blocks\" in publication \"p\"")
   })
 
-  it("a problem with CDC_READY where nobody can follow, and a warning without", () => {
+  it("a warning where nobody can follow: the rows are stored", () => {
     const { advice, detail, outcome } = replicationFinding([], "p", facts({ walLevel: "replica" }))
     assert.deepStrictEqual([outcome, detail, advice], [
-      "problem",
-      "CDC_READY: wal_level is replica, so nobody can follow p",
+      "warning",
+      "wal_level is replica, so nobody can follow p",
       "set wal_level = logical and start PostgreSQL again"
     ])
     assert.strictEqual(replicationFinding([blocks], undefined, facts({ walLevel: "replica" })).outcome, "warning")
