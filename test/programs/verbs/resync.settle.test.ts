@@ -19,7 +19,11 @@ const settling = Effect.fnUntraced(function*(answersFrom: number, isSecondLeft: 
     Effect.suspend((): Effect.Effect<A, E | SqlError.SqlError, R> =>
       asked++ < answersFrom ? Effect.fail(lost("connect ECONNREFUSED")) : effect
     )
-  const leases = tableLeases({ transaction, takeOver: () => Effect.succeed(leaseOf("t")) })
+  const leases = tableLeases({
+    transaction,
+    takeOver: () => Effect.succeed(leaseOf("t")),
+    evictStale: () => Effect.succeed(0)
+  })
   const exchange = Layer.mock(TableExchange, {
     schemaOf: (table) => `second_${table}`,
     hasSecond: () => Effect.succeed(isSecondLeft)

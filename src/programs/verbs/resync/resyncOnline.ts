@@ -1,11 +1,13 @@
 /** The option `--online` of the verb `resync`: fills tables again while readers and a sync use them. */
-import { Console, Effect, Layer, Ref, Schema } from "effect"
+import { Console, Effect, Layer, Option, Ref, Schema } from "effect"
 import type { Replaced } from "../../../services/TableExchange.ts"
 import { TableExchange } from "../../../services/TableExchange.ts"
+import { TableLeases } from "../../../services/TableLeases.ts"
 import { beforeChanges, confirm, confirmAll, type Confirmation } from "../removal.ts"
 import { requireTables, type ResyncOptions, TablesLeft } from "../resync.ts"
 import { exchangeOnline, type OnlineStage, resyncTarget } from "./online.ts"
-import { OnlineResyncUnknown, unknownOutcome } from "./settle.ts"
+import { ownerOf, type ResyncTarget } from "./secondSync.ts"
+import { isReplaced, OnlineResyncUnknown, unknownOutcome } from "./settle.ts"
 
 /** It failed; the table is as it was. */
 export class OnlineResyncFailed extends Schema.TaggedError<OnlineResyncFailed>()("OnlineResyncFailed", {
@@ -69,7 +71,7 @@ const replaceOne = Effect.fnUntraced(function*({ table, timeout }: Pick<Confirma
   const target = yield* beforeChanges(timeout)(resyncTarget(table))
   const replaced = yield* exchangeOnline(target, stage, Console.log).pipe(
     Effect.mapError(onlineFailure(table, schemaOf(table))),
-    Effect.onInterrupt(() => Effect.flatMap(Ref.get(stage), (reached) => reportStop(table, reached)))
+    Effect.onInterrupt(() => Effect.flatMap(Ref.get(stage), (reached) => reportStop(target, reached)))
   )
   yield* Console.log(outcome(table, replaced))
 })
@@ -85,25 +87,22 @@ const outcome = (table: string, replaced: Replaced | undefined): string => {
   return `Table "${table}": ${rowsRemoved} rows replaced by ${rowsAdded}${from}; ${upTo}.`
 }
 
-/** A stop waits for a transaction in flight, so only where the second table is gone was it committed. */
-const reportStop = Effect.fnUntraced(function*(table: string, stage: OnlineStage) {
-  const { hasSecond, schemaOf } = yield* TableExchange
-  const isThere = yield* hasSecond(table).pipe(
-    Effect.timeoutOption("2 seconds"),
-    Effect.map((found) => found._tag === "Some" ? found.value : undefined),
-    Effect.catch(() => Effect.succeed(undefined))
+/** A stop waits for a transaction in flight for a moment only: what became of it is looked up. */
+const reportStop = Effect.fnUntraced(function*(target: ResyncTarget, stage: OnlineStage) {
+  const [{ schemaOf }, leases] = [yield* TableExchange, yield* TableLeases]
+  const { name } = target.table
+  if (stage === "begun") return yield* Console.log("Stopped; nothing was changed.")
+  const asItWas = `Stopped; table "${name}" is as it was. ${continuing(schemaOf(name))}.`
+  if (stage === "filling") return yield* Console.log(asItWas)
+  const replaced = yield* isReplaced(ownerOf(target)).pipe(
+    Effect.ensuring(Effect.ignore(leases.release(name))),
+    Effect.timeoutOption("3 seconds"),
+    Effect.catch(() => Effect.succeed(Option.none<boolean>()))
   )
-  yield* Console.log(
-    stage === "begun"
-      ? "Stopped; nothing was changed."
-      : isThere === undefined
-      ? `Stopped; ${unknownOutcome(table, schemaOf(table))}.`
-      : isThere
-      ? `Stopped; table "${table}" is as it was. ${continuing(schemaOf(table))}.`
-      : stage === "replacing"
-      ? `Stopped after the rows of table "${table}" were replaced.`
-      : `Stopped; table "${table}" is as it was.`
-  )
+  yield* Console.log(Option.match(replaced, {
+    onNone: () => `Stopped; ${unknownOutcome(name, schemaOf(name))}.`,
+    onSome: (isDone) => isDone ? `Stopped after the rows of table "${name}" were replaced.` : asItWas
+  }))
 })
 
 /** As `resyncOnline` or `resyncAllOnline`, on services that are built first, within the same time limit. */

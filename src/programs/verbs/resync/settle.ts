@@ -31,20 +31,27 @@ export const takeOver = (owner: TableOwner) =>
   Effect.flatMap(TableLeases, (leases) => leases.transaction(owner.table, leases.takeOver(owner)))
 
 /**
- * What became of a transaction that ended with `error`: succeeds where it committed, and fails with `error` where it did not.
- *
- * Once this process has the lease again, that transaction has ended: it held the lease until then.
+ * Whether the rows are replaced, after a transaction whose end was not seen. Once this process has the lease again, that transaction
+ * has ended: it held the lease until then.
  */
+export const isReplaced = Effect.fnUntraced(function*(owner: TableOwner) {
+  const [{ hasSecond }, leases] = [yield* TableExchange, yield* TableLeases]
+  // One that waits for a lock would go on after its connection was closed.
+  yield* leases.evictStale(owner.table)
+  yield* takeOver(owner)
+  return !(yield* hasSecond(owner.table))
+})
+
+/** What became of a transaction that ended with `error`: succeeds where it committed, and fails with `error` where it did not. */
 export const settle = Effect.fnUntraced(function*(
   owner: TableOwner,
   error: SqlError.SqlError
 ): Effect.fn.Return<undefined, OnlineResyncUnknown | SqlError.SqlError, TableExchange | TableLeases> {
   const { table } = owner
-  const { hasSecond, schemaOf } = yield* TableExchange
-  const asked = Effect.andThen(takeOver(owner), hasSecond(table))
-  const isLeft = yield* Effect.mapError(
-    Effect.retry(asked, { schedule: Schedule.spaced("1 second"), times: ATTEMPTS, while: isRetryable }),
+  const { schemaOf } = yield* TableExchange
+  const replaced = yield* Effect.mapError(
+    Effect.retry(isReplaced(owner), { schedule: Schedule.spaced("1 second"), times: ATTEMPTS, while: isRetryable }),
     ({ message }) => new OnlineResyncUnknown({ table, schema: schemaOf(table), reason: message })
   )
-  return isLeft ? yield* Effect.fail(error) : undefined
+  return replaced ? undefined : yield* Effect.fail(error)
 })
