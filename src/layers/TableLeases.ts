@@ -130,7 +130,9 @@ const make = Effect.gen(function*() {
     // Transactions of this process on its tables, such as the deletion of a long reorg, are neither waited for nor ended.
     const wanted = owners.filter(({ table }) => !own.has(table))
     const [first] = wanted
-    if (other !== undefined || first === undefined) return other
+    // The process at work goes on with its other tables where a resync takes one of them over.
+    if (other !== undefined) return own.size > 0 ? undefined : other
+    if (first === undefined) return undefined
     return yield* pool.transaction(
       sessionName(writerId, first.table),
       Effect.gen(function*() {

@@ -57,7 +57,7 @@ export class TableLeases extends Context.Service<TableLeases, {
   readonly takeOver: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableRejected>
   /**
    * Makes this process the holder of all of these tables, or of none where another live process holds one of them: that one is
-   * returned then. A table of another dataset is left alone. What hangs in a transaction on one that this process does not
+   * returned then, unless this process holds one too: it goes on with what it has. A table of another dataset is left alone. What hangs in a transaction on one that this process does not
    * hold yet is ended as by `evictStale`; the reservation fails then, and may be tried again.
    */
   readonly reserve: (owners: ReadonlyArray<TableOwner>) => Effect.Effect<string | undefined, SqlError.SqlError>

@@ -278,6 +278,21 @@ describe("a reservation", () => {
       assert.deepStrictEqual(yield* held(database), new Set([second.leases.writer]))
     }))
 
+  it.live("lets a process go on that holds one of the tables, where a resync has taken over another", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const [working, reserve, resync] = [
+        yield* preparedWriter(database),
+        yield* preparedWriter(database),
+        yield* preparedWriter(database)
+      ]
+      assert.isUndefined(yield* working.leases.reserve(owners))
+      yield* resync.leases.takeOver(owners[0]!)
+      assert.isUndefined(yield* working.leases.reserve(owners))
+      assert.isDefined(yield* reserve.leases.reserve(owners))
+      assert.deepStrictEqual(yield* held(database), new Set([working.leases.writer, resync.leases.writer]))
+    }))
+
   it.live("I3 of many processes at once is granted to one of them", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase
