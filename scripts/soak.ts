@@ -18,7 +18,7 @@ import { readRecording } from "./soak/samples.ts"
 
 const HELP = `npm run soak -- [options]
 
-  --minutes N   how long, 120 by default
+  --minutes N   how long, 120 by default, 4 at least: before that the heap grows to its size
   --seed N      seed of the chain and of the disturbances, 1 by default
   --json FILE   where the samples are written as they come, one JSON value per line; soak.jsonl by default
   --svg FILE    draw the samples
@@ -52,7 +52,12 @@ for (const [name, value] of [["minutes", values.minutes], ["seed", values.seed]]
   console.error(`--${name} ${value}: a number above 0\n\n${HELP}`)
   process.exit(2)
 }
+const MIN_MINUTES = 4
 const minutes = Number(values.minutes)
+if (minutes < MIN_MINUTES) {
+  console.error(`--minutes ${values.minutes}: ${MIN_MINUTES} at least, because less cannot be judged`)
+  process.exit(2)
+}
 
 /** Prints the verdicts; gives the exit code. */
 const report = (path: string): number => {
