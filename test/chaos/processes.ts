@@ -1,17 +1,14 @@
 /** The processes of a schedule: each is started again after what happens to it, and none may end by itself. */
 import { Effect, Exit, Scope, Semaphore } from "effect"
-import { writeFile } from "node:fs/promises"
-import { join } from "node:path"
 import { start as spawnWithReaper } from "../../scripts/bench/children.ts"
 import { type AmpsyncProcess, startAmpsync } from "../support/ampsyncProcess.ts"
-import { temporaryDirectory } from "../support/temporaryDirectory.ts"
+import { shiftedClock } from "../support/shiftedClock.ts"
 
 /** Far more than the 5 seconds that are promised, because the machine may be busy. */
 const STOP_TIMEOUT_MILLIS = 60_000
 const RESTART_MILLIS = 300
 const REJECTED = 2
 const LOG_TAIL = 6000
-const CLOCK = new URL("clock.mjs", import.meta.url).href
 
 export interface ChaosProcess {
   readonly kill: (downMillis: number) => Effect.Effect<void>
@@ -38,8 +35,8 @@ export const startProcess = Effect.fnUntraced(function*(
   wasConfigInvalid: (sinceMillis: number) => boolean
 ): Effect.fn.Return<ChaosProcess, never, Scope.Scope> {
   const semaphore = yield* Semaphore.make(1)
-  const clock = join(yield* temporaryDirectory, "clock")
-  const clocked = { ...environment, CHAOS_CLOCK: clock, NODE_OPTIONS: `--import ${CLOCK}` }
+  const clock = yield* shiftedClock(0)
+  const clocked = { ...environment, ...clock.environment }
   const outer = yield* Effect.scope
   let isExpected = false
   let before = ""
@@ -105,7 +102,7 @@ export const startProcess = Effect.fnUntraced(function*(
         yield* meanwhile
         yield* running.process.kill("SIGCONT")
       })),
-    setClock: (offsetMillis) => Effect.promise(() => writeFile(clock, String(offsetMillis))),
+    setClock: clock.shift,
     pid: () => running.process.pid,
     logTail: () =>
       `${name}:\n${before.slice(-LOG_TAIL)}\n--- started again ---\n${running.process.output().slice(-LOG_TAIL)}`
