@@ -3,13 +3,14 @@ import { Effect } from "effect"
 import type { Stage } from "../stage.ts"
 import { act, type Acts, lasting } from "./act.ts"
 
-/** Blocks that can be replaced without touching block 0: all of them from block 1 on. */
-export const depthOf = ({ simulator }: Stage, amount: number) =>
-  Math.min(amount, Math.max(1, Number(simulator.chain.tip)))
+const newest = ({ simulator }: Stage) => Number(simulator.chain.newest.tip)
 
-const reorgDeep = ({ simulator: { chain, reorg } }: Stage, target: number) => {
-  const depth = Math.max(1, Number(chain.tip) + 1 - target % 8)
-  reorg(depth, depth + 2)
+/** Blocks that can be replaced without touching block 0: all of them from block 1 on. */
+export const depthOf = (stage: Stage, amount: number) => Math.min(amount, Math.max(1, newest(stage)))
+
+const reorgDeep = (stage: Stage, target: number) => {
+  const depth = Math.max(1, newest(stage) + 1 - target % 8)
+  stage.simulator.reorg(depth, depth + 2)
 }
 
 const FLIP_MILLIS = 80
