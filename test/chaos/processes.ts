@@ -24,6 +24,7 @@ export interface ChaosProcess {
 
 interface Running {
   readonly process: AmpsyncProcess
+  readonly startedMillis: number
   readonly scope: Scope.Closeable
 }
 
@@ -53,7 +54,7 @@ export const startProcess = Effect.fnUntraced(function*(
       return Effect.sync(() => violated(`${name} ended by itself with ${signal ?? `exit code ${code}`}`))
     })
     yield* Effect.forkIn(watch, outer)
-    return { process, scope } satisfies Running
+    return { process, startedMillis, scope } satisfies Running
   })
 
   const startAgain = (ended: AmpsyncProcess) =>
@@ -81,15 +82,17 @@ export const startProcess = Effect.fnUntraced(function*(
 
   const terminate = Effect.gen(function*() {
     isExpected = true
-    const { exited, kill, output } = running.process
+    const { process: { exited, kill, output }, startedMillis } = running
     yield* kill("SIGTERM")
     const end = yield* Effect.timeoutOrElse(exited, {
       duration: STOP_TIMEOUT_MILLIS,
       orElse: () => Effect.undefined
     })
     if (end === undefined) violated(`${name} did not end within ${STOP_TIMEOUT_MILLIS} ms of SIGTERM`)
-    // Before Node has read the program a signal has its usual effect.
-    else if (end.code !== 0 && output() !== "") violated(`${name} ended with ${JSON.stringify(end)} after SIGTERM`)
+    // Before Node has read the program a signal has its usual effect; a config file that cannot be read ends a start.
+    else if (end.code !== 0 && output() !== "" && !(end.code === REJECTED && wasConfigInvalid(startedMillis))) {
+      violated(`${name} ended with ${JSON.stringify(end)} after SIGTERM`)
+    }
   })
 
   const exclusively = (effect: Effect.Effect<void>) => semaphore.withPermit(Effect.uninterruptible(effect))
