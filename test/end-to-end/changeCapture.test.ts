@@ -1,15 +1,13 @@
 /** A follower of the write-ahead log has every row that the tables have, through a backfill, a reorg and new columns. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { chmod } from "node:fs/promises"
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from "pg-logical-replication"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
-import { type Cluster, startCluster } from "../support/cluster.ts"
+import { type Cluster, startLogicalCluster } from "../support/cluster.ts"
 import { differences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
 import { replaceConfig } from "../support/runningSync.ts"
 import { awaitWatermark } from "../support/snapshots.ts"
-import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { makeWorld } from "../support/world.ts"
 
 const PUBLICATION = "electric_publication_default"
@@ -116,11 +114,7 @@ const follow = Effect.fnUntraced(function*({ database }: Cluster): Effect.fn.Ret
 
 /** A server whose log can be followed, with the publication and the slot that a follower made before the first sync. */
 const followedCluster = Effect.gen(function*() {
-  const home = yield* Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
-  yield* Effect.scoped(
-    Effect.flatMap(startCluster(home), ({ database }) => database.query("ALTER SYSTEM SET wal_level = logical"))
-  )
-  const cluster = yield* startCluster(home)
+  const cluster = yield* startLogicalCluster
   yield* cluster.database.query(`CREATE PUBLICATION ${PUBLICATION}`)
   yield* cluster.database.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [SLOT])
   return cluster

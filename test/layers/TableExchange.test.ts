@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import { chmod } from "node:fs/promises"
 import pg from "pg"
 import type { ArrowField } from "../../src/domain/arrow/ArrowSchema.ts"
 import { layer as poolLayer } from "../../src/layers/PgPool.ts"
@@ -10,11 +9,10 @@ import { TableExchange } from "../../src/services/TableExchange.ts"
 import { TableLeases } from "../../src/services/TableLeases.ts"
 import { bookkeepingLayers } from "../support/bookkeeping.ts"
 import { hashOf, prepareTable } from "../support/chunks.ts"
-import { startCluster } from "../support/cluster.ts"
+import { startLogicalCluster } from "../support/cluster.ts"
 import { eventually } from "../support/eventually.ts"
 import type { TestDatabase } from "../support/postgres.ts"
 import { BLOCK, commitRows, field, processOn, readyBench, requestOf } from "../support/sinkBench.ts"
-import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { testSettings } from "../support/testSettings.ts"
 
 const columns: ReadonlyArray<ArrowField> = [BLOCK, field("note")]
@@ -154,11 +152,7 @@ describe("a table exchange", () => {
 
   it.live("names a publication of all tables, whose subscribers would receive the second table as well", () =>
     Effect.gen(function*() {
-      const home = yield* Effect.tap(temporaryDirectory, (path) => Effect.promise(() => chmod(path, 0o755)))
-      yield* Effect.scoped(
-        Effect.flatMap(startCluster(home), ({ database }) => database.query("ALTER SYSTEM SET wal_level = logical"))
-      )
-      const { database } = yield* startCluster(home)
+      const { database } = yield* startLogicalCluster
       const { exchange } = yield* exchanging(database)
       yield* (yield* processOn(database)).bookkeeping.ensure
       yield* database.query("CREATE PUBLICATION one FOR TABLE _ampsync_checkpoints")

@@ -72,6 +72,15 @@ export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn
   }
 })
 
+/** A server of its own whose log can be followed; it stops when the scope closes. */
+export const startLogicalCluster: Effect.Effect<Cluster, never, Scope.Scope> = Effect.gen(function*() {
+  const home = yield* reachableDirectory
+  yield* Effect.scoped(
+    Effect.flatMap(startCluster(home), ({ database }) => database.query("ALTER SYSTEM SET wal_level = logical"))
+  )
+  return yield* startCluster(home)
+})
+
 const isAlive = (pid: number): boolean => {
   try {
     return process.kill(pid, 0)
