@@ -1,13 +1,13 @@
-/** The page of examples/with-electricsql in a real browser, with the client of ElectricSQL and a stand-in for its server. */
+/** The composition of examples/with-electricsql, from Anvil to a browser: only ElectricSQL's own server is a stand-in. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync } from "node:fs"
 import { cp, symlink } from "node:fs/promises"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
+import { anvilUnavailable, startAnvil } from "../support/anvil.ts"
 import { browserUnavailable, TestBrowser } from "../support/browser.ts"
 import { startElectricStandIn } from "../support/electricStandIn.ts"
 import { eventually } from "../support/eventually.ts"
@@ -18,17 +18,14 @@ import { makeWorld } from "../support/world.ts"
 const root = join(import.meta.dirname, "..", "..")
 const example = join(root, "examples/with-electricsql")
 
-/** Where the client of ElectricSQL is installed: it is a dependency of the page alone. */
-const modules = [process.env["ELECTRIC_MODULES"], join(root, "node_modules")]
-  .find((folder) => folder !== undefined && existsSync(join(folder, "@electric-sql/client")))
-const missing = browserUnavailable ?? (modules === undefined ? "@electric-sql/client is not installed" : undefined)
+const missing = browserUnavailable ?? anvilUnavailable
 
 /** The page as its container serves it; gives its address. */
 const servePage = Effect.fnUntraced(function*(electricUrl: string) {
   const folder = join(yield* temporaryDirectory, "page")
   yield* Effect.promise(async () => {
     await cp(join(example, "page"), folder, { recursive: true })
-    await symlink(modules!, join(folder, "node_modules"))
+    await symlink(join(root, "node_modules"), join(folder, "node_modules"))
   })
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
@@ -61,7 +58,9 @@ describe.skipIf(missing !== undefined)(
     layer(TestBrowser.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
       it.effect("shows blocks as they are committed, and the blocks that a reorg replaces", () =>
         Effect.gen(function*() {
-          const world = yield* makeWorld({ dialect: "amp", blocks: 20 })
+          const anvil = yield* startAnvil
+          yield* anvil.call("anvil_mine", 19)
+          const world = yield* makeWorld({ dialect: "amp", evmRpc: anvil.url })
           const environment = { DATASET_MANIFEST: join(example, "config/amp.config.ts"), CDC_READY: "electric" }
           const publication = {
             CDC_PUBLICATION: `of_${world.database.schema}`,
@@ -81,14 +80,15 @@ describe.skipIf(missing !== undefined)(
           yield* Effect.promise(() => page.goto(address))
           yield* shows(page, "#state", /^20 blocks, complete up to 19$/)
           yield* shows(page, "#blocks", /^19 .* complete 18 /)
-          world.simulator.mine(2)
+          yield* anvil.call("anvil_mine", 2)
           yield* shows(page, "#blocks", /^21 .* complete 20 /)
-          const orphaned = world.simulator.chain.hashAt(21n)!
-          world.simulator.reorg(2, 3)
+          const orphaned = yield* anvil.hashAt(21n)
+          yield* anvil.call("anvil_reorg", 2, [])
+          yield* anvil.call("anvil_mine", 1)
           yield* shows(page, "#state", /^23 blocks, complete up to 22$/)
           yield* shows(page, "#replaced", new RegExp(`21 ${orphaned.slice(0, 12)}`))
           yield* shows(page, "#reorgs", /2 blocks from 20 on/)
-          const hash = world.simulator.chain.hashAt(22n)!
+          const hash = yield* anvil.hashAt(22n)
           yield* shows(
             page,
             "#blocks",

@@ -51,4 +51,12 @@ describe("the files of a deployment", () => {
         assert.strictEqual((yield* plan.exited).code, 3, `${file}:\n${plan.output()}`)
       }
     }))
+
+  it("have a page with the client of ElectricSQL that the tests run", () => {
+    const client = (file: string, field: string): unknown =>
+      JSON.parse(readFileSync(join(root, file), "utf8"))[field]["@electric-sql/client"]
+    const tested = client("package.json", "devDependencies")
+    assert.match(String(tested), /^\d+\.\d+\.\d+$/)
+    assert.strictEqual(client("examples/with-electricsql/page/package.json", "dependencies"), tested)
+  })
 })
