@@ -59,4 +59,22 @@ describe("the files of a deployment", () => {
     assert.match(String(tested), /^\d+\.\d+\.\d+$/)
     assert.strictEqual(client("examples/with-electricsql/page/package.json", "dependencies"), tested)
   })
+
+  it("open no port but of the loopback, each with a variable for another one", () => {
+    for (const file of files.filter((name) => name.endsWith("docker-compose.yml"))) {
+      const ports = readFileSync(join(root, file), "utf8").match(/(?<=^    ports:\n)(?: {6}.*\n)+/gm) ?? []
+      const entries = ports.flatMap((text) => text.trimEnd().split("\n"))
+      assert.isAbove(entries.length, 1, file)
+      for (const entry of entries) assert.match(entry, /^ {6}- "127\.0\.0\.1:\$\{[A-Z]+_PORT:-(\d+)\}:\1"$/, file)
+    }
+  })
+
+  it("take the variables that docs/docker.md lists, with these defaults", () => {
+    const compose = readFileSync(join(root, "docker-compose.yml"), "utf8")
+    const taken = [...compose.matchAll(/\$\{([A-Z_]+):-([^}]*)\}/g)].map(([, name, value]) => `${name} ${value}`)
+    const page = readFileSync(join(root, "docs/docker.md"), "utf8")
+    const table = /\| variable in front of the command .*\n\|.*\n((?:\|.*\n)+)/.exec(page)![1]!
+    const listed = [...table.matchAll(/^\| `([A-Z_]+)` \| `([^`]*)` \|/gm)].map(([, name, value]) => `${name} ${value}`)
+    assert.deepStrictEqual([...new Set(taken)].toSorted(), listed.toSorted())
+  })
 })
