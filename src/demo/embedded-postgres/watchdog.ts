@@ -12,7 +12,7 @@ import type { Binaries } from "./binaries.ts"
 export const SUPERUSER = "ampsync"
 
 /**
- * `sh -c SCRIPT watchdog <postgres> <initdb> <home> <runtime> <sync option of initdb> <server options>`.
+ * `sh -c SCRIPT watchdog <postgres> <initdb> <home> <runtime> <sync option of initdb, or nothing> <server options>`.
  *
  * Standard input is a pipe that this process holds open and never writes to. It closes when this process closes it or ends,
  * by SIGKILL too. The reader then raises TERM in the main shell, which sends the running program its own stop signal: TERM
@@ -57,7 +57,7 @@ exec 3<&-
 if [ ! -e "$home/data" ]; then
   rm -rf "$home/data.new"
   run "$initdb" -D "$home/data.new" --username=${SUPERUSER} --pwfile="$home/password" --auth=scram-sha-256 \\
-    --encoding=UTF8 --locale=C "$sync" --set=dynamic_shared_memory_type=mmap
+    --encoding=UTF8 --locale=C $sync
   [ -n "$stopping" ] || [ "$status" -ne 0 ] || mv "$home/data.new" "$home/data"
 fi
 if [ -z "$stopping" ] && [ "$status" -eq 0 ]; then
@@ -99,7 +99,7 @@ const spawnWatchdog = (options: WatchdogOptions): Effect.Effect<Watchdog, Embedd
       binaries.initdb,
       options.home,
       options.runtime,
-      options.durable ? "--sync-method=fsync" : "--no-sync",
+      options.durable ? "" : "--no-sync",
       ...options.serverOptions
     ], {
       cwd: "/",
