@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import type { Dialect } from "../src/simulator/tables.ts"
+import { mutants } from "../test/chaos/mutants.ts"
 import { countKinds, formatResult, formatViolation, replayCommand, summarize } from "../test/chaos/report.ts"
 import { type Result, type RunOptions, runSchedule } from "../test/chaos/runSchedule.ts"
 import { type Schedule, scheduleOf } from "../test/chaos/schedule.ts"
@@ -33,6 +34,7 @@ const HELP = `npm run chaos -- [options]
   --json FILE       write the results as JSON
   --summary FILE    print the sum of what was printed into this file and those that follow, and do nothing else
 
+Names for --mutants: ${mutants.map(({ name }) => name).join(", ")}.
 AMPSYNC_MAIN names another build of the program. Exit code 1 when a schedule found a violation.`
 
 /** Results that may be lost when the machine is killed. */

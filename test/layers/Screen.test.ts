@@ -26,7 +26,7 @@ describe("a screen on a terminal", () => {
       assert.deepStrictEqual(terminal.lines, ["hello", "a reorg", "blocks 3", ""])
     }))
 
-  it.effect("writes every line of either stream above the view, whoever writes it, and none is torn", () =>
+  it.effect("writes every line of either stream above the view, no matter who writes it, and none is torn", () =>
     Effect.gen(function*() {
       const terminal = new FakeTerminal()
       // Another object for the same terminal, as process.stderr is.

@@ -20,7 +20,7 @@ export const configWarnings = (texts: Texts, typos: ReadonlyArray<Typo>, log: Lo
     ? ["CDC_PUBLICATION is ignored while CDC_READY is off"]
     : []),
   ...plaintextAddresses(texts).map(([name, { origin }]) =>
-    `The token of AMP_AUTH_TOKEN is sent without TLS to ${origin}, which ${name} names: whoever is in between can read it; ` +
+    `The token of AMP_AUTH_TOKEN is sent without TLS to ${origin}, which ${name} names: anyone on the way there can read it; ` +
     "use https, or a network that only you can read"
   ),
   ...(log.ignored ?? []).map((part) =>

@@ -64,7 +64,7 @@ const routes = HttpApiBuilder.layer(HealthApi, { openapiPath: "/openapi.json" })
   Layer.provide([Layer.provide(handlers, queryErrors), pageHandlers])
 )
 
-/** Listens on `host` and `port`; a stop closes every connection, whoever keeps it open. */
+/** Listens on `host` and `port`; a stop closes every connection, also one that its client keeps open. */
 const listening = (host: string, port: number) =>
   Effect.gen(function*() {
     const { maxConnections, silenceTimeout, ...options } = LIMITS

@@ -23,7 +23,7 @@ interface Failure {
 class NotSent extends Error {}
 
 /**
- * Wraps the client of the exporter of `signal`. Sends the headers of the settings, read anew each time, and waits for an answer
+ * Wraps the client of the exporter of `signal`. Sends the headers of the settings, read again each time, and waits for an answer
  * no longer than the settings allow. Logs the first failure that the exporter gives up on, and then the next success.
  */
 export const reportingClient =

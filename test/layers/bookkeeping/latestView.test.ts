@@ -90,7 +90,7 @@ describe("_ampsync_latest", () => {
       yield* store(writer, "blocks", { history: blocks(10, 40, 80, 100) })
       yield* store(writer, "logs", { history: blocks(10, 60, 80) })
       yield* store(writer, "transactions", { history: blocks(60) })
-      // Nothing is common to all three, but whoever has block 80 has block 60 below it.
+      // Nothing is common to all three, but a table that has block 80 has block 60 below it.
       yield* isLatest(database, 60n, "blocks logs transactions")
     }))
 

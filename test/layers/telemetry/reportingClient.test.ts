@@ -148,7 +148,7 @@ describe("a failure of the export", () => {
 })
 
 describe("the headers of an export", () => {
-  it.effect("are read anew each time; a file that cannot be read is named and nothing is sent", () =>
+  it.effect("are read again each time; a file that cannot be read is named and nothing is sent", () =>
     Effect.gen(function*() {
       const sent: Array<string | undefined> = []
       let key: string | undefined = "first"
