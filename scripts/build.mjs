@@ -56,9 +56,18 @@ const finishDeclarations = async (directory) => {
   if (leaks.length > 0) throw new BuildError(`the library cannot be type-checked:\n  ${leaks.join("\n  ")}`)
 }
 
-/** The files whose code is in what esbuild wrote; what it read and left out is not. */
-const includedFiles = ({ outputs }) =>
-  Object.values(outputs).flatMap(({ inputs }) =>
+/** What `main` imports, directly or through other outputs, as paths from the root. */
+const reachedOutputs = ({ outputs }, main) => {
+  const reached = new Set([main])
+  for (const path of reached) {
+    for (const { external, path: imported } of outputs[path].imports) if (external !== true) reached.add(imported)
+  }
+  return reached
+}
+
+/** The files whose code is in these outputs; what esbuild read and left out is not. */
+const includedFiles = (outputs) =>
+  outputs.flatMap(({ inputs }) =>
     Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? [file] : []))
   )
 
@@ -85,8 +94,13 @@ const buildProgram = async (outDir) => {
     logLevel: "warning",
     metafile: true
   })
-  await writeFile(join(outDir, "LICENSES.txt"), licensesOf(root, includedFiles(metafile)))
   const main = join(outDir, "main.js")
+  // esbuild writes a chunk for every dynamic import that it reads, also where the code around it is left out.
+  const reached = reachedOutputs(metafile, relative(root, main))
+  const unused = Object.keys(metafile.outputs).filter((path) => !reached.has(path))
+  await Promise.all(unused.map((path) => rm(join(root, path))))
+  const included = includedFiles([...reached].map((path) => metafile.outputs[path]))
+  await writeFile(join(outDir, "LICENSES.txt"), licensesOf(root, included))
   const code = await readFile(main, "utf8")
   if (!code.startsWith("#!")) await writeFile(main, `#!/usr/bin/env node\n${code}`)
   await chmod(main, 0o755)

@@ -24,8 +24,10 @@ const project = (files: Readonly<Record<string, string>> = {}) =>
           `{ "name": "small", "type": "module", "exports": { ".": { "types": "./dist/lib/index.d.ts" } } }`,
         "src/index.ts": `export { answer, type Answer } from "./answer.ts"\n`
           + `export const later = () => import("./late.ts")`,
-        "src/answer.ts": `export type Answer = number\nexport const answer: Answer = 42`,
+        "src/answer.ts": `export type Answer = number\nexport const answer: Answer = 42\n`
+          + `export const unused = () => import("./never.ts")`,
         "src/late.ts": `export const late = "late"`,
+        "src/never.ts": `export const never = "never"`,
         "src/main.ts": `import pg from "pg"\nimport { answer } from "./answer.ts"\n`
           + `const { late } = await import("./late.ts")\nconsole.log(answer, late, typeof pg.Pool)`,
         ...files
@@ -55,7 +57,10 @@ describe("build", () => {
       assert.strictEqual((yield* run([program])).stdout, "42 late function\n")
       assert.isTrue(readFileSync(program, "utf8").startsWith("#!/usr/bin/env node\n"))
       assert.strictEqual(statSync(program).mode & 0o111, 0o111)
-      assert.lengthOf(readdirSync(join(root, "dist", "chunks")).filter((name) => name.startsWith("late-")), 1)
+      const chunks = readdirSync(join(root, "dist", "chunks"))
+      assert.lengthOf(chunks.filter((name) => name.startsWith("late-")), 1)
+      // Nothing of the program imports it.
+      assert.lengthOf(chunks.filter((name) => name.startsWith("never-")), 0)
       const licenses = readFileSync(join(root, "dist", "LICENSES.txt"), "utf8")
       assert.match(licenses, /^pg \d+\.\d+\.\d+ \(MIT\)\n-+\n\nMIT License\n/m)
       // A dependency of `pg`, and one of the repository that the bundle does not have.
