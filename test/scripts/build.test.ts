@@ -6,15 +6,16 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { copyFile, mkdir, rm, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
+import { differences } from "../../scripts/reproducible/compare.ts"
 import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 
 const repository = join(import.meta.dirname, "..", "..")
 
 /** A small package with the compiler settings of this one; `files` are added or changed. */
-const project = (files: Readonly<Record<string, string>> = {}) =>
-  Effect.tap(temporaryDirectory, (root) =>
+const project = (files: Readonly<Record<string, string>> = {}, folder = ".") =>
+  Effect.tap(Effect.map(temporaryDirectory, (parent) => join(parent, folder)), (root) =>
     Effect.promise(async () => {
-      await mkdir(join(root, "src"))
+      await mkdir(join(root, "src"), { recursive: true })
       await symlink(join(repository, "node_modules"), join(root, "node_modules"))
       for (const name of ["tsconfig.json", "tsconfig.build.json"]) {
         await copyFile(join(repository, name), join(root, name))
@@ -35,9 +36,12 @@ const project = (files: Readonly<Record<string, string>> = {}) =>
       for (const [path, source] of Object.entries(all)) await writeFile(join(root, path), source)
     }))
 
-const run = (args: ReadonlyArray<string>) =>
+const run = (args: ReadonlyArray<string>, umask = "022", timeZone = "UTC") =>
   Effect.promise(async () => {
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] })
+    const child = spawn("sh", ["-c", `umask ${umask}; exec "$@"`, "sh", process.execPath, ...args], {
+      env: { ...process.env, TZ: timeZone },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
     const [[status], stdout, stderr] = await Promise.all([once(child, "exit"), text(child.stdout), text(child.stderr)])
     return { status: status as number, stdout, stderr }
   })
@@ -71,6 +75,24 @@ describe("build", () => {
         assert.include(code, `from "./answer.js"`)
         assert.notInclude(code, ".ts\"")
       }
+    }))
+
+  // Of the whole program: npm run reproducible.
+  it.live("makes the same bytes with the same modes in a folder of another depth, under another umask and in another time zone", () =>
+    Effect.gen(function*() {
+      const builds: Array<string> = []
+      for (
+        const [folder, umask, timeZone] of [
+          [".", "022", "UTC"],
+          ["a deeper/folder", "077", "Pacific/Kiritimati"]
+        ] as const
+      ) {
+        const root = yield* project({}, folder)
+        const { status, stderr } = yield* run([join(repository, "scripts", "build.mjs"), root], umask, timeZone)
+        assert.strictEqual(status, 0, stderr)
+        builds.push(join(root, "dist"))
+      }
+      assert.deepStrictEqual(differences(builds[0]!, builds[1]!), [])
     }))
 
   it.live("fails when a public type needs the types of pg, however deep", () =>
