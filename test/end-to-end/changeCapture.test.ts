@@ -1,6 +1,7 @@
 /** A follower of the write-ahead log has every row that the tables have, through a backfill, a reorg and new columns. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
+import type { Client } from "pg"
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from "pg-logical-replication"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { type Cluster, startLogicalCluster } from "../support/cluster.ts"
@@ -98,6 +99,14 @@ const PRIMARY_KEYS: Readonly<Record<string, ReadonlyArray<string>>> = {
 const keyOf = ({ name }: Pgoutput.MessageRelation, row: Row): string =>
   JSON.stringify((PRIMARY_KEYS[name] ?? ["_block_num", "_row_index"]).map((column) => String(row[column])))
 
+/** The follower of the package requests the option `messages`, which PostgreSQL 13 does not have. */
+class Plugin extends PgoutputPlugin {
+  override start(client: Client, slot: string, position: string) {
+    const options = `proto_version '1', publication_names '${PUBLICATION}'`
+    return client.query(`START_REPLICATION SLOT "${slot}" LOGICAL ${position} (${options})`)
+  }
+}
+
 /** Follows the publication from the slot's position on until the scope closes. */
 const follow = Effect.fnUntraced(function*({ database }: Cluster): Effect.fn.Return<Follower, never, Scope.Scope> {
   const follower = new Follower()
@@ -107,7 +116,7 @@ const follow = Effect.fnUntraced(function*({ database }: Cluster): Effect.fn.Ret
   )
   service.on("data", (_, message: Pgoutput.Message) => follower.take(message))
   service.on("error", (error: Error) => follower.problems.push(error.message))
-  const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [PUBLICATION] })
+  const plugin = new Plugin({ protoVersion: 1, publicationNames: [PUBLICATION] })
   service.subscribe(plugin, SLOT).catch((cause: unknown) => follower.problems.push(String(cause)))
   return follower
 })

@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from "node:net"
 import { join } from "node:path"
 import { recordedLog } from "../doubles/Log.ts"
 import { startCluster } from "../support/cluster.ts"
+import { endSessions } from "../support/endSessions.ts"
 import { eventually } from "../support/eventually.ts"
 import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { CA, PASSWORD, pool, TlsServer } from "./pg-pool/tlsServer.ts"
@@ -84,7 +85,7 @@ describe("connecting", () => {
         })
         yield* server.query("ALTER ROLE scram PASSWORD 'rotated'")
         yield* Effect.addFinalizer(() => server.query(`ALTER ROLE scram PASSWORD '${PASSWORD}'`))
-        yield* server.query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'scram'")
+        yield* endSessions(server, "usename = 'scram'")
         const error = yield* Effect.flip(
           sql.unsafe("SELECT 1").pipe(Effect.retry({ times: 2, while: (error) => !error.message.includes("28P01") }))
         )

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer } from "effect"
 import type { SqlError } from "effect/sql"
 import { layerWith } from "../../src/layers/PgPool.ts"
+import { endSessions } from "../support/endSessions.ts"
 import { eventually } from "../support/eventually.ts"
 import {
   assertHealthy,
@@ -89,7 +90,7 @@ describe("a lost connection", () => {
   const killInside = (it: Bench) =>
     Effect.gen(function*() {
       const [row] = yield* it.pool.sql.unsafe<{ pid: number }>("SELECT pg_backend_pid() AS pid")
-      yield* it.database.query("SELECT pg_terminate_backend($1, 5000)", [row?.pid])
+      yield* endSessions(it.database, "pid = $1", [row?.pid])
     })
 
   it.live("in the middle of a transaction is a retryable error, not a defect; the retry works", () =>
@@ -119,11 +120,7 @@ describe("a lost connection", () => {
     Effect.gen(function*() {
       const it = yield* bench()
       yield* assertHealthy(it)
-      const ended = yield* it.database.query(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1",
-        [it.database.schema]
-      )
-      assert.isAbove(ended.length, 0)
+      assert.isAbove(yield* endSessions(it.database, "application_name = $1", [it.database.schema]), 0)
       yield* assertHealthy(it).pipe(Effect.retry({ times: 3 }))
     }))
 

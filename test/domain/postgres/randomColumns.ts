@@ -250,7 +250,10 @@ const durationKind = (unit: TimeUnit): Kind => {
     type: { kind: "duration", unit },
     value: (random) => (random() < 0.5 ? -1n : 1n) * below(random, 10n ** 12n),
     text: (value) => {
-      if (unit !== "nanosecond") return `${seconds(value as bigint, 6)} seconds`
+      // Up to PostgreSQL 14 the text of an interval must not have a number above 2147483647.
+      const hour = 3600n * perSecond[unit]
+      const hours = (value as bigint) / hour
+      if (unit !== "nanosecond") return `${hours} hours ${seconds((value as bigint) % hour, 6)} seconds`
       return `${floorDivide(value as bigint, 1000n)} microseconds`
     },
     json: (value) => `"PT${seconds(value as bigint, 9)}S"`,

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import type { SqlError } from "effect/sql"
 import type { PgPipeline } from "../../../src/services/PgPool.ts"
+import { endSessions } from "../../support/endSessions.ts"
 import { eventually } from "../../support/eventually.ts"
 import { holdLock } from "../../support/holdLock.ts"
 import {
@@ -48,11 +49,8 @@ const open = (it: Bench, pipeline: PgPipeline, options?: Parameters<typeof openi
 
 const terminate = (it: Bench) =>
   Effect.map(
-    it.database.query(
-      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1",
-      [activityOf(it)]
-    ),
-    (rows) => assert.lengthOf(rows, 1)
+    endSessions(it.database, "application_name = $1", [activityOf(it)]),
+    (ended) => assert.strictEqual(ended, 1)
   )
 
 const trigger = (it: Bench, when: string, body: string) =>
@@ -213,7 +211,7 @@ describe("a connection that ends", () => {
             yield* open(it, pipeline)
             yield* sendAll(pipeline, [tuple(1n, "a")])
             const [[pid]] = (yield* sendEnd(pipeline, "SELECT pg_backend_pid(); ")) as [[string]]
-            yield* it.database.query("SELECT pg_terminate_backend($1, 5000)", [pid])
+            yield* endSessions(it.database, "pid = $1", [pid])
             yield* open(it, pipeline)
             yield* sendAll(pipeline, [tuple(2n, "a")])
             return yield* sendEnd(pipeline)

@@ -10,6 +10,7 @@ import { layerWith } from "../../../src/layers/PgPool.ts"
 import { PgPool } from "../../../src/services/PgPool.ts"
 import { recordedLog } from "../../doubles/Log.ts"
 import { eventually } from "../../support/eventually.ts"
+import type { TestDatabase } from "../../support/postgres.ts"
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/tls/${name}`, import.meta.url))
 
@@ -31,7 +32,7 @@ const ROLES = {
 
 export interface TlsServerShape {
   readonly port: number
-  readonly query: <Row extends QueryResultRow>(sql: string) => Effect.Effect<ReadonlyArray<Row>>
+  readonly query: TestDatabase["query"]
   /** A URL for a role; `query` is without the question mark. */
   readonly url: (
     role: keyof typeof ROLES,
@@ -94,8 +95,8 @@ export class TlsServer extends Context.Service<TlsServer, TlsServerShape>()("tes
       )
       return TlsServer.of({
         port,
-        query: <Row extends QueryResultRow>(sql: string) =>
-          Effect.map(Effect.promise(() => admin.query<Row>(sql)), ({ rows }) => rows),
+        query: <Row extends QueryResultRow>(sql: string, params: ReadonlyArray<unknown> = []) =>
+          Effect.map(Effect.promise(() => admin.query<Row>(sql, [...params])), ({ rows }) => rows),
         url: (role, query = "", { host = "127.0.0.1", port: at = port } = {}) =>
           `postgresql://${role}:${PASSWORD}@${host}:${at}/postgres?application_name=${role}&${query}`
       })
