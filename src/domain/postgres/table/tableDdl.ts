@@ -93,6 +93,9 @@ export const alterTable = (
   return changes.length === 0 ? undefined : `ALTER TABLE ${qualifiedName(definition)} ${changes.join(", ")}`
 }
 
+/** Types whose values may be large: texts, bytes, JSON, and arrays of anything. */
+const WIDE = /^(?:bytea|text|jsonb|.*\[\])$/
+
 // pglz, the default, costs ten times the CPU of lz4 on values over 2 KB and saves no more space.
 const columnDdl = (column: TableColumn, lz4: boolean): string =>
-  `${quoteIdentifier(column.name)} ${column.type}${lz4 && /^(bytea|text)$/.test(column.type) ? " COMPRESSION lz4" : ""}`
+  `${quoteIdentifier(column.name)} ${column.type}${lz4 && WIDE.test(column.type) ? " COMPRESSION lz4" : ""}`
