@@ -226,6 +226,16 @@ export const indexFailed = (table: string, reason: string, again: boolean) =>
   `Table '${table}' is synced, but an index could not be built${again ? ", trying again" : ""}: ${reason}${
     again ? "" : ". The next start tries once to build it again"
   }`
+export const partitionsMade = (table: string, count: number, firstBlock: bigint, lastBlock: bigint) =>
+  `Table '${table}': made ${
+    count === 1 ? "the partition" : `${count} partitions`
+  } for blocks ${firstBlock}-${lastBlock}`
+export const partitionNotMade = (table: string, lastBlock: bigint, reason: string, seconds: number) =>
+  `Table '${table}': cannot make the partition behind block ${lastBlock}: ${reason}. No row needs it yet; trying again in ` +
+  `${seconds} s`
+export const manyPartitions = (table: string, count: number) =>
+  `Table '${table}' has ${count} partitions: statements that read all of it may need more locks than ` +
+  "max_locks_per_transaction of PostgreSQL allows. Raise that, or \"blocks\" of partitionBy in the config"
 export const indexNotConfigured = (table: string, index: string) =>
   `Table '${table}' keeps index ${index}, which the config no longer names; drop it if nobody needs it`
 export const syncEnded = "The sync ended by itself"

@@ -8,6 +8,7 @@ import { copyColumns, makeCopyPlan } from "../domain/postgres/encode/encodeCopy.
 import { makeRowEncoder } from "../domain/postgres/encode/RowEncoder.ts"
 import { designTable } from "../domain/postgres/table/designTable.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
+import { createPartition } from "../domain/postgres/table/partitions.ts"
 import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import { qualifiedName, RANGE_END, systemColumns } from "../domain/postgres/table/tableDdl.ts"
 import { Checkpoints } from "../services/Checkpoints.ts"
@@ -18,6 +19,12 @@ import { type TableRequest, TableSink } from "../services/TableSink.ts"
 import { openTransactions } from "./table-sink/chunkTransactions.ts"
 import { examineTable } from "./table-sink/examineTable.ts"
 import { explainFailure } from "./table-sink/explainFailure.ts"
+import {
+  makeTablePartitions,
+  type PartitionedTable,
+  planPartitions,
+  readPartitioning
+} from "./table-sink/partitions.ts"
 import { makeRemoval } from "./table-sink/removeRows.ts"
 
 /** A longer wait counts as an attempt without progress, and is retried. */
@@ -79,6 +86,7 @@ const make = Effect.gen(function*() {
       notifies: notifyOnCommit
     }
     const current = { current: taken.lease }
+    const partitioned = partitionedTable(definition)
     return {
       encoder: makeRowEncoder(copyPlan),
       rangeMode: position.column === RANGE_END,
@@ -88,6 +96,7 @@ const make = Effect.gen(function*() {
       provisionalRows: taken.lease.provisionalRows,
       notes: taken.notes,
       transactions: openTransactions(pool, transactionPlan, current),
+      partitions: partitioned === undefined ? undefined : makeTablePartitions(leases, run, partitioned, current),
       isCurrent: Effect.suspend(() => {
         const lease = current.current
         return Effect.map(leases.isCurrent(lease), (isCurrent) => isCurrent || current.current !== lease)
@@ -95,6 +104,22 @@ const make = Effect.gen(function*() {
       explain: explainFailure(definition)
     }
   })
+
+  const partitionedTable = (definition: TableDefinition): PartitionedTable | undefined => {
+    const { partitionBlocks: width } = definition
+    return width === undefined ? undefined : { definition, width, isPublished: publication !== undefined }
+  }
+
+  const partitionStatements: TableSink["Service"]["partitionStatements"] = Effect.fn("TableSink.partitionStatements")(
+    function*(request, first, last) {
+      const { definition } = yield* design(request)
+      const partitioned = partitionedTable(definition)
+      if (partitioned === undefined) return []
+      const existing = (yield* readPartitioning(run, definition))?.bounds ?? []
+      const missing = yield* planPartitions(run, partitioned, existing, [first, last], Number.POSITIVE_INFINITY)
+      return missing.flatMap((bounds) => createPartition(definition, bounds, partitioned.isPublished))
+    }
+  )
 
   /** Creates the table, or checks that the existing one was created by ampsync and fits. */
   const fit = Effect.fnUntraced(function*(definition: TableDefinition, identity: TableIdentity, lease: WriterLease) {
@@ -132,6 +157,7 @@ const make = Effect.gen(function*() {
     prepare,
     plan,
     awaitUnlocked,
+    partitionStatements,
     ...makeRemoval(pool, leases, checkpoints, databaseSchema)
   })
 })

@@ -80,6 +80,9 @@ export class IndexRowTooLarge {
 export const indexRowTooLarge = (error: SqlError.SqlError): IndexRowTooLarge | undefined =>
   error.reason.cause instanceof IndexRowTooLarge ? error.reason.cause : undefined
 
+/** The cause of a `SqlError` where a row has no partition in its table. */
+export const NO_PARTITION = "SQLSTATE 23514, no partition"
+
 /** Whether a statement divided by zero, which is how statements of the bookkeeping stop their transaction. */
 export const isDivisionByZero = (error: SqlError.SqlError): boolean => error.reason.cause === "SQLSTATE 22012"
 

@@ -9,11 +9,13 @@ import { Context, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
 import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
+import type { BlockRange } from "../domain/chain/BlockRange.ts"
 import type { Checkpoint } from "../domain/chain/Checkpoint.ts"
 import type { Chunk } from "../domain/chain/Chunk.ts"
 import type { Watermark } from "../domain/chain/watermarks.ts"
 import type { RowEncoder } from "../domain/postgres/encode/RowEncoder.ts"
 import type { TableSource } from "../domain/postgres/table/designTable.ts"
+import type { PartitionBounds } from "../domain/postgres/table/partitions.ts"
 import type { Fenced, TableHeld, TableRejected } from "./TableLeases.ts"
 
 /** A table to prepare: what fills it, and the columns of its query. */
@@ -122,6 +124,32 @@ export interface ChunkTransactions {
   readonly close: (chunk: Chunk) => Effect.Effect<Effect.Effect<Committed, WriteError>, WriteError>
 }
 
+/** What `TablePartitions.make` did. */
+export interface MadePartitions {
+  readonly made: ReadonlyArray<PartitionBounds>
+  /** Partitions of the table from now on. */
+  readonly total: number
+  /** The last block that has a partition. */
+  readonly lastBlock: bigint
+  /** Why the partition behind those of the range could not be made; undefined where it is there. */
+  readonly aheadFailure: string | undefined
+}
+
+/** The partitions of a table by ranges of blocks, as its writer found and made them. */
+export interface TablePartitions {
+  readonly table: string
+  /** A COPY that is opened from now on finds a partition for every row of `range`. */
+  readonly covers: (range: BlockRange) => boolean
+  /** As `covers`, and the partition behind them is there as well. */
+  readonly isReady: (range: BlockRange) => boolean
+  /**
+   * Makes the partitions that rows of `range` need, and the one behind them, in transactions of their own that neither block
+   * readers nor writers. A COPY that is open does not see them. Rejects the table where another relation has the name of one,
+   * or where there would be too many.
+   */
+  readonly make: (range: BlockRange) => Effect.Effect<MadePartitions, SqlError.SqlError | Fenced | TableRejected>
+}
+
 /** A table that is prepared, and that only this process may write. */
 export interface TableWriter {
   readonly encoder: RowEncoder
@@ -141,6 +169,8 @@ export interface TableWriter {
    * be used again.
    */
   readonly transactions: Effect.Effect<ChunkTransactions, SqlError.SqlError, Scope.Scope>
+  /** Undefined for a table in one piece. */
+  readonly partitions: TablePartitions | undefined
   /**
    * Whether the last commit is in the database and is the newest one. To be called while no transaction is in flight; true
    * where one was sent meanwhile.
@@ -163,6 +193,15 @@ export class TableSink extends Context.Service<TableSink, {
    * minute.
    */
   readonly awaitUnlocked: (table: string) => Effect.Effect<void, SqlError.SqlError>
+  /**
+   * Statements, for the current transaction, that make the partitions which rows at positions `first` to `last` need and
+   * which are missing; none for a table in one piece.
+   */
+  readonly partitionStatements: (
+    request: TableRequest,
+    first: bigint,
+    last: bigint
+  ) => Effect.Effect<ReadonlyArray<string>, SqlError.SqlError | TableRejected>
   /** Computes what `acquire` and `prepare` would do; fails as they would, except that a held table is no failure. */
   readonly plan: (request: TableRequest) => Effect.Effect<TablePlan, SqlError.SqlError | TableRejected>
   /** Acquires the lease and deletes the provisional rows; complete ones stay. Returns the number of deleted rows. */

@@ -36,6 +36,7 @@ export interface TableWriterOptions {
   readonly isCurrent?: TableWriter["isCurrent"]
   readonly explain?: TableWriter["explain"]
   readonly encoder?: TableWriter["encoder"]
+  readonly partitions?: TableWriter["partitions"]
 }
 
 export interface RecordedWriter {
@@ -75,6 +76,7 @@ export const recordedWriter = (options: TableWriterOptions = {}): RecordedWriter
       yield* Effect.addFinalizer(() => Effect.sync(() => connection.isClean() || (broken += 1)))
       return connection.use
     }),
+    partitions: options.partitions,
     isCurrent: options.isCurrent ?? Effect.succeed(true),
     explain: options.explain ?? ((error) => error)
   }

@@ -10,6 +10,7 @@ import * as failures from "./log-lines/failures.ts"
 import { indexes } from "./log-lines/indexes.ts"
 import { backlog, life } from "./log-lines/life.ts"
 import { nozzle } from "./log-lines/nozzle.ts"
+import { partitions } from "./log-lines/partitions.ts"
 import * as changes from "./log-lines/reload.ts"
 import { type Expected, isExpected, type LineName, type LoggedLine, makeStage, words } from "./log-lines/stage.ts"
 import * as starts from "./log-lines/start.ts"
@@ -22,6 +23,7 @@ const scenes = {
   silence: failures.silence,
   reload: changes.reload,
   indexes,
+  partitions,
   adminApiDown: starts.adminApiDown,
   nothingAnswers: starts.nothingAnswers,
   standby: changes.standby,
@@ -430,6 +432,22 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
       "Table 'cut' is synced, but an index could not be built, trying again: PostgreSQL: terminating connection due to administrator command (SQLSTATE 57P01)"
     )
   ],
+  partitionsMade: [
+    at("partitions", "INFO", "Table 'blocks': made 3 partitions for blocks 0-14"),
+    at("partitions", "INFO", "Table 'blocks': made the partition for blocks 15-19")
+  ],
+  partitionNotMade: [
+    at(
+      "partitions",
+      "WARN",
+      "Table 'blocks': cannot make the partition behind block 19: PostgreSQL: canceling statement due to lock timeout (SQLSTATE 55P03). No row needs it yet; trying again in 60 s"
+    )
+  ],
+  manyPartitions: {
+    reason: "A table with a thousand partitions takes long to make, and to drop",
+    file: "test/programs/table/makePartitions.test.ts",
+    title: "warns once where a table has more than a thousand"
+  },
   indexNotConfigured: [
     at(
       "indexes",

@@ -100,6 +100,7 @@ export const commitRows = Effect.fnUntraced(function*(
   const { bytes, cursor } = yield* Effect.orDie(
     Effect.fromResult(encodeWith(writer.encoder, { batch, from: 0, to: rows.length, range, cursor: undefined }))
   )
+  if (writer.partitions !== undefined) yield* writer.partitions.make(range)
   const { checkpoint } = writer
   const after: Checkpoint = {
     network: "anvil",

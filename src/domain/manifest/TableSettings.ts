@@ -20,6 +20,8 @@ export interface TableSettings {
   readonly comment: string | undefined
   /** Blocks on top of a range before its rows are written; undefined for the setting `CONFIRMATIONS`. */
   readonly confirmations: number | undefined
+  /** The table is partitioned by ranges of so many blocks; undefined for a table in one piece. */
+  readonly partitionBy: { readonly blocks: number } | undefined
 }
 
 export const noSettings: TableSettings = {
@@ -27,7 +29,8 @@ export const noSettings: TableSettings = {
   primaryKey: undefined,
   indexes: [],
   comment: undefined,
-  confirmations: undefined
+  confirmations: undefined,
+  partitionBy: undefined
 }
 
 /** Days of a chain with a block per second. */
@@ -61,6 +64,14 @@ const Confirmations = Schema.Number.check(
     `a whole number of blocks from 0 to ${MAX_CONFIRMATIONS}`
   )
 )
+const PartitionBy = Schema.Struct({
+  blocks: Schema.Number.check(
+    expecting(
+      (blocks) => Number.isSafeInteger(blocks) && blocks > 0,
+      `a whole number of blocks from 1 to ${Number.MAX_SAFE_INTEGER}`
+    )
+  )
+})
 
 /** The schema of these settings, as keys of one entry of `tables`. */
 export const settingsFields = {
@@ -68,14 +79,15 @@ export const settingsFields = {
   primaryKey: Schema.optional(KeyColumns),
   indexes: Schema.optional(Schema.Array(KeyColumns)),
   comment: Schema.optional(Comment),
-  confirmations: Schema.optional(Confirmations)
+  confirmations: Schema.optional(Confirmations),
+  partitionBy: Schema.optional(PartitionBy)
 }
 
 const SettingsEntry = Schema.Struct(settingsFields)
 
 /** The settings of a decoded entry; absent keys become their defaults. */
 export const settingsOf = (
-  { columns = {}, comment, confirmations, indexes = [], primaryKey }: typeof SettingsEntry.Type
+  { columns = {}, comment, confirmations, indexes = [], partitionBy, primaryKey }: typeof SettingsEntry.Type
 ): TableSettings => ({
   columns: Object.entries(columns)
     .map(([column, { type }]) => ({ column, type: parseOverrideType(type)! }))
@@ -83,5 +95,6 @@ export const settingsOf = (
   primaryKey,
   indexes,
   comment,
-  confirmations
+  confirmations,
+  partitionBy
 })

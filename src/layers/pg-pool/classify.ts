@@ -1,6 +1,6 @@
 /** Classification of PostgreSQL errors. */
 import { SqlError } from "effect/sql"
-import { IndexRowTooLarge } from "../../services/PgPool.ts"
+import { IndexRowTooLarge, NO_PARTITION } from "../../services/PgPool.ts"
 
 /**
  * Turns an error of the driver into a `SqlError`: the one place that decides whether a retry may help.
@@ -136,6 +136,9 @@ const conditions: Record<string, string> = {
 /** Where a row is found too large for an index. Source: PostgreSQL, nbtutils.c, `_bt_check_third_page`; indextuple.c, `index_form_tuple`. */
 const BTREE_ROUTINES = /^(?:_bt_check_third_page|index_form_tuple(?:_context)?)$/
 
+/** Where no partition is found for a row. Source: PostgreSQL, src/backend/executor/execPartition.c. */
+const NO_PARTITION_ROUTINE = "ExecFindPartition"
+
 const reasonOf = (error: Fields, message: string, operation: string): SqlError.SqlErrorReason => {
   const cause = error.isServerError ? `SQLSTATE ${error.code}` : error.code || error.text
   const fields = { message, operation, cause }
@@ -160,6 +163,9 @@ const reasonOf = (error: Fields, message: string, operation: string): SqlError.S
   if (code === "23505") return new SqlError.UniqueViolation({ ...fields, constraint: error.objects })
   if (code === "54000" && BTREE_ROUTINES.test(error.routine)) {
     return new SqlError.UnknownError({ ...fields, cause: new IndexRowTooLarge(error.constraint || undefined) })
+  }
+  if (code === "23514" && error.routine === NO_PARTITION_ROUTINE) {
+    return new SqlError.ConstraintError({ ...fields, cause: NO_PARTITION })
   }
   if (code.startsWith("23")) return new SqlError.ConstraintError(fields)
   return new SqlError.UnknownError(fields)

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { compareTable } from "../../domain/postgres/table/compareTable.ts"
+import { partitioningConflict } from "../../domain/postgres/table/partitions.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { alterTable, commentOn, createTable, indexesOf, qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { StoredCheckpoint } from "../../services/Checkpoints.ts"
@@ -61,6 +62,8 @@ export const examineTable = Effect.fnUntraced(function*(
       }`
     )
   }
+  const unpartitionable = partitioningConflict(definition, found.partitioning)
+  if (unpartitionable !== undefined) return yield* reject(`${unpartitionable}; or ${dropIt(definition)}`)
   const difference = compareTable(definition, found, recorded.columns)
   const { added } = difference
   const conflicts = [

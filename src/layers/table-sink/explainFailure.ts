@@ -2,7 +2,7 @@
 import { SqlError } from "effect/sql"
 import type { Chunk } from "../../domain/chain/Chunk.ts"
 import { columnList, RANGE_END, type TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
-import { indexRowTooLarge } from "../../services/PgPool.ts"
+import { indexRowTooLarge, NO_PARTITION } from "../../services/PgPool.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
 import { RowTooLargeForIndex, TableChanged, type WriteError } from "../../services/TableSink.ts"
 
@@ -12,10 +12,18 @@ export const explainFailure = (definition: TableDefinition) => (error: WriteErro
     ? duplicateKey(definition, chunk, error) ?? changedSince(definition, error) ?? rejectedRow(definition, chunk, error)
     : error
 
-/** The statements were valid when the table was prepared. If they no longer are, somebody changed or dropped it. */
-const changedSince = ({ table }: TableDefinition, error: SqlError.SqlError): TableChanged | undefined =>
-  error.reason._tag === "SqlSyntaxError"
-    ? new TableChanged({ table, detail: error.reason.message ?? "its statements are no longer valid" })
+/**
+ * The statements were valid when the table was prepared. If they no longer are, somebody changed or dropped it, or a partition
+ * that had been made before rows needed it.
+ */
+const changedSince = (
+  { partitionBlocks, table }: TableDefinition,
+  { reason }: SqlError.SqlError
+): TableChanged | undefined =>
+  reason._tag === "SqlSyntaxError"
+    ? new TableChanged({ table, detail: reason.message ?? "its statements are no longer valid" })
+    : partitionBlocks !== undefined && reason.cause === NO_PARTITION
+    ? new TableChanged({ table, detail: "a partition that rows need is gone; it is made again" })
     : undefined
 
 /**

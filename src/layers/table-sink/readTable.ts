@@ -2,7 +2,9 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import type { ExistingColumn, ExistingTable } from "../../domain/postgres/table/compareTable.ts"
+import type { FoundPartitioning } from "../../domain/postgres/table/partitions.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
+import { readPartitioning } from "./partitions.ts"
 
 /** The relation with the name of a table. */
 export interface FoundRelation extends ExistingTable {
@@ -14,6 +16,8 @@ export interface FoundRelation extends ExistingTable {
   readonly comment: string
   /** Triggers, rules and policies that may keep rows from being deleted, such as `trigger "a"`. */
   readonly filters: ReadonlyArray<string>
+  /** Undefined for a table in one piece. */
+  readonly partitioning: FoundPartitioning | undefined
 }
 
 const RELATION = `
@@ -51,7 +55,9 @@ export const readTable = Effect.fnUntraced(function*(
   run: RunStatement,
   { schema, table }: { readonly schema: string; readonly table: string }
 ): Effect.fn.Return<FoundRelation | undefined, SqlError.SqlError> {
-  const [relation] = yield* run<Omit<FoundRelation, keyof ExistingTable | "filters"> & { readonly id: string }>(
+  const [relation] = yield* run<
+    Omit<FoundRelation, keyof ExistingTable | "filters" | "partitioning"> & { readonly id: string }
+  >(
     RELATION,
     [
       schema,
@@ -66,6 +72,7 @@ export const readTable = Effect.fnUntraced(function*(
   return {
     ...facts,
     columns,
+    partitioning: yield* readPartitioning(run, { schema, table }),
     filters: filters.map(({ kind, name }) => `${kind} ${JSON.stringify(name)}`),
     primaryKey: keys.find((key) => key.isPrimary)?.columns,
     uniqueKeys: keys.map((key) => key.columns)

@@ -170,11 +170,12 @@ export const makeRemoval = (
     const [position, name] = [quoteIdentifier(positionColumn), qualifiedName({ schema, table })]
     const from = upTo === undefined ? "" : `WHERE ${position} >= ${upTo}`
     const pick = `SELECT tableoid, ctid, ${position} AS position FROM ${name} ${from} ORDER BY 3 LIMIT ${STEP_ROWS}`
-    // A ctid is unique only within a partition.
+    // A ctid is unique only within a partition; the positions leave out partitions without such rows.
     const [gone] = yield* run<{ removed: string; up_to: string | null }>(
       `WITH picked AS MATERIALIZED (${pick}), gone AS (
          DELETE FROM ${name} t WHERE ctid = ANY(ARRAY(SELECT ctid FROM picked))
            AND EXISTS (SELECT FROM picked WHERE picked.tableoid = t.tableoid AND picked.ctid = t.ctid)
+           AND ${position} BETWEEN (SELECT min(position) FROM picked) AND (SELECT max(position) FROM picked)
          RETURNING 1
        ) SELECT (SELECT count(*) FROM gone) AS removed, (SELECT max(position) FROM picked) AS up_to`
     )

@@ -57,6 +57,8 @@ export class WriterState<E, R> {
   batch: { readonly bound: BoundBatch; readonly of: ColumnBatch } | undefined
   from = 0
   buffer: CopyBuffer | undefined
+  /** When a partition that no row needs yet is tried again, of the monotonic clock. */
+  partitionsAheadAfterMillis = 0
   readonly #clock: Clock.Clock
 
   constructor(

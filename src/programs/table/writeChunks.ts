@@ -14,6 +14,7 @@ import { MAX_CHUNK_BYTES } from "../../domain/ChunkSize.ts"
 import type { EncodeError } from "../../domain/postgres/encode/encodeCopy.ts"
 import type { ChunkTransactions, TableWriter, WriteError } from "../../services/TableSink.ts"
 import { newBuffer } from "./CopyBuffers.ts"
+import { lacksPartitions, makePartitions } from "./makePartitions.ts"
 import { makeReadAhead } from "./ReadAhead.ts"
 import { close, fail, flush, settle } from "./sendChunk.ts"
 import { type WriteChunksOptions, WriterState } from "./WriterState.ts"
@@ -38,6 +39,7 @@ export const writeChunks = <R>(writer: TableWriter, options: WriteChunksOptions<
     const input = yield* makeReadAhead(events, sizeOf)
     const writing = new WriterState(writer, options, input, yield* Clock.Clock)
     while (yield* takeWithoutRows(writing)) {
+      yield* makePartitions(writing)
       // A permit is free again once a chunk of another table is committed.
       options.stages.enter("storage")
       yield* writeBacklog(writing).pipe(
@@ -98,6 +100,8 @@ const writeBacklog = Effect.fnUntraced(function*<E, R>(writing: WriterState<E, R
   // Where the transaction before this one failed, that is the cause.
   const behind = <A>(effect: Effect.Effect<A, WriteError, R>) =>
     Effect.catch(effect, (error) => Effect.andThen(answered, fail(writing, writing.chunk, writing.times, error)))
+  const mayGoOn = () =>
+    !(writing.nowMillis() >= until ? input.isShort() : input.isEmpty()) && !lacksPartitions(writing, input.peek())
   input.limit(READ_AHEAD_BYTES)
   do {
     const rejected = yield* behind(fill(writing, transactions))
@@ -115,7 +119,7 @@ const writeBacklog = Effect.fnUntraced(function*<E, R>(writing: WriterState<E, R
     yield* transactions.mayOverlap ? Effect.raceFirst(answered, input.backlog(PIPELINE_BYTES)) : answered
     stages.leave()
     if (writing.nowMillis() >= until) input.limit(0)
-  } while (!(writing.nowMillis() >= until ? input.isShort() : input.isEmpty()))
+  } while (mayGoOn())
   stages.enter("storage")
   yield* answered
   stages.leave()
@@ -141,7 +145,7 @@ const fill = Effect.fnUntraced(function*<E, R>(
       options.stages.leave()
       writing.waitedMillis += writing.nowMillis() - began
       if (writing.isSettled && input.isEmpty()) return undefined
-    } else if (closesGroup(writing.chunk, event)) {
+    } else if (closesGroup(writing.chunk, event) || lacksPartitions(writing, event)) {
       return undefined
     } else if (event._tag === "Rows") {
       const rejected = yield* writeRows(writing, transactions, event)

@@ -20,7 +20,8 @@ describe("the settings of a table", () => {
       primaryKey: undefined,
       indexes: [],
       comment: undefined,
-      confirmations: undefined
+      confirmations: undefined,
+      partitionBy: undefined
     })
   })
 
@@ -35,7 +36,8 @@ describe("the settings of a table", () => {
       primaryKey: ["tx_hash"],
       indexes: [["from"], ["to", "block_num"]],
       comment: "it's",
-      confirmations: 12
+      confirmations: 12,
+      partitionBy: { blocks: 1_000_000 }
     })
     assert.deepStrictEqual(settings, {
       columns: [
@@ -47,8 +49,27 @@ describe("the settings of a table", () => {
       primaryKey: ["tx_hash"],
       indexes: [["from"], ["to", "block_num"]],
       comment: "it's",
-      confirmations: 12
+      confirmations: 12,
+      partitionBy: { blocks: 1_000_000 }
     })
+  })
+
+  it("have partitions of a whole number of blocks", () => {
+    for (const blocks of [1, 1_000_000, Number.MAX_SAFE_INTEGER]) {
+      const spec = specOf({ partitionBy: { blocks } })
+      assert.deepStrictEqual(spec.settings.partitionBy, { blocks })
+      assert.isFalse(Equal.equals(spec, specOf({})), "a change of it is a change of the table")
+      assert.strictEqual(spec.fingerprint, specOf({}).fingerprint, "the rows are the same")
+    }
+    for (const blocks of [0, -1, 1.5, 2 ** 53, Number.NaN]) {
+      assert.deepStrictEqual(problemsOf({ partitionBy: { blocks } }), [
+        "tables.transactions.partitionBy.blocks: expected a whole number of blocks from 1 to 9007199254740991"
+      ])
+    }
+    assert.lengthOf(problemsOf({ partitionBy: { blocks: "1000" } }), 1)
+    assert.lengthOf(problemsOf({ partitionBy: {} }), 1)
+    assert.lengthOf(problemsOf({ partitionBy: 1000 }), 1)
+    assert.include(problemsOf({ partitionby: { blocks: 1 } })[0], "did you mean partitionBy?")
   })
 
   it("have a number of confirmations of its own, also none", () => {

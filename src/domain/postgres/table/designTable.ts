@@ -5,6 +5,7 @@ import { noSettings, type TableSettings } from "../../manifest/TableSettings.ts"
 import { wideIntegerOverrides } from "../types/columnOverride.ts"
 import { type PgColumn, planColumns } from "../types/PgType.ts"
 import { keyProblems, sameColumns } from "./compareTable.ts"
+import { partitionProblems } from "./partitions.ts"
 import { choosePosition, type ChosenPosition } from "./position.ts"
 import { rowKey, type TableDefinition } from "./tableDdl.ts"
 
@@ -34,7 +35,10 @@ export const designTable = (
     const columns = yield* Result.mapError(planColumns(schema, overrides), ({ message }) => message)
     const position = yield* choosePosition(columns)
     const { column: positionColumn } = position
-    const problems = keyProblems(columns, positionColumn, settings)
+    const problems = [
+      ...keyProblems(columns, positionColumn, settings),
+      ...partitionProblems(positionColumn, settings)
+    ]
     if (problems.length > 0) return yield* Result.fail(problems.join("; "))
     const { comment } = settings
     const isOwnKey = settings.primaryKey !== undefined && !sameColumns(settings.primaryKey, rowKey(positionColumn))
@@ -42,6 +46,14 @@ export const designTable = (
     return {
       columns,
       position,
-      definition: { schema: databaseSchema, table, columns, positionColumn, primaryKey, comment }
+      definition: {
+        schema: databaseSchema,
+        table,
+        columns,
+        positionColumn,
+        primaryKey,
+        comment,
+        ...(settings.partitionBy === undefined ? {} : { partitionBlocks: BigInt(settings.partitionBy.blocks) })
+      }
     }
   })

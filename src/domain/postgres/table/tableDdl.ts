@@ -19,6 +19,8 @@ export interface TableDefinition {
   readonly primaryKey: ReadonlyArray<string> | undefined
   /** The comment of the table; undefined leaves the present one. */
   readonly comment: string | undefined
+  /** Blocks in each partition; absent where the table is in one piece. */
+  readonly partitionBlocks?: bigint
 }
 
 /** Numbers the rows of one position, so that the primary key is unique in a table with many rows per block. */
@@ -49,7 +51,7 @@ export const columnList = (columns: ReadonlyArray<string>): string => `(${column
  * then identifies rows for readers, and for the subscribers of a published table on DELETE (REPLICA IDENTITY).
  */
 export const createTable = (definition: TableDefinition, lz4: boolean): ReadonlyArray<string> => {
-  const { comment, positionColumn, primaryKey } = definition
+  const { comment, partitionBlocks, positionColumn, primaryKey } = definition
   const all = [...definition.columns, ...systemColumns(positionColumn)]
   const columns = all.map((column) => `${columnDdl(column, lz4)}${column.nullable ? "" : " NOT NULL"}`)
   const own = columnList(rowKey(positionColumn))
@@ -57,7 +59,9 @@ export const createTable = (definition: TableDefinition, lz4: boolean): Readonly
     ? [`PRIMARY KEY ${own}`]
     : [`PRIMARY KEY ${columnList(primaryKey)}`, `UNIQUE ${own}`]
   return [
-    `CREATE TABLE ${qualifiedName(definition)} (${[...columns, ...keys].join(", ")})`,
+    `CREATE TABLE ${qualifiedName(definition)} (${[...columns, ...keys].join(", ")})${
+      partitionBlocks === undefined ? "" : ` PARTITION BY RANGE ${columnList([positionColumn])}`
+    }`,
     ...(needsBlockIndex(definition) ? [`CREATE INDEX ON ${qualifiedName(definition)} (block_num)`] : []),
     ...(comment === undefined || comment === "" ? [] : [commentOn(definition, comment)])
   ]

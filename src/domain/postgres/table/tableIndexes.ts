@@ -41,7 +41,8 @@ export const indexName = (table: string, columns: ReadonlyArray<string>): string
   return cut([table, ...columns].join("_"), MAX_IDENTIFIER_BYTES - suffix.length) + suffix
 }
 
-const cut = (text: string, bytes: number): string => {
+/** The longest beginning of `text` that has at most so many bytes. */
+export const cut = (text: string, bytes: number): string => {
   let kept = ""
   let size = 0
   for (const character of text) {
