@@ -1,8 +1,8 @@
 /** A follower of the write-ahead log has every row that the tables have, through a backfill, a reorg and new columns. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import type { Client } from "pg"
-import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from "pg-logical-replication"
+import type { Pgoutput } from "pg-logical-replication"
+import { type Change, follow, type Follower, type Row } from "../../examples/follow-write-ahead-log/follow.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { type Cluster, startLogicalCluster } from "../support/cluster.ts"
 import { differences } from "../support/compare.ts"
@@ -12,12 +12,9 @@ import { awaitWatermark } from "../support/snapshots.ts"
 import { makeWorld } from "../support/world.ts"
 
 const PUBLICATION = "electric_publication_default"
-const SLOT = "follower"
-
-type Row = Readonly<Record<string, unknown>>
 
 /** What a follower makes of the log: a copy of every published table, by primary key. */
-class Follower {
+class Copy implements Follower {
   readonly tables = new Map<string, Map<string, Row>>()
   /** What must not come, and rows that are not those of the copy. */
   readonly problems: Array<string> = []
@@ -25,30 +22,31 @@ class Follower {
   readonly shapes = new Map<string, Array<string>>()
   deletions = 0
 
-  take(message: Pgoutput.Message): void {
-    switch (message.tag) {
-      case "relation":
-        return this.#take(message)
-      case "insert":
-        return void this.#rows(message.relation).set(keyOf(message.relation, message.new), message.new)
-      case "update":
-        this.#remove(message.relation, message.old)
-        return void this.#rows(message.relation).set(keyOf(message.relation, message.new), message.new)
-      case "delete":
-        this.deletions += 1
-        return this.#remove(message.relation, message.old)
-      case "truncate":
-        return void this.problems.push(`TRUNCATE of ${message.relations.map(({ name }) => name).join(", ")}`)
-      case "commit":
-        return this.#checkWatermark()
-    }
+  readonly copied = async (name: string, rows: ReadonlyArray<Row>): Promise<void> => {
+    for (const row of rows) this.#rows({ name }).set(keyOf({ name }, row), row)
+  }
+
+  /** Every transaction of the log is a state that readers may see. */
+  readonly committed = async (changes: ReadonlyArray<Change>): Promise<void> => {
+    for (const change of changes) this.#apply(change)
+    this.#checkWatermark()
   }
 
   rowsOf(table: string): ReadonlyArray<Row> {
     return [...this.tables.get(table)?.values() ?? []]
   }
 
-  #take({ columns, name, replicaIdentity }: Pgoutput.MessageRelation): void {
+  #apply(change: Change): void {
+    if (change.tag === "truncate") {
+      return void this.problems.push(`TRUNCATE of ${change.relations.map(({ name }) => name).join(", ")}`)
+    }
+    this.#checkShape(change.relation)
+    if (change.tag === "delete") this.deletions += 1
+    if (change.tag !== "insert") this.#remove(change.relation, change.old)
+    if (change.tag !== "delete") this.#rows(change.relation).set(keyOf(change.relation, change.new), change.new)
+  }
+
+  #checkShape({ columns, name, replicaIdentity }: Pgoutput.MessageRelation): void {
     if (replicaIdentity !== "full") this.problems.push(`${name} has the replica identity ${replicaIdentity}`)
     const shape = columns.map((column) => column.name).join(",")
     const shapes = this.shapes.get(name) ?? []
@@ -76,7 +74,6 @@ class Follower {
     if (key !== undefined) rows.delete(key)
   }
 
-  /** Every transaction of the log is a state that readers may see. */
   #checkWatermark(): void {
     const [checkpoint] = this.rowsOf("_ampsync_checkpoints").filter((row) => row["table_name"] === "blocks")
     if (checkpoint === undefined || checkpoint["max_block_num"] === null) return
@@ -96,68 +93,60 @@ const PRIMARY_KEYS: Readonly<Record<string, ReadonlyArray<string>>> = {
   _ampsync_reorgs: ["table_name", "id"]
 }
 
-const keyOf = ({ name }: Pgoutput.MessageRelation, row: Row): string =>
+const keyOf = ({ name }: { readonly name: string }, row: Row): string =>
   JSON.stringify((PRIMARY_KEYS[name] ?? ["_block_num", "_row_index"]).map((column) => String(row[column])))
 
-/** The follower of the package requests the option `messages`, which PostgreSQL 13 does not have. */
-class Plugin extends PgoutputPlugin {
-  override start(client: Client, slot: string, position: string) {
-    const options = `proto_version '1', publication_names '${PUBLICATION}'`
-    return client.query(`START_REPLICATION SLOT "${slot}" LOGICAL ${position} (${options})`)
-  }
-}
-
-/** Follows the publication from the slot's position on until the scope closes. */
-const follow = Effect.fnUntraced(function*({ database }: Cluster): Effect.fn.Return<Follower, never, Scope.Scope> {
-  const follower = new Follower()
-  const service = yield* Effect.acquireRelease(
-    Effect.sync(() => new LogicalReplicationService({ connectionString: database.url })),
-    (service) => Effect.promise(() => service.destroy())
-  )
-  service.on("data", (_, message: Pgoutput.Message) => follower.take(message))
-  service.on("error", (error: Error) => follower.problems.push(error.message))
-  const plugin = new Plugin({ protoVersion: 1, publicationNames: [PUBLICATION] })
-  service.subscribe(plugin, SLOT).catch((cause: unknown) => follower.problems.push(String(cause)))
-  return follower
-})
-
-/** A server whose log can be followed, with the publication and the slot that a follower made before the first sync. */
-const followedCluster = Effect.gen(function*() {
-  const cluster = yield* startLogicalCluster
-  yield* cluster.database.query(`CREATE PUBLICATION ${PUBLICATION}`)
-  yield* cluster.database.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [SLOT])
-  return cluster
-})
+/** Runs the example with `copy` until the scope closes. */
+const startFollowing = (
+  { database: { url } }: Cluster,
+  slot: string,
+  copy: Copy
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(Effect.acquireRelease(
+    Effect.sync(() => {
+      const stop = new AbortController()
+      const ended = follow({ url, publication: PUBLICATION, slot }, copy, stop.signal).catch((cause: unknown) => {
+        copy.problems.push(String(cause))
+      })
+      return { stop, ended }
+    }),
+    ({ ended, stop }) => Effect.andThen(Effect.sync(() => stop.abort()), Effect.promise(() => ended))
+  ))
 
 const sorted = (rows: ReadonlyArray<Row>) => rows.map((row) => JSON.stringify(row, printed)).toSorted()
 
 describe("with CDC_READY", () => {
   it.live(
-    "a follower has every row through a backfill, a reorg and new columns, and no TRUNCATE",
+    "a follower has every row through a backfill, a reorg and new columns, and no TRUNCATE, and so has one that begins later",
     () =>
       Effect.gen(function*() {
-        const cluster = yield* followedCluster
+        const cluster = yield* startLogicalCluster
         const { database } = cluster
+        yield* database.query(`CREATE PUBLICATION ${PUBLICATION}`)
         const few = "SELECT _block_num, block_num, hash FROM anvil.blocks"
         const logs = "SELECT * FROM anvil.logs"
         const world = {
           ...yield* makeWorld({ dialect: "amp", blocks: 300, maxRangeBlocks: 50, queries: { blocks: few, logs } }),
           database
         }
-        const follower = yield* follow(cluster)
-        const isFollowed = (table: string) =>
+        const isFollowed = (copy: Copy, table: string) =>
           eventually(
             () => {
-              const problems = follower.problems.slice(0, 5).join("\n")
-              return `the follower has the rows of ${table}; it has ${follower.rowsOf(table).length}\n${problems}`
+              const problems = copy.problems.slice(0, 5).join("\n")
+              return `the follower has the rows of ${table}; it has ${copy.rowsOf(table).length}\n${problems}`
             },
             Effect.map(
               database.query<Row>(`SELECT * FROM ${table}`),
-              (rows) => sorted(rows).join("\n") === sorted(follower.rowsOf(table)).join("\n")
+              (rows) => sorted(rows).join("\n") === sorted(copy.rowsOf(table)).join("\n")
             )
           )
-        const allAreFollowed = Effect.forEach(["blocks", "logs", "_ampsync_reorgs"], isFollowed)
+        const allAreFollowed = (copy: Copy) =>
+          Effect.forEach(["blocks", "logs", "_ampsync_reorgs"], (table) => isFollowed(copy, table))
 
+        const first = new Copy()
+        yield* startFollowing(cluster, "first", first)
+        const slots = "SELECT FROM pg_replication_slots WHERE slot_name = 'first' AND active"
+        yield* eventually("it follows", Effect.map(database.query(slots), ({ length }) => length === 1))
         const sync = yield* startAmpsync({
           ...world.environment,
           DATABASE_URL: database.url,
@@ -165,13 +154,19 @@ describe("with CDC_READY", () => {
           CDC_READY: "electric"
         })
         for (const table of ["blocks", "logs"]) yield* awaitWatermark(world, table, 299n)
-        yield* allAreFollowed
+        yield* allAreFollowed(first)
         assert.notInclude(sync.output(), "cannot be followed")
 
+        const later = new Copy()
+        yield* Effect.scoped(Effect.andThen(startFollowing(cluster, "later", later), allAreFollowed(later)))
         world.simulator.reorg(5)
         for (const table of ["blocks", "logs"]) yield* awaitWatermark(world, table, 300n)
-        yield* allAreFollowed
-        assert.isAbove(follower.deletions, 5)
+        yield* allAreFollowed(first)
+        assert.isAbove(first.deletions, 5)
+        // What it copied and what it missed.
+        yield* startFollowing(cluster, "later", later)
+        yield* allAreFollowed(later)
+        assert.strictEqual(later.deletions, first.deletions)
 
         yield* replaceConfig(world, {
           blocks: "SELECT _block_num, block_num, hash, parent_hash, gas_used FROM anvil.blocks",
@@ -180,13 +175,13 @@ describe("with CDC_READY", () => {
         yield* sync.prints("added columns parent_hash, gas_used")
         world.simulator.mine(3)
         for (const table of ["blocks", "logs"]) yield* awaitWatermark(world, table, 303n)
-        yield* allAreFollowed
+        yield* allAreFollowed(first)
         assert.deepStrictEqual(yield* differences(world, "logs"), [])
 
-        assert.deepStrictEqual(follower.problems, [])
+        assert.deepStrictEqual([...first.problems, ...later.problems], [])
         // Each change of the columns makes a follower such as Electric read the table again.
-        assert.lengthOf(follower.shapes.get("blocks")!, 2)
-        assert.lengthOf(follower.shapes.get("logs")!, 1)
+        assert.lengthOf(first.shapes.get("blocks")!, 2)
+        assert.lengthOf(first.shapes.get("logs")!, 1)
       }),
     90_000
   )

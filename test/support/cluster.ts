@@ -34,8 +34,11 @@ export const sessionOptions = (schema: string): string =>
   "-cidle_in_transaction_session_timeout=0"
 
 /** Starts the server whose directory is `home`, which is made where it is missing; it stops when the scope closes. */
-export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn.Return<Cluster, never, Scope.Scope> {
-  const { dataDirectory, port, url } = yield* Effect.orDie(startIn(home, PASSWORD))
+export const startCluster = Effect.fnUntraced(function*(
+  home: string,
+  parameters: ReadonlyArray<string> = []
+): Effect.fn.Return<Cluster, never, Scope.Scope> {
+  const { dataDirectory, port, url } = yield* Effect.orDie(startIn(home, PASSWORD, parameters))
   const pool = yield* Effect.acquireRelease(
     Effect.sync(() => new Pool({ connectionString: Redacted.value(url), max: 3, options: sessionOptions(SCHEMA) })),
     (pool) => Effect.promise(() => pool.end())
@@ -73,13 +76,10 @@ export const startCluster = Effect.fnUntraced(function*(home: string): Effect.fn
 })
 
 /** A server of its own whose log can be followed; it stops when the scope closes. */
-export const startLogicalCluster: Effect.Effect<Cluster, never, Scope.Scope> = Effect.gen(function*() {
-  const home = yield* reachableDirectory
-  yield* Effect.scoped(
-    Effect.flatMap(startCluster(home), ({ database }) => database.query("ALTER SYSTEM SET wal_level = logical"))
-  )
-  return yield* startCluster(home)
-})
+export const startLogicalCluster: Effect.Effect<Cluster, never, Scope.Scope> = Effect.flatMap(
+  reachableDirectory,
+  (home) => startCluster(home, ["wal_level=logical"])
+)
 
 const isAlive = (pid: number): boolean => {
   try {

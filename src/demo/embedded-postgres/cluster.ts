@@ -19,6 +19,8 @@ export interface Cluster {
   readonly password: string
   /** Whether commits survive a power failure. */
   readonly durable: boolean
+  /** Settings of the server beyond those that it always has, such as `wal_level=logical`. */
+  readonly parameters: ReadonlyArray<string>
 }
 
 /** What a server needs to run. */
@@ -35,7 +37,7 @@ const READY_TIMEOUT = "60 seconds"
 /** A cluster that is removed at the end needs no protection against a power failure. */
 const VOLATILE = ["-cfsync=off", "-csynchronous_commit=off", "-cfull_page_writes=off"]
 
-const serverOptions = (port: number, durable: boolean): ReadonlyArray<string> => [
+const serverOptions = (port: number, { durable, parameters }: Cluster): ReadonlyArray<string> => [
   `-clisten_addresses=${LOOPBACK}`,
   `-cport=${port}`,
   "-cunix_socket_directories=",
@@ -46,7 +48,8 @@ const serverOptions = (port: number, durable: boolean): ReadonlyArray<string> =>
   // I7: errors of statements quote row values, and the end of this log may be copied into that of the sync. Start-up failures
   // are still logged.
   "-clog_min_messages=log",
-  ...(durable ? [] : VOLATILE)
+  ...(durable ? [] : VOLATILE),
+  ...parameters.map((parameter) => `-c${parameter}`)
 ]
 
 const prepareFailed = (detail: string) => (cause: unknown) =>
@@ -76,10 +79,11 @@ const awaitReady = (data: string, port: number): Effect.Effect<void> =>
     Effect.asVoid
   )
 
-const startOnFreePort = Effect.fnUntraced(function*({ durable, home }: Cluster, runtime: Runtime) {
+const startOnFreePort = Effect.fnUntraced(function*(cluster: Cluster, runtime: Runtime) {
+  const { durable, home } = cluster
   const dataDirectory = join(home, "data")
   const port = yield* Effect.mapError(freePort, prepareFailed(`no free port on ${LOOPBACK}`))
-  const ended = yield* startServer({ ...runtime, durable, home, serverOptions: serverOptions(port, durable) })
+  const ended = yield* startServer({ ...runtime, durable, home, serverOptions: serverOptions(port, cluster) })
   yield* awaitReady(dataDirectory, port).pipe(
     Effect.raceFirst(ended),
     Effect.timeoutOrElse({

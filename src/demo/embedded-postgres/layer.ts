@@ -68,10 +68,17 @@ const randomPassword = (): string => randomBytes(15).toString("base64url")
  * For tests and benchmarks: only one server at a time may use `home`. A cluster that exists keeps the password that it was
  * made with, which must be given again.
  */
-export const startIn = (home: string, password = randomPassword()) => start(() => ({ home, password, durable: true }))
+export const startIn = (home: string, password = randomPassword(), parameters: ReadonlyArray<string> = []) =>
+  start(() => ({ home, password, durable: true, parameters }))
+
+/** As `layer`, with settings of the server such as `wal_level=logical`. */
+export const layerWith = (
+  parameters: ReadonlyArray<string>
+): Layer.Layer<EmbeddedPostgres, EmbeddedPostgresError> =>
+  Layer.effect(
+    EmbeddedPostgres,
+    start((runtime) => ({ home: join(runtime, "cluster"), password: randomPassword(), durable: false, parameters }))
+  )
 
 /** A server in a temporary directory, gone when the layer's scope closes. */
-export const layer: Layer.Layer<EmbeddedPostgres, EmbeddedPostgresError> = Layer.effect(
-  EmbeddedPostgres,
-  start((runtime) => ({ home: join(runtime, "cluster"), password: randomPassword(), durable: false }))
-)
+export const layer: Layer.Layer<EmbeddedPostgres, EmbeddedPostgresError> = layerWith([])
