@@ -14,6 +14,7 @@ import { healthCommand } from "./cli/health.ts"
 import { initCommand } from "./cli/init.ts"
 import { planCommand } from "./cli/plan.ts"
 import { presenter } from "./cli/presenter.ts"
+import { publishCommand } from "./cli/publish.ts"
 import { resyncCommand } from "./cli/resync.ts"
 import { rewindCommand } from "./cli/rewind.ts"
 import { simulateCommand } from "./cli/simulate.ts"
@@ -32,6 +33,7 @@ const ampsync = syncCommand.pipe(
     resyncCommand,
     rewindCommand,
     verifyCommand,
+    publishCommand,
     simulateCommand,
     demoCommand
   ])

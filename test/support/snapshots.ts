@@ -119,7 +119,8 @@ export const watchSnapshots = Effect.fnUntraced(function*(
   const watermarks = new Set<string>()
   const check = Effect.gen(function*() {
     const ready = yield* world.database.query(
-      "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = ANY($2) HAVING count(*) = $3",
+      // Tables, or views of them.
+      "SELECT 1 FROM pg_class WHERE relnamespace = $1::regnamespace AND relname = ANY($2) HAVING count(*) = $3",
       [world.database.schema, ["_ampsync_checkpoints", ...tables], tables.length + 1]
     )
     if (ready.length === 0) return

@@ -11,6 +11,7 @@ export type Verb =
   | "grants"
   | "doctor"
   | "verify"
+  | "publish"
   | "init"
   | "health"
   | "simulate"

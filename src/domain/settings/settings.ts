@@ -38,7 +38,8 @@ const withDatabase: ReadonlyArray<Verb> = [
   "status",
   "grants",
   "doctor",
-  "verify"
+  "verify",
+  "publish"
 ]
 const withConfig: ReadonlyArray<Verb> = ["sync", "plan", "grants", "doctor", "verify"]
 

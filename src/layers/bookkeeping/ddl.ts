@@ -60,12 +60,18 @@ export const bookkeepingDdl = Effect.fnUntraced(function*(
   publication: string | undefined
 ) {
   const existing = yield* run<Row>(
-    `SELECT c.relname || '.' || a.attname AS name, a.attnotnull AS "notNull"
+    `SELECT c.relname || '.' || a.attname AS name, a.attnotnull AS "notNull", c.relkind = 'v' AS "isView"
      FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_attribute a ON a.attrelid = c.oid
      WHERE n.nspname = $1 AND c.relname LIKE '\\_ampsync\\_%' AND a.attnum > 0 AND NOT a.attisdropped`,
     [schema]
   )
   const namespaces = yield* run<Row>("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema])
+  if (existing.some((row) => row["name"] === "_ampsync_checkpoints.table_name" && row["isView"] === true)) {
+    return yield* rejected(
+      `schema "${schema}" has views of another schema, which readers use (publish); set DATABASE_SCHEMA to a schema for tables`,
+      "SQLSTATE 42809"
+    )
+  }
   const columns = new Map(existing.map((row) => [String(row["name"]), row["notNull"] === true]))
   const quoted = quoteIdentifier(schema)
   const statements = namespaces.length === 0 ? [`CREATE SCHEMA ${quoted}`] : []

@@ -1,0 +1,77 @@
+/** `SchemaViews` in the target database. */
+import { Effect, Layer, Result } from "effect"
+import { planViews, type ViewPlan, type ViewRequest } from "../domain/publish/planViews.ts"
+import { textLiteral } from "../domain/sql/literal.ts"
+import { PgPool, runOn } from "../services/PgPool.ts"
+import { SchemaViews, ViewsAhead, ViewsRejected } from "../services/SchemaViews.ts"
+import { whyAhead } from "./schema-views/ahead.ts"
+import { readViewFacts } from "./schema-views/facts.ts"
+
+/** The `application_name` of its transaction. */
+const SESSION_NAME = "ampsync publish"
+
+/**
+ * For the lock on one view, in milliseconds: new readers of that view wait behind it. Less than `deadlock_timeout`, after which
+ * PostgreSQL would end a reader that holds one view and waits for another.
+ */
+const SET_LOCK_TIMEOUT = `
+  SELECT set_config('lock_timeout', least(200, greatest(1, setting::int / 2)) || 'ms', true)
+  FROM pg_settings WHERE name = 'deadlock_timeout'`
+
+/** For all views together, which the first readers of the first one wait for. */
+const limitMillis = (statements: number): number => 500 + 5 * statements
+
+const HOLDERS = `
+  SELECT DISTINCT l.pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid() AND n.nspname = $1 AND c.relkind = 'v'
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  ORDER BY 1`
+
+const make = Effect.gen(function*() {
+  const { sql, transaction } = yield* PgPool
+  const run = runOn(sql)
+
+  const plan = Effect.fn("SchemaViews.plan")(function*(request: ViewRequest) {
+    const planned = planViews(request, yield* readViewFacts(run, request))
+    return Result.isSuccess(planned) ? planned.success : yield* new ViewsRejected({ reasons: planned.failure })
+  })
+
+  const requireAhead = Effect.fn("SchemaViews.requireAhead")(
+    function*({ from, tables }: ViewRequest, { shown }: Pick<ViewPlan, "shown">) {
+      for (const schema of shown) {
+        if (schema === from) continue
+        const reason = yield* whyAhead(run, schema, from, tables)
+        if (reason !== undefined) return yield* new ViewsAhead({ reason })
+      }
+    }
+  )
+
+  const publish: SchemaViews["Service"]["publish"] = Effect.fn("SchemaViews.publish")((request) =>
+    transaction(
+      SESSION_NAME,
+      Effect.gen(function*() {
+        // Each statement has a snapshot of its own: the last one must see what readers saw until the views were locked.
+        yield* run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        yield* run(SET_LOCK_TIMEOUT)
+        yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`ampsync ${request.as}`])
+        const planned = yield* plan(request)
+        if (planned.statements.length === 0) return planned
+        yield* run(`SET LOCAL statement_timeout TO ${limitMillis(planned.statements.length)}`)
+        // One statement, so that the limit is one of all: a reader of the first view waits for the last one.
+        yield* run(`DO ${textLiteral(`BEGIN ${planned.statements.map((statement) => `${statement};`).join(" ")} END`)}`)
+        yield* run("SET LOCAL statement_timeout TO '2s'")
+        // From here on nobody reads the views: what readers saw cannot get ahead any more.
+        yield* requireAhead(request, planned)
+        return planned
+      })
+    )
+  )
+
+  const holders = Effect.fn("SchemaViews.holders")((schema: string) =>
+    Effect.map(run<{ readonly pid: number }>(HOLDERS, [schema]), (rows) => rows.map(({ pid }) => pid))
+  )
+
+  return SchemaViews.of({ plan, requireAhead, publish, holders })
+})
+
+export const layer: Layer.Layer<SchemaViews, never, PgPool> = Layer.effect(SchemaViews, make)
