@@ -1,11 +1,12 @@
 /** `SchemaViews` in the target database. */
 import { Effect, Layer, Result } from "effect"
 import { planViews, type ViewPlan, type ViewRequest } from "../domain/publish/planViews.ts"
+import { type Position, whyBehind } from "../domain/publish/Position.ts"
 import { textLiteral } from "../domain/sql/literal.ts"
 import { PgPool, runOn } from "../services/PgPool.ts"
 import { SchemaViews, ViewsAhead, ViewsRejected } from "../services/SchemaViews.ts"
-import { whyAhead } from "./schema-views/ahead.ts"
 import { readViewFacts } from "./schema-views/facts.ts"
+import { readPosition, whyDifferent } from "./schema-views/position.ts"
 
 /** The `application_name` of its transaction. */
 const SESSION_NAME = "ampsync publish"
@@ -36,14 +37,20 @@ const make = Effect.gen(function*() {
     return Result.isSuccess(planned) ? planned.success : yield* new ViewsRejected({ reasons: planned.failure })
   })
 
-  const requireAhead = Effect.fn("SchemaViews.requireAhead")(
-    function*({ from, tables }: ViewRequest, { shown }: Pick<ViewPlan, "shown">) {
+  /** Fails where readers of the schemas that are shown now would go back to `next`. */
+  const requireReached = Effect.fnUntraced(
+    function*({ from, tables }: ViewRequest, { shown }: Pick<ViewPlan, "shown">, next: Position) {
       for (const schema of shown) {
         if (schema === from) continue
-        const reason = yield* whyAhead(run, schema, from, tables)
+        const reason = whyBehind(yield* readPosition(run, schema), next, tables) ??
+          (yield* whyDifferent(run, schema, from, tables))
         if (reason !== undefined) return yield* new ViewsAhead({ reason })
       }
     }
+  )
+
+  const requireAhead = Effect.fn("SchemaViews.requireAhead")((request: ViewRequest, plan: Pick<ViewPlan, "shown">) =>
+    Effect.flatMap(readPosition(run, request.from), (next) => requireReached(request, plan, next))
   )
 
   const publish: SchemaViews["Service"]["publish"] = Effect.fn("SchemaViews.publish")((request) =>
@@ -56,12 +63,14 @@ const make = Effect.gen(function*() {
         yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`ampsync ${request.as}`])
         const planned = yield* plan(request)
         if (planned.statements.length === 0) return planned
+        // Before the locks: who waits for one may have taken a snapshot already, and sees the new schema as of that.
+        const next = yield* readPosition(run, request.from)
         yield* run(`SET LOCAL statement_timeout TO ${limitMillis(planned.statements.length)}`)
         // One statement, so that the limit is one of all: a reader of the first view waits for the last one.
         yield* run(`DO ${textLiteral(`BEGIN ${planned.statements.map((statement) => `${statement};`).join(" ")} END`)}`)
         yield* run("SET LOCAL statement_timeout TO '2s'")
         // From here on nobody reads the views: what readers saw cannot get ahead any more.
-        yield* requireAhead(request, planned)
+        yield* requireReached(request, planned, next)
         return planned
       })
     )
