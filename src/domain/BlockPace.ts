@@ -1,5 +1,6 @@
 /** How fast one table comes through its blocks, and how long it may take until it has caught up. */
 import { committedBlock, lagBlocks } from "./lag.ts"
+import { isAtTip } from "./TablePhase.ts"
 import type { TableStatus } from "./TableStatus.ts"
 
 interface Sample {
@@ -54,7 +55,7 @@ export const blocksPerSecond = ({ samples }: BlockPace): number | undefined => {
 export const blocksBehind = (status: TableStatus, nowMillis: number): bigint | undefined => {
   const lag = lagBlocks(status)
   const isOld = nowMillis - (status.headReadAtMillis ?? 0) > HEAD_LIFETIME_MILLIS
-  return lag === 0n && isOld && status.phase !== "caught up" ? undefined : lag
+  return lag === 0n && isOld && !isAtTip(status.phase) ? undefined : lag
 }
 
 /** Seconds until a table that is catching up has the blocks that the source is known to have; undefined where it is unknown. */

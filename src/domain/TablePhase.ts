@@ -1,7 +1,8 @@
 /** The phase of one table as a pure state machine. */
 
 /**
- * `caught up`: every row the source has is committed. `catching up`: there is a backlog, or it is not known yet that there is
+ * `caught up`: every row the source has is committed. `building indexes`: so it is, and the keys that the table was created
+ * without are being built. `catching up`: there is a backlog, or it is not known yet that there is
  * none. `searching`: the newest blocks are orphaned, and older ones are tried until one is canonical. `diverged`: the stream is
  * silent and the source no longer has the block of the watermark. `stalled`: several attempts without progress; it keeps
  * trying. `parked`: it waits for a change of the config. `standby`: another process writes this table.
@@ -9,6 +10,7 @@
 export const phases = [
   "starting",
   "catching up",
+  "building indexes",
   "caught up",
   "searching",
   "diverged",
@@ -19,6 +21,9 @@ export const phases = [
 ] as const
 
 export type Phase = (typeof phases)[number]
+
+/** Whether every row the source has is committed. */
+export const isAtTip = (phase: Phase): boolean => phase === "caught up" || phase === "building indexes"
 
 /** The phase of a table, with its reason. */
 export interface TablePhase {
@@ -38,7 +43,10 @@ export type PhaseEvent =
   | { readonly _tag: "Connected" }
   /** `isProgress`: rows or a watermark that were never committed before are among it. */
   | { readonly _tag: "Committed"; readonly isProgress: boolean }
-  | { readonly _tag: "CaughtUp" }
+  /** `isDeferred`: the table has no keys yet; absent where it has. */
+  | { readonly _tag: "CaughtUp"; readonly isDeferred?: boolean }
+  /** The keys that were missing are built. */
+  | { readonly _tag: "IndexesBuilt" }
   | { readonly _tag: "FellBehind" }
   | { readonly _tag: "Searching"; readonly reason: string }
   | { readonly _tag: "Diverged"; readonly reason: string }
@@ -65,9 +73,11 @@ export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase =>
     case "Committed":
       if (current.phase === "stalled" && !event.isProgress) return current
       // A table that has caught up stays so from block to block, until it falls behind.
-      return as(current.phase === "caught up" ? "caught up" : "catching up")
+      return as(isAtTip(current.phase) ? current.phase : "catching up")
     case "CaughtUp":
-      return as("caught up")
+      return as(event.isDeferred === true ? "building indexes" : "caught up")
+    case "IndexesBuilt":
+      return current.phase === "building indexes" ? as("caught up") : current
     case "Searching":
       return current.phase === "stalled" ? current : as("searching", event.reason)
     case "Diverged":

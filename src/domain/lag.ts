@@ -1,4 +1,5 @@
 /** How far a table is, and how far behind its source. */
+import { isAtTip } from "./TablePhase.ts"
 import type { TableStatus } from "./TableStatus.ts"
 
 /**
@@ -6,7 +7,7 @@ import type { TableStatus } from "./TableStatus.ts"
  * that its end counts only once all that the source has is committed.
  */
 export const committedBlock = ({ lastBlock, lastRow, phase, watermark }: TableStatus): bigint | undefined => {
-  const last = phase === "caught up" ? lastBlock : lastRow
+  const last = isAtTip(phase) ? lastBlock : lastRow
   return last === undefined || (watermark !== undefined && watermark > last) ? watermark : last
 }
 

@@ -10,6 +10,7 @@ import { lagBlocks } from "./lag.ts"
 import { type DatasetReference, formatDatasetReference } from "./manifest/Dataset.ts"
 import { formatRoughly } from "./numbers.ts"
 import { columnList } from "./postgres/table/tableDdl.ts"
+import { INDEX_ROOM } from "./postgres/table/tableIndexes.ts"
 import type { TableStatus } from "./TableStatus.ts"
 
 export { shutdownComplete, signalReceived } from "./stopLines.ts"
@@ -200,7 +201,6 @@ export const indexDropped = (table: string, { columns, name }: NamedIndex, block
   } that are too large for ` +
   `${isNamed ? "it" : "an index, which PostgreSQL does not name, and this one may be it"} (${INDEX_ROOM}). ` +
   FULL_INDEX_ADVICE
-const INDEX_ROOM = "a b-tree holds 2704 bytes of a row"
 const FULL_INDEX_ADVICE =
   "The table goes on without it. Remove it from \"indexes\" of the config, or name shorter columns; the next start tries once " +
   "to build it again"
@@ -236,6 +236,8 @@ export const partitionNotMade = (table: string, lastBlock: bigint, reason: strin
 export const manyPartitions = (table: string, count: number) =>
   `Table '${table}' has ${count} partitions: statements that read all of it may need more locks than ` +
   "max_locks_per_transaction of PostgreSQL allows. Raise that, or \"blocks\" of partitionBy in the config"
+export const keysBuilt = (table: string) =>
+  `Table '${table}' has its primary key and its indexes now, which were left for the time after the first fill`
 export const indexNotConfigured = (table: string, index: string) =>
   `Table '${table}' keeps index ${index}, which the config no longer names; drop it if nobody needs it`
 export const syncEnded = "The sync ended by itself"

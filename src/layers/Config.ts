@@ -48,13 +48,21 @@ const readConnectionSettings: Read<ConnectionSettings> = Effect.fnUntraced(funct
   }))
 })
 
-const databaseSettings = ["DATABASE_SCHEMA", "NOTIFY_ON_COMMIT", "CDC_READY", "CDC_PUBLICATION", "TEXT_NUL"] as const
+const databaseSettings = [
+  "DATABASE_SCHEMA",
+  "NOTIFY_ON_COMMIT",
+  "CDC_READY",
+  "CDC_PUBLICATION",
+  "DEFER_INDEXES",
+  "TEXT_NUL"
+] as const
 
 const readDatabaseSettings: Read<DatabaseSettings> = (texts) =>
   Effect.succeed(Result.map(decodeSettings(databaseSettings, texts), (settings) => ({
     databaseSchema: settings.DATABASE_SCHEMA,
     notifyOnCommit: settings.NOTIFY_ON_COMMIT,
     publication: publicationOf(settings.CDC_READY, settings.CDC_PUBLICATION),
+    deferIndexes: settings.DEFER_INDEXES,
     textNul: settings.TEXT_NUL
   })))
 

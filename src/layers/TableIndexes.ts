@@ -1,9 +1,19 @@
 /** Concurrent builds of the config's indexes. */
 import { Effect, Layer, Option } from "effect"
+import type { SqlError } from "effect/sql"
+import {
+  completeDeferred,
+  createDeferred,
+  type DeferredIndex,
+  planDeferred,
+  summarizeBlockRanges
+} from "../domain/postgres/table/deferredIndexes.ts"
+import { columnList, type TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import {
   createIndex,
   dropIndex,
   findFullIndex,
+  INDEX_ROOM,
   type IndexDetails,
   type IndexPlan,
   planIndexes
@@ -17,11 +27,12 @@ import {
   TableIndexes,
   type WantedIndexes
 } from "../services/TableIndexes.ts"
-import { TableLeases } from "../services/TableLeases.ts"
+import { TableLeases, TableRejected } from "../services/TableLeases.ts"
 
 const EXISTING = `
   SELECT c.relname AS name, i.indisvalid AND i.indisready AS "isValid",
-    m.amname = 'btree' AND i.indpred IS NULL AND i.indexprs IS NULL AS "isPlain", to_jsonb(ARRAY(
+    m.amname = 'btree' AND i.indpred IS NULL AND i.indexprs IS NULL AS "isPlain", i.indisunique AS "isUnique",
+    to_jsonb(ARRAY(
       SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
       WHERE k.place <= i.indnkeyatts ORDER BY k.place)) AS columns,
@@ -42,6 +53,7 @@ const LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked"
 const UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 /** For a session that a pooler ended, or that does not respond. */
 const UNLOCK_TIMEOUT = "2 seconds"
+const KEY_LOCK_TIMEOUT = "SET LOCAL lock_timeout TO '2s'"
 /** Source: PostgreSQL, doc "pg_locks": a bigint key is split into `classid` and `objid`, and `objsubid` is 1. */
 const HOLDER = `
   SELECT l.pid AS "processId" FROM pg_locks l, hashtextextended($1, 0) AS key
@@ -51,7 +63,7 @@ const HOLDER = `
 
 /** `TableIndexes` by CREATE INDEX CONCURRENTLY on a connection outside of the pool. */
 const make = Effect.gen(function*() {
-  const { databaseSchema: schema } = yield* DatabaseConfig
+  const { databaseSchema: schema, publication } = yield* DatabaseConfig
   const pool = yield* PgPool
   const leases = yield* TableLeases
 
@@ -64,18 +76,54 @@ const make = Effect.gen(function*() {
     planOn(runOn(pool.sql), table, wanted)
   )
 
+  /** Runs `work` on a connection that holds the lock of the table's builds; returns the lock where another session does. */
+  const locked = <E>(
+    table: string,
+    work: (run: RunStatement) => Effect.Effect<void, E>
+  ): Effect.Effect<Option.Option<IndexLock>, E | IndexFailure> =>
+    // On a session like those of the table's transactions, so that an ALTER that a build blocks can terminate it.
+    leases.withDedicatedConnection(table, (run) => {
+      const lock = `ampsync indexes ${JSON.stringify([schema, table])}`
+      return Effect.acquireUseRelease(
+        Effect.interruptible(Effect.map(run<{ locked: boolean }>(LOCK, [lock]), ([row]) => row?.locked === true)),
+        (isLocked): Effect.Effect<Option.Option<IndexLock>, E | IndexFailure> =>
+          isLocked ? Effect.as(work(run), Option.none()) : holderOf(run, lock),
+        (isLocked) => isLocked ? unlock(run, lock) : Effect.void
+      )
+    })
+
   const build = Effect.fn("TableIndexes.build")(
     (table: string, wanted: WantedIndexes, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
-      // On a session like those of the table's transactions, so that an ALTER that a build blocks can terminate it.
-      leases.withDedicatedConnection(table, (run) => {
-        const lock = `ampsync indexes ${JSON.stringify([schema, table])}`
-        return Effect.acquireUseRelease(
-          Effect.interruptible(Effect.map(run<{ locked: boolean }>(LOCK, [lock]), ([row]) => row?.locked === true)),
-          (isLocked) =>
-            isLocked ? Effect.as(buildAll(run, table, wanted, onEvent), Option.none<IndexLock>()) : holderOf(run, lock),
-          (isLocked) => isLocked ? unlock(run, lock) : Effect.void
-        )
-      })
+      locked(table, (run) => buildAll(run, table, wanted, onEvent))
+  )
+
+  const buildDeferred = Effect.fn("TableIndexes.buildDeferred")(
+    (definition: TableDefinition, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
+      locked(definition.table, (run) => buildKeys(run, definition, onEvent))
+  )
+
+  const buildKeys = Effect.fnUntraced(function*(
+    run: RunStatement,
+    definition: TableDefinition,
+    onEvent: (event: IndexEvent) => Effect.Effect<void>
+  ) {
+    const plan = planDeferred(definition, yield* existingOn(run, definition.table))
+    if (plan === undefined) return
+    for (const name of plan.broken) yield* dropBroken(run, definition.table, name, onEvent)
+    for (const index of plan.missing) {
+      yield* onEvent({ ...index, kind: "building" })
+      yield* run(createDeferred(definition, index)).pipe(
+        Effect.mapError((error) => impossibleKey(definition, index, error) ?? error)
+      )
+      yield* onEvent({ ...index, kind: "built" })
+    }
+    // Readers queue behind a lock that is waited for.
+    const statements = ["BEGIN", KEY_LOCK_TIMEOUT, ...completeDeferred(definition, publication !== undefined), "COMMIT"]
+    yield* run(statements.join("; "))
+  })
+
+  const summarize = Effect.fn("TableIndexes.summarize")((table: string) =>
+    leases.withDedicatedConnection(table, (run) => Effect.asVoid(run(...summarizeBlockRanges({ schema, table }))))
   )
 
   const buildAll = Effect.fnUntraced(function*(
@@ -85,15 +133,22 @@ const make = Effect.gen(function*() {
     onEvent: (event: IndexEvent) => Effect.Effect<void>
   ) {
     const { broken, missing } = yield* planOn(run, table, wanted)
-    for (const name of broken) {
-      yield* run(dropIndex({ schema, table }, name))
-      yield* onEvent({ kind: "dropped broken", name, columns: [] })
-    }
+    for (const name of broken) yield* dropBroken(run, table, name, onEvent)
     for (const { columns, name } of missing) {
       yield* onEvent({ kind: "building", name, columns })
       const isBuilt = yield* buildOn(run, table, name, columns)
       yield* onEvent({ kind: isBuilt ? "built" : "left out", name, columns })
     }
+  })
+
+  const dropBroken = Effect.fnUntraced(function*(
+    run: RunStatement,
+    table: string,
+    name: string,
+    onEvent: (event: IndexEvent) => Effect.Effect<void>
+  ) {
+    yield* run(dropIndex({ schema, table }, name))
+    yield* onEvent({ kind: "dropped broken", name, columns: [] })
   })
 
   /** Returns false where a row is too large for it; drops the invalid index then, which would only slow writes. */
@@ -122,8 +177,31 @@ const make = Effect.gen(function*() {
       }))
   )
 
-  return TableIndexes.of({ plan, build, dropFull })
+  return TableIndexes.of({ plan, build, buildDeferred, summarize, dropFull })
 })
+
+/** No retry changes that a key cannot be built from the rows that are there. */
+const impossibleKey = (
+  { table }: TableDefinition,
+  { columns, kind }: DeferredIndex,
+  error: SqlError.SqlError
+): TableRejected | undefined => {
+  const key = `${kind === "primary key" ? "its primary key" : "its key"} ${columnList(columns)}`
+  if (error.reason._tag === "UniqueViolation") {
+    return new TableRejected({
+      table,
+      reason:
+        `${key} cannot be built, because rows have the same values in it; name columns in "primaryKey" of the config ` +
+        "that no two rows share"
+    })
+  }
+  if (indexRowTooLarge(error) === undefined) return undefined
+  return new TableRejected({
+    table,
+    reason: `${key} cannot be built, because rows have values in it that are too large (${INDEX_ROOM}); name shorter ` +
+      "columns in \"primaryKey\" of the config"
+  })
+}
 
 const holderOf = (run: RunStatement, lock: string): Effect.Effect<Option.Option<IndexLock>, IndexFailure> =>
   Effect.map(

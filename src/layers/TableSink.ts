@@ -58,7 +58,10 @@ const make = Effect.gen(function*() {
       : ownershipConflict(identity, { ...stored, wasFilled: stored.recorded !== undefined })
     if (conflict !== undefined) return yield* new TableRejected({ table: request.table, reason: conflict })
     const { recorded, watermark } = stored ?? {}
-    const examined = yield* examineTable(run, definition, request.fingerprint, { recorded, watermark }, publication)
+    const examined = yield* examineTable(run, definition, request.fingerprint, { recorded, watermark }, {
+      publication,
+      defersIndexes: false
+    })
     const { indexed, kind, notes, statements, table } = examined
     const startsAtFirstBlock = kind === "create" || watermark === undefined
     return { table, kind, startsAtFirstBlock, statements, indexed, notes }
@@ -74,7 +77,8 @@ const make = Effect.gen(function*() {
 
   const prepare = Effect.fn("TableSink.prepare")(function*(lease: WriterLease, request: TableRequest) {
     const { columns, definition, identity, position } = yield* design(request)
-    const taken = yield* leases.transaction(request.table, fit(definition, identity, lease)).pipe(
+    const defersIndexes = request.defersIndexes === true
+    const taken = yield* leases.transaction(request.table, fit(definition, identity, lease, defersIndexes)).pipe(
       evictsBlockers(request.table)
     )
     const copyPlan = makeCopyPlan({ columns, position: position.position, textNul })
@@ -95,6 +99,7 @@ const make = Effect.gen(function*() {
       rows: taken.lease.rows,
       provisionalRows: taken.lease.provisionalRows,
       notes: taken.notes,
+      deferred: taken.isDeferred ? definition : undefined,
       transactions: openTransactions(pool, transactionPlan, current),
       partitions: partitioned === undefined ? undefined : makeTablePartitions(leases, run, partitioned, current),
       isCurrent: Effect.suspend(() => {
@@ -122,15 +127,20 @@ const make = Effect.gen(function*() {
   )
 
   /** Creates the table, or checks that the existing one was created by ampsync and fits. */
-  const fit = Effect.fnUntraced(function*(definition: TableDefinition, identity: TableIdentity, lease: WriterLease) {
+  const fit = Effect.fnUntraced(function*(
+    definition: TableDefinition,
+    identity: TableIdentity,
+    lease: WriterLease,
+    defersIndexes: boolean
+  ) {
     yield* checkpoints.record(lease, identity)
     const stored = { watermark: lease.checkpoint.history.at(-1), recorded: lease.recorded }
-    const { notes, startsAgain, statements } = yield* examineTable(
+    const { isDeferred, notes, startsAgain, statements } = yield* examineTable(
       run,
       definition,
       identity.fingerprint,
       stored,
-      publication
+      { publication, defersIndexes }
     )
     yield* Effect.forEach(statements, (statement) => run(statement), { discard: true })
     const before = lease.recorded?.version
@@ -138,6 +148,7 @@ const make = Effect.gen(function*() {
     const version = `it now reads version ${identity.version}, previously ${before}`
     return {
       lease: startsAgain ? yield* checkpoints.forget(lease, 0n) : lease,
+      isDeferred,
       notes: isOtherVersion ? [...notes, version] : notes
     }
   })

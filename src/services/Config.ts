@@ -62,6 +62,8 @@ export interface DatabaseSettings {
   readonly notifyOnCommit: boolean
   /** The publication of the tables; undefined where they are not made for followers of the write-ahead log. */
   readonly publication: string | undefined
+  /** Whether a table that is created gets its keys only once it has caught up; `auto` where it has a long history to fill. */
+  readonly deferIndexes: "auto" | "always" | "off"
   /** What to do with a NUL character, which PostgreSQL cannot store in a text. */
   readonly textNul: "refuse" | "replace"
 }

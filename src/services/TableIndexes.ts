@@ -1,12 +1,14 @@
 /**
- * Builds the indexes that the config defines, while the sync runs.
+ * Builds the indexes that the config defines, and the keys that a table was created without, while the sync runs.
  *
- * Owns those indexes only: never the keys of a table, nor an index somebody else created. Rows can be written meanwhile.
+ * Owns those only: never keys that a table has, nor an index somebody else created. Rows can be written meanwhile.
  */
 import type { Effect, Option } from "effect"
 import { Context } from "effect"
 import type { SqlError } from "effect/sql"
+import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import type { IndexPlan } from "../domain/postgres/table/tableIndexes.ts"
+import type { TableRejected } from "./TableLeases.ts"
 
 /** The columns of each index that is wanted. */
 export type WantedIndexes = ReadonlyArray<ReadonlyArray<string>>
@@ -49,6 +51,16 @@ export class TableIndexes extends Context.Service<TableIndexes, {
     wanted: WantedIndexes,
     onEvent: (event: IndexEvent) => Effect.Effect<void>
   ) => Effect.Effect<Option.Option<IndexLock>, SqlError.SqlError>
+  /**
+   * As `build`, for the keys and indexes of a table that was created without them; at the end they become its keys, which
+   * locks the table for a moment. Fails where rows have the same key, or are too large for it.
+   */
+  readonly buildDeferred: (
+    definition: TableDefinition,
+    onEvent: (event: IndexEvent) => Effect.Effect<void>
+  ) => Effect.Effect<Option.Option<IndexLock>, SqlError.SqlError | TableRejected>
+  /** Keeps deletions cheap in a table that has no keys yet; does nothing where it has them. */
+  readonly summarize: (table: string) => Effect.Effect<void, SqlError.SqlError>
   /**
    * Drops the index that a row is too large for, where it is one of those this service builds, so that rows can be written
    * again. `name` is undefined where PostgreSQL does not name it: then one that may be it is dropped. Returns none where

@@ -16,6 +16,7 @@ import type { Watermark } from "../domain/chain/watermarks.ts"
 import type { RowEncoder } from "../domain/postgres/encode/RowEncoder.ts"
 import type { TableSource } from "../domain/postgres/table/designTable.ts"
 import type { PartitionBounds } from "../domain/postgres/table/partitions.ts"
+import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import type { Fenced, TableHeld, TableRejected } from "./TableLeases.ts"
 
 /** A table to prepare: what fills it, and the columns of its query. */
@@ -23,6 +24,8 @@ export interface TableRequest extends TableSource {
   readonly dataset: string
   readonly version: string | undefined
   readonly fingerprint: string
+  /** Where the table is created: it gets its keys only once it has caught up. */
+  readonly defersIndexes?: boolean
 }
 
 /** What `prepare` would do to a table now. */
@@ -157,6 +160,8 @@ export interface TableWriter {
   readonly rangeMode: boolean
   /** What `prepare` did or found that operators should know, one sentence each. */
   readonly notes: ReadonlyArray<string>
+  /** The table where its keys are not built yet; undefined where it has them. */
+  readonly deferred: TableDefinition | undefined
   /** Empty where the table was missing: then a stream opened from the lease's checkpoint is useless. */
   readonly checkpoint: Checkpoint
   /** Commits of the table so far, also those of other processes. */

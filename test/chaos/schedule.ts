@@ -86,6 +86,8 @@ export interface Schedule {
   readonly hugeEvery: number
   /** Whether a table is filled again when the server has another chain; they then keep fewer watermarks. */
   readonly resync: boolean
+  /** Whether tables are created without their keys. */
+  readonly defersIndexes: boolean
   readonly actions: ReadonlyArray<Action>
 }
 
@@ -138,6 +140,8 @@ export const scheduleOf = (
     emptyBlocks,
     hugeEvery,
     resync,
+    // Not drawn: the schedules that belong to a seed stay what they were.
+    defersIndexes: seed % 4 < 2,
     actions
   }
 }
@@ -176,6 +180,7 @@ export const formatSchedule = (schedule: Schedule): string =>
     (schedule.emptyBlocks === 0 ? "" : `${schedule.emptyBlocks} without rows from ${schedule.emptyFrom} on, `) +
     (schedule.hugeEvery === 0 ? "" : `every ${schedule.hugeEvery}th huge, `) +
     (schedule.resync ? "ON_CHAIN_RESET=resync, " : "") +
+    (schedule.defersIndexes ? "DEFER_INDEXES=always, " : "") +
     `${schedule.processes === 1 ? "one process" : `two processes${schedule.standby ? " with STANDBY" : ""}`}, ` +
     `${schedule.waitsForTables ? "begins when the tables are there" : "begins at once"}:`,
     ...schedule.actions.map(formatAction)

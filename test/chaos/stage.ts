@@ -86,6 +86,7 @@ export const setStage = Effect.fnUntraced(function*(
     // reorg leaves nothing in common.
     RETENTION_BLOCKS: schedule.resync ? "64" : "2000",
     ON_CHAIN_RESET: schedule.resync ? "resync" : "park",
+    DEFER_INDEXES: schedule.defersIndexes ? "always" : "off",
     STANDBY: String(schedule.standby)
   }
   const wasConfigInvalid = (sinceMillis: number) => invalidUntilMillis >= sinceMillis

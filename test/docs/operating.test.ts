@@ -36,6 +36,7 @@ describe("docs/operating.md", () => {
     const phases: Readonly<Record<Phase, true>> = {
       starting: true,
       "catching up": true,
+      "building indexes": true,
       "caught up": true,
       standby: true,
       searching: true,

@@ -65,6 +65,7 @@ export const recordedWriter = (options: TableWriterOptions = {}): RecordedWriter
     encoder: options.encoder ?? encoderOf(batchFields),
     rangeMode: false,
     notes: [],
+    deferred: undefined,
     checkpoint: options.checkpoint ?? emptyCheckpoint,
     commitSeq: 0n,
     rows: options.rows ?? 0n,

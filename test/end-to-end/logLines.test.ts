@@ -448,6 +448,13 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
     file: "test/programs/table/makePartitions.test.ts",
     title: "warns once where a table has more than a thousand"
   },
+  keysBuilt: [
+    at(
+      "nozzle",
+      "INFO",
+      "Table 'blocks' has its primary key and its indexes now, which were left for the time after the first fill"
+    )
+  ],
   indexNotConfigured: [
     at(
       "indexes",

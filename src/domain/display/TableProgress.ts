@@ -28,6 +28,7 @@ const PHASES: ReadonlyArray<readonly [Phase, Style | undefined]> = [
   ["standby", "yellow"],
   ["starting", undefined],
   ["catching up", undefined],
+  ["building indexes", undefined],
   ["caught up", "green"]
 ]
 

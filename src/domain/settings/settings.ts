@@ -242,6 +242,13 @@ export const settings = {
     whenUnset: "electric_publication_default with CDC_READY=electric, else ampsync",
     description: "Publication that CDC_READY adds the tables to; created where it is missing."
   },
+  DEFER_INDEXES: {
+    ...writing,
+    ...oneOf("auto", "always", "off"),
+    default: "auto",
+    description:
+      "Whether a new table gets its primary key and indexes only once it has caught up: auto with 10,000 blocks or more to fill."
+  },
   TEXT_NUL: {
     ...writing,
     ...oneOf("refuse", "replace"),

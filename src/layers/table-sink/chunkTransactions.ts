@@ -85,7 +85,8 @@ class PipelinedTransactions implements ChunkTransactions {
       return Effect.void
     }
     const begun = this.#pipeline.send(opening, { guard })
-    const texts = [...deletion(definition, deleteFrom), ...(endsInCopy ? [copy] : [])]
+    const { before, left, remove } = deletion(definition, deleteFrom)
+    const texts = [...before, remove, left, ...(endsInCopy ? [copy] : [])]
     const deleted = this.#pipeline.send(texts.join("; "), { endsInCopy })
     // BEGIN has a time limit; a large deletion has none.
     return Effect.andThen(begun.done, deleted.copying).pipe(

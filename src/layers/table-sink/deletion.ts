@@ -12,15 +12,20 @@ export type PlacedTable = Pick<TableDefinition, "schema" | "table" | "positionCo
 
 type From = NonNullable<Chunk["deleteFrom"]>
 
-/** The statements, in order, for one transaction. The last one returns whether rows are left. */
-export const deletion = (table: PlacedTable, from: From): readonly [string, string, string] => [
-  UNFILTERED,
-  `DELETE FROM ${qualifiedName(table)}${where(table, from)}`,
-  rowsLeft(table, from)
-]
+/** The statements for one transaction: some that prepare it, the deletion, and one that returns whether rows are left. */
+export const deletion = (
+  table: PlacedTable,
+  from: From
+): { readonly before: ReadonlyArray<string>; readonly remove: string; readonly left: string } => ({
+  before: [UNFILTERED, BY_INDEX],
+  remove: `DELETE FROM ${qualifiedName(table)}${where(table, from)}`,
+  left: rowsLeft(table, from)
+})
 
 /** A policy that hides rows from the deletion hides them from the check as well: an error is better. */
 export const UNFILTERED = "SET LOCAL row_security TO off"
+/** A table that was just filled has no statistics, and PostgreSQL would read all of it for the newest rows. */
+const BY_INDEX = "SET LOCAL enable_seqscan TO off"
 
 /** A query for whether rows are left; returns one value, `exists`. */
 export const rowsLeft = (table: PlacedTable, from: From): string =>

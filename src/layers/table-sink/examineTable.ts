@@ -2,9 +2,17 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { compareTable } from "../../domain/postgres/table/compareTable.ts"
+import { deferIndexes } from "../../domain/postgres/table/deferredIndexes.ts"
 import { partitioningConflict } from "../../domain/postgres/table/partitions.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
-import { alterTable, commentOn, createTable, indexesOf, qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
+import {
+  alterTable,
+  commentOn,
+  createTable,
+  createTableWithoutKeys,
+  indexesOf,
+  qualifiedName
+} from "../../domain/postgres/table/tableDdl.ts"
 import type { StoredCheckpoint } from "../../services/Checkpoints.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
@@ -16,7 +24,11 @@ import { readTable } from "./readTable.ts"
 export interface Examined extends Omit<TablePlan, "startsAtFirstBlock"> {
   /** The data table is missing: its checkpoint is no longer valid. */
   readonly startsAgain: boolean
+  /** It has no keys yet: they are built once it has caught up. */
+  readonly isDeferred: boolean
 }
+
+const DEFERRED = "its primary key and its indexes are built once it has caught up, which is faster (DEFER_INDEXES)"
 
 const HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) AS lz4 FROM pg_settings WHERE name = 'default_toast_compression'"
 
@@ -29,7 +41,7 @@ export const examineTable = Effect.fnUntraced(function*(
   definition: TableDefinition,
   fingerprint: string,
   { recorded, watermark }: Pick<StoredCheckpoint, "recorded" | "watermark">,
-  publication: string | undefined
+  { publication, ...settings }: { readonly publication: string | undefined; readonly defersIndexes: boolean }
 ): Effect.fn.Return<Examined, SqlError.SqlError | TableRejected> {
   const { columns, comment, positionColumn, table } = definition
   const reject = (reason: string) => new TableRejected({ table, reason })
@@ -37,7 +49,13 @@ export const examineTable = Effect.fnUntraced(function*(
   const found = yield* readTable(run, definition)
   if (found === undefined) {
     const published = yield* examinePublication(run, definition, publication, true)
-    const statements = [...createTable(definition, yield* hasLz4), ...published.statements]
+    const lz4 = yield* hasLz4
+    // The indexes of a partition are small, and each partition would need a build of its own.
+    const defersIndexes = settings.defersIndexes && definition.partitionBlocks === undefined
+    const created = defersIndexes
+      ? [...createTableWithoutKeys(definition, lz4), ...deferIndexes(definition)]
+      : createTable(definition, lz4)
+    const statements = [...created, ...published.statements]
     const notes = recorded === undefined
       ? [`created with columns ${columns.map((_) => _.name).join(", ")}`]
       : ["the table was missing although it had a checkpoint; it is created again and starts from the first block"]
@@ -46,8 +64,9 @@ export const examineTable = Effect.fnUntraced(function*(
       kind: "create",
       statements,
       indexed: indexesOf(definition),
-      notes: [...notes, ...published.notes],
-      startsAgain: recorded !== undefined
+      notes: [...notes, ...(defersIndexes ? [DEFERRED] : []), ...published.notes],
+      startsAgain: recorded !== undefined,
+      isDeferred: defersIndexes
     }
   }
   if (recorded === undefined || !found.isTable) {
@@ -100,7 +119,8 @@ export const examineTable = Effect.fnUntraced(function*(
         : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS}: a reorg whose rows are kept parks the table`]),
       ...published.notes
     ],
-    startsAgain: false
+    startsAgain: false,
+    isDeferred: found.isDeferred
   }
 })
 

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import type { ExistingColumn, ExistingTable } from "../../domain/postgres/table/compareTable.ts"
+import { blockRangesIndex } from "../../domain/postgres/table/deferredIndexes.ts"
 import type { FoundPartitioning } from "../../domain/postgres/table/partitions.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { readPartitioning } from "./partitions.ts"
@@ -22,7 +23,9 @@ export interface FoundRelation extends ExistingTable {
 
 const RELATION = `
   SELECT c.oid::text AS id, c.relkind IN ('r', 'p') AS "isTable", c.relpersistence = 'p' AS "isLogged",
-    coalesce(obj_description(c.oid, 'pg_class'), '') AS comment
+    coalesce(obj_description(c.oid, 'pg_class'), '') AS comment, EXISTS (
+      SELECT FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid WHERE i.indrelid = c.oid AND ic.relname = $3
+    ) AS "hasBlockRanges"
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`
 
 const COLUMNS = `
@@ -55,26 +58,24 @@ export const readTable = Effect.fnUntraced(function*(
   run: RunStatement,
   { schema, table }: { readonly schema: string; readonly table: string }
 ): Effect.fn.Return<FoundRelation | undefined, SqlError.SqlError> {
-  const [relation] = yield* run<
-    Omit<FoundRelation, keyof ExistingTable | "filters" | "partitioning"> & { readonly id: string }
-  >(
-    RELATION,
-    [
-      schema,
-      table
-    ]
-  )
+  type Relation = Omit<FoundRelation, keyof ExistingTable | "filters" | "partitioning"> & {
+    readonly id: string
+    readonly hasBlockRanges: boolean
+  }
+  const [relation] = yield* run<Relation>(RELATION, [schema, table, blockRangesIndex(table)])
   if (relation === undefined) return undefined
-  const { id, ...facts } = relation
+  const { hasBlockRanges, id, ...facts } = relation
   const columns = yield* run<ExistingColumn>(COLUMNS, [id])
   const keys = yield* run<{ readonly isPrimary: boolean; readonly columns: ReadonlyArray<string> }>(KEYS, [id])
   const filters = yield* run<{ readonly kind: string; readonly name: string }>(FILTERS, [id])
+  const primaryKey = keys.find((key) => key.isPrimary)?.columns
   return {
     ...facts,
     columns,
     partitioning: yield* readPartitioning(run, { schema, table }),
     filters: filters.map(({ kind, name }) => `${kind} ${JSON.stringify(name)}`),
-    primaryKey: keys.find((key) => key.isPrimary)?.columns,
+    primaryKey,
+    isDeferred: hasBlockRanges && primaryKey === undefined,
     uniqueKeys: keys.map((key) => key.columns)
   }
 })

@@ -4,6 +4,7 @@ import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import { type Checkpoint, emptyCheckpoint } from "../../domain/chain/Checkpoint.ts"
 import type { ReorgRecord } from "../../domain/chain/Chunk.ts"
 import { upTo, type Watermark } from "../../domain/chain/watermarks.ts"
+import { blockRangesIndex } from "../../domain/postgres/table/deferredIndexes.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
@@ -43,10 +44,10 @@ export const makeRemoval = (
       )
     })
 
-  const exists = (table: string) =>
-    run<{ exists: boolean }>("SELECT to_regclass($1) IS NOT NULL AS exists", [qualifiedName({ schema, table })]).pipe(
-      Effect.map(([row]) => row?.exists === true)
-    )
+  const exists = (relation: string) =>
+    run<{ exists: boolean }>("SELECT to_regclass($1) IS NOT NULL AS exists", [
+      qualifiedName({ schema, table: relation })
+    ]).pipe(Effect.map(([row]) => row?.exists === true))
 
   const trim = Effect.fn("TableSink.trim")(function*(table: string) {
     return yield* leasing(table, (lease, positionColumn) =>
@@ -104,8 +105,8 @@ export const makeRemoval = (
 
   const deleteAbove = Effect.fnUntraced(function*(table: PlacedTable, watermark: bigint | undefined) {
     const from = watermark === undefined ? "all" : watermark + 1n
-    const [unfiltered, remove] = deletion(table, from)
-    yield* run(unfiltered)
+    const { before, remove } = deletion(table, from)
+    for (const statement of before) yield* run(statement)
     const result = yield* pool.sql.unsafe(remove).raw
     yield* rejectRowsLeft(table, from)
     return (result as { rowCount: number | null }).rowCount ?? 0
@@ -168,6 +169,11 @@ export const makeRemoval = (
   /** `upTo` is the end of the last step: an index scan from the start would read all rows deleted before. */
   const deleteFrom = Effect.fnUntraced(function*(table: string, positionColumn: string, upTo: bigint | undefined) {
     const [position, name] = [quoteIdentifier(positionColumn), qualifiedName({ schema, table })]
+    // Without an index in the order of the blocks each step would sort all rows that are left.
+    if (yield* exists(blockRangesIndex(table))) {
+      const all = yield* pool.sql.unsafe(`DELETE FROM ${name}`).raw
+      return { removed: BigInt((all as { rowCount: number | null }).rowCount ?? 0), deletedUpTo: undefined }
+    }
     const from = upTo === undefined ? "" : `WHERE ${position} >= ${upTo}`
     const pick = `SELECT tableoid, ctid, ${position} AS position FROM ${name} ${from} ORDER BY 3 LIMIT ${STEP_ROWS}`
     // A ctid is unique only within a partition; the positions leave out partitions without such rows.

@@ -1,11 +1,12 @@
 /** The state that the attempts at one table share. */
-import { Deferred, Effect, Ref } from "effect"
+import { Deferred, Effect, Ref, SubscriptionRef } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Progress } from "../../domain/chain/progress.ts"
 import { resume, type ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
 import { type ChunkSize, initialChunkSize } from "../../domain/ChunkSize.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
-import type { TableLeases } from "../../services/TableLeases.ts"
+import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
+import type { TableLeases, TableRejected } from "../../services/TableLeases.ts"
 import type { ActiveConfig } from "../reload/ActiveConfig.ts"
 import type { CopyBuffers } from "./CopyBuffers.ts"
 import type { HeldMemory } from "./HeldMemory.ts"
@@ -41,6 +42,10 @@ export interface TableSession {
   readonly kept: KeptRanges
   /** Done once the table has caught up for the first time. */
   readonly caughtUp: Deferred.Deferred<void>
+  /** The table as long as its keys are not built; undefined where it has them, and before it is prepared. */
+  readonly deferred: SubscriptionRef.SubscriptionRef<TableDefinition | undefined>
+  /** Fails once the keys turn out to be impossible. */
+  readonly impossibleKeys: Deferred.Deferred<never, TableRejected>
   /** Names of indexes of the config that rows have no room in: no more in this run. */
   readonly leftOutIndexes: Ref.Ref<ReadonlySet<string>>
   /** Only a change of the config, or a new start, tries it again. */
@@ -65,6 +70,8 @@ export const makeTableSession = Effect.fnUntraced(function*(
     achieved: yield* Ref.make<Achieved>({ progress: false, atTip: false }),
     kept: new KeptRanges(shared.held),
     caughtUp: yield* Deferred.make<void>(),
+    deferred: yield* SubscriptionRef.make<TableDefinition | undefined>(undefined),
+    impossibleKeys: yield* Deferred.make<never, TableRejected>(),
     leftOutIndexes: yield* Ref.make<ReadonlySet<string>>(new Set()),
     isParked: yield* Ref.make(false),
     spans: yield* tableSpans(table.name)

@@ -1,16 +1,13 @@
 /** Builds the configured indexes of one table in the background. */
-import { Effect, Option, Ref, Schedule } from "effect"
+import { Effect, Ref, Schedule } from "effect"
 import { backoff } from "../../domain/backoff.ts"
-import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { indexName } from "../../domain/postgres/table/tableIndexes.ts"
 import { isRetryable } from "../../domain/retryable.ts"
-import { type IndexEvent, type IndexLock, TableIndexes } from "../../services/TableIndexes.ts"
-
-/** Until the next attempt while another builder of the same table, or a build that outlived its process, holds the lock. */
-const BUSY_INTERVAL = "10 seconds"
+import { TableIndexes } from "../../services/TableIndexes.ts"
+import { indexReports } from "./indexReports.ts"
 
 const retrySchedule = backoff("1 second", "60 seconds")
 
@@ -28,7 +25,7 @@ export const buildIndexes = Effect.fn("buildIndexes")(function*(
   const indexes = yield* TableIndexes
   yield* caughtUp
   const isReported = yield* Ref.make(false)
-  const isLockReported = yield* Ref.make(false)
+  const reports = yield* indexReports(name, leftOut)
   const work = Effect.gen(function*() {
     const without = yield* Ref.get(leftOut)
     const wanted = settings.indexes.filter((columns) => !without.has(indexName(name, columns)))
@@ -37,23 +34,8 @@ export const buildIndexes = Effect.fn("buildIndexes")(function*(
       for (const index of superfluous) yield* Effect.logInfo(log.indexNotConfigured(name, index.name))
     }
     if (broken.length === 0 && missing.length === 0) return
-    const began = yield* elapsedMillis
-    const report = Effect.fnUntraced(function*(event: IndexEvent) {
-      const now = yield* elapsedMillis
-      const isLeftOut = event.kind === "left out"
-      if (isLeftOut) yield* Ref.update(leftOut, (names) => new Set([...names, event.name]))
-      yield* (isLeftOut ? Effect.logWarning : Effect.logInfo)(log.indexEvent[event.kind](name, event, now - began))
-    })
     const waiting = [...broken, ...missing.map((index) => index.name)]
-    const reportLock = Effect.fnUntraced(function*(lock: IndexLock) {
-      if (lock.processId === undefined || (yield* Ref.getAndSet(isLockReported, true))) return
-      yield* Effect.logWarning(log.indexesLocked(name, waiting, lock.name, lock.processId))
-    })
-    const built = Effect.tap(
-      indexes.build(name, wanted, report),
-      Option.match({ onNone: () => Effect.void, onSome: reportLock })
-    )
-    yield* Effect.repeat(built, { until: Option.isNone, schedule: Schedule.spaced(BUSY_INTERVAL) })
+    yield* reports.whenUnlocked(waiting, indexes.build(name, wanted, reports.event))
   })
   yield* work.pipe(
     Effect.tapError((error) => Effect.logWarning(log.indexFailed(name, error.message, isRetryable(error)))),

@@ -1,5 +1,5 @@
 /** One attempt at one table: from the lease to the end of its stream. */
-import { Clock, Effect, Exit, Ref, Stream } from "effect"
+import { Clock, Deferred, Effect, Exit, Ref, Stream, SubscriptionRef } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import type { Checkpoint } from "../../domain/chain/Checkpoint.ts"
 import type { Followed, FollowState, Frame, Rejection } from "../../domain/chain/followFrame.ts"
@@ -17,6 +17,7 @@ import { TableSink, type TableWriter } from "../../services/TableSink.ts"
 import { type ActiveConfig, expectedNetwork, requestOf, sentQuery, statusOf } from "../reload/ActiveConfig.ts"
 import { awaitConfirmations } from "./awaitConfirmations.ts"
 import { decodeMessages } from "./decodeMessages.ts"
+import { defersIndexes } from "./defersIndexes.ts"
 import { readSchema } from "./describeTable.ts"
 import { awaitFirstMessage, peekFirstMessage } from "./firstMessage.ts"
 import { ChainMismatch, type Outcome, ProtocolViolation, Reconnect, type ReconnectFrom } from "./Outcome.ts"
@@ -65,10 +66,15 @@ export const syncTable = Effect.fn("syncTable")(
     const columns = yield* readSchema(opened.schema)
     // A query that cannot be streamed leaves no table behind.
     const messages = lease.tableExists ? opened.messages : yield* peekFirstMessage(opened.messages)
-    const writer = yield* sink.prepare(lease, requestOf(active, table, columns)).pipe(
+    const request = {
+      ...requestOf(active, table, columns),
+      defersIndexes: !lease.tableExists && (yield* defersIndexes(session, active))
+    }
+    const writer = yield* sink.prepare(lease, request).pipe(
       // A query that cannot be streamed may lack the columns of a stream: the server's own reason comes first.
       Effect.tapErrorTag("TableRejected", () => awaitFirstMessage(Effect.succeed({ ...opened, messages })))
     )
+    yield* SubscriptionRef.set(session.deferred, writer.deferred)
     const isFound = kept === undefined
       ? cursor === undefined || newest(writer) !== undefined
       : isSameWatermark(newest(writer), newest(lease))
@@ -138,6 +144,7 @@ export const syncTable = Effect.fn("syncTable")(
     const attempt = Effect.raceAllFirst([
       stream,
       watchLease(writer, activity),
+      Deferred.await(session.impossibleKeys),
       watchSource({
         table: table.name,
         manifest: active.manifest,
@@ -145,6 +152,7 @@ export const syncTable = Effect.fn("syncTable")(
         start,
         activity,
         caughtUp: session.caughtUp,
+        isDeferred: Effect.map(SubscriptionRef.get(session.deferred), (deferred) => deferred !== undefined),
         onChainReset: config.onChainReset,
         unreadableHeads: shared.unreadableHeads
       })

@@ -1,5 +1,5 @@
 /** The fibers of all tables, started and stopped as the active config changes. */
-import { Cause, Deferred, Effect, FiberMap, Ref, Schedule, SubscriptionRef } from "effect"
+import { Cause, Effect, FiberMap, Ref, Schedule, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import * as log from "../../domain/logLines.ts"
 import { aboutTable, inTarget } from "../../domain/logTargets.ts"
@@ -10,6 +10,7 @@ import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { TableSink } from "../../services/TableSink.ts"
 import { type ActiveConfig, compareConfigs, statusOf } from "../reload/ActiveConfig.ts"
 import { buildIndexes } from "./buildIndexes.ts"
+import { buildKeys, keysComplete } from "./buildKeys.ts"
 import { makeCopyBuffers } from "./CopyBuffers.ts"
 import { makeHeldMemory } from "./HeldMemory.ts"
 import { makePermits } from "./Permits.ts"
@@ -59,11 +60,10 @@ export const makeTableFibers = Effect.gen(function*() {
     yield* FiberMap.run(
       fibers,
       table.name,
-      // The indexes are a child of the table's fiber: they end with it, and their failures do not reach it.
-      Effect.andThen(
-        Effect.forkChild(buildIndexes(table, Deferred.await(session.caughtUp), session.leftOutIndexes)),
-        superviseTable(session)
-      ).pipe(
+      // The indexes are children of the table's fiber: they end with it, and their failures do not reach it.
+      Effect.forkChild(buildKeys(session)).pipe(
+        Effect.andThen(Effect.forkChild(buildIndexes(table, keysComplete(session), session.leftOutIndexes))),
+        Effect.andThen(superviseTable(session)),
         Effect.catchCause((cause) => Effect.andThen(Ref.set(session.isParked, true), reportCrash(table.name, cause))),
         Effect.interruptible,
         ofTable(table.name)

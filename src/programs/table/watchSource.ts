@@ -26,6 +26,8 @@ export interface Watching {
   readonly start: FollowState
   /** Done once the table has caught up. */
   readonly caughtUp: Deferred.Deferred<void>
+  /** The table has no keys yet. */
+  readonly isDeferred: Effect.Effect<boolean>
   readonly onChainReset: "park" | "resync"
   /** Networks whose head could not be read, for all tables: it is reported once. */
   readonly unreadableHeads: Set<string>
@@ -177,14 +179,17 @@ const clearDoubt = Effect.fnUntraced(function*({ activity, manifest, start }: Wa
   if (isVerified) activity.onVerified(checkpoint)
 })
 
-const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, start, table }: Watching) {
+const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, isDeferred, start, table }: Watching) {
   const status = yield* StatusRecorder
   // Before a search has brought a range, the table is in doubt.
   const isInDoubt = start.strategy.kind !== "resume" && !activity.hasRange
   if (activity.isAtTip || !activity.isIdle || isInDoubt) return
   activity.isAtTip = true
+  const wasDeferred = yield* isDeferred
+  yield* status.record(table, { _tag: "CaughtUp", isDeferred: wasDeferred })
+  // The keys may have been completed between the two statements above.
+  if (wasDeferred && !(yield* isDeferred)) yield* status.record(table, { _tag: "IndexesBuilt" })
   yield* Deferred.succeed(caughtUp, undefined)
-  yield* status.record(table, { _tag: "CaughtUp" })
   yield* Effect.logInfo(log.caughtUp(table, activity.watermark?.block))
 })
 

@@ -42,9 +42,10 @@ export const nozzle = Effect.fnUntraced(function*({ sees, start }: Stage) {
   yield* replaceConfig(world, config(QUERIES))
   yield* start({
     ...world.environment,
+    DEFER_INDEXES: "always",
     AMP_ADMIN_API_ADDR: yield* renamed(world.simulator.adminUrl, "0.1.0-a-b", "0.1.0-a_b")
   })
-  yield* sees("pinLeftOut", "caughtUp")
+  yield* sees("pinLeftOut", "caughtUp", "keysBuilt")
   faults.failNext("GetFlightInfo", status.PERMISSION_DENIED, "blocks are not for you", 1000)
   mine(10)
   yield* sees("blockNotChecked", "headUnreadable")

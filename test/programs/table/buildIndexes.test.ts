@@ -44,6 +44,8 @@ const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError | "left out a
           yield* onEvent({ kind: "built", name: "t_a", columns: ["a"] })
           return Option.none()
         }),
+      buildDeferred: () => Effect.die("it has its keys"),
+      summarize: () => Effect.die("it has its keys"),
       dropFull: () => Effect.succeedNone
     })
     const layer = Layer.mergeAll(Layer.succeed(TableIndexes, indexes), logging)

@@ -43,6 +43,7 @@ const watching = Effect.fnUntraced(function*({ answer, stored = ["9a"], tables =
         network: "anvil",
         activity,
         caughtUp: yield* Deferred.make<void>(),
+        isDeferred: Effect.succeed(false),
         start: startFollowing(
           checkpoint(...stored),
           { rangeMode: false, retentionBlocks: 128, onChainReset: "park" },

@@ -16,6 +16,8 @@ export interface ExistingTable {
   readonly primaryKey: ReadonlyArray<string> | undefined
   /** The columns of every unique index, the primary key included. */
   readonly uniqueKeys: ReadonlyArray<ReadonlyArray<string>>
+  /** It was created without its keys, which are not built yet. */
+  readonly isDeferred: boolean
 }
 
 /** The differences between a query and its existing table. */
@@ -60,7 +62,7 @@ export const compareTable = (
       ...existing.columns.filter((column) => !wanted.has(column.name)).flatMap((column) =>
         foreignColumnConflict(column, isManaged(column))
       ),
-      ...keyConflicts(definition, existing)
+      ...(existing.isDeferred ? [] : keyConflicts(definition, existing))
     ]
   }
 }

@@ -51,23 +51,35 @@ export const columnList = (columns: ReadonlyArray<string>): string => `(${column
  * then identifies rows for readers, and for the subscribers of a published table on DELETE (REPLICA IDENTITY).
  */
 export const createTable = (definition: TableDefinition, lz4: boolean): ReadonlyArray<string> => {
-  const { comment, partitionBlocks, positionColumn, primaryKey } = definition
-  const all = [...definition.columns, ...systemColumns(positionColumn)]
-  const columns = all.map((column) => `${columnDdl(column, lz4)}${column.nullable ? "" : " NOT NULL"}`)
+  const { positionColumn, primaryKey } = definition
   const own = columnList(rowKey(positionColumn))
   const keys = primaryKey === undefined
     ? [`PRIMARY KEY ${own}`]
     : [`PRIMARY KEY ${columnList(primaryKey)}`, `UNIQUE ${own}`]
   return [
+    ...createWith(keys, definition, lz4),
+    ...(needsBlockIndex(definition) ? [`CREATE INDEX ON ${qualifiedName(definition)} (block_num)`] : [])
+  ]
+}
+
+/** Statements that create the table without any key. */
+export const createTableWithoutKeys = (definition: TableDefinition, lz4: boolean): ReadonlyArray<string> =>
+  createWith([], definition, lz4)
+
+const createWith = (keys: ReadonlyArray<string>, definition: TableDefinition, lz4: boolean): ReadonlyArray<string> => {
+  const { comment, partitionBlocks, positionColumn } = definition
+  const all = [...definition.columns, ...systemColumns(positionColumn)]
+  const columns = all.map((column) => `${columnDdl(column, lz4)}${column.nullable ? "" : " NOT NULL"}`)
+  return [
     `CREATE TABLE ${qualifiedName(definition)} (${[...columns, ...keys].join(", ")})${
       partitionBlocks === undefined ? "" : ` PARTITION BY RANGE ${columnList([positionColumn])}`
     }`,
-    ...(needsBlockIndex(definition) ? [`CREATE INDEX ON ${qualifiedName(definition)} (block_num)`] : []),
     ...(comment === undefined || comment === "" ? [] : [commentOn(definition, comment)])
   ]
 }
 
-const needsBlockIndex = ({ columns, positionColumn, primaryKey }: TableDefinition): boolean =>
+/** Whether readers who ask for a block number would have no index to find it by. */
+export const needsBlockIndex = ({ columns, positionColumn, primaryKey }: TableDefinition): boolean =>
   columns.some(({ name }) => name === "block_num") && positionColumn !== "block_num" && primaryKey?.[0] !== "block_num"
 
 /** The columns of every index that comes with the table. */

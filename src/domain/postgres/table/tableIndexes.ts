@@ -15,12 +15,16 @@ export interface ExistingIndex {
   readonly isPlain: boolean
 }
 
-/** An index with the details that `findFullIndex` needs. */
+/** An index with the details that `findFullIndex` and `planDeferred` need. */
 export interface IndexDetails extends ExistingIndex {
   readonly isPrimaryKey: boolean
+  readonly isUnique: boolean
   /** One of its columns may hold values of any length. */
   readonly isUnbounded: boolean
 }
+
+/** Source: PostgreSQL, access/nbtree.h, `BTMaxItemSize`. */
+export const INDEX_ROOM = "a b-tree holds 2704 bytes of a row"
 
 /** The indexes to drop, to build and to report. */
 export interface IndexPlan {
@@ -36,8 +40,11 @@ export interface IndexPlan {
  *
  * Shape: `<table>_<columns>_idx_<8 hexadecimal digits>`, the readable part cut so that it fits 63 bytes.
  */
-export const indexName = (table: string, columns: ReadonlyArray<string>): string => {
-  const suffix = `_idx_${fingerprint(JSON.stringify([table, ...columns])).slice(-8)}`
+export const indexName = (table: string, columns: ReadonlyArray<string>): string => indexNameOf(table, columns, "idx")
+
+/** As `indexName`, with another word for what the index is. */
+export const indexNameOf = (table: string, columns: ReadonlyArray<string>, word: "idx" | "key" | "brin"): string => {
+  const suffix = `_${word}_${fingerprint(JSON.stringify([table, ...columns])).slice(-8)}`
   return cut([table, ...columns].join("_"), MAX_IDENTIFIER_BYTES - suffix.length) + suffix
 }
 

@@ -6,6 +6,7 @@ export type Tone = "good" | "busy" | "warning" | "bad" | "idle"
 const TONES: Readonly<Record<string, Tone>> = {
   "caught up": "good",
   "catching up": "busy",
+  "building indexes": "busy",
   starting: "busy",
   searching: "warning",
   retrying: "warning",

@@ -1,0 +1,108 @@
+/**
+ * The keys of a new table that are made only once it has caught up: until then each row would update them, and a build at the
+ * end costs less.
+ *
+ * The table is in this state while it has an index of this module's own name on the blocks of its rows and no primary key: the
+ * keys replace that index in one transaction.
+ */
+import { quoteIdentifier } from "./identifiers.ts"
+import { columnList, needsBlockIndex, qualifiedName, rowKey, type TableDefinition } from "./tableDdl.ts"
+import { type IndexDetails, indexNameOf } from "./tableIndexes.ts"
+
+/** A key or an index to build. */
+export interface DeferredIndex {
+  readonly name: string
+  readonly columns: ReadonlyArray<string>
+  readonly kind: "primary key" | "unique" | "plain"
+}
+
+type Table = { readonly schema: string; readonly table: string }
+
+/** The name of the index that a table has until its keys are built; nothing else has it. */
+export const blockRangesIndex = (table: string): string => indexNameOf(table, ["block", "ranges"], "brin")
+
+/**
+ * Statements for a table without keys.
+ *
+ * BRIN costs a row almost nothing, and keeps a rewind from reading the whole table. Without a primary key PostgreSQL refuses to
+ * delete rows of a table that somebody publishes, unless the log gets all their columns.
+ */
+export const deferIndexes = (definition: TableDefinition): ReadonlyArray<string> => [
+  `CREATE INDEX ${quoteIdentifier(blockRangesIndex(definition.table))} ON ${qualifiedName(definition)} USING brin ${
+    columnList([definition.positionColumn])
+  }`,
+  `ALTER TABLE ${qualifiedName(definition)} REPLICA IDENTITY FULL`
+]
+
+/** Every key and index that the table gets, the primary key first. */
+export const deferredIndexes = (definition: TableDefinition): ReadonlyArray<DeferredIndex> => {
+  const { positionColumn, primaryKey, table } = definition
+  const indexOn = (columns: ReadonlyArray<string>, kind: DeferredIndex["kind"]) => ({
+    name: indexNameOf(table, columns, "key"),
+    columns,
+    kind
+  })
+  const own = rowKey(positionColumn)
+  return [
+    indexOn(primaryKey ?? own, "primary key"),
+    ...(primaryKey === undefined ? [] : [indexOn(own, "unique")]),
+    ...(needsBlockIndex(definition) ? [indexOn(["block_num"], "plain")] : [])
+  ]
+}
+
+/** What is left to do of a table in this state; undefined where it has its keys. */
+export interface DeferredPlan {
+  /** Indexes that an interrupted build left behind, or that an earlier config named. */
+  readonly broken: ReadonlyArray<string>
+  readonly missing: ReadonlyArray<DeferredIndex>
+}
+
+/** Compares the keys that a table should get with its indexes. */
+export const planDeferred = (
+  definition: TableDefinition,
+  existing: ReadonlyArray<IndexDetails>
+): DeferredPlan | undefined => {
+  const marker = blockRangesIndex(definition.table)
+  if (!existing.some(({ name }) => name === marker) || existing.some(({ isPrimaryKey }) => isPrimaryKey)) {
+    return undefined
+  }
+  const wanted = deferredIndexes(definition)
+  const isOwn = ({ columns, name }: IndexDetails) => name === indexNameOf(definition.table, columns, "key")
+  const isWanted = ({ isUnique, isValid, name }: IndexDetails) =>
+    isValid && wanted.some((index) => index.name === name && (index.kind !== "plain") === isUnique)
+  return {
+    broken: existing.filter((index) => isOwn(index) && !isWanted(index)).map(({ name }) => name),
+    missing: wanted.filter(({ name }) => !existing.some((index) => index.name === name && isWanted(index)))
+  }
+}
+
+/** Builds one while rows are written; it cannot run in a transaction. */
+export const createDeferred = (table: Table, { columns, kind, name }: DeferredIndex): string =>
+  `CREATE ${kind === "plain" ? "" : "UNIQUE "}INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${
+    columnList(columns)
+  }`
+
+/** Statements, for one transaction, that turn the built indexes into the keys of the table. Locks it for a moment. */
+export const completeDeferred = (definition: TableDefinition, isPublished: boolean): ReadonlyArray<string> => {
+  const { schema, table } = definition
+  const constraints = deferredIndexes(definition).flatMap(({ kind, name }) =>
+    kind === "plain"
+      ? []
+      : [
+        `ADD CONSTRAINT ${quoteIdentifier(name)} ${kind === "unique" ? "UNIQUE" : "PRIMARY KEY"} USING INDEX ${
+          quoteIdentifier(name)
+        }`
+      ]
+  )
+  const identity = isPublished ? [] : ["REPLICA IDENTITY DEFAULT"]
+  return [
+    `ALTER TABLE ${qualifiedName(definition)} ${[...constraints, ...identity].join(", ")}`,
+    `DROP INDEX ${qualifiedName({ schema, table: blockRangesIndex(table) })}`
+  ]
+}
+
+/** Takes the rows that were added since the last time into account, so that a rewind does not read them all. */
+export const summarizeBlockRanges = ({ schema, table }: Table): readonly [string, ReadonlyArray<string>] => [
+  "SELECT brin_summarize_new_values(to_regclass($1))",
+  [qualifiedName({ schema, table: blockRangesIndex(table) })]
+]

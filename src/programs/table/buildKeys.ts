@@ -1,0 +1,80 @@
+/** Builds, in the background, the keys that a table was created without. */
+import { Deferred, Effect, Fiber, Option, Schedule, Stream, SubscriptionRef } from "effect"
+import type { SqlError } from "effect/sql"
+import { backoff } from "../../domain/backoff.ts"
+import * as log from "../../domain/logLines.ts"
+import { aboutTable } from "../../domain/logTargets.ts"
+import { deferredIndexes } from "../../domain/postgres/table/deferredIndexes.ts"
+import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
+import { TableIndexes } from "../../services/TableIndexes.ts"
+import type { TableRejected } from "../../services/TableLeases.ts"
+import { indexReports } from "./indexReports.ts"
+import type { TableSession } from "./TableSession.ts"
+
+/** While a table has no keys, a rewind reads in vain what was written since the last summary. */
+const SUMMARY_INTERVAL = "60 seconds"
+
+const retrySchedule = backoff("1 second", "60 seconds")
+
+/**
+ * Builds the keys of a table once it has caught up, each time one was created without them; until then keeps its deletions
+ * cheap. Never ends.
+ *
+ * It runs beside the sync. A failure is logged and tried again; where the keys are impossible, the sync of the table ends.
+ */
+export const buildKeys = Effect.fn("buildKeys")(function*(session: TableSession) {
+  const { caughtUp, deferred, table: { name } } = session
+  const summaries = yield* Effect.forkChild(summarize(name, deferred))
+  yield* Deferred.await(caughtUp)
+  yield* Fiber.interrupt(summaries)
+  return yield* Effect.forever(
+    Effect.flatMap(nextDefinition(deferred), (definition) => buildKeysOf(session, definition))
+  )
+}, (effect, { table: { name } }) => aboutTable(name)(effect))
+
+/** Waits until the table has caught up and has its keys. */
+export const keysComplete = ({ caughtUp, deferred }: TableSession): Effect.Effect<void> =>
+  Effect.andThen(
+    Deferred.await(caughtUp),
+    Stream.runDrain(Stream.takeUntil(SubscriptionRef.changes(deferred), (definition) => definition === undefined))
+  )
+
+/** Waits until the table is one without keys. */
+const nextDefinition = (deferred: TableSession["deferred"]): Effect.Effect<TableDefinition> =>
+  SubscriptionRef.changes(deferred).pipe(
+    Stream.filter((definition) => definition !== undefined),
+    Stream.runHead,
+    Effect.map(Option.getOrThrow)
+  )
+
+const summarize = Effect.fnUntraced(function*(name: string, deferred: TableSession["deferred"]) {
+  const indexes = yield* TableIndexes
+  yield* nextDefinition(deferred)
+  yield* Effect.repeat(Effect.ignore(indexes.summarize(name)), Schedule.spaced(SUMMARY_INTERVAL))
+})
+
+const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definition: TableDefinition) {
+  const [indexes, status] = [yield* TableIndexes, yield* StatusRecorder]
+  const { deferred, impossibleKeys, leftOutIndexes, table: { name } } = session
+  const reports = yield* indexReports(name, leftOutIndexes)
+  const waiting = deferredIndexes(definition).map((index) => index.name)
+  const mayHeal = (error: SqlError.SqlError | TableRejected) => error._tag !== "TableRejected"
+  yield* reports.whenUnlocked(waiting, indexes.buildDeferred(definition, reports.event)).pipe(
+    Effect.tapError((error) =>
+      mayHeal(error) ? Effect.logWarning(log.indexFailed(name, error.message, true)) : Effect.void
+    ),
+    Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => mayHeal(input)))),
+    Effect.matchEffect({
+      onFailure: (error) =>
+        error._tag === "TableRejected"
+          ? Effect.andThen(Deferred.fail(impossibleKeys, error), Effect.never)
+          : Effect.die(error),
+      onSuccess: () =>
+        SubscriptionRef.set(deferred, undefined).pipe(
+          Effect.andThen(status.record(name, { _tag: "IndexesBuilt" })),
+          Effect.andThen(Effect.logInfo(log.keysBuilt(name)))
+        )
+    })
+  )
+})

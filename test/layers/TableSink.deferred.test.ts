@@ -1,0 +1,242 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Option } from "effect"
+import {
+  blockRangesIndex,
+  createDeferred,
+  deferredIndexes,
+  summarizeBlockRanges
+} from "../../src/domain/postgres/table/deferredIndexes.ts"
+import { deletion } from "../../src/layers/table-sink/deletion.ts"
+import type { IndexEvent } from "../../src/services/TableIndexes.ts"
+import { prepareTable } from "../support/chunks.ts"
+import { eventually } from "../support/eventually.ts"
+import { holdLock } from "../support/holdLock.ts"
+import { type TestDatabase, testDatabase } from "../support/postgres.ts"
+import { BLOCK, commitRows, field, processOn, readyBench, requestOf, UINT64 } from "../support/sinkBench.ts"
+
+const fields = [BLOCK, field("block_num", UINT64, false), field("note", undefined, false)]
+const rows = (...blocks: ReadonlyArray<bigint>) => blocks.map((block) => [block, block, `row ${block % 5n}`])
+
+type Request = Parameters<typeof requestOf>[2]
+
+/** A table `t` that is created without its keys, with the rows of blocks 1 to 9. */
+const deferred = Effect.fnUntraced(
+  function*(settings: Request = {}, process?: Effect.Success<ReturnType<typeof readyBench>>) {
+    const all = process ?? (yield* readyBench())
+    const request = { ...requestOf("t", fields, settings), defersIndexes: true }
+    const writer = yield* prepareTable(all.sink, request)
+    yield* commitRows(writer, fields, rows(1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n))
+    const events: Array<string> = []
+    const onEvent = ({ kind, name }: IndexEvent) => Effect.sync(() => void events.push(`${kind} ${name}`))
+    const definition = writer.deferred!
+    return {
+      ...all,
+      request,
+      writer,
+      definition,
+      events,
+      build: Effect.map(all.indexes.buildDeferred(definition, onEvent), Option.isNone)
+    }
+  }
+)
+
+/** What a table is to readers and to subscribers: its keys and indexes without their names, and its replica identity. */
+const shapeOf = ({ query, schema }: TestDatabase, table = "t") =>
+  query<{ line: string }>(
+    `SELECT coalesce(con.contype::text, 'i') || ' ' || i.indisvalid || regexp_replace(pg_get_indexdef(i.indexrelid),
+       '^.*USING', '') AS line
+     FROM pg_index i LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid WHERE i.indrelid = $1::regclass
+     UNION ALL SELECT 'identity ' || relreplident::text FROM pg_class WHERE oid = $1::regclass ORDER BY 1`,
+    [`${schema}.${table}`]
+  ).pipe(Effect.map((lines) => lines.map(({ line }) => line)))
+
+const withoutKeys = ["i true brin (_block_num)", "identity f"]
+
+/** The shape of a table that is created with its keys at once. */
+const eager = Effect.fnUntraced(function*(settings: Request = {}) {
+  const { database, sink } = yield* readyBench()
+  yield* prepareTable(sink, requestOf("t", fields, settings))
+  return yield* shapeOf(database)
+})
+
+describe("a table that is created without its keys", () => {
+  it.live.each<Request>([{}, { primaryKey: ["note", "block_num"] }])(
+    "gets those of any other table: %j",
+    (settings) =>
+      Effect.gen(function*() {
+        const { build, database, definition, events, indexes, request, sink } = yield* deferred(settings)
+        assert.deepStrictEqual(yield* shapeOf(database), withoutKeys)
+        assert.isTrue(yield* build)
+        assert.deepStrictEqual(yield* shapeOf(database), yield* eager(settings))
+        const names = deferredIndexes(definition).map(({ name }) => name)
+        assert.deepStrictEqual(events, names.flatMap((name) => [`building ${name}`, `built ${name}`]))
+        assert.isTrue(yield* build, "a second build has nothing to do")
+        assert.lengthOf(events, 2 * names.length)
+        assert.strictEqual((yield* sink.plan(request)).kind, "none")
+        // Neither is one of the config's indexes, which a later config could drop.
+        assert.deepStrictEqual((yield* indexes.plan("t", [])).superfluous, [])
+      })
+  )
+
+  it.live("stays so over a restart, whatever the setting is then", () =>
+    Effect.gen(function*() {
+      const { database, leases, request, writer } = yield* deferred()
+      assert.include(writer.notes.join(), "its primary key and its indexes are built once it has caught up")
+      yield* leases.release("t")
+      const { sink } = yield* processOn(database)
+      assert.strictEqual((yield* sink.plan(request)).kind, "none")
+      const again = yield* prepareTable(sink, { ...request, defersIndexes: false })
+      assert.strictEqual(again.deferred?.table, "t")
+      assert.strictEqual(again.rows, 9n)
+      yield* commitRows(again, fields, rows(10n))
+      assert.deepStrictEqual(yield* shapeOf(database), withoutKeys)
+    }))
+
+  it.live("takes new columns, and another primary key of the config, as long as it has none", () =>
+    Effect.gen(function*() {
+      const { database, indexes, leases, request } = yield* deferred()
+      yield* leases.release("t")
+      const { sink } = yield* processOn(database)
+      const wider = { ...requestOf("t", [...fields, field("more")], { primaryKey: ["note", "block_num"] }) }
+      const writer = yield* prepareTable(sink, { ...wider, defersIndexes: true })
+      assert.isTrue(Option.isNone(yield* indexes.buildDeferred(writer.deferred!, () => Effect.void)))
+      const shape = yield* shapeOf(database)
+      assert.include(shape, "p true btree (note, block_num)")
+      assert.strictEqual((yield* sink.plan(wider)).kind, "none")
+      const error = yield* Effect.flip(sink.plan(request))
+      assert.include(error.message, "ampsync does not change a primary key")
+    }))
+
+  it.live("deletes rows although somebody publishes it, and finds those of the newest blocks by an index", () =>
+    Effect.gen(function*() {
+      const { database, leases, sink } = yield* deferred()
+      const { query, schema } = database
+      yield* Effect.acquireRelease(
+        query(`CREATE PUBLICATION ${schema} FOR TABLE t`),
+        () => query(`DROP PUBLICATION ${schema}`)
+      )
+      yield* leases.release("t")
+      const { rowsRemoved } = yield* sink.rewind("t", 9n)
+      assert.strictEqual(rowsRemoved, 0)
+      yield* query(
+        "INSERT INTO t (_block_num, block_num, note, _row_index) SELECT 10, 10, 'x', n FROM generate_series(1, 50) n"
+      )
+      assert.strictEqual(yield* sink.trim("t"), 50)
+      const { before, remove } = deletion({ schema, table: "t", positionColumn: "_block_num" }, 10n)
+      const session = yield* holdLock(database, before.join("; "))
+      const plan = yield* session.query(`EXPLAIN ${remove}`)
+      assert.include(JSON.stringify(plan), blockRangesIndex("t"))
+    }))
+
+  it.live("is emptied, and remains one without keys", () =>
+    Effect.gen(function*() {
+      const { database, leases, sink } = yield* deferred()
+      yield* leases.release("t")
+      const { deleteSome } = yield* sink.empty("t")
+      assert.strictEqual(yield* deleteSome, 9)
+      assert.strictEqual(yield* deleteSome, 0)
+      assert.deepStrictEqual(yield* shapeOf(database), withoutKeys)
+    }))
+
+  it.live("keeps the identity that its subscribers need", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      const publication = `Publication of ${database.schema}`
+      yield* Effect.addFinalizer(() => database.query(`DROP PUBLICATION IF EXISTS "${publication}"`))
+      const process = yield* processOn(database, { CDC_READY: "logical", CDC_PUBLICATION: publication })
+      yield* process.bookkeeping.ensure
+      const { build } = yield* deferred({}, process)
+      assert.isTrue(yield* build)
+      assert.include(yield* shapeOf(database), "identity f")
+    }))
+
+  it.live("has what was added since taken into account for its rewinds, and no more once it has its keys", () =>
+    Effect.gen(function*() {
+      const { build, database, indexes } = yield* deferred()
+      const [statement, values] = summarizeBlockRanges({ schema: database.schema, table: "t" })
+      yield* database.query("SELECT brin_desummarize_range($1::regclass, 0)", [blockRangesIndex("t")])
+      yield* indexes.summarize("t")
+      assert.deepStrictEqual(yield* database.query(statement, values), [{ brin_summarize_new_values: 0 }])
+      yield* build
+      yield* indexes.summarize("t")
+    }))
+})
+
+describe("the build of the keys", () => {
+  it.live("drops what an interrupted one left behind, and keeps what it had built", () =>
+    Effect.gen(function*() {
+      const { build, database, definition, events } = yield* deferred()
+      const [key, block] = deferredIndexes(definition)
+      yield* database.query(createDeferred(definition, key!))
+      yield* database.query(createDeferred(definition, block!))
+      yield* database.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = '${block!.name}'::regclass`)
+      assert.isTrue(yield* build)
+      assert.deepStrictEqual(events, [`dropped broken`, `building`, `built`].map((event) => `${event} ${block!.name}`))
+      assert.deepStrictEqual(yield* shapeOf(database), yield* eager())
+    }))
+
+  it.live("waits for no reader longer than two seconds, and goes on where it was", () =>
+    Effect.gen(function*() {
+      const { build, database, events } = yield* deferred()
+      const reader = yield* holdLock(database, `LOCK TABLE t IN ACCESS SHARE MODE`)
+      const began = performance.now()
+      const error = yield* Effect.flip(build)
+      assert.strictEqual(error._tag, "SqlError")
+      assert.include(error.message, "55P03")
+      assert.isAbove(performance.now() - began, 1_900)
+      assert.deepStrictEqual((yield* shapeOf(database)).filter((line) => line.startsWith("p")), [])
+      yield* reader.release
+      const before = events.length
+      assert.isTrue(yield* build)
+      assert.lengthOf(events, before)
+      assert.deepStrictEqual(yield* shapeOf(database), yield* eager())
+    }))
+
+  it.live("accepts rows meanwhile", () =>
+    Effect.gen(function*() {
+      const { build, database, writer } = yield* deferred()
+      const old = yield* holdLock(
+        database,
+        "INSERT INTO t (_block_num, block_num, note, _row_index) VALUES (0, 0, '', 0)"
+      )
+      const building = yield* Effect.forkScoped(build)
+      yield* eventually(
+        "the build waits for the older transaction",
+        Effect.map(
+          database.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1", [
+            `CREATE UNIQUE INDEX CONCURRENTLY%${database.schema}%`
+          ]),
+          (found) => found.length > 0
+        )
+      )
+      yield* commitRows(writer, fields, rows(10n, 11n))
+      yield* old.release
+      assert.isTrue(yield* Fiber.join(building))
+      assert.deepStrictEqual(yield* shapeOf(database), yield* eager())
+    }))
+
+  it.live("is rejected where rows share the key that the config names", () =>
+    Effect.gen(function*() {
+      const { build } = yield* deferred({ primaryKey: ["note"] })
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        const error = yield* Effect.flip(build)
+        assert.strictEqual(error._tag, "TableRejected")
+        assert.strictEqual(
+          error.message,
+          "table \"t\" is rejected: its primary key (\"note\") cannot be built, because rows have the same values in it; " +
+            "name columns in \"primaryKey\" of the config that no two rows share"
+        )
+      }
+    }))
+
+  it.live("is rejected where rows have no room in the key", () =>
+    Effect.gen(function*() {
+      const { build, database } = yield* deferred({ primaryKey: ["note", "block_num"] })
+      yield* database.query(
+        "UPDATE t SET note = (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 300)) WHERE block_num = 1"
+      )
+      const error = yield* Effect.flip(build)
+      assert.strictEqual(error._tag, "TableRejected")
+      assert.include(error.message, "rows have values in it that are too large (a b-tree holds 2704 bytes of a row)")
+    }))
+})
