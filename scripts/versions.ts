@@ -22,7 +22,7 @@ const HELP = `npm run test:versions -- [options]
 
   --postgres LIST  major versions of PostgreSQL, of ${names(POSTGRES)}: every test that needs a server, on this Node
   --node LIST      versions of Node, of ${names(NODE)}: every test, on the PostgreSQL of the project
-  --only TEXT      only test files with TEXT in their path
+  --only LIST      only test files that have one of these texts in their path
   --json FILE      where the results are written after every version; versions.json by default
   --logs DIR       where the output of the tests goes; a temporary directory by default
 
@@ -59,8 +59,9 @@ const chosen = (option: "node" | "postgres", versions: Readonly<Record<string, s
 const root = join(import.meta.dirname, "..")
 const nodes = chosen("node", NODE)
 const servers = chosen("postgres", POSTGRES)
+const only = values.only.split(",")
 const withServer = testsThatReach(root, ["test/support/postgres.ts", "src/demo/embedded-postgres/layer.ts"])
-  .filter((file) => file.includes(values.only))
+  .filter((file) => only.some((text) => file.includes(text)))
 if (servers.length > 0 && withServer.length === 0) {
   console.error(`--only ${values.only}: no test that needs PostgreSQL has that in its path`)
   process.exit(2)
@@ -78,7 +79,7 @@ const subjects: ReadonlyArray<() => Promise<Subject>> = [
   ...nodes.map((version) => async () => ({
     name: `Node ${version}`,
     nodeDirectory: await nodeDirectory(version),
-    files: values.only === "" ? [] : [values.only]
+    files: values.only === "" ? [] : only
   }))
 ]
 

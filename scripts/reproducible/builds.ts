@@ -61,7 +61,8 @@ export const copyCheckout = async (
 /** Builds and packs the copy; returns the path of the tarball. */
 export const packed = async (conditions: Conditions): Promise<string> => {
   await runIn(conditions, process.execPath, "scripts/build.mjs")
-  // It is built: `prepack` would do so again.
+  await runIn(conditions, process.execPath, "scripts/sbom.mjs")
+  // That was what `prepack` does.
   const printed = await runIn(conditions, "npm", "pack", "--ignore-scripts", "--offline", "--silent")
   return join(conditions.folder, printed.split("\n").at(-1)!)
 }
