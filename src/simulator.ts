@@ -12,5 +12,5 @@ export type { CallName, Faults, RecordedCall, StreamHandle } from "./simulator/f
 export type { GivenBlock, GivenRows } from "./simulator/GivenBlocks.ts"
 export { FlightFailure } from "./simulator/plan.ts"
 export { type Simulator, type SimulatorOptions, startSimulator } from "./simulator/Simulator.ts"
-export { SimulatorError } from "./simulator/SimulatorError.ts"
+export { NodeNeedsAmp, SimulatorError } from "./simulator/SimulatorError.ts"
 export type { Dialect, TableName } from "./simulator/tables.ts"

@@ -7,7 +7,7 @@ import { Faults } from "./faults.ts"
 import { serveFlight } from "./FlightServer.ts"
 import { followNode } from "./rpc/followNode.ts"
 import { makeNode } from "./rpc/Node.ts"
-import type { SimulatorError } from "./SimulatorError.ts"
+import { NodeNeedsAmp, type SimulatorError } from "./SimulatorError.ts"
 import type { Dialect } from "./tables.ts"
 
 export interface SimulatorOptions {
@@ -64,9 +64,12 @@ export interface Simulator {
 }
 
 /** Listens until the scope closes; closing it cuts every connection at once. */
-export const startSimulator = (options: SimulatorOptions): Effect.Effect<Simulator, SimulatorError, Scope.Scope> =>
+export const startSimulator = (
+  options: SimulatorOptions
+): Effect.Effect<Simulator, SimulatorError | NodeNeedsAmp, Scope.Scope> =>
   Effect.gen(function*() {
     const { dialect, evmRpc, host = "127.0.0.1", network = "anvil" } = options
+    if (evmRpc !== undefined && dialect === "nozzle") return yield* new NodeNeedsAmp()
     const { seed = 1, transactionsAt } = options
     const blocks = evmRpc === undefined ? options.blocks ?? 100 : 0
     const chain = new Chain({ seed, dialect, blocks, transactionsAt })

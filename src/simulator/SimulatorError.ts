@@ -16,3 +16,11 @@ export class SimulatorError extends Schema.TaggedError<SimulatorError>()("Simula
     }${advice}`
   }
 }
+
+/** The blocks of a node are made into the columns of amp only. */
+export class NodeNeedsAmp extends Schema.TaggedError<NodeNeedsAmp>()("NodeNeedsAmp", {}) {
+  readonly exitCode = 2
+  override get message() {
+    return "the chain of a node (--evm-rpc, in code evmRpc) is served in the dialect amp: leave out the dialect nozzle"
+  }
+}

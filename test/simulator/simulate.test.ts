@@ -1,9 +1,22 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Console, Effect, Fiber, Stdio } from "effect"
 import { simulate } from "../../src/programs/verbs/simulate.ts"
+import { startSimulator } from "../../src/simulator/Simulator.ts"
+import { NodeNeedsAmp } from "../../src/simulator/SimulatorError.ts"
+import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { arrowFlightReader } from "./arrowFlightReader.ts"
 
 describe("simulate", () => {
+  it.live("refuses the chain of a node in the dialect nozzle, from code and from the command line", () =>
+    Effect.gen(function*() {
+      const evmRpc = new URL("http://127.0.0.1:1")
+      const error = yield* Effect.flip(startSimulator({ dialect: "nozzle", evmRpc }))
+      assert.deepStrictEqual(error, new NodeNeedsAmp())
+      const run = yield* startAmpsync({}, ["simulate", "--dialect", "nozzle", "--evm-rpc", evmRpc.href])
+      assert.strictEqual((yield* run.exited).code, 2)
+      assert.include(run.output(), error.message)
+    }))
+
   for (const dialect of ["nozzle", "amp"] as const) {
     it.live(`${dialect}: prints its addresses and a query that works there, and closes when interrupted`, () =>
       Effect.gen(function*() {

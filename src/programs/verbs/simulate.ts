@@ -1,9 +1,9 @@
 /** The verb `simulate`: a simulated server for any Flight client. */
-import { Console, Data, Effect, Schedule, Stdio } from "effect"
+import { Console, Effect, Schedule, Stdio } from "effect"
 import { tip } from "../../demo/display/demoText.ts"
 import { plain } from "../../domain/display/Line.ts"
 import { type Simulator, type SimulatorOptions, startSimulator } from "../../simulator/Simulator.ts"
-import type { SimulatorError } from "../../simulator/SimulatorError.ts"
+import type { NodeNeedsAmp, SimulatorError } from "../../simulator/SimulatorError.ts"
 
 /** The addresses of the simulator, its datasets and a query to try. */
 const startText = (simulator: Simulator, options: SimulatorOptions): string => {
@@ -33,22 +33,11 @@ const printTip = Effect.fnUntraced(function*({ chain }: Simulator) {
   yield* Effect.repeat(Effect.delay(line, "10 seconds"), Schedule.forever)
 })
 
-/** The blocks of a node are made into the columns of amp only. */
-export class NotOfNozzle extends Data.TaggedError("NotOfNozzle") {
-  readonly exitCode = 2
-  override get message() {
-    return "--evm-rpc serves the dialect amp: leave out --dialect nozzle"
-  }
-}
-
 /** Runs the simulator alone until it is interrupted. */
 export const simulate = (
   options: SimulatorOptions
-): Effect.Effect<never, SimulatorError | NotOfNozzle, Stdio.Stdio> =>
-  Effect.andThen(
-    options.evmRpc !== undefined && options.dialect === "nozzle" ? new NotOfNozzle() : Effect.void,
-    startSimulator(options)
-  ).pipe(
+): Effect.Effect<never, NodeNeedsAmp | SimulatorError, Stdio.Stdio> =>
+  startSimulator(options).pipe(
     Effect.tap((simulator) => Console.log(startText(simulator, options))),
     Effect.tap(printTip),
     Effect.andThen(Effect.never),
