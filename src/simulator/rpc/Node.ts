@@ -2,7 +2,8 @@
 import { Data, Effect, Schema } from "effect"
 import { rootMessage } from "../../domain/rootMessage.ts"
 import type { GivenBlock } from "../GivenBlocks.ts"
-import { givenBlock, NodeBlock, Receipts } from "./nodeBlock.ts"
+import { NodeBlock, Receipts } from "./nodeAnswers.ts"
+import { givenBlock } from "./nodeBlock.ts"
 
 /** The node did not answer, or not with a block. The message has its origin alone: a path may contain a key. */
 export class NodeError extends Data.TaggedError("NodeError")<{ readonly url: URL; readonly reason: string }> {

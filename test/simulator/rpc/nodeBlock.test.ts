@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { givenBlock, NodeBlock, Receipts } from "../../../src/simulator/rpc/nodeBlock.ts"
+import { NodeBlock, Receipts } from "../../../src/simulator/rpc/nodeAnswers.ts"
+import { givenBlock } from "../../../src/simulator/rpc/nodeBlock.ts"
 import { fieldsOf, TABLE_NAMES, TABLES } from "../../../src/simulator/tables.ts"
 
 /** A block of Anvil 1.7.1: a legacy transfer, one with an access list, a contract that logs, a transfer of type 2. */
