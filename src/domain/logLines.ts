@@ -136,6 +136,8 @@ export const reorgFailed = (table: string, reason: string) =>
 export const parked = (table: string, reason: string) =>
   `Table '${table}' is parked until the config changes or ampsync is started again: ${reason}`
 export const standingBy = (table: string, reason: string) => `Standing by for table '${table}': ${reason}`
+export const tookOver = (table: string, writer: string, how: string) =>
+  `Took over table '${table}' from ${writer}, ${how}`
 export const watching = (path: string) => `File watcher initialized for '${path}'`
 export const manifestChanged = "Manifest file changed, initiating hot-reload..."
 export const newVersion = (dataset: string, version: string) =>

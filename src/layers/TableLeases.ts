@@ -2,16 +2,17 @@
 import { Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
-import { checkpointOf, datasetOf, recordedOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
+import { datasetOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
 import { isAlive, isHeld } from "../domain/bookkeeping/leaseConditions.ts"
 import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
 import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
-import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
+import type { SilentHolder, WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { BEGIN_STATEMENTS, beginTransaction } from "../domain/sql/transaction.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { isDivisionByZero, isLocked, PgPool, runOn } from "../services/PgPool.ts"
 import { Fenced, TableHeld, TableLeases, TableRejected } from "../services/TableLeases.ts"
+import { type Holder, LAST_HEARTBEAT, leaseOf, silentHolder } from "./table-leases/rows.ts"
 import { sessionName, writerIdOf, writerName } from "./table-leases/sessionName.ts"
 
 /** `TableLeases` in `_ampsync_checkpoints` and `_ampsync_writers`. */
@@ -24,6 +25,8 @@ const make = Effect.gen(function*() {
   const run = runOn(pool.sql)
   /** The newest epoch that this process was given, by table. */
   const epochs = new Map<string, bigint>()
+  /** The holders that `reserve` has replaced, by table, until their leases are acquired. */
+  const replaced = new Map<string, SilentHolder>()
 
   const heartbeat = Effect.asVoid(run(
     `INSERT INTO ${schema}._ampsync_writers (writer, heartbeat_at) VALUES ($1, clock_timestamp())
@@ -35,7 +38,7 @@ const make = Effect.gen(function*() {
   const holder = (table: string, lock: string) =>
     Effect.map(
       run<Row>(
-        `SELECT c.dataset, c.writer, c.position_column, ${isAlive("w.heartbeat_at")} AS alive,
+        `SELECT c.dataset, c.writer, c.position_column, ${LAST_HEARTBEAT}, ${isAlive("w.heartbeat_at")} AS alive,
            to_regclass(format('%I.%I', $2::text, c.table_name)) IS NOT NULL AS exists
          FROM ${schema}._ampsync_checkpoints c LEFT JOIN ${schema}._ampsync_writers w USING (writer)
          WHERE c.table_name = $1 ${lock}`,
@@ -104,22 +107,24 @@ const make = Effect.gen(function*() {
       `SELECT block_num, hash FROM ${schema}._ampsync_watermarks WHERE table_name = $1 ORDER BY block_num`,
       [owner.table]
     )
-    const lease = leaseOf(row!, history, held["exists"] === true)
+    const takenFrom = silentHolder(held, writer) ?? replaced.get(owner.table)
+    replaced.delete(owner.table)
+    const lease = leaseOf(row!, history, held["exists"] === true, takenFrom)
     epochs.set(owner.table, lease.epoch)
     return lease
   })
 
   /** The holders of these tables, by table; a table without a checkpoint has no entry. */
   const holders = (owners: ReadonlyArray<TableOwner>, lock: string) =>
-    run<{ readonly table_name: string; readonly writer: string | null; readonly alive: boolean | null }>(
-      `SELECT c.table_name, c.writer, ${isAlive("w.heartbeat_at")} AS alive
+    run<Holder>(
+      `SELECT c.table_name, c.writer, ${LAST_HEARTBEAT}, ${isAlive("w.heartbeat_at")} AS alive
        FROM unnest($1::text[], $2::text[]) o (table_name, dataset)
        JOIN ${schema}._ampsync_checkpoints c USING (table_name, dataset)
        LEFT JOIN ${schema}._ampsync_writers w USING (writer) ORDER BY 1 ${lock}`,
       [owners.map(({ table }) => table), owners.map(({ dataset }) => dataset)]
     )
 
-  const otherHolder = (rows: Effect.Success<ReturnType<typeof holders>>): string | undefined =>
+  const otherHolder = (rows: ReadonlyArray<Holder>): string | undefined =>
     rows.find(({ alive, writer: holder }) => alive === true && holder !== writer)?.writer ?? undefined
 
   const reserve = Effect.fn("TableLeases.reserve")(function*(owners: ReadonlyArray<TableOwner>) {
@@ -150,8 +155,17 @@ const make = Effect.gen(function*() {
            WHERE table_name = ANY($1) AND writer IS DISTINCT FROM $2`,
           [held.map((row) => row.table_name), writer]
         )
+        return held
       })
     ).pipe(
+      Effect.map((held) => {
+        if (typeof held === "string") return held
+        for (const row of held) {
+          const holder = silentHolder(row, writer)
+          if (holder !== undefined) replaced.set(row.table_name, holder)
+        }
+        return undefined
+      }),
       // The process before this one may hang in a transaction.
       Effect.tapError((error) =>
         isLocked(error) ? Effect.ignore(Effect.forEach(wanted, ({ table }) => evictStale(table))) : Effect.void
@@ -224,14 +238,3 @@ const make = Effect.gen(function*() {
 })
 
 export const layer: Layer.Layer<TableLeases, never, DatabaseConfig | PgPool> = Layer.effect(TableLeases, make)
-
-const leaseOf = (row: Row, history: ReadonlyArray<Row>, tableExists: boolean): WriterLease => ({
-  table: row["table_name"] as string,
-  epoch: BigInt(row["writer_epoch"] as string),
-  commitSeq: BigInt(row["commit_seq"] as string),
-  rows: BigInt(row["rows"] as string),
-  provisionalRows: BigInt(row["provisional_rows"] as string),
-  recorded: recordedOf(row),
-  tableExists,
-  checkpoint: checkpointOf(row, history)
-})

@@ -71,6 +71,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   reorgFailed: [log.reorgFailed("logs", "refused")],
   parked: [log.parked("logs", "refused")],
   standingBy: [log.standingBy("logs", "held")],
+  tookOver: [log.tookOver("logs", "host pid 1 (0123abcd)", "which released it")],
   watching: [log.watching("amp.config.ts")],
   manifestChanged: [log.manifestChanged],
   newVersion: [log.newVersion("_/anvil", "0.2.0")],

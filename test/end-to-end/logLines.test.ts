@@ -238,6 +238,7 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
     )
   ],
   standingBy: [at("standby", "WARN", words`Standing by for table 'logs': table "logs" is being written by ${WRITER}`)],
+  tookOver: [at("standby", "INFO", words`Took over table 'blocks' from ${WRITER}, which released it`)],
   notTrimmed: [
     at("standby", "INFO", words`Table 'logs' keeps its provisional rows: table "logs" is being written by ${WRITER}`)
   ],

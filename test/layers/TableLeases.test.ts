@@ -276,6 +276,12 @@ describe("a reservation", () => {
       yield* expireHeartbeats(database, second)
       assert.isUndefined(yield* second.leases.reserve(owners))
       assert.deepStrictEqual(yield* held(database), new Set([second.leases.writer]))
+      // The one before had released this table, and not that one.
+      assert.isUndefined((yield* leased(second, "logs")).takenFrom)
+      const { takenFrom } = yield* leased(second, "blocks")
+      assert.strictEqual(takenFrom?.writer, first.leases.writer)
+      assert.match(takenFrom?.lastHeartbeat ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+      assert.isUndefined((yield* leased(second, "blocks")).takenFrom, "it is taken once")
     }))
 
   it.live("lets a process go on that holds one of the tables, where a resync has taken over another", () =>

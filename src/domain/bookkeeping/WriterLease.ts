@@ -16,4 +16,14 @@ export interface WriterLease {
   readonly recorded: RecordedTable | undefined
   /** A table of this name existed when the lease was acquired, whether ampsync created it or not. */
   readonly tableExists: boolean
+  /** The holder that this lease was taken from; undefined where it had released the table, and for the first one. */
+  readonly takenFrom?: SilentHolder | undefined
+}
+
+/** A process that did not release a table. */
+export interface SilentHolder {
+  /** Its host and process id among others. */
+  readonly writer: string
+  /** In UTC, as `2026-11-30T12:21:09Z`; undefined where the bookkeeping has none. */
+  readonly lastHeartbeat: string | undefined
 }

@@ -19,7 +19,7 @@ export type Outcome =
   /** The server ended the stream, and nothing came of it. */
   | { readonly _tag: "Ended" }
   /** Another process writes the table. */
-  | { readonly _tag: "Held"; readonly reason: string }
+  | { readonly _tag: "Held"; readonly reason: string; readonly writer?: string }
   | ReconnectFrom
 
 /** Fails the pipeline to end the attempt with `outcome`. */

@@ -50,6 +50,8 @@ export interface TableSession {
   readonly leftOutIndexes: Ref.Ref<ReadonlySet<string>>
   /** Only a change of the config, or a new start, tries it again. */
   readonly isParked: Ref.Ref<boolean>
+  /** The process that this one stood by for, until it has the table. */
+  readonly heldBy: Ref.Ref<string | undefined>
   /** Undefined where nothing takes spans. */
   readonly spans: TableSpans | undefined
 }
@@ -74,6 +76,7 @@ export const makeTableSession = Effect.fnUntraced(function*(
     impossibleKeys: yield* Deferred.make<never, TableRejected>(),
     leftOutIndexes: yield* Ref.make<ReadonlySet<string>>(new Set()),
     isParked: yield* Ref.make(false),
+    heldBy: yield* Ref.make<string | undefined>(undefined),
     spans: yield* tableSpans(table.name)
   }
 })

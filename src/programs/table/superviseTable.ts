@@ -105,6 +105,8 @@ const attempt = Effect.fnUntraced(function*(session: TableSession, failures: Ref
   const outcome = ended.success
   switch (outcome._tag) {
     case "Held":
+      // Who took it over in the middle of an attempt is not known, unless it is still at work at the next one.
+      yield* Ref.update(session.heldBy, (before) => outcome.writer ?? before ?? "another process")
       return yield* standBy(session, failures, outcome.reason)
     case "ReconnectFrom":
       if (!(yield* countsAsFailure(failures, outcome))) return yield* reconnect(session, failures, outcome)
@@ -123,7 +125,9 @@ const attempt = Effect.fnUntraced(function*(session: TableSession, failures: Ref
 /** As `syncTable`, but for a process with STANDBY, which waits for another one. */
 const syncUnlessReserve = Effect.fnUntraced(function*(session: TableSession) {
   const writer = yield* session.shared.awaited
-  return writer === undefined ? yield* syncTable(session) : { _tag: "Held", reason: reserveFor(writer) } as const
+  return writer === undefined
+    ? yield* syncTable(session)
+    : { _tag: "Held", reason: reserveFor(writer), writer } as const
 })
 
 const endInFailure = Effect.fnUntraced(function*(

@@ -1,6 +1,7 @@
 /** One attempt at one table: from the lease to the end of its stream. */
 import { Clock, Deferred, Effect, Exit, Ref, Stream, SubscriptionRef } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
+import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../../domain/chain/Checkpoint.ts"
 import type { Followed, FollowState, Frame, Rejection } from "../../domain/chain/followFrame.ts"
 import { followFrame, startFollowing } from "../../domain/chain/followFrame.ts"
@@ -53,6 +54,7 @@ export const syncTable = Effect.fn("syncTable")(
     const [config, sink, flight] = [yield* SyncConfig, yield* TableSink, yield* FlightClient]
     const active = yield* session.active
     const lease = yield* sink.acquire({ table: table.name, dataset: datasetId(active.manifest.dataset) })
+    yield* logTakeover(lease, yield* Ref.getAndSet(session.heldBy, undefined))
     const strategy = yield* Ref.get(session.strategy)
     // A table that was dropped has nothing to resume.
     const kept = strategy === resume && lease.tableExists ? session.kept.resume(newest(lease)) : session.kept.drop()
@@ -162,10 +164,24 @@ export const syncTable = Effect.fn("syncTable")(
     )
   },
   Effect.scoped,
-  Effect.catchTag(["TableHeld", "Fenced"], (error) => Effect.succeed<Outcome>({ _tag: "Held", reason: error.message })),
+  Effect.catchTag("Fenced", ({ message }) => Effect.succeed<Outcome>({ _tag: "Held", reason: message })),
+  Effect.catchTag(
+    "TableHeld",
+    ({ message, writer }) => Effect.succeed<Outcome>({ _tag: "Held", reason: message, writer })
+  ),
   (effect, { active, spans }) => asAttempt(spans, Effect.map(active, (config) => statusOf(config).queries), effect),
   (effect, session) => aboutTable(session.table.name)(effect)
 )
+
+/** Names the process that had the table before, where it did not come to its end, or this one has waited for it. */
+const logTakeover = ({ table, takenFrom }: WriterLease, heldBy: string | undefined): Effect.Effect<void> => {
+  if (takenFrom !== undefined) {
+    const { lastHeartbeat, writer } = takenFrom
+    const how = lastHeartbeat === undefined ? "which has no heartbeat" : `whose last heartbeat was at ${lastHeartbeat}`
+    return Effect.logInfo(log.tookOver(table, writer, how))
+  }
+  return heldBy === undefined ? Effect.void : Effect.logInfo(log.tookOver(table, heldBy, "which released it"))
+}
 
 /** Frame -> events of the table. A block that the chain rules doubt is checked first. */
 const follow = (active: ActiveConfig, activity: StreamActivity, clock: Clock.Clock) => {

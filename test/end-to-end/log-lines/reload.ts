@@ -40,10 +40,10 @@ export const reload = Effect.fnUntraced(function*({ sees, start }: Stage) {
   yield* lock.release
 })
 
-/** One process writes the tables that another one has in its config, which then names one of them no longer. */
+/** One process writes the tables that another one has in its config, which then names one of them no longer and takes over the other. */
 export const standby = Effect.fnUntraced(function*({ sees, start }: Stage) {
   const world = yield* makeWorld({ dialect: "amp", blocks: 20, queries: { blocks: BLOCKS, logs: LOGS } })
-  yield* start(world.environment)
+  const first = yield* start(world.environment)
   yield* awaitWatermark(world, "logs", 19n)
   const other = { ...world, manifestPath: join(yield* temporaryDirectory, "dataset.json") }
   yield* replaceConfig(other, { blocks: BLOCKS, logs: LOGS })
@@ -51,6 +51,8 @@ export const standby = Effect.fnUntraced(function*({ sees, start }: Stage) {
   yield* sees("standingBy")
   yield* replaceConfig(other, { blocks: BLOCKS })
   yield* sees("notTrimmed")
+  yield* first.kill("SIGTERM")
+  yield* sees("tookOver")
 })
 
 /** A new version of a dataset that the config names without one. */
