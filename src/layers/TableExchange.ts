@@ -92,7 +92,10 @@ const make = Effect.gen(function*() {
           yield* run(`SET LOCAL lock_timeout TO '${ROW_LOCK_TIMEOUT}'`)
           yield* checkpoints.record(lease, { ...request, ...second.recorded, version: second.recorded.version })
           const pair = pairOf(databaseSchema, schemaOf(table), table, second.recorded)
-          const { added, firstPosition, removed } = yield* makeExchange(run, pool.sql, pair)(
+          const makeRoom = Effect.fnUntraced(function*(first: bigint, last: bigint) {
+            for (const statement of yield* sink.partitionStatements(request, first, last)) yield* run(statement)
+          })
+          const { added, firstPosition, removed } = yield* makeExchange(run, pool.sql, pair, makeRoom)(
             compared,
             second.rows
           )

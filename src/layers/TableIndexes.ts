@@ -28,6 +28,7 @@ import {
   type WantedIndexes
 } from "../services/TableIndexes.ts"
 import { TableLeases, TableRejected } from "../services/TableLeases.ts"
+import { buildOnPartitions, dropFullOfPartition, isPartitioned } from "./table-indexes/partitioned.ts"
 
 const EXISTING = `
   SELECT c.relname AS name, i.indisvalid AND i.indisready AS "isValid",
@@ -133,10 +134,14 @@ const make = Effect.gen(function*() {
     onEvent: (event: IndexEvent) => Effect.Effect<void>
   ) {
     const { broken, missing } = yield* planOn(run, table, wanted)
-    for (const name of broken) yield* dropBroken(run, table, name, onEvent)
+    const inParts = yield* isPartitioned(run, { schema, table })
+    // The index of a partitioned table is not valid until its last partition has it: the build of it goes on.
+    for (const name of inParts ? [] : broken) yield* dropBroken(run, table, name, onEvent)
     for (const { columns, name } of missing) {
       yield* onEvent({ kind: "building", name, columns })
-      const isBuilt = yield* buildOn(run, table, name, columns)
+      const isBuilt = inParts
+        ? yield* buildOnPartitions(run, { schema, table }, name, columns, onEvent)
+        : yield* buildOn(run, table, name, columns)
       yield* onEvent({ kind: isBuilt ? "built" : "left out", name, columns })
     }
   })
@@ -169,6 +174,9 @@ const make = Effect.gen(function*() {
   const dropFull = Effect.fn("TableIndexes.dropFull")((table: string, name: string | undefined) =>
     leases.withDedicatedConnection(table, (run) =>
       Effect.gen(function*() {
+        if (yield* isPartitioned(run, { schema, table })) {
+          return yield* dropFullOfPartition(run, { schema, table }, name, (of) => existingOn(run, of))
+        }
         const found = findFullIndex(table, yield* existingOn(run, table), name)
         if (found === undefined) return Option.none<FullIndex>()
         const { index, isManaged } = found

@@ -35,6 +35,8 @@ export interface TableTrial {
   readonly indexes: ReadonlyArray<ReadonlyArray<string>>
   /** Statements that have to come first: those of a schema and a publication that are missing. */
   readonly before: ReadonlyArray<string>
+  /** Partitions will be made of it. */
+  readonly isPartitioned?: boolean
 }
 
 export class DatabaseChecks extends Context.Service<DatabaseChecks, {

@@ -112,7 +112,7 @@ describe("a trial", () => {
       yield* checks.tryBookkeeping([])
       assert.match(
         yield* failure(checks.tryTable(trialOf("none", database))),
-        new RegExp(`^cannot alter it or build its indexes: must be owner of table "${schema}"."t"$`)
+        new RegExp(`^cannot alter it, or make its indexes or partitions: must be owner of table "${schema}"."t"$`)
       )
       yield* checks.tryTable(trialOf("none", database, { indexes: [] }))
       const created = {

@@ -97,7 +97,7 @@ describe("with CDC_READY", () => {
       assert.strictEqual(
         error.message,
         `CDC_READY needs publication "${publication}", which this role may not create; run as one that may, and make this ` +
-          `role its owner: CREATE PUBLICATION "${publication}"`
+          `role its owner: CREATE PUBLICATION "${publication}" WITH (publish_via_partition_root = true)`
       )
     }))
 

@@ -73,7 +73,7 @@ const ownersPart = (
   { from, readers, sync }: { readonly from: string; readonly readers: string; readonly sync: string }
 ): ReadonlyArray<string> => {
   const why = [
-    "New columns, comments and indexes of a table need the rights of its owner, which a member of that role has"
+    "New columns, comments, indexes and partitions of a table need the rights of its owner, which a member of that role has"
   ]
   if (owner === undefined) {
     return comment(...why, `(--owner prints this for a role): GRANT <owner> TO ${sync};`)

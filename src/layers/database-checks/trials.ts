@@ -87,13 +87,13 @@ export const tryBookkeeping = (pool: PgPool["Service"], schema: string, statemen
 export const tryTable = (
   pool: PgPool["Service"],
   schema: string,
-  { before, columns, indexes, plan: { kind, statements, table } }: TableTrial
+  { before, columns, indexes, isPartitioned = false, plan: { kind, statements, table } }: TableTrial
 ) => {
   const name = qualifiedName({ schema, table })
   const isNew = kind === "create"
   const ownership: ReadonlyArray<Step> = [
-    ...(kind === "alter" || indexes.length > 0 ? [ownershipStep(name)] : []),
-    ...(indexes.length > 0 ? [createStep(schema)] : [])
+    ...(kind === "alter" || indexes.length > 0 || isPartitioned ? [ownershipStep(name)] : []),
+    ...(indexes.length > 0 || isPartitioned ? [createStep(schema)] : [])
   ]
   return tryAll(pool, [
     ...(isNew
@@ -118,13 +118,13 @@ export const tryTable = (
 
 /** As an ALTER would be refused, without its lock. */
 const ownershipStep = (name: string): Step => ({
-  purpose: "alter it or build its indexes",
+  purpose: "alter it, or make its indexes or partitions",
   statement: `SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ${textLiteral(name)}::regclass`,
   refusal: `must be owner of table ${name}`
 })
 
 const createStep = (schema: string): Step => ({
-  purpose: "build its indexes",
+  purpose: "make its indexes or partitions",
   statement: `SELECT has_schema_privilege(${textLiteral(schema)}, 'CREATE')`,
   refusal: `permission denied for schema ${schema}`
 })

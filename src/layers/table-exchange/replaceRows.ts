@@ -46,7 +46,13 @@ export interface Exchanged {
 }
 
 /** Makes the statements of one exchange. */
-export const makeExchange = (run: RunStatement, sql: PgPool["Service"]["sql"], pair: TablePair) => {
+export const makeExchange = <E>(
+  run: RunStatement,
+  sql: PgPool["Service"]["sql"],
+  pair: TablePair,
+  /** Makes room for rows at these positions, where the table is partitioned. */
+  makeRoom: (first: bigint, last: bigint) => Effect.Effect<void, E>
+) => {
   const { columns, positionColumn, schema, second, table } = pair
   const stored = differences(second)
   const position = quoteIdentifier(positionColumn)
@@ -67,6 +73,8 @@ export const makeExchange = (run: RunStatement, sql: PgPool["Service"]["sql"], p
   const replaceStored = Effect.fnUntraced(function*(first: bigint | undefined) {
     if (first === undefined) return { removed: 0, added: 0 }
     yield* run(`ANALYZE ${stored}`)
+    const [highest] = yield* run<{ readonly last: string }>(`SELECT max(block) AS last FROM ${stored}`)
+    yield* makeRoom(first, BigInt(highest!.last))
     const removed = yield* rowCount(`DELETE FROM ${name} WHERE ${selected}`)
     const [left] = yield* run<{ readonly exists: boolean }>(`SELECT EXISTS (SELECT FROM ${name} WHERE ${selected})`)
     if (left?.exists === true) return yield* irreplaceable

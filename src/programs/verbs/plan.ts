@@ -5,7 +5,7 @@ import { datasetId } from "../../domain/manifest/Dataset.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { counted } from "../../domain/numbers.ts"
 import { sameColumns } from "../../domain/postgres/table/compareTable.ts"
-import { createIndex } from "../../domain/postgres/table/tableIndexes.ts"
+import { createIndex, createPartitionedIndex } from "../../domain/postgres/table/tableIndexes.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
 import { DatabaseConfig } from "../../services/Config.ts"
 import type { FlightError } from "../../services/FlightClient.ts"
@@ -83,11 +83,13 @@ const planTable = (schema: string, active: ActiveConfig, table: TableSpec) =>
     const { name, settings } = table
     const { indexed, ...plan } = yield* untilAnswered(tryTable(active, table), isDown)
     const { missing } = yield* trackPending("database")(indexes.plan(name, settings.indexes))
+    // One statement stands for those of all partitions.
+    const create = settings.partitionBy === undefined ? createIndex : createPartitionedIndex
     const later = missing.filter(({ columns }) => !indexed.some((index) => sameColumns(index, columns)))
     return {
       ...plan,
       reason: undefined,
-      indexes: later.map((index) => createIndex({ schema, table: name }, index.name, index.columns))
+      indexes: later.map((index) => create({ schema, table: name }, index.name, index.columns))
     }
   }).pipe(
     Effect.catchIf(isRejection, (error) => Effect.succeed(rejected(table, error)))

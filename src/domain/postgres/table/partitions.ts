@@ -5,7 +5,7 @@
  */
 import { fingerprint } from "../../fingerprint.ts"
 import type { TableSettings } from "../../manifest/TableSettings.ts"
-import { MAX_IDENTIFIER_BYTES, quoteLiteral } from "./identifiers.ts"
+import { MAX_IDENTIFIER_BYTES } from "./identifiers.ts"
 import { columnList, qualifiedName, type TableDefinition } from "./tableDdl.ts"
 import { cut } from "./tableIndexes.ts"
 
@@ -201,6 +201,3 @@ export const partitioningOf = ({ bounds, ...facts }: PartitioningRow): FoundPart
   ...facts,
   bounds: withPartitions([], bounds.flatMap((text) => parseBounds(text) ?? []))
 })
-
-/** A literal for the name of a table, for `::regclass`. */
-export const regclass = (table: Table): string => `${quoteLiteral(qualifiedName(table))}::regclass`

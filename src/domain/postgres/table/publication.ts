@@ -46,8 +46,9 @@ export const PUBLICATION_OF_TABLE = `
 
 type Table = { readonly schema: string; readonly table: string }
 
-/** An empty publication, to which tables are added as they are made. */
-export const createPublication = (publication: string): string => `CREATE PUBLICATION ${quoteIdentifier(publication)}`
+/** An empty publication, to which tables are added as they are made. Followers see a partitioned table as one. */
+export const createPublication = (publication: string): string =>
+  `CREATE PUBLICATION ${quoteIdentifier(publication)} WITH (publish_via_partition_root = true)`
 
 /** Statements after which the table is in the publication, with a replica identity of all columns. */
 export const publishTable = (

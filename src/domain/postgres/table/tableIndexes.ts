@@ -108,3 +108,15 @@ export const createIndexNow = (table: Table, name: string, columns: ReadonlyArra
 /** Drops the index without blocking writers; it cannot run in a transaction. */
 export const dropIndex = ({ schema }: Table, name: string): string =>
   `DROP INDEX CONCURRENTLY IF EXISTS ${qualifiedName({ schema, table: name })}`
+
+/** Makes the index of a partitioned table without those of its partitions, which blocks writers for a moment. */
+export const createPartitionedIndex = (table: Table, name: string, columns: ReadonlyArray<string>): string =>
+  `CREATE INDEX IF NOT EXISTS ${quoteIdentifier(name)} ON ONLY ${qualifiedName(table)} ${columnList(columns)}`
+
+/** Makes the index of a partition a part of that of its table. */
+export const attachIndex = ({ schema }: Table, name: string, part: Table): string =>
+  `ALTER INDEX ${qualifiedName({ schema, table: name })} ATTACH PARTITION ${qualifiedName(part)}`
+
+/** Drops the index of a partitioned table and of all its partitions, which cannot be done without blocking the table. */
+export const dropPartitionedIndex = ({ schema }: Table, name: string): string =>
+  `DROP INDEX IF EXISTS ${qualifiedName({ schema, table: name })}`

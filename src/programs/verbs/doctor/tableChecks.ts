@@ -89,7 +89,13 @@ export const tableChecks = Effect.fnUntraced(function*(
           /^CREATE (?:SCHEMA|PUBLICATION) /.test(statement)
         )
         const { indexes, plan } = yield* Deferred.await(planned)
-        yield* (yield* DatabaseChecks).tryTable({ plan, indexes, before, columns: rowKey(definition.positionColumn) })
+        yield* (yield* DatabaseChecks).tryTable({
+          plan,
+          indexes,
+          before,
+          columns: rowKey(definition.positionColumn),
+          isPartitioned: definition.partitionBlocks !== undefined
+        })
         return ok(plan.kind === "create" ? "it may be created and written" : "it may be written")
       }).pipe(Effect.catchTag("TrialFailed", (error) => Effect.succeed(trialFinding(error))))
     )
