@@ -61,9 +61,9 @@ export const TableReport = Schema.Struct({
   since: Time.pipe(describe("When the state began")),
   watermark: OrNull(Schema.Finite, "Highest block up to which the table is complete"),
   watermark_hash: OrNull(Schema.String, "Hash of that block"),
-  watermark_at: OrNull(Time, "Time of that block; amp servers only, from the first commit on"),
-  watermark_age_seconds: OrNull(Schema.Finite, "Seconds since watermark_at"),
-  watermark_moved_at: OrNull(Time, "When this process last committed another watermark"),
+  watermark_at: OrNull(Time, "Time at which the watermark was reached; null until this process has moved it"),
+  block_at: OrNull(Time, "Time of its block; amp servers only, from the first commit on"),
+  block_age_seconds: OrNull(Schema.Finite, "Seconds since block_at"),
   last_block: OrNull(
     Schema.Finite,
     "Last block whose rows were committed by this process; above the watermark rows are provisional"

@@ -111,11 +111,11 @@ const reportOf = (status: TableStatus, config: ActiveConfigStatus | undefined, n
   since: iso(status.sinceMillis),
   watermark: numberOf(status.watermark),
   watermark_hash: status.watermarkHash ?? null,
-  watermark_at: timeOf(millisOf(status.watermarkAtSeconds)),
-  watermark_age_seconds: status.watermarkAtSeconds === undefined
+  watermark_at: timeOf(status.watermarkMovedAtMillis),
+  block_at: timeOf(millisOf(status.watermarkAtSeconds)),
+  block_age_seconds: status.watermarkAtSeconds === undefined
     ? null
     : Math.max(0, Math.round(nowMillis / 1_000 - status.watermarkAtSeconds)),
-  watermark_moved_at: timeOf(status.watermarkMovedAtMillis),
   last_block: numberOf(status.lastBlock),
   source_head: numberOf(status.sourceHead?.block),
   source_head_read_at: timeOf(status.headReadAtMillis),

@@ -35,6 +35,6 @@ export const makeEvents = Effect.fnUntraced(function*(report: Effect.Effect<Stat
 })
 
 const momentOf = (status: Status): Moment => ({
-  key: JSON.stringify(status, (name, value: unknown) => name === "watermark_age_seconds" ? undefined : value),
+  key: JSON.stringify(status, (name, value: unknown) => name === "block_age_seconds" ? undefined : value),
   event: Sse.encoder.write({ _tag: "Event", event: "message", id: undefined, data: JSON.stringify(status) })
 })

@@ -19,9 +19,9 @@ const table = (name: string, state: string, fields: Partial<Table> = {}): Table 
   since: secondsAgo(60),
   watermark: 10,
   watermark_hash: "0x0a",
-  watermark_at: null,
-  watermark_age_seconds: null,
-  watermark_moved_at: secondsAgo(3),
+  watermark_at: secondsAgo(3),
+  block_at: null,
+  block_age_seconds: null,
   last_block: 10,
   source_head: 12,
   source_head_read_at: secondsAgo(1),
@@ -141,7 +141,7 @@ describe("the page", () => {
   })
 
   it("names what is not known", () => {
-    const unknown = { rows: null, watermark: null, watermark_moved_at: null, lag_blocks: null }
+    const unknown = { rows: null, watermark: null, watermark_at: null, lag_blocks: null }
     const text = textOf(status([table("logs", "starting", unknown)]))
     assert.include(text, "Rows unknown")
     assert.include(text, "Watermark none yet")

@@ -36,7 +36,7 @@ const row = (table: TableReport, nowMillis: number): Html =>
     figure(
       "Watermark",
       blockOf(table.watermark),
-      table.watermark_moved_at === null ? undefined : ago(table.watermark_moved_at, nowMillis),
+      table.watermark_at === null ? undefined : ago(table.watermark_at, nowMillis),
       some(table.confirmations, "confirmations"),
       table.unverified && "unverified"
     )
