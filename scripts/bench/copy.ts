@@ -31,6 +31,9 @@ const handlers = {
   /** Copies a file into a table. */
   copy: ({ file, into }: { readonly file: string; readonly into: string }): Promise<void> =>
     rawCopy(connected(), into, file),
+  run: async (statement: string): Promise<void> => {
+    await connected().query(statement)
+  },
   /** Commits one block every `intervalMillis`, each statement awaited; the answer is when each began. */
   bare: async (request: {
     readonly into: string

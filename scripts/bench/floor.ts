@@ -49,6 +49,21 @@ export const dumpRows = async (bench: Bench, expected: ReadonlyArray<Expected>):
   }
 }
 
+/** Statements that give a table of the floor the indexes that the product's has. */
+const indexesOf = async (bench: Bench, table: string): Promise<ReadonlyArray<string>> => {
+  const { rows } = await bench.postgres.monitor.query<{ key: string | null; definition: string }>(
+    `SELECT pg_get_constraintdef(con.oid) AS key, pg_get_indexdef(i.indexrelid) AS definition
+     FROM pg_index i LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid WHERE i.indrelid = $1::regclass`,
+    [`${SCHEMA}."${table}"`]
+  )
+  const name = `${FLOOR_SCHEMA}."${table}"`
+  return rows.map(({ definition, key }) =>
+    key === null
+      ? `CREATE INDEX ON ${name} ${definition.slice(definition.indexOf("USING"))}`
+      : `ALTER TABLE ${name} ADD ${key}`
+  )
+}
+
 export interface FloorFigures {
   readonly wallMillis: number
   readonly backendCpuSeconds: number | undefined
@@ -59,18 +74,27 @@ export const runFloor = async (
   bench: Bench,
   expected: ReadonlyArray<Expected>,
   { files }: DumpedRows,
-  databasePort = bench.postgres.port
+  databasePort = bench.postgres.port,
+  /** `later`: the tables get their keys and indexes once all rows are there. */
+  keys: "now" | "later" = "now"
 ): Promise<FloorFigures> => {
   const { monitor, monitorPid, postmasterPid } = bench.postgres
   await monitor.query(`DROP SCHEMA IF EXISTS ${FLOOR_SCHEMA} CASCADE`)
   await monitor.query(`CREATE SCHEMA ${FLOOR_SCHEMA}`)
   for (const { table } of files) {
-    await monitor.query(`CREATE TABLE ${FLOOR_SCHEMA}."${table}" (LIKE ${SCHEMA}."${table}" INCLUDING ALL)`)
+    await monitor.query(
+      `CREATE TABLE ${FLOOR_SCHEMA}."${table}" (LIKE ${SCHEMA}."${table}" INCLUDING ALL${
+        keys === "later" ? " EXCLUDING INDEXES" : ""
+      })`
+    )
   }
+  const builds = keys === "now" ? [] : await Promise.all(files.map(({ table }) => indexesOf(bench, table)))
   const url = bench.postgres.urlThrough(databasePort)
   const copies = files.map(({ file, table }) => ({ file, into: `${FLOOR_SCHEMA}."${table}"` }))
   const copiers = copies.map((_, index) => copierOf(bench, index))
-  if (bench.options.floor === "copy") await Promise.all(copiers.map((copier) => copier.call("connect", url)))
+  if (bench.options.floor === "copy" || builds.length > 0) {
+    await Promise.all(copiers.map((copier) => copier.call("connect", url)))
+  }
   await monitor.query("CHECKPOINT")
   const backends = () => childrenCpuSeconds(postmasterPid, monitorPid)
   const [before, began] = [backends(), now()]
@@ -79,6 +103,9 @@ export const runFloor = async (
       bench.options.floor === "psql" ? psqlCopy(url, copy.file, copy.into) : copiers[index]!.call("copy", copy)
     )
   )
+  await Promise.all(builds.map(async (statements, index) => {
+    for (const statement of statements) await copiers[index]!.call("run", statement)
+  }))
   const wallMillis = now() - began
   const after = backends()
   await checkRows(bench, FLOOR_SCHEMA, expected)

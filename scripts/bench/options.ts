@@ -8,6 +8,7 @@ export const CASES = [
   "ranges-1000",
   "ranges-1-block",
   "slope",
+  "deferred",
   "tables",
   "delay",
   "tip",

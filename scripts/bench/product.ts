@@ -32,7 +32,7 @@ export interface Product {
   readonly spawnedAt: number
   /** Waits for the first stream; the answer is when it began. */
   readonly streaming: () => Promise<number>
-  /** Waits until every table has all its blocks. */
+  /** Waits until every table has all its blocks, and its primary key. */
   readonly complete: () => Promise<void>
   readonly failUnlessAlive: () => void
   readonly stop: () => Promise<void>
@@ -49,6 +49,8 @@ const environmentOf = (bench: Bench, request: ProductRequest): NodeJS.ProcessEnv
   DATABASE_SCHEMA: SCHEMA,
   AMP_FLIGHT_ADDR: `http://127.0.0.1:${bench.ports.flight}`,
   AMP_ADMIN_API_ADDR: `http://127.0.0.1:${bench.ports.admin}`,
+  // The floor has its keys from the start.
+  DEFER_INDEXES: "off",
   RUST_LOG: "info",
   ...request.environment
 })
@@ -113,7 +115,12 @@ const isComplete = async (bench: Bench, expected: ReadonlyArray<Expected>): Prom
     `SELECT table_name AS name, max_block_num AS block FROM ${SCHEMA}._ampsync_checkpoints`
   )
   const blocks = new Map(rows.map(({ block, name }) => [name, Number(block ?? -1)]))
-  return expected.every(({ lastBlock, table }) => (blocks.get(table) ?? -1) >= lastBlock)
+  if (!expected.every(({ lastBlock, table }) => (blocks.get(table) ?? -1) >= lastBlock)) return false
+  const { rows: [keyed] } = await bench.postgres.monitor.query<{ n: string }>(
+    `SELECT count(*) AS n FROM pg_constraint WHERE contype = 'p' AND conrelid = ANY($1::regclass[])`,
+    [expected.map(({ table }) => `${SCHEMA}."${table}"`)]
+  )
+  return Number(keyed?.n) === expected.length
 }
 
 /** Fails unless `schema` holds exactly the rows that were sent. */

@@ -28,6 +28,7 @@ const HEADINGS: Readonly<Record<string, Heading>> = {
   sourceCpuPerMillion: { text: "source s/M", digits: 2 },
   peakRssMb: { text: "peak RSS MiB", digits: 0 },
   startMillis: { text: "start ms", digits: 0 },
+  keyedRatio: { text: "of the speed with keys", digits: 2 },
   singleTableRatio: { text: "of the speed of one table", digits: 3 },
   roundTripMillis: { text: "round trip ms", digits: 2 },
   speedRatio: { text: "of its speed without", digits: 3 },

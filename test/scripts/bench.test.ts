@@ -57,6 +57,7 @@ describe("npm run bench", () => {
         "ranges-1000",
         "ranges-1-block",
         "slope",
+        "deferred",
         "tables-1",
         "tables-10",
         "tables-50",

@@ -1,6 +1,7 @@
 /** Every case by its name. */
 import type { Bench, CaseResult } from "../bench.ts"
 import type { CaseName } from "../options.ts"
+import { deferred } from "./deferred.ts"
 import { delay } from "./delay.ts"
 import { memory } from "./memory.ts"
 import { plot } from "./plot.ts"
@@ -22,6 +23,7 @@ export const ALL_CASES: Readonly<Record<CaseName, Case>> = {
   "ranges-1-block": (bench) =>
     throughput(bench, "ranges-1-block", "logs in ranges of one block, 200 rows", shortRanges(bench.options.scale, 1)),
   slope,
+  deferred,
   tables,
   delay,
   tip,
