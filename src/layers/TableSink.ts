@@ -60,7 +60,7 @@ const make = Effect.gen(function*() {
     const { recorded, watermark } = stored ?? {}
     const examined = yield* examineTable(run, definition, request.fingerprint, { recorded, watermark }, {
       publication,
-      defersIndexes: false
+      defersIndexes: request.defersIndexes === true
     })
     const { indexed, kind, notes, statements, table } = examined
     const startsAtFirstBlock = kind === "create" || watermark === undefined

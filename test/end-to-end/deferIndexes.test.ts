@@ -85,6 +85,11 @@ describe.concurrent("a table with its indexes deferred", () => {
       const transactionsAt = () => 0
       const long = yield* makeWorld({ dialect: "amp", blocks: 10_001, transactionsAt, queries, maxRangeBlocks: 5_000 })
       const short = yield* makeWorld({ dialect: "amp", blocks: 9_999, transactionsAt, queries, maxRangeBlocks: 5_000 })
+      for (const world of [long, short]) {
+        const plan = yield* startAmpsync(world.environment, ["plan"])
+        assert.strictEqual((yield* plan.exited).code, 3, plan.output())
+        assert.strictEqual(plan.output().includes("USING brin"), world === long, plan.output())
+      }
       const [one, other] = [yield* startAmpsync(long.environment), yield* startAmpsync(short.environment)]
       for (const world of [long, short]) yield* awaitWatermark(world, "blocks", 9_998n)
       yield* one.prints("Table 'blocks' has its primary key and its indexes now")

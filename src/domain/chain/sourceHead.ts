@@ -15,6 +15,9 @@ import type { Verdict } from "./FollowState.ts"
 import { type MalformedMetadata, parseStreamMetadata } from "./StreamMetadata.ts"
 import type { Watermark } from "./watermarks.ts"
 
+/** A query of the head has to name a block, also where none is known. */
+export const ANY_BLOCK: Watermark = { block: 0n, hash: "" }
+
 /** The last block of the chain as the source serves it. */
 export interface Head {
   readonly block: bigint

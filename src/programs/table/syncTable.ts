@@ -68,9 +68,11 @@ export const syncTable = Effect.fn("syncTable")(
     const columns = yield* readSchema(opened.schema)
     // A query that cannot be streamed leaves no table behind.
     const messages = lease.tableExists ? opened.messages : yield* peekFirstMessage(opened.messages)
+    // Once it has caught up in this run, a table that was dropped since would get its keys before its rows.
+    const isFirstFill = !lease.tableExists && !(yield* Deferred.isDone(session.caughtUp))
     const request = {
       ...requestOf(active, table, columns),
-      defersIndexes: !lease.tableExists && (yield* defersIndexes(session, active))
+      defersIndexes: isFirstFill && (yield* defersIndexes(active, table))
     }
     const writer = yield* sink.prepare(lease, request).pipe(
       // A query that cannot be streamed may lack the columns of a stream: the server's own reason comes first.

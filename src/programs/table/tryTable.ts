@@ -5,6 +5,7 @@ import { FlightClient } from "../../services/FlightClient.ts"
 import { TableSink } from "../../services/TableSink.ts"
 import { type ActiveConfig, requestOf } from "../reload/ActiveConfig.ts"
 import { trackPending } from "../timeLimit.ts"
+import { defersIndexes } from "./defersIndexes.ts"
 import { describeTable } from "./describeTable.ts"
 import { awaitFirstMessage } from "./firstMessage.ts"
 
@@ -15,7 +16,15 @@ export const RESPONSE_TIMEOUT = Duration.seconds(45)
 export const tryTable = Effect.fnUntraced(function*(active: ActiveConfig, table: TableSpec) {
   const sink = yield* TableSink
   const columns = yield* trackPending("flight")(describeTable(table))
-  const planned = yield* Effect.result(trackPending("database")(sink.plan(requestOf(active, table, columns))))
+  const request = requestOf(active, table, columns)
+  const plan = (defersIndexes: boolean) => trackPending("database")(sink.plan({ ...request, defersIndexes }))
+  const planned = yield* Effect.result(
+    Effect.filterOrElse(
+      plan(false),
+      ({ kind }) => kind !== "create",
+      () => Effect.flatMap(defersIndexes(active, table), plan)
+    )
+  )
   // A query that cannot be streamed may lack the columns of a stream: the server's own reason comes first.
   yield* trackPending("flight")(tryStream(table))
   return yield* Effect.fromResult(planned)

@@ -4,8 +4,7 @@ import { watermarksInDoubt } from "../../domain/chain/Checkpoint.ts"
 import { compareWithHead, type EarlierCheck } from "../../domain/chain/compareWithHead.ts"
 import type { FollowState } from "../../domain/chain/FollowState.ts"
 import { restart, resume } from "../../domain/chain/resumeStrategy.ts"
-import type { HeadReport } from "../../domain/chain/sourceHead.ts"
-import type { Watermark } from "../../domain/chain/watermarks.ts"
+import { ANY_BLOCK, type HeadReport } from "../../domain/chain/sourceHead.ts"
 import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
@@ -41,9 +40,6 @@ const FIRST_PAUSE_MILLIS = 1_000
 const SILENT_MILLIS = 10_000
 /** The head of a source counts as unreadable after so many failed reads in a row. */
 const MAX_UNANSWERED = 3
-
-/** A query of the head has to name a block, also where the table has none yet. */
-const FIRST_BLOCK: Watermark = { block: 0n, hash: "" }
 
 /**
  * Watches until the stream should be replaced; returns how the next one is to be opened.
@@ -144,7 +140,7 @@ const readHead = Effect.fnUntraced(function*(watching: Watching): Effect.fn.Retu
   const network = networkOf(watching)
   if (network === undefined) return yield* Effect.fail(unknownNetwork)
   const askedAtMillis = yield* Clock.currentTimeMillis
-  const report = yield* source.check(manifest, network, activity.watermark ?? FIRST_BLOCK)
+  const report = yield* source.check(manifest, network, activity.watermark ?? ANY_BLOCK)
   unreadableHeads.delete(network)
   const { end, head } = report
   // A lower bound of the head would show as a lag that is too small.

@@ -1,5 +1,6 @@
 /** Checks of the config file and of the servers that the sync reads. */
 import { Clock, Deferred, Effect, Option, Result } from "effect"
+import { ANY_BLOCK } from "../../../domain/chain/sourceHead.ts"
 import { ok, problem, skipped, warning } from "../../../domain/health/Finding.ts"
 import { headFinding } from "../../../domain/health/serverFindings.ts"
 import { datasetId, type DatasetReference, formatDatasetReference } from "../../../domain/manifest/Dataset.ts"
@@ -29,8 +30,6 @@ export interface Found {
 
 /** A dataset that no server has: the answer that it is not there is an answer. */
 const nobody: DatasetReference = { namespace: "_", name: "ampsync_doctor", revision: undefined }
-
-const ANY_BLOCK = { block: 0n, hash: "" }
 
 /** The network of a dataset that is read, where the config has none: a sync takes it from the stream. */
 const networkOfSource = Effect.fnUntraced(function*({ sources }: ActiveConfig) {
