@@ -99,7 +99,7 @@ const apply = async (client: Client): Promise<Position> => {
   await client.query("UPDATE position SET block = $1", [block])
   const { rows } = await client.query<{ problem: string }>(
     `SELECT concat_ws(': ', table_name || ' is ' || state, reason) AS problem FROM _ampsync_progress
-     WHERE table_name = ANY($1) AND state NOT IN ('catching up', 'caught up')`,
+     WHERE table_name = ANY($1) AND state NOT IN ('catching up', 'building indexes', 'caught up')`,
     [TABLES]
   )
   return { block, problems: rows.map(({ problem }) => problem) }
