@@ -29,7 +29,10 @@ const installed = async (name: string, version: string): Promise<string> => {
     await run(["chmod", "755", home])
   }
   const found = JSON.parse(await readFile(join(folder, "package.json"), "utf8")) as { readonly version: string }
-  if (found.version !== version) throw new Error(`${folder} has version ${found.version} instead of ${version}`)
+  // Some packages of Node write v20.19.0.
+  if (found.version.replace(/^v/, "") !== version) {
+    throw new Error(`${folder} has version ${found.version} instead of ${version}`)
+  }
   return folder
 }
 
