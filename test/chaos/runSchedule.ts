@@ -74,6 +74,13 @@ const compare = Effect.fnUntraced(function*(stage: Stage) {
      WHERE state NOT IN ('caught up', 'catching up', 'standby')`
   )
   const found = states.map(({ reason, state, table_name }) => `${table_name} is ${state}: ${reason ?? "no reason"}`)
+  const keyless = yield* postgres.database.query<{ table: string }>(
+    `SELECT c.relname AS table FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = ANY($2)
+       AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid)`,
+    [postgres.database.schema, chaosTables.map(({ as }) => as)]
+  )
+  found.push(...keyless.map(({ table }) => `${table} has no primary key`))
   const late = simulator.chain.tip - BigInt(LATE_BLOCKS)
   // The watermark of a nozzle table comes with the next range.
   const behind = yield* postgres.database.query<{ table_name: string; watermark: string | null }>(
