@@ -10,7 +10,6 @@ import {
 } from "../layers/Config.ts"
 import type { ConfigError } from "../services/Config.ts"
 import type { Replaced } from "../services/TableExchange.ts"
-import { TableExchange } from "../services/TableExchange.ts"
 import type { TableHeld, TableRejected } from "../services/TableLeases.ts"
 import type { Rewound } from "../services/TableSink.ts"
 import { exchangeServices } from "./ampsync.ts"
@@ -19,7 +18,7 @@ import { sendHeartbeats } from "./report/sendHeartbeats.ts"
 import { databaseServices } from "./verbs/removal.ts"
 import { emptyTable, type ResyncFailed } from "./verbs/resync.ts"
 import { exchangeOnline, type OnlineStage, resyncTarget } from "./verbs/resync/online.ts"
-import { onlineFailure, type OnlineResyncFailed } from "./verbs/resync/resyncOnline.ts"
+import { failOnline, type OnlineResyncFailed } from "./verbs/resync/resyncOnline.ts"
 import type { OnlineResyncUnknown } from "./verbs/resync/settle.ts"
 import { rewindTable } from "./verbs/rewind.ts"
 
@@ -70,11 +69,11 @@ export const resyncOnline = (
   { settings, table }: OperationOptions & { readonly table: string }
 ): Effect.Effect<Replaced | undefined, OnlineResyncFailed | OnlineResyncUnknown | StartError> =>
   Effect.gen(function*() {
-    const { schemaOf } = yield* TableExchange
     const stage = yield* Ref.make<OnlineStage>("begun")
-    const target = yield* Effect.mapError(resyncTarget(table), onlineFailure(table, undefined))
-    return yield* Effect.mapError(exchangeOnline(target, stage, Effect.logInfo), onlineFailure(table, schemaOf(table)))
+    const target = yield* resyncTarget(table)
+    return yield* exchangeOnline(target, stage, Effect.logInfo)
   }).pipe(
+    Effect.catch(failOnline(table)),
     Effect.provide(
       Layer.provideMerge(exchangeServices, settings === undefined ? configFromEnvironment : configFrom(settings)),
       apart

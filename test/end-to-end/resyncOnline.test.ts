@@ -1,46 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { writeFile } from "node:fs/promises"
-import { secondSchema } from "../../src/layers/table-exchange/secondTable.ts"
 import type { Dialect } from "../../src/simulator/tables.ts"
 import { type AmpsyncProcess, startAmpsync } from "../support/ampsyncProcess.ts"
 import { bookkeepingDifferences, differences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
 import { holdLock } from "../support/holdLock.ts"
+import { columns, damage, ends, queries, resync, secondSchemas, STATE } from "../support/onlineResync.ts"
 import { startProxy, throughProxy } from "../support/proxy.ts"
 import { awaitCanonicalChain, awaitWatermark, watchSnapshots } from "../support/snapshots.ts"
-import { makeWorld, manifestOf, type World } from "../support/world.ts"
-
-const columns = ["_block_num", "block_num", "hash"]
-const queries = { blocks: `SELECT ${columns.join(", ")} FROM anvil.blocks` }
-
-const resync = (world: World, ...args: ReadonlyArray<string>) =>
-  startAmpsync(world.environment, ["resync", "--online", "--yes", ...args])
-
-const ends = Effect.fnUntraced(function*(run: AmpsyncProcess, code: number) {
-  assert.strictEqual((yield* run.exited).code, code, run.output())
-})
-
-/** A row is wrong, one is missing, and one is too much. */
-const damage = ({ database }: World) =>
-  database.query(
-    `UPDATE blocks SET hash = '\\x00' WHERE _block_num = 5; DELETE FROM blocks WHERE _block_num = 9;
-     INSERT INTO blocks (_block_num, block_num, hash, _row_index) VALUES (12, 12, '\\x01', 1)`
-  )
-
-/** Those of the second tables that are there. */
-const secondSchemas = ({ database }: World, tables: ReadonlyArray<string> = ["blocks"]) =>
-  Effect.map(
-    database.query<{ name: string }>("SELECT nspname AS name FROM pg_namespace WHERE nspname = ANY($1)", [
-      tables.map((table) => secondSchema(database.schema, table))
-    ]),
-    (rows) => rows.map(({ name }) => name)
-  )
-
-/** The old rows of the damaged blocks, or the new ones, and how many rewinds readers were told of, as one snapshot has them. */
-const STATE = `SELECT (SELECT count(*) FROM _ampsync_reorgs WHERE new_hash IS NULL) || ' ' || (
-  SELECT md5(string_agg(_block_num || ' ' || encode(hash, 'hex'), ' ' ORDER BY _block_num, _row_index)) FROM blocks
-  WHERE _block_num <= 20) AS state`
+import { makeWorld, type World } from "../support/world.ts"
 
 /** A process that was killed counts as dead at once. */
 const expireAll = Effect.fnUntraced(function*(world: World, { pid }: AmpsyncProcess) {
@@ -106,6 +74,8 @@ describe("resync --online", () => {
             run.output(),
             /Table "blocks": 3 rows replaced by \d+, from block 5 on; it is complete up to block \d+\./
           )
+          const [second] = /_ampsync_resync_\w+/.exec(run.output()) ?? []
+          assert.match(run.output(), new RegExp(`Table 'blocks' has caught up .*schema=${second}`))
           const [now] = yield* query<{ state: string }>(STATE)
           assert.deepStrictEqual([old!.state.slice(0, 2), now!.state.slice(0, 2)], ["0 ", "1 "])
           states.add(now!.state)
@@ -226,84 +196,4 @@ describe("resync --online", () => {
       }),
     90_000
   )
-
-  it.live(
-    "fills every table by the queries as they are now, also where no sync runs, with names and rows of every kind",
-    () =>
-      Effect.gen(function*() {
-        const name = `Blocks "é"`
-        const tables = (column: string) => ({
-          [name]: `SELECT _block_num, hash${column} FROM anvil.blocks`,
-          ranges: `SELECT hash, parent_hash${column} FROM anvil.blocks`
-        })
-        const world = yield* makeWorld({ dialect: "amp", blocks: 60, maxRangeBlocks: 7, queries: tables("") })
-        yield* Effect.scoped(Effect.gen(function*() {
-          const sync = yield* startAmpsync(world.environment)
-          for (const table of [name, "ranges"]) yield* awaitWatermark(world, table, 59n)
-          yield* sync.kill("SIGTERM")
-          yield* sync.exited
-        }))
-        world.simulator.reorg(5)
-        world.simulator.mine(3)
-        const next = manifestOf("amp", { [name]: tables(", gas_used")[name]!, ranges: tables(", gas_used")["ranges"]! })
-        yield* Effect.promise(() => writeFile(world.manifestPath, JSON.stringify(next)))
-        const run = yield* resync(world, "--all")
-        yield* ends(run, 0)
-        assert.deepStrictEqual(
-          yield* differences(world, "blocks", { as: name, columns: ["_block_num", "hash", "gas_used"] }),
-          []
-        )
-        assert.deepStrictEqual(
-          yield* differences(world, "blocks", { as: "ranges", columns: ["hash", "parent_hash", "gas_used"] }),
-          []
-        )
-        for (const [table, position] of [[name, "_block_num"], ["ranges", "_range_end"]] as const) {
-          assert.deepStrictEqual(yield* bookkeepingDifferences(world, table, position), [])
-        }
-        const again = yield* resync(world, "--all")
-        yield* ends(again, 0)
-        assert.strictEqual(again.output().match(/no row differed/g)?.length, 2, again.output())
-        assert.deepStrictEqual(yield* secondSchemas(world, [name, "ranges"]), [])
-      }),
-    90_000
-  )
-
-  it.live("I2 changes nothing where it cannot end well, and reports why", () =>
-    Effect.gen(function*() {
-      const world = yield* makeWorld({
-        dialect: "amp",
-        blocks: 30,
-        queries: { ...queries, other: "SELECT _block_num FROM anvil.blocks" }
-      })
-      const sync = yield* startAmpsync(world.environment)
-      yield* awaitCanonicalChain(world, ["blocks"])
-      yield* damage(world)
-      const before = yield* world.database.query(STATE)
-      const refused = Effect.fnUntraced(function*(table: string, code: number, reason: RegExp) {
-        const run = yield* resync(world, "--table", table)
-        yield* ends(run, code)
-        assert.match(run.output(), reason)
-      })
-      yield* refused("nothing", 2, /there is no checkpoint of a table "nothing"/)
-      const { blocks } = queries
-      yield* sync.kill("SIGSTOP")
-      const changed = manifestOf("amp", { blocks: `${blocks} WHERE _block_num > 3` })
-      yield* Effect.promise(() => writeFile(world.manifestPath, JSON.stringify(changed)))
-      yield* world.database.query("UPDATE _ampsync_writers SET heartbeat_at = clock_timestamp()")
-      yield* refused("other", 1, /the config has no table "other"; it has blocks/)
-      yield* world.database.query("UPDATE _ampsync_writers SET heartbeat_at = clock_timestamp()")
-      yield* refused("blocks", 1, new RegExp(` pid ${sync.pid} .* fills it with another query than the config has now`))
-      assert.deepStrictEqual(yield* secondSchemas(world), [])
-      yield* Effect.promise(() => writeFile(world.manifestPath, JSON.stringify(manifestOf("amp", queries))))
-      yield* sync.kill("SIGCONT")
-      yield* world.database.query(
-        `CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-         CREATE TRIGGER keeper BEFORE DELETE ON blocks FOR EACH ROW EXECUTE FUNCTION keep()`
-      )
-      yield* refused("blocks", 1, /is as it was: .*could not be replaced.* a trigger, a rule or a row security policy/)
-      assert.deepStrictEqual(yield* world.database.query(STATE), before)
-      yield* world.database.query("DROP TRIGGER keeper ON blocks")
-      yield* ends(yield* resync(world, "--table", "blocks"), 0)
-      assert.deepStrictEqual(yield* differences(world, "blocks", { columns }), [])
-    }), 120_000)
 })

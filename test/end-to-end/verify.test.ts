@@ -84,6 +84,7 @@ describe("verify", () => {
           assert.include(all.output, "block 21: 2 rows, 1 too many")
           assert.include(all.output, "block 30: 1 row, as many as the server sends, with other values")
           assert.include(all.output, "block 35: 1 row, as many as the server sends, with other values")
+          assert.include(all.output, "while it is used: node dist/main.js resync --online --table blocks")
           assert.include(all.output, "stop the sync, and run: node dist/main.js resync --table blocks")
           const part = yield* verify(world, "blocks", "--from", "21", "--to", "29", "--json")
           assert.strictEqual(part.code, 3, part.output)

@@ -12,7 +12,7 @@ import { isReplaced, OnlineResyncUnknown, unknownOutcome } from "./settle.ts"
 /** It failed; the table is as it was. */
 export class OnlineResyncFailed extends Schema.TaggedError<OnlineResyncFailed>()("OnlineResyncFailed", {
   table: Schema.String,
-  /** Of the second table; undefined where none was begun. */
+  /** Of the second table; undefined where there is none. */
   schema: Schema.UndefinedOr(Schema.String),
   reason: Schema.String
 }) {
@@ -22,11 +22,22 @@ export class OnlineResyncFailed extends Schema.TaggedError<OnlineResyncFailed>()
   }
 }
 
-/** The error for hosts and people; `schema` is that of the second table, where one was begun. */
-export const onlineFailure =
-  (table: string, schema: string | undefined) =>
-  (error: { readonly message: string }): OnlineResyncFailed | OnlineResyncUnknown =>
-    error instanceof OnlineResyncUnknown ? error : new OnlineResyncFailed({ table, schema, reason: error.message })
+/** Fails with the error for hosts and people. */
+export const failOnline = (table: string) =>
+  Effect.fnUntraced(function*(error: { readonly message: string }) {
+    if (error instanceof OnlineResyncUnknown) return yield* error
+    return yield* new OnlineResyncFailed({ table, schema: yield* schemaLeft(table), reason: error.message })
+  })
+
+/** The schema of the second table; undefined where the database has none. One that cannot be asked may have it. */
+const schemaLeft = Effect.fnUntraced(function*(table: string) {
+  const { hasSecond, schemaOf } = yield* TableExchange
+  const found = yield* hasSecond(table).pipe(
+    Effect.timeoutOption("3 seconds"),
+    Effect.catch(() => Effect.succeed(Option.none<boolean>()))
+  )
+  return Option.getOrElse(found, () => true) ? schemaOf(table) : undefined
+})
 
 const continuing = (schema: string): string =>
   `Its second table stays in schema "${schema}": run resync --online again, which continues it, or DROP SCHEMA "${schema}" CASCADE`
@@ -66,11 +77,10 @@ export const resyncAllOnline = Effect.fn("resyncAllOnline")(function*(options: O
 })
 
 const replaceOne = Effect.fnUntraced(function*({ table, timeout }: Pick<Confirmation, "table" | "timeout">) {
-  const { schemaOf } = yield* TableExchange
   const stage = yield* Ref.make<OnlineStage>("begun")
   const target = yield* beforeChanges(timeout)(resyncTarget(table))
   const replaced = yield* exchangeOnline(target, stage, Console.log).pipe(
-    Effect.mapError(onlineFailure(table, schemaOf(table))),
+    Effect.catch(failOnline(table)),
     Effect.onInterrupt(() => Effect.flatMap(Ref.get(stage), (reached) => reportStop(target, reached)))
   )
   yield* Console.log(outcome(table, replaced))
@@ -92,8 +102,9 @@ const reportStop = Effect.fnUntraced(function*(target: ResyncTarget, stage: Onli
   const [{ schemaOf }, leases] = [yield* TableExchange, yield* TableLeases]
   const { name } = target.table
   if (stage === "begun") return yield* Console.log("Stopped; nothing was changed.")
-  const asItWas = `Stopped; table "${name}" is as it was. ${continuing(schemaOf(name))}.`
-  if (stage === "filling") return yield* Console.log(asItWas)
+  const asItWas = (schema: string | undefined) =>
+    `Stopped; table "${name}" is as it was.${schema === undefined ? "" : ` ${continuing(schema)}.`}`
+  if (stage === "filling") return yield* Console.log(asItWas(yield* schemaLeft(name)))
   const replaced = yield* isReplaced(ownerOf(target)).pipe(
     Effect.ensuring(Effect.ignore(leases.release(name))),
     Effect.timeoutOption("3 seconds"),
@@ -101,7 +112,7 @@ const reportStop = Effect.fnUntraced(function*(target: ResyncTarget, stage: Onli
   )
   yield* Console.log(Option.match(replaced, {
     onNone: () => `Stopped; ${unknownOutcome(name, schemaOf(name))}.`,
-    onSome: (isDone) => isDone ? `Stopped after the rows of table "${name}" were replaced.` : asItWas
+    onSome: (isDone) => isDone ? `Stopped after the rows of table "${name}" were replaced.` : asItWas(schemaOf(name))
   }))
 })
 

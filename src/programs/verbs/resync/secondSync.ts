@@ -108,4 +108,6 @@ export const startSecondSync = Effect.fnUntraced(function*(target: ResyncTarget,
         : Effect.void
     })
   )
-})
+}, (effect, { table: { name } }) =>
+  // The lines of a sync are the same for both tables.
+  Effect.flatMap(TableExchange, ({ schemaOf }) => Effect.annotateLogs(effect, "schema", schemaOf(name))))

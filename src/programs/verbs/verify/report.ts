@@ -47,9 +47,10 @@ export const formatReport = (report: VerifyReport): string =>
     ...(report.serverEnd === undefined ? [] : [
       "If the server is only behind, verify again once it has these blocks; if it serves another chain now, fill the table again."
     ]),
-    ...(isEqual(report)
-      ? []
-      : [`To fill the table again: stop the sync, and run: node dist/main.js resync --table ${quoted(report.table)}`])
+    ...(isEqual(report) ? [] : [
+      `To fill the table again while it is used: node dist/main.js resync --online --table ${quoted(report.table)}`,
+      `or stop the sync, and run: node dist/main.js resync --table ${quoted(report.table)}`
+    ])
   ].join("\n")
 
 const quoted = (table: string): string => /^[\w-]+$/.test(table) ? table : JSON.stringify(table)
