@@ -33,9 +33,9 @@ const PREPARE = [
      RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
    END$$`
 ]
-/** By name, because any table may have it. */
+/** By name, because any table may have it; those of partitions go with that of their table. */
 const DROP_DISK_FULL = `DO $$DECLARE t regclass; BEGIN
-  FOR t IN SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = '${DISK_FULL}' LOOP
+  FOR t IN SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = '${DISK_FULL}' AND tgparentid = 0 LOOP
     EXECUTE format('DROP TRIGGER IF EXISTS ${DISK_FULL} ON %s', t);
   END LOOP; END$$`
 

@@ -43,8 +43,12 @@ export const chaosQueries: Queries = {
   delayed: "SELECT _block_num, block_hash, tx_index FROM anvil.transactions"
 }
 
-/** What the config has of a table besides its query. */
-export const chaosSettings: Readonly<Record<string, object>> = { delayed: { confirmations: CONFIRMATIONS } }
+/** What the config has of a table besides its query. Some tables have partitions, narrow enough for a schedule to need several. */
+export const chaosSettings: Readonly<Record<string, object>> = {
+  delayed: { confirmations: CONFIRMATIONS },
+  logs: { partitionBy: { blocks: 16 } },
+  by_range: { partitionBy: { blocks: 10 } }
+}
 
 /** Changes of a query: one that yields the same rows, and one that is refused, because the table has a column more. */
 export const changedQueries: ReadonlyArray<Queries> = [
