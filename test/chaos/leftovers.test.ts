@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync, spawn } from "node:child_process"
-import { chmodSync, readdirSync } from "node:fs"
+import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -12,10 +12,32 @@ import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 const COMMAND = fileURLToPath(new URL("../../scripts/chaos.ts", import.meta.url))
 const jiti = join(dirname(createRequire(import.meta.url).resolve("jiti/package.json")), "lib/jiti-cli.mjs")
 
+type Process = readonly [pid: number, parent: number]
+
+/** The process of an entry of /proc; none where it has ended meanwhile. Source: proc_pid_stat(5). */
+const processOf = (pid: string): ReadonlyArray<Process> => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
+    // The name before it may have spaces and brackets.
+    const [, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    return [[Number(pid), Number(parent)]]
+  } catch {
+    return []
+  }
+}
+
+/** All processes of this machine; slim images of Linux have no `ps`. */
+const allProcesses = (): ReadonlyArray<Process> =>
+  existsSync("/proc/self/stat")
+    ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap(processOf)
+    : execFileSync("ps", ["-e", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n").map((line) => {
+      const [pid, parent] = line.trim().split(/\s+/).map(Number)
+      return [pid!, parent!]
+    })
+
 /** The process and all that descend from it. */
 const familyOf = (root: number): ReadonlyArray<number> => {
-  const processes = execFileSync("ps", ["-e", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n")
-    .map((line) => line.trim().split(/\s+/).map(Number) as [number, number])
+  const processes = allProcesses()
   const family = [root]
   for (const member of family) family.push(...processes.filter(([, parent]) => parent === member).map(([pid]) => pid))
   return family
