@@ -62,6 +62,11 @@ const make = Effect.gen(function*() {
         yield* run(SET_LOCK_TIMEOUT)
         yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`ampsync ${request.as}`])
         const planned = yield* plan(request)
+        if (planned.missing.length > 0) {
+          return yield* new ViewsAhead({
+            reason: `table "${planned.missing[0]}" is not in schema "${request.from}" yet`
+          })
+        }
         if (planned.statements.length === 0) return planned
         // Before the locks: who waits for one may have taken a snapshot already, and sees the new schema as of that.
         const next = yield* readPosition(run, request.from)

@@ -34,6 +34,8 @@ export interface ViewPlan {
   readonly recreated: ReadonlyArray<string>
   readonly dropped: ReadonlyArray<string>
   readonly unchanged: ReadonlyArray<string>
+  /** Tables that do not exist yet: nothing is done before they do. */
+  readonly missing: ReadonlyArray<string>
   /** The schemas that the views show now. */
   readonly shown: ReadonlyArray<string>
   readonly statements: ReadonlyArray<string>
@@ -137,8 +139,7 @@ const planView = ({ as, from }: ViewRequest, source: FoundSource, target: FoundT
 }
 
 /** What speaks against the publication whatever the columns are. */
-const obstaclesOf = ({ as, from, tables }: ViewRequest, facts: ViewFacts): ReadonlyArray<string> => {
-  const found = new Set(facts.sources.map(({ name }) => name))
+const obstaclesOf = ({ as, from }: ViewRequest, facts: ViewFacts): ReadonlyArray<string> => {
   const role = quoteIdentifier(facts.role)
   const schema = quoteIdentifier(as)
   return [
@@ -147,7 +148,6 @@ const obstaclesOf = ({ as, from, tables }: ViewRequest, facts: ViewFacts): Reado
         ? `this role may not create views in schema "${as}"; run: GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${role}`
         : `schema "${as}" does not exist, and this role may not create it; run: CREATE SCHEMA ${schema} AUTHORIZATION ${role}`
     ]),
-    ...tables.filter((table) => !found.has(table)).map((table) => `table "${table}" is not in schema "${from}" yet`),
     ...facts.sources.filter(({ isReadable }) => !isReadable).map(({ name }) => {
       const source = qualifiedName({ schema: from, table: name })
       return `this role may not read ${source}; run: GRANT SELECT ON ${source} TO ${role}`
@@ -178,7 +178,10 @@ export const planViews = (
   const sources = new Map(facts.sources.map((source) => [source.name, source]))
   const obstacles = obstaclesOf(request, facts)
   if (obstacles.length > 0) return Result.fail(obstacles)
-  const gone = facts.targets.filter(({ name }) => !sources.has(name)).map(({ name }): Step => ({
+  const missing = request.tables.filter((table) => !sources.has(table))
+  const gone = facts.targets.filter(({ name }) => !sources.has(name) && !missing.includes(name)).map((
+    { name }
+  ): Step => ({
     name,
     outcome: "dropped",
     statements: [`DROP VIEW ${qualifiedName({ schema: as, table: name })}`],
@@ -205,6 +208,7 @@ export const planViews = (
     recreated: named("recreated"),
     dropped: named("dropped"),
     unchanged: named("unchanged"),
+    missing,
     shown: [...new Set(facts.targets.flatMap(({ reads }) => reads.map(({ schema }) => schema)))].toSorted(),
     statements: [
       ...(facts.schemaExists ? [] : [`CREATE SCHEMA ${quoteIdentifier(as)}`]),

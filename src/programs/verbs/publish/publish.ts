@@ -66,14 +66,15 @@ const attempt = Effect.fnUntraced(function*(options: PublishOptions, attempted: 
   if (problems.length > 0) {
     return yield* refused(3, `in schema "${from}" ${problems.map(({ message }) => message).join("; ")}`)
   }
-  const starting = tables.filter(({ state }) => state === "starting")
-  if (starting.length > 0) return { kind: "behind", reason: behindText(starting) } satisfies Waiting
   const plan = yield* limited(views.plan(request))
   yield* Ref.set(attempted, false)
-  if (plan.statements.length === 0) return { plan, record } satisfies Published
+  if (plan.missing.length === 0 && plan.statements.length === 0) return { plan, record } satisfies Published
   const behind = tables.filter(({ state }) => state !== "caught up")
   if (behind.length > 0) {
     return { kind: "behind", reason: `${behindText(behind)} (then: ${planText(plan)})` } satisfies Waiting
+  }
+  if (plan.missing.length > 0) {
+    return { kind: "behind", reason: `schema "${from}" has no table "${plan.missing[0]}" yet` } satisfies Waiting
   }
   yield* limited(views.requireAhead(request, plan))
   return yield* Ref.set(attempted, true).pipe(
