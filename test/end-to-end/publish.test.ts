@@ -92,6 +92,7 @@ describe("publish", () => {
         // Both syncs race for these blocks while the views are switched.
         yield* Effect.forkScoped(Effect.forever(Effect.delay(Effect.sync(() => first.simulator.mine(1)), 300)))
         assert.strictEqual((yield* run.exited).code, 0, run.output())
+        assert.deepStrictEqual(readers.violations(), [])
         assert.match(
           run.output(),
           /now, instead of "test_\w+"\.\n {2}created: transactions\n {2}replaced: _ampsync_checkpoints, .*blocks, logs\n.*complete up to/
