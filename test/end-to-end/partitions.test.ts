@@ -168,6 +168,9 @@ describe("partitioned tables", () => {
         assert.notInclude(sync.output(), "is parked")
         const verified = yield* run(world, "verify", "--table", "blocks")
         assert.strictEqual(verified.code, 3, verified.output)
+        const rest = yield* run(world, "verify", "--table", "blocks", "--from", "40")
+        assert.include(rest.output, "46 rows of blocks 40 to 85 are as the server sends them.")
+        assert.match(rest.output, /the table has 46 rows, and the counter "rows" is 86/)
         // A partition that was detached has its name still.
         yield* query("ALTER TABLE blocks_20_40 RENAME TO archived")
         yield* query("UPDATE blocks SET gas_used = gas_used + 1 WHERE _block_num = 50")

@@ -115,6 +115,10 @@ describe("a trial", () => {
         new RegExp(`^cannot alter it, or make its indexes or partitions: must be owner of table "${schema}"."t"$`)
       )
       yield* checks.tryTable(trialOf("none", database, { indexes: [] }))
+      assert.match(
+        yield* failure(checks.tryTable(trialOf("none", database, { indexes: [], isPartitioned: true }))),
+        /^cannot alter it, or make its indexes or partitions: must be owner of table/
+      )
       const created = {
         ...trialOf("create", database).plan,
         table: "u",

@@ -62,7 +62,8 @@ describe("ampsync plan", () => {
         // Every one of these indexes comes with its table.
         yield* configure(world, allTables, {
           blocks: { indexes: [["block_num"]] },
-          transactions: { primaryKey: ["tx_hash"], indexes: [["tx_hash"], ["_block_num", "_row_index"]] }
+          transactions: { primaryKey: ["tx_hash"], indexes: [["tx_hash"], ["_block_num", "_row_index"]] },
+          logs: { partitionBy: { blocks: 100 }, indexes: [["address"]] }
         })
         const result = yield* plan(world.environment)
         assert.strictEqual(result.code, 3, result.stderr)
@@ -85,6 +86,8 @@ describe("ampsync plan", () => {
         }
         assert.deepStrictEqual((yield* inventory(world))[1], [])
         assert.notInclude(result.stdout, "CONCURRENTLY")
+        assert.match(result.stdout, /"logs" \(.*\) PARTITION BY RANGE \("_block_num"\)$/m)
+        assert.include(result.stdout, `ON ONLY "${world.database.schema}"."logs" ("address")`)
         yield* world.database.query(`CREATE SCHEMA ${world.database.schema}`)
       }),
     60_000
