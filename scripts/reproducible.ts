@@ -25,6 +25,9 @@ if (values.help === true) {
   process.exit(0)
 }
 
+// A folder that cannot be made ends it before the work.
+if (values.keep !== undefined) mkdirSync(values.keep, { recursive: true })
+
 const root = join(import.meta.dirname, "..")
 const home = mkdtempSync(join(tmpdir(), "ampsync-reproducible-"))
 process.on("exit", () => rmSync(home, { recursive: true, force: true }))
@@ -55,10 +58,7 @@ const found = [
 ]
 for (const difference of found) console.error(difference)
 if (found.length > 0) process.exit(1)
-if (values.keep !== undefined) {
-  mkdirSync(values.keep, { recursive: true })
-  copyFileSync(tarballs[0]!, join(values.keep, basename(tarballs[0]!)))
-}
+if (values.keep !== undefined) copyFileSync(tarballs[0]!, join(values.keep, basename(tarballs[0]!)))
 console.log(
   `two builds are equal: ${sizeOf(join(first, "dist"))} files in dist; sha256 of the tarball ${sha256(tarballs[0]!)}`
 )
