@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { compareTable } from "../../domain/postgres/table/compareTable.ts"
 import { deferIndexes } from "../../domain/postgres/table/deferredIndexes.ts"
-import { partitioningConflict } from "../../domain/postgres/table/partitions.ts"
+import { partitioningConflict, partitioningNote } from "../../domain/postgres/table/partitions.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import {
   alterTable,
@@ -97,6 +97,7 @@ export const examineTable = Effect.fnUntraced(function*(
   }
   const alter = alterTable(definition, difference, yield* hasLz4)
   const published = yield* examinePublication(run, definition, publication, false)
+  const unmade = partitioningNote(definition, found.partitioning)
   const statements = [
     ...(alter === undefined ? [] : [alter]),
     ...(comment === undefined || comment === found.comment ? [] : [commentOn(definition, comment)]),
@@ -117,6 +118,7 @@ export const examineTable = Effect.fnUntraced(function*(
       ...(found.filters.length === 0
         ? []
         : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS}: a reorg whose rows are kept parks the table`]),
+      ...(unmade === undefined ? [] : [unmade]),
       ...published.notes
     ],
     startsAgain: false,

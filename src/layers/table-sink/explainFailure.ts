@@ -9,7 +9,8 @@ import { RowTooLargeForIndex, TableChanged, type WriteError } from "../../servic
 /** As `TableWriter.explain`. */
 export const explainFailure = (definition: TableDefinition) => (error: WriteError, chunk: Chunk): WriteError =>
   error._tag === "SqlError"
-    ? duplicateKey(definition, chunk, error) ?? changedSince(definition, error) ?? rejectedRow(definition, chunk, error)
+    ? duplicateKey(definition, chunk, error) ?? missingPartition(definition, chunk, error) ??
+      changedSince(definition, error) ?? rejectedRow(definition, chunk, error)
     : error
 
 /**
@@ -25,6 +26,23 @@ const changedSince = (
     : partitionBlocks !== undefined && reason.cause === NO_PARTITION
     ? new TableChanged({ table, detail: "a partition that rows need is gone; it is made again" })
     : undefined
+
+/** Rows that no partition takes, where others make the partitions. */
+const missingPartition = (
+  definition: TableDefinition,
+  chunk: Chunk,
+  { reason }: SqlError.SqlError
+): TableRejected | undefined =>
+  definition.partitionBlocks !== undefined || reason.cause !== NO_PARTITION
+    ? undefined
+    : new TableRejected({
+      table: definition.table,
+      reason:
+        `no partition takes rows of ${
+          blocksOf(definition, chunk)
+        }, and the config has no partitionBy, so ampsync makes ` +
+        "none; make it and start ampsync again, or add partitionBy to the config"
+    })
 
 /**
  * A row with the primary key of another one, where the config defines that key. No retry changes it: the chunk's deletion

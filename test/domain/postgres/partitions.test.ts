@@ -5,6 +5,7 @@ import {
   parseBounds,
   type PartitionBounds,
   partitioningConflict,
+  partitioningNote,
   partitionName,
   partitionProblems,
   readyStretch,
@@ -150,12 +151,20 @@ describe("a table of the config", () => {
       }, found)
     assert.isUndefined(conflict(1_000n, byPosition))
     assert.isUndefined(conflict(undefined, undefined))
-    assert.isUndefined(conflict(undefined, { ...byPosition, hasDefault: true }), "somebody looks after it")
-    assert.isUndefined(conflict(undefined, { ...byPosition, rangeColumn: undefined }))
-    assert.include(conflict(undefined, byPosition), "the config has no partitionBy")
+    assert.isUndefined(conflict(undefined, byPosition))
     assert.include(conflict(1_000n, undefined), "it is in one piece")
     assert.include(conflict(1_000n, { ...byPosition, rangeColumn: "other" }), "by something else than ranges")
     assert.include(conflict(1_000n, { ...byPosition, rangeColumn: undefined }), "by something else than ranges")
     assert.include(conflict(1_000n, { ...byPosition, hasDefault: true }), "DEFAULT partition")
+  })
+
+  it("has a note where its partitions are left to others", () => {
+    const byPosition = { rangeColumn: "_block_num", hasDefault: false, bounds: [] }
+    const [own, partitioned] = [{ positionColumn: "_block_num" }, { positionColumn: "_block_num", partitionBlocks: 9n }]
+    assert.include(partitioningNote(own, byPosition), "ampsync makes none of its partitions")
+    assert.isUndefined(partitioningNote(own, { ...byPosition, hasDefault: true }), "every row finds one")
+    assert.isUndefined(partitioningNote(own, { ...byPosition, rangeColumn: undefined }))
+    assert.isUndefined(partitioningNote(own, undefined))
+    assert.isUndefined(partitioningNote(partitioned, byPosition))
   })
 })

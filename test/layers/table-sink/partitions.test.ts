@@ -257,10 +257,23 @@ describe("a table that exists", () => {
         one,
         /it is in one piece; ampsync does not change that\. Remove partitionBy from the config; or run DROP TABLE/
       )
-      const other = yield* rejectionOf(prepareTable(sink, requestOf("t", columns)))
-      assert.match(other, /the config has no partitionBy.*add partitionBy to the config; or run DROP TABLE/)
       assert.strictEqual((yield* sink.plan(plain)).kind, "none")
       assert.strictEqual((yield* sink.plan(request)).kind, "none")
+    }))
+
+  it.live("goes on where others make its partitions, and is rejected with the remedy once one is missing", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* readyBench()
+      yield* prepareTable(sink, request)
+      yield* database.query("CREATE TABLE by_hand PARTITION OF t FOR VALUES FROM (0) TO (10)")
+      const writer = yield* prepareTable(sink, requestOf("t", columns))
+      assert.lengthOf(writer.notes, 1)
+      assert.include(writer.notes[0], "the config has no partitionBy, so ampsync makes none of its partitions")
+      yield* commitRows(writer, columns, rows(1, 9))
+      assert.deepStrictEqual(yield* blocksOf(database), [1, 9])
+      const message = yield* rejectionOf(commitRows(writer, columns, rows(9, 10)))
+      assert.match(message, /no partition takes rows of blocks 9 to 10, and the config has no partitionBy.*make it/)
+      assert.deepStrictEqual(yield* blocksOf(database), [1, 9])
     }))
 
   it.live("is not made where the primary key of the config lacks the position", () =>

@@ -51,17 +51,11 @@ export const partitioningConflict = (
   { partitionBlocks, positionColumn }: Pick<TableDefinition, "partitionBlocks" | "positionColumn">,
   found: FoundPartitioning | undefined
 ): string | undefined => {
-  const isByPosition = found?.rangeColumn === positionColumn
-  if (partitionBlocks === undefined) {
-    return isByPosition && !found.hasDefault
-      ? `it is partitioned by ranges of "${positionColumn}" and the config has no partitionBy, so nobody would make its next ` +
-        "partition; add partitionBy to the config"
-      : undefined
-  }
+  if (partitionBlocks === undefined) return undefined
   if (found === undefined) {
     return "the config has partitionBy, and it is in one piece; ampsync does not change that. Remove partitionBy from the config"
   }
-  if (!isByPosition) {
+  if (found.rangeColumn !== positionColumn) {
     return `the config has partitionBy, and it is partitioned by something else than ranges of "${positionColumn}"; remove ` +
       "partitionBy from the config"
   }
@@ -70,6 +64,16 @@ export const partitioningConflict = (
       "partitionBy from the config"
     : undefined
 }
+
+/** What is to be known of a table whose partitions are left to others; undefined where rows find one without them. */
+export const partitioningNote = (
+  { partitionBlocks, positionColumn }: Pick<TableDefinition, "partitionBlocks" | "positionColumn">,
+  found: FoundPartitioning | undefined
+): string | undefined =>
+  partitionBlocks !== undefined || found?.rangeColumn !== positionColumn || found.hasDefault
+    ? undefined
+    : `it is partitioned by ranges of "${positionColumn}" and the config has no partitionBy, so ampsync makes none of its ` +
+      "partitions: where rows find none, the table is parked. Make them ahead of the rows, or add partitionBy to the config"
 
 /**
  * The partitions that rows at `first` to `last` need and that are missing, ascending; at most `limit` of them.
