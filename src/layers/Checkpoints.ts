@@ -20,9 +20,11 @@ const make = Effect.gen(function*() {
   const run = runOn(sql)
   const advanceStatement = makeAdvanceStatement(databaseSchema, writer)
 
-  /** Before the first start there is none. */
+  /** Before the first start there is none, and a schema that `publish` made has views of that of another one. */
   const hasBookkeeping = Effect.map(
-    run<Row>("SELECT to_regclass($1) IS NOT NULL AS exists", [`${schema}._ampsync_checkpoints`]),
+    run<Row>("SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass($1) AND relkind = 'r') AS exists", [
+      `${schema}._ampsync_checkpoints`
+    ]),
     ([row]) => row?.["exists"] === true
   )
 
