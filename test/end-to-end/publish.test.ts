@@ -122,8 +122,7 @@ describe("publish", () => {
       const first = yield* makeWorld({ dialect: "amp", blocks: 20, queries })
       const live = yield* testDatabase
       const second = yield* beside(first, queries)
-      yield* synced(first, ["blocks", "logs"])
-      yield* synced(second, ["blocks", "logs"])
+      yield* Effect.forEach([first, second], (world) => synced(world, ["blocks", "logs"]), { concurrency: 2 })
       assert.strictEqual((yield* publish(live, first)).code, 0)
       const held = yield* holdLock(live, "SELECT count(*) FROM logs")
       const readers = yield* watchReaders(live)
@@ -154,8 +153,10 @@ describe("publish", () => {
       const first = yield* makeWorld({ dialect: "amp", blocks: 20, queries: newQueries })
       const live = yield* testDatabase
       const second = yield* beside(first, { ...queries, other: queries["blocks"]! })
-      const old = yield* synced(first, ["blocks", "logs", "transactions"])
-      const next = yield* synced(second, ["blocks", "logs"], 1)
+      const [old, next] = yield* Effect.all(
+        [synced(first, ["blocks", "logs", "transactions"]), synced(second, ["blocks", "logs"], 1)],
+        { concurrency: 2 }
+      )
       const refusal = Effect.fnUntraced(
         function*(world: World, code: number, text: string | RegExp, ...args: ReadonlyArray<string>) {
           const { code: ended, stderr } = yield* publish(live, world, ...args)

@@ -90,8 +90,9 @@ const attempt = Effect.fnUntraced(function*(options: PublishOptions, attempted: 
       () =>
         Effect.map(limited(views.holders(as)), (pids): Waiting => ({
           kind: "held",
-          reason: `transactions read the views of schema "${as}"` +
-            (pids.length === 0 ? "" : ` (sessions with process id ${pids.join(", ")})`)
+          reason: pids.length === 0
+            ? `a lock on the views of schema "${as}", or on a table that they are to show, is not free`
+            : `transactions read the views of schema "${as}" (sessions with process id ${pids.join(", ")})`
         }))
     )
   )
