@@ -90,7 +90,9 @@ describe("publish", () => {
         assert.strictEqual(readers.sources().size, 1)
         first.simulator.faults.delayMillis = 0
         // Both syncs race for these blocks while the views are switched.
-        yield* Effect.forkScoped(Effect.forever(Effect.delay(Effect.sync(() => first.simulator.mine(1)), 300)))
+        yield* Effect.forkScoped(
+          Effect.repeat(Effect.delay(Effect.sync(() => first.simulator.mine(1)), 300), { times: 20 })
+        )
         assert.strictEqual((yield* run.exited).code, 0, run.output())
         assert.deepStrictEqual(readers.violations(), [])
         assert.match(
