@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { existsSync } from "node:fs"
 import { cp, mkdir, readFile, symlink } from "node:fs/promises"
-import { basename, dirname, join } from "node:path"
+import { basename, dirname, join, resolve } from "node:path"
 import { EmbeddedPostgresError } from "../EmbeddedPostgres.ts"
 import { type Account, chownTree, isReachable } from "./account.ts"
 
@@ -49,7 +49,7 @@ const DIRECTORY_VARIABLE = "AMPSYNC_POSTGRES"
 export const nativeDirectory = Effect.fnUntraced(function*(platform: string) {
   const given = process.env[DIRECTORY_VARIABLE] ?? ""
   if (given !== "") {
-    if (existsSync(join(given, "bin", "postgres"))) return given
+    if (existsSync(join(given, "bin", "postgres"))) return resolve(given)
     return yield* failed(`${DIRECTORY_VARIABLE} is ${given}, where there is no bin/postgres`)
   }
   const loader = PLATFORMS[platform]

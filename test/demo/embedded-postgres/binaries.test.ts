@@ -2,7 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { afterEach, beforeEach, vi } from "vitest"
 import { nativeDirectory } from "../../../src/demo/embedded-postgres/binaries.ts"
+import { temporaryDirectory } from "../../support/temporaryDirectory.ts"
+import { writeFiles } from "../../support/writeFiles.ts"
+
+// `npm run test:versions` sets it.
+beforeEach(() => vi.stubEnv("AMPSYNC_POSTGRES", undefined))
+afterEach(() => vi.unstubAllEnvs())
 
 const binaries = JSON.parse(
   readFileSync(join(import.meta.dirname, "..", "..", "binaries", "package.json"), "utf8")
@@ -31,5 +38,15 @@ describe("nativeDirectory", () => {
         error.message,
         "no embedded server for sunos-x64; the demo needs this server; to sync into another PostgreSQL"
       )
+    }))
+
+  it.live("is what AMPSYNC_POSTGRES names, on every platform, if there is a server in it", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      vi.stubEnv("AMPSYNC_POSTGRES", directory)
+      const error = yield* Effect.flip(nativeDirectory("sunos-x64"))
+      assert.include(error.message, `AMPSYNC_POSTGRES is ${directory}, where there is no bin/postgres`)
+      yield* Effect.promise(() => writeFiles(directory, { "bin/postgres": "" }))
+      assert.strictEqual(yield* nativeDirectory("sunos-x64"), directory)
     }))
 })
