@@ -1,6 +1,7 @@
 /** Concurrent builds of the config's indexes. */
 import { Effect, Layer, Option } from "effect"
 import type { SqlError } from "effect/sql"
+import { sameColumns } from "../domain/postgres/table/compareTable.ts"
 import {
   completeDeferred,
   createDeferred,
@@ -8,7 +9,7 @@ import {
   planDeferred,
   summarizeBlockRanges
 } from "../domain/postgres/table/deferredIndexes.ts"
-import { columnList, type TableDefinition } from "../domain/postgres/table/tableDdl.ts"
+import { columnList, rowKey, type TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import {
   createIndex,
   dropIndex,
@@ -28,6 +29,7 @@ import {
   type WantedIndexes
 } from "../services/TableIndexes.ts"
 import { TableLeases, TableRejected } from "../services/TableLeases.ts"
+import { briefly } from "./table-indexes/briefly.ts"
 import { buildOnPartitions, dropFullOfPartition, isPartitioned } from "./table-indexes/partitioned.ts"
 
 const EXISTING = `
@@ -54,7 +56,6 @@ const LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked"
 const UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 /** For a session that a pooler ended, or that does not respond. */
 const UNLOCK_TIMEOUT = "2 seconds"
-const KEY_LOCK_TIMEOUT = "SET LOCAL lock_timeout TO '2s'"
 /** Source: PostgreSQL, doc "pg_locks": a bigint key is split into `classid` and `objid`, and `objsubid` is 1. */
 const HOLDER = `
   SELECT l.pid AS "processId" FROM pg_locks l, hashtextextended($1, 0) AS key
@@ -113,14 +114,16 @@ const make = Effect.gen(function*() {
     for (const name of plan.broken) yield* dropBroken(run, definition.table, name, onEvent)
     for (const index of plan.missing) {
       yield* onEvent({ ...index, kind: "building" })
-      yield* run(createDeferred(definition, index)).pipe(
-        Effect.mapError((error) => impossibleKey(definition, index, error) ?? error)
-      )
+      yield* Effect.catch(run(createDeferred(definition, index)), (error) => {
+        const impossible = impossibleKey(definition, index, error)
+        // What is left may reject rows that the next config allows, long before its build begins.
+        return impossible === undefined
+          ? Effect.fail(error)
+          : Effect.andThen(dropBroken(run, definition.table, index.name, onEvent), Effect.fail(impossible))
+      })
       yield* onEvent({ ...index, kind: "built" })
     }
-    // Readers queue behind a lock that is waited for.
-    const statements = ["BEGIN", KEY_LOCK_TIMEOUT, ...completeDeferred(definition, publication !== undefined), "COMMIT"]
-    yield* run(statements.join("; "))
+    yield* briefly(run, ...completeDeferred(definition, publication !== undefined))
   })
 
   const summarize = Effect.fn("TableIndexes.summarize")((table: string) =>
@@ -190,17 +193,18 @@ const make = Effect.gen(function*() {
 
 /** No retry changes that a key cannot be built from the rows that are there. */
 const impossibleKey = (
-  { table }: TableDefinition,
+  { positionColumn, table }: TableDefinition,
   { columns, kind }: DeferredIndex,
   error: SqlError.SqlError
 ): TableRejected | undefined => {
   const key = `${kind === "primary key" ? "its primary key" : "its key"} ${columnList(columns)}`
   if (error.reason._tag === "UniqueViolation") {
+    const remedy = sameColumns(columns, rowKey(positionColumn))
+      ? "Ampsync numbers the rows, so somebody else has added or changed some: fill the table again with resync"
+      : "name columns in \"primaryKey\" of the config that no two rows share"
     return new TableRejected({
       table,
-      reason:
-        `${key} cannot be built, because rows have the same values in it; name columns in "primaryKey" of the config ` +
-        "that no two rows share"
+      reason: `${key} cannot be built, because rows have the same values in it; ${remedy}`
     })
   }
   if (indexRowTooLarge(error) === undefined) return undefined

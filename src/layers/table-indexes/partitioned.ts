@@ -18,11 +18,9 @@ import {
 } from "../../domain/postgres/table/tableIndexes.ts"
 import { indexRowTooLarge, type RunStatement } from "../../services/PgPool.ts"
 import type { FullIndex, IndexEvent } from "../../services/TableIndexes.ts"
+import { briefly } from "./briefly.ts"
 
 type Table = { readonly schema: string; readonly table: string }
-
-/** Chunks that wait behind such a statement give up after a second; it is retried with the whole build. */
-const LOCK_TIMEOUT = "500ms"
 
 export const isPartitioned = (run: RunStatement, { schema, table }: Table): Effect.Effect<boolean, SqlError.SqlError> =>
   Effect.map(
@@ -51,13 +49,6 @@ interface Unfinished extends Table {
   readonly valid: ReadonlyArray<string>
   readonly broken: ReadonlyArray<string>
 }
-
-/** In a transaction, and with a time limit for locks. */
-const briefly = (run: RunStatement, statement: string): Effect.Effect<void, SqlError.SqlError> =>
-  Effect.asVoid(run(`BEGIN; SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'; ${statement}; COMMIT`)).pipe(
-    // The session goes on with the next statement, or is returned to a pooler.
-    Effect.tapError(() => Effect.ignore(run("ROLLBACK")))
-  )
 
 /**
  * Builds the index on every partition while rows are written, and continues what was interrupted. Partitions that are made

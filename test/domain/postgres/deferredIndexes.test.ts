@@ -57,7 +57,7 @@ describe("the keys of a table that was created without them", () => {
       broken: [],
       missing: deferredIndexes(definition)
     })
-    assert.isUndefined(planDeferred(definition, []))
+    assert.lengthOf(planDeferred(definition, [])!.missing, 3, "somebody dropped the index on the blocks")
     const [key, ...others] = built
     assert.isUndefined(planDeferred(definition, [{ ...key!, isPrimaryKey: true }, ...others]))
     // The marker may be one of a user who made it again by hand.
@@ -98,7 +98,7 @@ describe("the keys of a table that was created without them", () => {
       `ALTER TABLE "s"."t" ADD CONSTRAINT "${key!.name}" PRIMARY KEY USING INDEX "${key!.name}", ` +
         `ADD CONSTRAINT "${own!.name}" UNIQUE USING INDEX "${own!.name}", REPLICA IDENTITY DEFAULT`
     )
-    assert.strictEqual(drop, `DROP INDEX "s"."${blockRangesIndex("t")}"`)
+    assert.strictEqual(drop, `DROP INDEX IF EXISTS "s"."${blockRangesIndex("t")}"`)
     assert.notInclude(completeDeferred(definition, true).join(), "IDENTITY")
     assert.match(createDeferred(definition, key!), /^CREATE UNIQUE INDEX CONCURRENTLY /)
     assert.match(createDeferred(definition, deferredIndexes(definition)[2]!), /^CREATE INDEX CONCURRENTLY /)

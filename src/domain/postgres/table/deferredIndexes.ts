@@ -50,7 +50,7 @@ export const deferredIndexes = (definition: TableDefinition): ReadonlyArray<Defe
   ]
 }
 
-/** What is left to do of a table in this state; undefined where it has its keys. */
+/** What is left to do of a table that was created without its keys; undefined where it has them. */
 export interface DeferredPlan {
   /** Indexes that an interrupted build left behind, or that an earlier config named. */
   readonly broken: ReadonlyArray<string>
@@ -62,10 +62,7 @@ export const planDeferred = (
   definition: TableDefinition,
   existing: ReadonlyArray<IndexDetails>
 ): DeferredPlan | undefined => {
-  const marker = blockRangesIndex(definition.table)
-  if (!existing.some(({ name }) => name === marker) || existing.some(({ isPrimaryKey }) => isPrimaryKey)) {
-    return undefined
-  }
+  if (existing.some(({ isPrimaryKey }) => isPrimaryKey)) return undefined
   const wanted = deferredIndexes(definition)
   const isOwn = ({ columns, name }: IndexDetails) => name === indexNameOf(definition.table, columns, "key")
   const isWanted = ({ isUnique, isValid, name }: IndexDetails) =>
@@ -97,7 +94,8 @@ export const completeDeferred = (definition: TableDefinition, isPublished: boole
   const identity = isPublished ? [] : ["REPLICA IDENTITY DEFAULT"]
   return [
     `ALTER TABLE ${qualifiedName(definition)} ${[...constraints, ...identity].join(", ")}`,
-    `DROP INDEX ${qualifiedName({ schema, table: blockRangesIndex(table) })}`
+    // Somebody may have dropped it while the table was synced.
+    `DROP INDEX IF EXISTS ${qualifiedName({ schema, table: blockRangesIndex(table) })}`
   ]
 }
 
