@@ -48,7 +48,9 @@ describe.concurrent("a table with its indexes deferred", () => {
         const snapshots = yield* watchSnapshots(world)
         world.simulator.faults.delayMillis = 40
         const first = yield* startAmpsync(environment)
-        yield* eventually("blocks is there", Effect.map(indexesOf(world, "blocks"), (indexes) => indexes === "b"))
+        for (const table of ["blocks", "logs"]) {
+          yield* eventually(`${table} is there`, Effect.map(indexesOf(world, table), (indexes) => indexes === "b"))
+        }
         world.simulator.reorg(7)
         // A build waits for every older transaction on its table.
         const old = yield* holdLock(world.database, "LOCK TABLE blocks, logs IN ROW EXCLUSIVE MODE")
