@@ -41,6 +41,11 @@ export interface FoundTarget {
   /** Views, triggers and rules that would go with a view that is dropped. */
   readonly dependents: ReadonlyArray<string>
   readonly grants: ReadonlyArray<FoundGrant>
+  /**
+   * Roles with whose rights a view reads, and that may not read the source of its name: its owner, or with `security_invoker`
+   * those that may read the view.
+   */
+  readonly unable: ReadonlyArray<string>
 }
 
 export interface ViewFacts {

@@ -138,6 +138,11 @@ const planView = ({ as, from }: ViewRequest, source: FoundSource, target: FoundT
   }
 }
 
+/** The statements after which a role may read a table. */
+const grantsOf = (schema: string, table: string, role: string): string =>
+  `GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO ${quoteIdentifier(role)}; ` +
+  `GRANT SELECT ON ${qualifiedName({ schema, table })} TO ${quoteIdentifier(role)}`
+
 /** What speaks against the publication whatever the columns are. */
 const obstaclesOf = ({ as, from }: ViewRequest, facts: ViewFacts): ReadonlyArray<string> => {
   const role = quoteIdentifier(facts.role)
@@ -150,7 +155,7 @@ const obstaclesOf = ({ as, from }: ViewRequest, facts: ViewFacts): ReadonlyArray
     ]),
     ...facts.sources.filter(({ isReadable }) => !isReadable).map(({ name }) => {
       const source = qualifiedName({ schema: from, table: name })
-      return `this role may not read ${source}; run: GRANT SELECT ON ${source} TO ${role}`
+      return `this role may not read ${source}; run: ${grantsOf(from, name, facts.role)}`
     }),
     ...facts.targets.flatMap((target) => {
       const { kind, name, owner } = target
@@ -161,9 +166,15 @@ const obstaclesOf = ({ as, from }: ViewRequest, facts: ViewFacts): ReadonlyArray
             : `${kinds[kind] ?? "object"} "${name}" in schema "${as}" was not made by this command`
         ]
       }
-      return target.isOwned ? [] : [
-        `view "${name}" in schema "${as}" belongs to role "${owner}"; run: GRANT ${quoteIdentifier(owner)} TO ${role}`
-      ]
+      if (!target.isOwned) {
+        return [
+          `view "${name}" in schema "${as}" belongs to role "${owner}"; run: GRANT ${quoteIdentifier(owner)} TO ${role}`
+        ]
+      }
+      return target.unable.map((reader) =>
+        `view "${name}" in schema "${as}" reads with the rights of role "${reader}", which may not read ` +
+        `${qualifiedName({ schema: from, table: name })}; run: ${grantsOf(from, name, reader)}`
+      )
     })
   ]
 }

@@ -26,6 +26,10 @@ const SOURCES = `
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = ANY($2) AND c.relkind IN ('r', 'p', 'f', 'v')`
 
+/** The view reads with the rights of those that read it, and not of its owner. */
+const BY_INVOKER =
+  "EXISTS (SELECT FROM unnest(c.reloptions) AS o (setting) WHERE o.setting ~* '^security_invoker=(t|y|on|1)')"
+
 /** A view depends on what it reads through its rule. */
 const TARGETS = `
   SELECT c.relname::text AS name, c.relkind::text AS kind, obj_description(c.oid, 'pg_class') AS comment, ${COLUMNS},
@@ -57,7 +61,16 @@ const TARGETS = `
         UNION ALL
         SELECT a.attname, e.* FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) e WHERE a.attrelid = c.oid
       ) g WHERE g.grantee <> c.relowner
-    )) AS grants
+    )) AS grants,
+    to_jsonb(ARRAY(
+      SELECT pg_get_userbyid(who.role)::text FROM (
+          SELECT c.relowner AS role WHERE NOT ${BY_INVOKER}
+          UNION SELECT acl.grantee FROM aclexplode(c.relacl) acl
+          WHERE ${BY_INVOKER} AND acl.privilege_type = 'SELECT' AND acl.grantee <> 0
+        ) who CROSS JOIN pg_class s JOIN pg_namespace sn ON sn.oid = s.relnamespace
+      WHERE sn.nspname = $3 AND s.relname = c.relname AND NOT (
+        has_schema_privilege(who.role, sn.oid, 'USAGE') AND has_any_column_privilege(who.role, s.oid, 'SELECT'))
+      ORDER BY 1)) AS unable
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND (c.relname = ANY($2) OR c.relkind = 'v' AND
     obj_description(c.oid, 'pg_class') LIKE '%(published by ampsync from schema "%')`
@@ -66,6 +79,6 @@ export const readViewFacts = Effect.fnUntraced(function*(run: RunStatement, { as
   const names = [...tables, ...SHOWN_BOOKKEEPING]
   const [schemas] = yield* run<Pick<ViewFacts, "mayCreate" | "role" | "schemaExists">>(SCHEMAS, [as])
   const sources = yield* run<FoundSource>(SOURCES, [from, names])
-  const targets = yield* run<FoundTarget>(TARGETS, [as, names])
+  const targets = yield* run<FoundTarget>(TARGETS, [as, names, from])
   return { ...schemas!, sources, targets } satisfies ViewFacts as ViewFacts
 })

@@ -24,6 +24,7 @@ const shown = (name: string, columns: ReadonlyArray<string>, more: Partial<Found
   reads: [{ oid: 99, schema: "v1" }],
   dependents: [],
   grants: [],
+  unable: [],
   ...more
 })
 
@@ -120,5 +121,9 @@ describe("the plan of a publication", () => {
       reasons(plan({ targets: [shown("t", ["a"], { isOwned: false, owner: "x" })] }))[0],
       `belongs to role "x"`
     )
+    assert.deepStrictEqual(reasons(plan({ targets: [shown("t", ["a"], { unable: ["x"] })] })), [
+      `view "t" in schema "live" reads with the rights of role "x", which may not read "v2"."t"; ` +
+      `run: GRANT USAGE ON SCHEMA "v2" TO "x"; GRANT SELECT ON "v2"."t" TO "x"`
+    ])
   })
 })
