@@ -17,7 +17,9 @@ const ALLOWED = new Set(["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "
  */
 export const notAllowed = (packages) =>
   packages
-    .filter(({ license = "" }) => !license.replaceAll(/[()]/g, "").split(" OR ").some((name) => ALLOWED.has(name)))
+    .filter(({ license = "" }) =>
+      license.includes(" AND ") || !license.replaceAll(/[()]/g, "").split(" OR ").some((name) => ALLOWED.has(name))
+    )
     .map(({ license = "no license", name, version }) => `${name} ${version} (${license})`)
 
 /** The folder of the package that a file belongs to, from the last `node_modules` in its path on; undefined for our own files. */

@@ -9,7 +9,14 @@ describe("the license of a package", () => {
   it("must be one that is allowed, or leave the choice of one", () => {
     const of = (license: string | undefined) => notAllowed([{ name: "a", version: "1.0.0", license }])
     for (const allowed of ["MIT", "ISC", "(MIT OR GPL-3.0-only)"]) assert.deepStrictEqual(of(allowed), [], allowed)
-    for (const refused of ["GPL-3.0-only", "BUSL-1.1", "MIT AND GPL-2.0-only", "SEE LICENSE IN LICENSE.md"]) {
+    const refusals = [
+      "GPL-3.0-only",
+      "BUSL-1.1",
+      "MIT AND GPL-2.0-only",
+      "(MIT OR ISC) AND BUSL-1.1",
+      "SEE LICENSE IN LICENSE.md"
+    ]
+    for (const refused of refusals) {
       assert.deepStrictEqual(of(refused), [`a 1.0.0 (${refused})`])
     }
     assert.deepStrictEqual(of(undefined), ["a 1.0.0 (no license)"])
