@@ -59,7 +59,7 @@ describe.concurrent("a table with its indexes deferred", () => {
         world.simulator.mine(2)
         world.simulator.reorg(4)
         yield* awaitCanonicalChain(world)
-        assert.include(first.output(), "building index blocks__block_num__row_index_key_")
+        yield* first.prints("building index blocks__block_num__row_index_key_")
         yield* awaitState(world, "transactions", "caught up")
         assert.strictEqual(yield* indexesOf(world, "transactions"), "i p")
         yield* eventually("the build is at work", Effect.map(indexesOf(world, "blocks"), (found) => found === "b (x)"))
