@@ -56,6 +56,8 @@ const LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked"
 const UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 /** For a session that a pooler ended, or that does not respond. */
 const UNLOCK_TIMEOUT = "2 seconds"
+/** A reader in a long transaction must not hold up the report that a key is impossible. */
+const DROP_LOCK_TIMEOUT = "SET lock_timeout TO '2s'"
 /** Source: PostgreSQL, doc "pg_locks": a bigint key is split into `classid` and `objid`, and `objsubid` is 1. */
 const HOLDER = `
   SELECT l.pid AS "processId" FROM pg_locks l, hashtextextended($1, 0) AS key
@@ -117,9 +119,11 @@ const make = Effect.gen(function*() {
       yield* Effect.catch(run(createDeferred(definition, index)), (error) => {
         const impossible = impossibleKey(definition, index, error)
         // What is left may reject rows that the next config allows, long before its build begins.
-        return impossible === undefined
-          ? Effect.fail(error)
-          : Effect.andThen(dropBroken(run, definition.table, index.name, onEvent), Effect.fail(impossible))
+        const drop = Effect.andThen(run(DROP_LOCK_TIMEOUT), dropBroken(run, definition.table, index.name, onEvent))
+        return Effect.andThen(
+          impossible === undefined ? Effect.void : Effect.ignore(drop),
+          Effect.fail(impossible ?? error)
+        )
       })
       yield* onEvent({ ...index, kind: "built" })
     }

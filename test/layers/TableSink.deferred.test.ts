@@ -230,10 +230,11 @@ describe("the build of the keys", () => {
       }
     }))
 
-  it.live("names the remedy where somebody else has added rows twice", () =>
+  it.live("names the remedy where somebody else has added rows twice, while a transaction reads the table", () =>
     Effect.gen(function*() {
       const { build, database } = yield* deferred()
       yield* database.query("INSERT INTO t SELECT * FROM t WHERE block_num = 3")
+      yield* holdLock(database, "SELECT count(*) FROM t")
       const { message } = yield* Effect.flip(build)
       assert.include(message, "somebody else has added or changed some: fill the table again with resync")
     }))
