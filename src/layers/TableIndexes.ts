@@ -56,6 +56,11 @@ const LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked"
 const UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 /** For a session that a pooler ended, or that does not respond. */
 const UNLOCK_TIMEOUT = "2 seconds"
+/**
+ * Less than `deadlock_timeout`, after which PostgreSQL ends an autovacuum that somebody waits for: each minute, so that none would
+ * get through a large table. A VACUUM that is under way does what this would do.
+ */
+const SUMMARY_LOCK_TIMEOUT = "SET lock_timeout TO '500ms'"
 /** A reader in a long transaction must not hold up the report that a key is impossible. */
 const DROP_LOCK_TIMEOUT = "SET lock_timeout TO '2s'"
 /** Source: PostgreSQL, doc "pg_locks": a bigint key is split into `classid` and `objid`, and `objsubid` is 1. */
@@ -131,7 +136,10 @@ const make = Effect.gen(function*() {
   })
 
   const summarize = Effect.fn("TableIndexes.summarize")((table: string) =>
-    leases.withDedicatedConnection(table, (run) => Effect.asVoid(run(...summarizeBlockRanges({ schema, table }))))
+    leases.withDedicatedConnection(
+      table,
+      (run) => Effect.andThen(run(SUMMARY_LOCK_TIMEOUT), Effect.asVoid(run(...summarizeBlockRanges({ schema, table }))))
+    )
   )
 
   const buildAll = Effect.fnUntraced(function*(

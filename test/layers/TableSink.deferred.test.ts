@@ -157,6 +157,10 @@ describe("a table that is created without its keys", () => {
       yield* database.query("SELECT brin_desummarize_range($1::regclass, 0)", [blockRangesIndex("t")])
       yield* indexes.summarize("t")
       assert.deepStrictEqual(yield* database.query(statement, values), [{ brin_summarize_new_values: 0 }])
+      // As VACUUM does, which somebody who waits would end.
+      const vacuum = yield* holdLock(database, "LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE")
+      assert.include((yield* Effect.flip(indexes.summarize("t"))).message, "55P03")
+      yield* vacuum.release
       yield* build
       yield* indexes.summarize("t")
     }))
