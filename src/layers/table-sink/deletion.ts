@@ -17,7 +17,7 @@ export const deletion = (
   table: PlacedTable,
   from: From
 ): { readonly before: ReadonlyArray<string>; readonly remove: string; readonly left: string } => ({
-  before: [UNFILTERED, BY_INDEX],
+  before: [UNFILTERED, BY_INDEX, UNCOMPILED],
   remove: `DELETE FROM ${qualifiedName(table)}${where(table, from)}`,
   left: rowsLeft(table, from)
 })
@@ -26,6 +26,11 @@ export const deletion = (
 export const UNFILTERED = "SET LOCAL row_security TO off"
 /** A table that was just filled has no statistics, and PostgreSQL would read all of it for the newest rows. */
 const BY_INDEX = "SET LOCAL enable_seqscan TO off"
+/**
+ * Before PostgreSQL 18 a plan that must read all of a table counts as very expensive then, and is compiled each time that it runs:
+ * for a foreign key of another table without an index, once for every row.
+ */
+const UNCOMPILED = "SET LOCAL jit TO off"
 
 /** A query for whether rows are left; returns one value, `exists`. */
 export const rowsLeft = (table: PlacedTable, from: From): string =>
