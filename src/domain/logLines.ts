@@ -197,6 +197,10 @@ export const indexEvent = {
     } that are too ` +
     `large for it (${INDEX_ROOM}). ${FULL_INDEX_ADVICE}`
 }
+export const indexWaits = (table: string, processId: number) =>
+  `Table '${table}': the build of its indexes waits for an older transaction, that of server process ${processId}, and goes on ` +
+  `when that has ended. To see it: SELECT state, xact_start, query FROM pg_stat_activity WHERE pid = ${processId}; to end it: ` +
+  `SELECT pg_terminate_backend(${processId})`
 export const indexDropped = (table: string, { columns, name }: NamedIndex, blocks: string, isNamed: boolean) =>
   `Table '${table}': dropped index ${name}: a row of ${blocks} has values in ${
     columnList(columns)

@@ -1,5 +1,5 @@
 /** Concurrent builds of the config's indexes. */
-import { Effect, Layer, Option } from "effect"
+import { type Duration, Effect, Layer, Option, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
 import { sameColumns } from "../domain/postgres/table/compareTable.ts"
 import {
@@ -9,7 +9,7 @@ import {
   planDeferred,
   summarizeBlockRanges
 } from "../domain/postgres/table/deferredIndexes.ts"
-import { columnList, rowKey, type TableDefinition } from "../domain/postgres/table/tableDdl.ts"
+import { columnList, qualifiedName, rowKey, type TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import {
   createIndex,
   dropIndex,
@@ -70,11 +70,26 @@ const HOLDER = `
     AND l.classid::bigint = (key >> 32) & 4294967295 AND l.objid::bigint = key & 4294967295
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
+/** Transactions, by their server process, that builds on a table or on its partitions wait for. */
+const WAITS = `
+  SELECT DISTINCT p.current_locker_pid AS "processId" FROM pg_stat_progress_create_index p
+  WHERE p.datname = current_database() AND p.current_locker_pid <> 0 AND (p.relid = to_regclass($1)
+    OR p.relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1)))`
+
+/** Each takes a connection of its own, `maintenance_work_mem`, and much of the disk. */
+const MAX_BUILDS = 2
+
+export interface TableIndexesOptions {
+  /** Between two looks at what a build waits for. */
+  readonly waitInterval?: Duration.Input
+}
+
 /** `TableIndexes` by CREATE INDEX CONCURRENTLY on a connection outside of the pool. */
-const make = Effect.gen(function*() {
+const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableIndexesOptions) {
   const { databaseSchema: schema, publication } = yield* DatabaseConfig
   const pool = yield* PgPool
   const leases = yield* TableLeases
+  const builds = yield* Semaphore.make(MAX_BUILDS)
 
   const existingOn = (run: RunStatement, table: string) => run<IndexDetails>(EXISTING, [schema, table])
 
@@ -85,30 +100,54 @@ const make = Effect.gen(function*() {
     planOn(runOn(pool.sql), table, wanted)
   )
 
-  /** Runs `work` on a connection that holds the lock of the table's builds; returns the lock where another session does. */
+  /** Reports the transactions that a build on `table` waits for. Never ends. */
+  const watchWaits = Effect.fnUntraced(function*(
+    table: string,
+    onEvent: (event: IndexEvent) => Effect.Effect<void>
+  ): Effect.fn.Return<never> {
+    const reported = new Set<number>()
+    const read = runOn(pool.sql)<{ processId: number }>(WAITS, [qualifiedName({ schema, table })])
+    for (;;) {
+      yield* Effect.sleep(waitInterval)
+      // Nobody depends on it.
+      for (const { processId } of yield* Effect.orElseSucceed(read, () => [])) {
+        if (reported.has(processId)) continue
+        reported.add(processId)
+        yield* onEvent({ kind: "waiting", processId })
+      }
+    }
+  })
+
+  /**
+   * Runs `work` on a connection that holds the lock of the table's builds, as soon as few others are at work; returns the lock
+   * where another session has it.
+   */
   const locked = <E>(
     table: string,
+    onEvent: (event: IndexEvent) => Effect.Effect<void>,
     work: (run: RunStatement) => Effect.Effect<void, E>
   ): Effect.Effect<Option.Option<IndexLock>, E | IndexFailure> =>
     // On a session like those of the table's transactions, so that an ALTER that a build blocks can terminate it.
-    leases.withDedicatedConnection(table, (run) => {
+    builds.withPermits(1)(leases.withDedicatedConnection(table, (run) => {
       const lock = `ampsync indexes ${JSON.stringify([schema, table])}`
       return Effect.acquireUseRelease(
         Effect.interruptible(Effect.map(run<{ locked: boolean }>(LOCK, [lock]), ([row]) => row?.locked === true)),
         (isLocked): Effect.Effect<Option.Option<IndexLock>, E | IndexFailure> =>
-          isLocked ? Effect.as(work(run), Option.none()) : holderOf(run, lock),
+          isLocked
+            ? Effect.as(Effect.raceFirst(work(run), watchWaits(table, onEvent)), Option.none())
+            : holderOf(run, lock),
         (isLocked) => isLocked ? unlock(run, lock) : Effect.void
       )
-    })
+    }))
 
   const build = Effect.fn("TableIndexes.build")(
     (table: string, wanted: WantedIndexes, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
-      locked(table, (run) => buildAll(run, table, wanted, onEvent))
+      locked(table, onEvent, (run) => buildAll(run, table, wanted, onEvent))
   )
 
   const buildDeferred = Effect.fn("TableIndexes.buildDeferred")(
     (definition: TableDefinition, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
-      locked(definition.table, (run) => buildKeys(run, definition, onEvent))
+      locked(definition.table, onEvent, (run) => buildKeys(run, definition, onEvent))
   )
 
   const buildKeys = Effect.fnUntraced(function*(
@@ -243,7 +282,8 @@ const unlock = (run: RunStatement, lock: string): Effect.Effect<void> =>
 
 type IndexFailure = Effect.Error<ReturnType<RunStatement>>
 
-export const layer: Layer.Layer<TableIndexes, never, DatabaseConfig | PgPool | TableLeases> = Layer.effect(
-  TableIndexes,
-  make
-)
+export const layerWith = (
+  options: TableIndexesOptions
+): Layer.Layer<TableIndexes, never, DatabaseConfig | PgPool | TableLeases> => Layer.effect(TableIndexes, make(options))
+
+export const layer: Layer.Layer<TableIndexes, never, DatabaseConfig | PgPool | TableLeases> = layerWith({})

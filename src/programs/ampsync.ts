@@ -134,7 +134,9 @@ export const servicesIn = (databaseSchema: string) =>
             ...settings,
             databaseSchema,
             publication: undefined,
-            notifyOnCommit: false
+            notifyOnCommit: false,
+            // A concurrent build waits for every older transaction, which may be one of a reader.
+            deferIndexes: "off" as const
           }))
         )
       ),

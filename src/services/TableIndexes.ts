@@ -13,12 +13,17 @@ import type { TableRejected } from "./TableLeases.ts"
 /** The columns of each index that is wanted. */
 export type WantedIndexes = ReadonlyArray<ReadonlyArray<string>>
 
-/** What happened to one index. `left out`: existing rows are too large for it, so it was dropped. */
-export interface IndexEvent {
-  readonly kind: "building" | "built" | "dropped broken" | "left out"
-  readonly name: string
-  readonly columns: ReadonlyArray<string>
-}
+/**
+ * What happened to one index. `left out`: existing rows are too large for it, so it was dropped. `waiting`: the build waits for
+ * an older transaction, of a server process that was not reported before.
+ */
+export type IndexEvent =
+  | {
+    readonly kind: "building" | "built" | "dropped broken" | "left out"
+    readonly name: string
+    readonly columns: ReadonlyArray<string>
+  }
+  | { readonly kind: "waiting"; readonly processId: number }
 
 /** The advisory lock of a session that builds indexes of a table. */
 export interface IndexLock {

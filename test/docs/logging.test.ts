@@ -95,6 +95,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   headUnreadable: [log.headUnreadable("no answer")],
   crashed: [log.crashed("logs", "Error")],
   indexEvent: Object.values(log.indexEvent).map((line) => line("logs", index, 1000)),
+  indexWaits: [log.indexWaits("logs", 42)],
   indexDropped: [log.indexDropped("logs", index, "block 5", true), log.indexDropped("logs", index, "block 5", false)],
   fullIndexStays: [true, false].map((isPrimaryKey) => log.fullIndexStays({ ...index, isPrimaryKey }, "block 5")),
   indexesLocked: [log.indexesLocked("logs", [index.name], "ampsync indexes", 42)],

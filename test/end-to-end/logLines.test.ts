@@ -449,6 +449,11 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
     file: "test/programs/table/makePartitions.test.ts",
     title: "warns once where a table has more than a thousand"
   },
+  indexWaits: {
+    reason: "A build is looked at every ten seconds",
+    file: "test/layers/TableIndexes.test.ts",
+    title: "that wait for an older transaction name it once, and go on when it has ended"
+  },
   keysBuilt: [
     at(
       "nozzle",

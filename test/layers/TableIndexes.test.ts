@@ -4,13 +4,13 @@ import { randomBytes } from "node:crypto"
 import { Client } from "pg"
 import { inject } from "vitest"
 import { indexName } from "../../src/domain/postgres/table/tableIndexes.ts"
-import type { IndexEvent } from "../../src/services/TableIndexes.ts"
 import { sessionOf } from "../support/bookkeeping.ts"
 import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
+import { holdLock } from "../support/holdLock.ts"
 import type { TestDatabase } from "../support/postgres.ts"
 import { startProxy, throughProxy } from "../support/proxy.ts"
-import { BLOCK, commitRows, field, readyBench, requestOf, UTF8 } from "../support/sinkBench.ts"
+import { BLOCK, commitRows, field, readyBench, recordedEvents, requestOf, UTF8 } from "../support/sinkBench.ts"
 
 const fields = [BLOCK, field("note"), field("Other \"one\"")]
 
@@ -19,8 +19,7 @@ const withTable = Effect.fnUntraced(function*(settings?: Parameters<typeof ready
   const all = yield* readyBench(settings)
   const writer = yield* prepareTable(all.sink, requestOf("t", fields))
   yield* commitRows(writer, fields, [[1n, "a", "b"]])
-  const events: Array<string> = []
-  const onEvent = ({ kind, name }: IndexEvent) => Effect.sync(() => void events.push(`${kind} ${name}`))
+  const { events, onEvent } = recordedEvents()
   return {
     ...all,
     writer,
@@ -113,6 +112,42 @@ describe("indexes of a table", () => {
       assert.isTrue(yield* build(["note"]))
       assert.deepStrictEqual(events, [`dropped broken ${name}`, `building ${name}`, `built ${name}`])
       assert.deepStrictEqual(yield* indexesOf(database), [[name, true, "btree (note)"]])
+    }))
+
+  it.live("that wait for an older transaction name it once, and go on when it has ended", () =>
+    Effect.gen(function*() {
+      const { build, database, events } = yield* withTable()
+      const old = yield* holdLock(database, "INSERT INTO t (_block_num, _row_index) VALUES (99, 0)")
+      const [{ pid }] = (yield* old.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")) as [{ pid: number }]
+      const building = yield* Effect.forkScoped(build(["note"]))
+      yield* eventually("the wait is reported", Effect.sync(() => events.includes(`waiting for ${pid}`)))
+      yield* Effect.sleep(500)
+      yield* old.release
+      assert.isTrue(yield* Fiber.join(building))
+      assert.lengthOf(events.filter((event) => event.startsWith("waiting")), 1)
+    }))
+
+  it.live("are built for two tables at a time", () =>
+    Effect.gen(function*() {
+      const { database, indexes, sink } = yield* withTable()
+      const names = ["u", "v", "w"]
+      for (const name of names) yield* prepareTable(sink, requestOf(name, fields))
+      const old = yield* holdLock(database, "LOCK TABLE u, v, w IN ROW EXCLUSIVE MODE")
+      const atWork = Effect.map(
+        database.query<{ n: string }>(
+          "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND query LIKE $1 AND state = 'active'",
+          [`%${database.schema}%`]
+        ),
+        ([row]) => Number(row!.n)
+      )
+      const building = yield* Effect.forkScoped(
+        Effect.forEach(names, (name) => indexes.build(name, [["note"]], () => Effect.void), { concurrency: 3 })
+      )
+      yield* eventually("two builds wait", Effect.map(atWork, (n) => n === 2))
+      yield* Effect.sleep(500)
+      assert.strictEqual(yield* atWork, 2)
+      yield* old.release
+      assert.isTrue((yield* Fiber.join(building)).every(Option.isNone))
     }))
 
   it.live("I3 of a build that outlives its process are neither built a second time nor dropped as broken", () =>

@@ -7,12 +7,20 @@ import {
   summarizeBlockRanges
 } from "../../src/domain/postgres/table/deferredIndexes.ts"
 import { deletion } from "../../src/layers/table-sink/deletion.ts"
-import type { IndexEvent } from "../../src/services/TableIndexes.ts"
 import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
 import { holdLock } from "../support/holdLock.ts"
 import { type TestDatabase, testDatabase } from "../support/postgres.ts"
-import { BLOCK, commitRows, field, processOn, readyBench, requestOf, UINT64 } from "../support/sinkBench.ts"
+import {
+  BLOCK,
+  commitRows,
+  field,
+  processOn,
+  readyBench,
+  recordedEvents,
+  requestOf,
+  UINT64
+} from "../support/sinkBench.ts"
 
 const fields = [BLOCK, field("block_num", UINT64, false), field("note", undefined, false)]
 const rows = (...blocks: ReadonlyArray<bigint>) => blocks.map((block) => [block, block, `row ${block % 5n}`])
@@ -26,8 +34,7 @@ const deferred = Effect.fnUntraced(
     const request = { ...requestOf("t", fields, settings), defersIndexes: true }
     const writer = yield* prepareTable(all.sink, request)
     yield* commitRows(writer, fields, rows(1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n))
-    const events: Array<string> = []
-    const onEvent = ({ kind, name }: IndexEvent) => Effect.sync(() => void events.push(`${kind} ${name}`))
+    const { events, onEvent } = recordedEvents()
     const definition = writer.deferred!
     return {
       ...all,
@@ -87,6 +94,7 @@ describe("a table that is created without its keys", () => {
       assert.strictEqual((yield* sink.plan(request)).kind, "none")
       const again = yield* prepareTable(sink, { ...request, defersIndexes: false })
       assert.strictEqual(again.deferred?.table, "t")
+      assert.deepStrictEqual(again.notes, writer.notes.slice(1))
       assert.strictEqual(again.rows, 9n)
       yield* commitRows(again, fields, rows(10n))
       assert.deepStrictEqual(yield* shapeOf(database), withoutKeys)

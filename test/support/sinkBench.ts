@@ -7,12 +7,12 @@ import { addEvent, addRows } from "../../src/domain/chain/Chunk.ts"
 import { noSettings, type TableSettings } from "../../src/domain/manifest/TableSettings.ts"
 import { parseOverrideType } from "../../src/domain/postgres/types/columnOverride.ts"
 import { layerWith as poolLayerWith, type PgPoolOptions } from "../../src/layers/PgPool.ts"
-import { layer as indexesLayer } from "../../src/layers/TableIndexes.ts"
+import { layerWith as indexesLayerWith } from "../../src/layers/TableIndexes.ts"
 import { layer as sinkLayer } from "../../src/layers/TableSink.ts"
 import { Bookkeeping } from "../../src/services/Bookkeeping.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { PgPool } from "../../src/services/PgPool.ts"
-import { TableIndexes } from "../../src/services/TableIndexes.ts"
+import { type IndexEvent, TableIndexes } from "../../src/services/TableIndexes.ts"
 import { TableLeases } from "../../src/services/TableLeases.ts"
 import { type TableRequest, TableSink, type TableWriter } from "../../src/services/TableSink.ts"
 import { batchOf, columnOf, type Value } from "../domain/arrow/columns.ts"
@@ -60,7 +60,7 @@ export const processOn = Effect.fnUntraced(function*(
   options: PgPoolOptions = {}
 ) {
   const services = yield* Layer.build(
-    Layer.merge(sinkLayer, indexesLayer).pipe(
+    Layer.merge(sinkLayer, indexesLayerWith({ waitInterval: "200 millis" })).pipe(
       Layer.provideMerge(bookkeepingLayers),
       Layer.provideMerge(poolLayerWith(options)),
       Layer.provide(Layer.fresh(testSettings(database, settings)))
@@ -76,6 +76,16 @@ export const processOn = Effect.fnUntraced(function*(
     sink: Context.get(services, TableSink)
   }
 })
+
+/** Collects what happens to indexes, such as `built t_note_idx` and `waiting for 42`. */
+export const recordedEvents = () => {
+  const events: Array<string> = []
+  const onEvent = (event: IndexEvent) =>
+    Effect.sync(() => {
+      events.push(event.kind === "waiting" ? `waiting for ${event.processId}` : `${event.kind} ${event.name}`)
+    })
+  return { events, onEvent }
+}
 
 /** As `bench`, with the bookkeeping in place. */
 export const readyBench = (settings?: Settings, options?: PgPoolOptions) =>

@@ -115,6 +115,7 @@ export const examineTable = Effect.fnUntraced(function*(
       ...(recorded.fingerprint === fingerprint || watermark === undefined
         ? []
         : [changedQuery(table, watermark.block)]),
+      ...(found.isDeferred ? [DEFERRED] : []),
       ...(found.filters.length === 0
         ? []
         : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS}: a reorg whose rows are kept parks the table`]),

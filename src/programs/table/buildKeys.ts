@@ -7,7 +7,7 @@ import { aboutTable } from "../../domain/logTargets.ts"
 import { deferredIndexes } from "../../domain/postgres/table/deferredIndexes.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
-import { TableIndexes } from "../../services/TableIndexes.ts"
+import { type IndexEvent, TableIndexes } from "../../services/TableIndexes.ts"
 import type { TableRejected } from "../../services/TableLeases.ts"
 import { indexReports } from "./indexReports.ts"
 import type { TableSession } from "./TableSession.ts"
@@ -48,6 +48,9 @@ const nextDefinition = (deferred: TableSession["deferred"]): Effect.Effect<Table
     Effect.map(Option.getOrThrow)
   )
 
+const waitsFor = (processId: number): string =>
+  `the build waits for an older transaction, that of server process ${processId}`
+
 const summarize = Effect.fnUntraced(function*(name: string, deferred: TableSession["deferred"]) {
   const indexes = yield* TableIndexes
   yield* nextDefinition(deferred)
@@ -60,7 +63,14 @@ const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definitio
   const reports = yield* indexReports(name, leftOutIndexes)
   const waiting = deferredIndexes(definition).map((index) => index.name)
   const mayHeal = (error: SqlError.SqlError | TableRejected) => error._tag !== "TableRejected"
-  yield* reports.whenUnlocked(waiting, indexes.buildDeferred(definition, reports.event)).pipe(
+  const report = (event: IndexEvent) =>
+    event.kind === "waiting"
+      ? Effect.andThen(
+        status.record(name, { _tag: "Waiting", reason: waitsFor(event.processId) }),
+        reports.event(event)
+      )
+      : reports.event(event)
+  yield* reports.whenUnlocked(waiting, indexes.buildDeferred(definition, report)).pipe(
     Effect.tapError((error) =>
       mayHeal(error) ? Effect.logWarning(log.indexFailed(name, error.message, true)) : Effect.void
     ),

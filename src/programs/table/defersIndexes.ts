@@ -12,9 +12,14 @@ const LONG_HISTORY_BLOCKS = 10_000n
 const HEAD_TIMEOUT = "5 seconds"
 
 /** Returns true where DEFER_INDEXES asks for it: with `auto` where the source is known to have a long history. */
-export const defersIndexes = Effect.fnUntraced(function*(active: ActiveConfig, table: TableSpec) {
+export const defersIndexes = Effect.fnUntraced(function*(
+  active: ActiveConfig,
+  table: TableSpec,
+  /** That of its stream, where it named one. */
+  streamNetwork: string | undefined
+) {
   const { deferIndexes } = yield* DatabaseConfig
-  const network = expectedNetwork(active, table)
+  const network = streamNetwork ?? expectedNetwork(active, table)
   if (deferIndexes !== "auto" || network === undefined) return deferIndexes === "always"
   const source = yield* SourceHead
   return yield* source.check(active.manifest, network, ANY_BLOCK).pipe(

@@ -30,6 +30,7 @@ export const indexReports = Effect.fnUntraced(function*(
   })
   return {
     event: Effect.fnUntraced(function*(event) {
+      if (event.kind === "waiting") return yield* Effect.logWarning(log.indexWaits(name, event.processId))
       const now = yield* elapsedMillis
       const isLeftOut = event.kind === "left out"
       if (isLeftOut) yield* Ref.update(leftOut, (names) => new Set([...names, event.name]))

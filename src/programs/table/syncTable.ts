@@ -67,12 +67,14 @@ export const syncTable = Effect.fn("syncTable")(
     yield* Effect.logInfo(log.connected(config.flightAddr))
     const columns = yield* readSchema(opened.schema)
     // A query that cannot be streamed leaves no table behind.
-    const messages = lease.tableExists ? opened.messages : yield* peekFirstMessage(opened.messages)
+    const { messages, network: streamNetwork } = lease.tableExists
+      ? { ...opened, network: undefined }
+      : yield* peekFirstMessage(opened.messages)
     // Once it has caught up in this run, a table that was dropped since would get its keys before its rows.
     const isFirstFill = !lease.tableExists && !(yield* Deferred.isDone(session.caughtUp))
     const request = {
       ...requestOf(active, table, columns),
-      defersIndexes: isFirstFill && (yield* defersIndexes(active, table))
+      defersIndexes: isFirstFill && (yield* defersIndexes(active, table, streamNetwork))
     }
     const writer = yield* sink.prepare(lease, request).pipe(
       // A query that cannot be streamed may lack the columns of a stream: the server's own reason comes first.

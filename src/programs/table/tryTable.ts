@@ -18,20 +18,15 @@ export const tryTable = Effect.fnUntraced(function*(active: ActiveConfig, table:
   const columns = yield* trackPending("flight")(describeTable(table))
   const request = requestOf(active, table, columns)
   const plan = (defersIndexes: boolean) => trackPending("database")(sink.plan({ ...request, defersIndexes }))
-  const planned = yield* Effect.result(
-    Effect.filterOrElse(
-      plan(false),
-      ({ kind }) => kind !== "create",
-      () => Effect.flatMap(defersIndexes(active, table), plan)
-    )
-  )
+  const planned = yield* Effect.result(plan(false))
   // A query that cannot be streamed may lack the columns of a stream: the server's own reason comes first.
-  yield* trackPending("flight")(tryStream(table))
-  return yield* Effect.fromResult(planned)
+  const network = yield* trackPending("flight")(tryStream(table))
+  const found = yield* Effect.fromResult(planned)
+  return found.kind === "create" ? yield* Effect.flatMap(defersIndexes(active, table, network), plan) : found
 })
 
-/** Fails where the server cannot stream the query of a table, which its plan alone does not show. */
+/** Fails where the server cannot stream the query of a table, which its plan alone does not show; returns as `awaitFirstMessage`. */
 export const tryStream = Effect.fnUntraced(function*(table: TableSpec) {
   const flight = yield* FlightClient
-  yield* awaitFirstMessage(flight.open({ sql: table.query.streaming, cursor: undefined })).pipe(Effect.scoped)
+  return yield* awaitFirstMessage(flight.open({ sql: table.query.streaming, cursor: undefined })).pipe(Effect.scoped)
 })

@@ -2,11 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { randomBytes } from "node:crypto"
 import { indexName } from "../../../src/domain/postgres/table/tableIndexes.ts"
-import type { IndexEvent } from "../../../src/services/TableIndexes.ts"
 import { prepareTable, rangeOf } from "../../support/chunks.ts"
 import { holdLock } from "../../support/holdLock.ts"
 import type { TestDatabase } from "../../support/postgres.ts"
-import { BLOCK, commitRows, field, readyBench, requestOf } from "../../support/sinkBench.ts"
+import { BLOCK, commitRows, field, readyBench, recordedEvents, requestOf } from "../../support/sinkBench.ts"
 
 const fields = [BLOCK, field("note")]
 const request = requestOf("t", fields, { partitionBy: { blocks: 10 } })
@@ -17,8 +16,7 @@ const withPartitions = Effect.gen(function*() {
   const all = yield* readyBench()
   const writer = yield* prepareTable(all.sink, request)
   yield* commitRows(writer, fields, [[1n, "a"], [11n, "b"]])
-  const events: Array<string> = []
-  const onEvent = ({ kind, name }: IndexEvent) => Effect.sync(() => void events.push(`${kind} ${name}`))
+  const { events, onEvent } = recordedEvents()
   return {
     ...all,
     events,

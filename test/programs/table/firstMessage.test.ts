@@ -22,16 +22,28 @@ describe("the first message of a stream", () => {
     Effect.gen(function*() {
       const [first, second, third, fourth] = ranges
       const messages = Stream.fromArrays([schema], [first!, second!], [third!], [fourth!])
-      const all = yield* Effect.flatMap(peekFirstMessage(messages), Stream.runCollect).pipe(Effect.scoped)
+      const all = yield* Effect.flatMap(peekFirstMessage(messages), ({ messages }) => Stream.runCollect(messages)).pipe(
+        Effect.scoped
+      )
       assert.deepStrictEqual(numbers(all), [0, 1, 2, 3, 4])
+    }))
+
+  it.effect("names the network of its range", () =>
+    Effect.gen(function*() {
+      const range = { network: "anvil", numbers: { start: 0, end: 1 }, hash: "0".repeat(64), prev_hash: null }
+      const metadata = new TextEncoder().encode(JSON.stringify({ ranges: [range], ranges_complete: false }))
+      const sent = [schema, { ...ranges[0]!, appMetadata: metadata }, ranges[1]!]
+      assert.strictEqual((yield* Effect.scoped(peekFirstMessage(Stream.fromIterable(sent)))).network, "anvil")
+      assert.isUndefined((yield* Effect.scoped(peekFirstMessage(Stream.fromIterable([schema, ranges[0]!])))).network)
     }))
 
   it.effect("may be the only one, or missing", () =>
     Effect.gen(function*() {
       for (const sent of [[], [schema], [schema, ranges[0]!]]) {
-        const all = yield* Effect.flatMap(peekFirstMessage(Stream.fromIterable(sent)), Stream.runCollect).pipe(
-          Effect.scoped
-        )
+        const all = yield* Effect.flatMap(peekFirstMessage(Stream.fromIterable(sent)), ({ messages }) =>
+          Stream.runCollect(messages)).pipe(
+            Effect.scoped
+          )
         assert.deepStrictEqual(numbers(all), numbers(sent))
       }
     }))
@@ -44,7 +56,9 @@ describe("the first message of a stream", () => {
       let isPeeked = false
       const fiber = yield* peekFirstMessage(messages).pipe(
         Effect.tap(() => Effect.sync(() => void (isPeeked = true))),
-        Effect.flatMap(Stream.runForEach(({ dataHeader }) => Effect.sync(() => void seen.push(dataHeader[0])))),
+        Effect.flatMap(({ messages }) =>
+          Stream.runForEach(messages, ({ dataHeader }) => Effect.sync(() => void seen.push(dataHeader[0])))
+        ),
         Effect.scoped,
         Effect.forkChild
       )
