@@ -246,7 +246,7 @@ describe("publish", () => {
       assert.include(rewind.stderr, `there is no checkpoint of a table "logs" in schema "${live.schema}"`)
       assert.deepStrictEqual(yield* second.database.query("SELECT max(_block_num)::int AS n FROM logs"), [{ n: 19 }])
 
-      yield* refusal(first, 3, "is stopped")
+      yield* refusal(first, 3, "is stopped", "--wait", "0s")
       yield* stop(next)
       const nowhere = yield* runAmpsync(second.environment, "publish", "--from", "nowhere", "--as", live.schema)
       assert.strictEqual(nowhere.code, 2, nowhere.stderr)

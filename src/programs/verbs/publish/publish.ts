@@ -14,6 +14,7 @@ import { withCommitGrace } from "../../table/withCommitGrace.ts"
 import { trackPending, withTimeLimit } from "../../timeLimit.ts"
 import { type NotPublished, notPublished, refused } from "./Ending.ts"
 import { behindText, planText, publishedLines, publishJson } from "./report.ts"
+import { endsAtOnce, isNews, pauseOf, type Reported, type Waiting } from "./Waiting.ts"
 
 export interface PublishOptions extends Pick<ViewRequest, "as" | "drop" | "from"> {
   /** How long to wait for what is not ready yet. */
@@ -23,27 +24,14 @@ export interface PublishOptions extends Pick<ViewRequest, "as" | "drop" | "from"
   readonly json: boolean
 }
 
-/** Between two reads of tables that have not caught up. */
-const POLL_MILLIS = 1_000
-/** Between two attempts where the schema that readers see is a block ahead: the next block may come any moment. */
-const AHEAD_MILLIS = 250
-/** Between two attempts where transactions read the views, for each of which new readers wait. */
-const HELD_MILLIS = [1_000, 2_000, 4_000, 5_000]
-/** Between two lines about the same. */
-const REPORT_MILLIS = 10_000
-
 interface Published {
   readonly plan: ViewPlan
   readonly record: SyncRecord
 }
 
-/** What is not ready yet: `kind` decides how soon it is tried again. */
-interface Waiting {
-  readonly kind: "behind" | "ahead" | "held" | "database"
-  readonly reason: string
-}
-
 const isWaiting = (result: Published | Waiting): result is Waiting => "kind" in result
+
+const isShown = ({ missing, statements }: ViewPlan): boolean => missing.length === 0 && statements.length === 0
 
 const isHeld = (error: SqlError.SqlError): boolean =>
   isLocked(error) || ["DeadlockError", "StatementTimeoutError"].includes(error.reason._tag)
@@ -64,11 +52,24 @@ const attempt = Effect.fnUntraced(function*(options: PublishOptions, attempted: 
   const request: ViewRequest = { ...options, tables: tables.map(({ table }) => table) }
   const problems = problemsOf(record).filter(({ code }) => code !== "reload failed")
   if (problems.length > 0) {
-    return yield* refused(3, `in schema "${from}" ${problems.map(({ message }) => message).join("; ")}`)
+    const reason = `in schema "${from}" ${problems.map(({ message }) => message).join("; ")}`
+    const isLast = problems.some(endsAtOnce) || Duration.toMillis(options.wait) === 0
+    const wasAttempted = yield* Ref.get(attempted)
+    if (isLast && !wasAttempted) return yield* refused(3, reason)
+    // What is rejected whatever the tables become is not found out at the end of a long wait.
+    const plan = yield* limited(views.plan(request))
+    yield* Ref.set(attempted, false)
+    if (wasAttempted && isShown(plan)) return { plan, record } satisfies Published
+    if (isLast) return yield* refused(3, reason)
+    return {
+      kind: "problem",
+      reason,
+      states: problems.map(({ code, table }) => `${table} ${code}`).join()
+    } satisfies Waiting
   }
   const plan = yield* limited(views.plan(request))
   yield* Ref.set(attempted, false)
-  if (plan.missing.length === 0 && plan.statements.length === 0) return { plan, record } satisfies Published
+  if (isShown(plan)) return { plan, record } satisfies Published
   const behind = tables.filter(({ state }) => state !== "caught up")
   if (behind.length > 0) {
     return { kind: "behind", reason: `${behindText(behind)} (then: ${planText(plan)})` } satisfies Waiting
@@ -113,19 +114,12 @@ const attemptOrWait = (options: PublishOptions, attempted: Ref.Ref<boolean>) =>
     )
   )
 
-const pauseOf = ({ kind }: Waiting, attempts: number): number =>
-  kind === "ahead"
-    ? AHEAD_MILLIS
-    : kind === "held"
-    ? HELD_MILLIS[Math.min(attempts, HELD_MILLIS.length) - 1]!
-    : POLL_MILLIS
-
 /** Publishes as soon as everything is ready, within the time of `wait`. */
 const publishWhenReady = Effect.fnUntraced(function*(options: PublishOptions) {
   const begun = yield* elapsedMillis
   const until = begun + Duration.toMillis(options.wait)
   const attempted = yield* Ref.make(false)
-  let reported: { readonly kind: Waiting["kind"]; readonly at: number } | undefined
+  let reported: Reported | undefined
   for (let held = 0;;) {
     const result = yield* attemptOrWait(options, attempted)
     if (!isWaiting(result)) return result
@@ -144,9 +138,9 @@ const publishWhenReady = Effect.fnUntraced(function*(options: PublishOptions) {
         `${result.reason}. Waited ${formatMillis(now - begun)}; raise --wait to wait longer`
       )
     }
-    if (reported?.kind !== result.kind || now - reported.at >= REPORT_MILLIS) {
+    if (isNews(result, reported, now)) {
       yield* Console.error(`Waiting: ${result.reason}`)
-      reported = { kind: result.kind, at: now }
+      reported = { ...result, atMillis: now }
     }
     yield* Effect.sleep(Math.min(pauseOf(result, held), until - now))
   }

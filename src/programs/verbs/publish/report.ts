@@ -38,10 +38,11 @@ export const publishedLines = (
     : [`Schema "${as}" of ${place} shows schema "${from}" now${instead}.`, ...changes, ...blocks]
 }
 
-const stateOf = ({ lagBlocks, state, table }: TableRecord): string =>
-  `${table} is ${state}${lagBlocks === undefined ? "" : `, ${counted(lagBlocks, "block")} behind`}`
+const stateOf = ({ lagBlocks, reason, state, table }: TableRecord): string =>
+  `${table} is ${state}${lagBlocks === undefined ? "" : `, ${counted(lagBlocks, "block")} behind`}` +
+  (reason === undefined ? "" : `: ${reason}`)
 
-/** The tables that have not caught up. */
+/** The tables that have not caught up, and why where that is recorded. */
 export const behindText = (tables: ReadonlyArray<TableRecord>): string => tables.map(stateOf).join("; ")
 
 export interface Ending extends Schemas {
