@@ -2,7 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { spawn } from "node:child_process"
-import { readdir } from "node:fs/promises"
+import { cp, readdir, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { MAIN, startAmpsync } from "../support/ampsyncProcess.ts"
 import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { makeWorld } from "../support/world.ts"
@@ -27,8 +28,22 @@ const whileLoading = (code: string) => {
 }
 
 const STARTING = "the program is being loaded"
-const held = whileLoading(
-  `writeSync(2, ${JSON.stringify(STARTING)}); setInterval(() => {}, 1000); await new Promise(() => {})`
+
+/** The main file of a copy of the build whose program is never loaded to its end: its first module reports that it runs, and waits. */
+const heldBuild = Effect.tap(
+  Effect.map(temporaryDirectory, (directory) => join(directory, "main.js")),
+  (main) =>
+    Effect.promise(async () => {
+      const [from, to] = [dirname(MAIN), dirname(main)]
+      for (const name of ["main.js", "chunks"]) await cp(join(from, name), join(to, name), { recursive: true })
+      const chunks = await readdir(join(to, "chunks"))
+      const hold = `import { writeSync } from "node:fs"
+      writeSync(2, ${JSON.stringify(STARTING)})
+      setInterval(() => {}, 1000)
+      await new Promise(() => {})`
+      await writeFile(join(to, "chunks", chunks.find((name) => name.startsWith("cli-"))!), hold)
+      await writeFile(join(to, "package.json"), `{ "type": "module" }`)
+    })
 )
 
 describe("a signal during the start", () => {
@@ -47,7 +62,12 @@ describe("a signal during the start", () => {
     expected
   ]) =>
     Effect.gen(function*() {
-      const process = yield* startAmpsync(held, args)
+      const main = yield* heldBuild
+      const process = yield* startAmpsync(
+        {},
+        args,
+        (node, [, ...rest], options) => spawn(node, [main, ...rest], options)
+      )
       yield* process.prints(STARTING)
       yield* process.kill(signal)
       const { code, signal: killedBy } = yield* process.exited
