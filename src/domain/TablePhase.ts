@@ -45,6 +45,8 @@ export type PhaseEvent =
   | { readonly _tag: "Committed"; readonly isProgress: boolean }
   /** `isDeferred`: the table has no keys yet; absent where it has. */
   | { readonly _tag: "CaughtUp"; readonly isDeferred?: boolean }
+  /** The build of the keys waits for something; `reason` names it. */
+  | { readonly _tag: "BuildWaits"; readonly reason: string }
   /** The keys that were missing are built. */
   | { readonly _tag: "IndexesBuilt" }
   | { readonly _tag: "FellBehind" }
@@ -76,6 +78,9 @@ export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase =>
       return as(isAtTip(current.phase) ? current.phase : "catching up")
     case "CaughtUp":
       return as(event.isDeferred === true ? "building indexes" : "caught up")
+    case "BuildWaits":
+      // The reason of any other phase is about the sync.
+      return current.phase === "building indexes" ? { ...current, reason: event.reason } : current
     case "IndexesBuilt":
       return current.phase === "building indexes" ? as("caught up") : current
     case "Searching":

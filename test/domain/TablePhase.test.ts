@@ -5,6 +5,7 @@ import { nextPhase } from "../../src/domain/TablePhase.ts"
 const PHASES: ReadonlyArray<Phase> = [
   "starting",
   "catching up",
+  "building indexes",
   "caught up",
   "searching",
   "diverged",
@@ -34,6 +35,7 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
     [
       "catching up",
       "catching up",
+      "building indexes",
       "caught up",
       "catching up",
       "catching up",
@@ -48,6 +50,7 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
     [
       "catching up",
       "catching up",
+      "building indexes",
       "caught up",
       "catching up",
       "catching up",
@@ -58,6 +61,7 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
     ]
   ],
   [{ _tag: "CaughtUp" }, "caught up"],
+  [{ _tag: "CaughtUp", isDeferred: true }, "building indexes"],
   [
     { _tag: "Searching", reason: "why" },
     PHASES.map((phase) => phase === "stalled" ? "stalled" : "searching")
@@ -72,11 +76,26 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
 ]
 
 describe("the phase of a table", () => {
+  it("is that of its sync, whatever becomes of the build of its keys", () => {
+    for (const phase of PHASES) {
+      const before = { phase, reason: "before", isReserve: false }
+      const isBuilding = phase === "building indexes"
+      assert.deepStrictEqual(
+        nextPhase(before, { _tag: "BuildWaits", reason: "why" }),
+        isBuilding ? { ...before, reason: "why" } : before
+      )
+      const built = nextPhase(before, { _tag: "IndexesBuilt" })
+      assert.deepStrictEqual(built, isBuilding ? { ...before, phase: "caught up", reason: undefined } : before)
+    }
+  })
+
   for (const [event, to] of TRANSITIONS) {
     const detail = event._tag === "Failed"
       ? ` of attempt ${event.attempts} without progress`
       : event._tag === "Committed" && !event.isProgress
       ? " without progress"
+      : event._tag === "CaughtUp" && event.isDeferred === true
+      ? " without keys"
       : ""
     it(`follows ${event._tag}${detail} from every phase`, () => {
       for (const [index, phase] of PHASES.entries()) {

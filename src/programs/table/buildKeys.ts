@@ -66,7 +66,7 @@ const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definitio
   const report = (event: IndexEvent) =>
     event.kind === "waiting"
       ? Effect.andThen(
-        status.record(name, { _tag: "Waiting", reason: waitsFor(event.processId) }),
+        status.record(name, { _tag: "BuildWaits", reason: waitsFor(event.processId) }),
         reports.event(event)
       )
       : reports.event(event)
