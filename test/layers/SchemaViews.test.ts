@@ -11,6 +11,32 @@ import { BLOCK, readyBench, requestOf } from "../support/sinkBench.ts"
 const version = Effect.tap(readyBench(), ({ sink }) => prepareTable(sink, requestOf("t", [BLOCK])))
 
 describe("a publication", () => {
+  it.live("goes back to a schema that lacks a column once the statement of its refusal was run, with the views on it", () =>
+    Effect.gen(function*() {
+      const [old, next, live] = [yield* version, yield* version, yield* testDatabase]
+      yield* next.database.query(`ALTER TABLE t ADD COLUMN "a name" numeric(78,0)`)
+      const views = Context.get(
+        yield* Layer.build(layer.pipe(Layer.provide(Layer.succeed(PgPool, next.pool)))),
+        SchemaViews
+      )
+      const from = (schema: string, drop = false) => ({ from: schema, as: live.schema, tables: ["t"], drop })
+      yield* views.publish(from(next.database.schema))
+      yield* live.query(`CREATE VIEW mine AS SELECT "a name" FROM t`)
+      const refusal = (drop: boolean) =>
+        Effect.map(
+          Effect.flip(views.plan(from(old.database.schema, drop))),
+          (error) => error._tag === "ViewsRejected" ? error.reasons.join() : assert.fail(error.message)
+        )
+      const keep = `ALTER TABLE "${old.database.schema}"."t" ADD COLUMN "a name" numeric(78,0)`
+      assert.include(yield* refusal(false), `, and ${keep} keeps it there as NULL`)
+      assert.include(yield* refusal(true), `drop them first, or keep the columns as NULL: ${keep}`)
+      yield* old.database.query(keep)
+      assert.include((yield* views.publish(from(old.database.schema))).replaced, "t")
+      assert.deepStrictEqual(yield* live.query("SELECT * FROM mine"), [])
+      // The sync of that schema goes on with its own columns.
+      yield* prepareTable(old.sink, requestOf("t", [BLOCK]))
+    }))
+
   it.live("is refused where the roles with whose rights the views read may not read the new schema", () =>
     Effect.gen(function*() {
       const [old, next, live] = [yield* version, yield* version, yield* testDatabase]

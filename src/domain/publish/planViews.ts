@@ -63,7 +63,13 @@ interface Step {
   readonly outcome: "created" | "replaced" | "recreated" | "dropped" | "unchanged"
   readonly statements: ReadonlyArray<string>
   /** What is lost to readers, and needs leave. */
-  readonly losses: ReadonlyArray<string>
+  readonly losses: ReadonlyArray<Loss>
+}
+
+interface Loss {
+  readonly what: string
+  /** The statement after which readers keep it, as NULL; undefined where there is none. */
+  readonly keep?: string
 }
 
 const shownColumns = ({ columns, name }: FoundSource) =>
@@ -78,17 +84,24 @@ const withOptions = (options: ReadonlyArray<string>): string => {
   return named.length === 0 ? "" : ` WITH (${named.join(", ")})`
 }
 
-const planView = ({ as, from }: ViewRequest, source: FoundSource, target: FoundTarget | undefined): Step => {
+const planView = ({ as, from, tables }: ViewRequest, source: FoundSource, target: FoundTarget | undefined): Step => {
   const { name } = source
   const columns = new Map(shownColumns(source).map((column) => [column.name, column]))
   const view = qualifiedName({ schema: as, table: name })
   const comment = `${source.comment ?? `Table ${name}`} ${marker(from)}`
-  const losses = (target?.columns ?? []).flatMap((shown) => {
+  const losses = (target?.columns ?? []).flatMap((shown): ReadonlyArray<Loss> => {
     const column = columns.get(shown.name)
-    if (column === undefined) return [`column "${shown.name}" of "${name}" is not in schema "${from}"`]
-    return column.type === shown.type
-      ? []
-      : [`column "${shown.name}" of "${name}" is ${column.type} in schema "${from}", and ${shown.type} in "${as}"`]
+    if (column === undefined) {
+      const table = qualifiedName({ schema: from, table: name })
+      const keep = `ALTER TABLE ${table} ADD COLUMN ${quoteIdentifier(shown.name)} ${shown.type}`
+      return [{
+        what: `column "${shown.name}" of "${name}" is not in schema "${from}"`,
+        ...(tables.includes(name) ? { keep } : {})
+      }]
+    }
+    return column.type === shown.type ? [] : [{
+      what: `column "${shown.name}" of "${name}" is ${column.type} in schema "${from}", and ${shown.type} in "${as}"`
+    }]
   })
   // A view is replaced by one with the same columns in the same order, and new ones behind them.
   const order = target === undefined || losses.length > 0
@@ -196,20 +209,26 @@ export const planViews = (
     name,
     outcome: "dropped",
     statements: [`DROP VIEW ${qualifiedName({ schema: as, table: name })}`],
-    losses: [`schema "${from}" has no table "${name}"`]
+    losses: [{ what: `schema "${from}" has no table "${name}"` }]
   }))
   // All in one order, so that two readers and a publication never wait for each other in a circle longer than they must.
   const steps = [...facts.sources.map((source) => planView(request, source, targets.get(source.name))), ...gone]
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const reasons = steps.flatMap(({ losses, name }) => {
     if (losses.length === 0) return []
-    if (!drop) return losses.map((loss) => `${loss}; --drop removes it from "${as}"`)
+    if (!drop) {
+      return losses.map(({ keep, what }) =>
+        `${what}; --drop removes it from "${as}"${keep === undefined ? "" : `, and ${keep} keeps it there as NULL`}`
+      )
+    }
     const dependents = targets.get(name)!.dependents
-    return dependents.length === 0
-      ? []
-      : [
-        `view "${name}" must be dropped (${losses.join("; ")}), and so would ${dependents.join(", ")}; drop them first`
-      ]
+    if (dependents.length === 0) return []
+    const kept = losses.flatMap(({ keep }) => keep ?? [])
+    return [
+      `view "${name}" must be dropped (${losses.map(({ what }) => what).join("; ")}), and so would ${
+        dependents.join(", ")
+      }; drop them first${kept.length < losses.length ? "" : `, or keep the columns as NULL: ${kept.join("; ")}`}`
+    ]
   })
   if (reasons.length > 0) return Result.fail(reasons)
   const named = (outcome: Step["outcome"]) => steps.filter((step) => step.outcome === outcome).map(({ name }) => name)

@@ -91,7 +91,8 @@ describe("the plan of a publication", () => {
       shown("u", ["a"])
     ]
     assert.deepStrictEqual(reasons(plan({ targets })), [
-      `column "gone" of "t" is not in schema "v2"; --drop removes it from "live"`,
+      `column "gone" of "t" is not in schema "v2"; --drop removes it from "live", and ` +
+      `ALTER TABLE "v2"."t" ADD COLUMN "gone" bigint keeps it there as NULL`,
       `schema "v2" has no table "u"; --drop removes it from "live"`
     ])
     assert.deepStrictEqual(statements(plan({ targets }, { drop: true })), [
