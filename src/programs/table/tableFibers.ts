@@ -61,8 +61,10 @@ export const makeTableFibers = Effect.gen(function*() {
       fibers,
       table.name,
       // The indexes are children of the table's fiber: they end with it, and their failures do not reach it.
-      Effect.forkChild(buildKeys(session)).pipe(
-        Effect.andThen(Effect.forkChild(buildIndexes(table, keysComplete(session), session.leftOutIndexes))),
+      inBackground(table.name, buildKeys(session)).pipe(
+        Effect.andThen(
+          inBackground(table.name, buildIndexes(table, keysComplete(session), session.leftOutIndexes))
+        ),
         Effect.andThen(superviseTable(session)),
         Effect.catchCause((cause) => Effect.andThen(Ref.set(session.isParked, true), reportCrash(table.name, cause))),
         Effect.interruptible,
@@ -117,6 +119,13 @@ export const makeTableFibers = Effect.gen(function*() {
 /** Marks the lines of a table's fiber. */
 const ofTable = (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   inTarget("ampsync::table")(aboutTable(name)(effect))
+
+/** Builds indexes beside the sync; an internal error there is logged. */
+const inBackground = <R>(name: string, build: Effect.Effect<void, never, R>) =>
+  Effect.forkChild(
+    Effect.tapCause(build, (cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(log.indexFailed(name, Cause.pretty(cause), false)))
+  )
 
 /** Deletes the provisional rows of a table that left the config; its complete rows stay. */
 const retire = Effect.fnUntraced(function*(name: string) {
