@@ -56,7 +56,7 @@ const viewOf = ({ query, schema }: TestDatabase, name: string) =>
       `SELECT c.oid::text, c.reloptions, c.relacl::text, obj_description(c.oid) AS comment, string_agg(a.attname, ' ' ORDER BY attnum)
          AS columns, (SELECT col_description(c.oid, attnum) FROM pg_attribute WHERE attrelid = c.oid AND attname = 'hash') AS hash,
          pg_get_viewdef(c.oid) AS definition
-       FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid = $1::regclass GROUP BY c.oid`,
+       FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid = $1::regclass GROUP BY c.oid, c.reloptions, c.relacl::text`,
       [`${schema}.${name}`]
     ),
     ([row]) => row!
