@@ -35,13 +35,14 @@ describe.concurrent.each<Dialect>(["amp", "nozzle"])("the program against a serv
         const world = yield* makeWorld({ dialect, blocks: 260, maxRangeBlocks: 1000, maxBatchRows: 150 })
         const { chain, faults } = world.simulator
         const snapshots = yield* watchSnapshots(world)
-        faults.delayMillis = 60
+        // The range of logs has 24 pieces: on a busy machine as well, the kill comes before the last one.
+        faults.delayMillis = 120
         const first = yield* startAmpsync(world.environment)
         yield* eventually(
           () => `provisional rows are there; the process printed:\n${first.output()}`,
           Effect.gen(function*() {
             if (!(yield* isReady(world))) return false
-            return (yield* provisionalRows(world, "logs")) > 0 && (yield* provisionalRows(world, "transactions")) > 0
+            return (yield* provisionalRows(world, "logs")) > 0
           })
         )
         yield* first.kill("SIGKILL")
