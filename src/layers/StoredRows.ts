@@ -40,7 +40,7 @@ const make = Effect.gen(function*() {
       [table]
     )
     const columns = yield* run<Row>(
-      `SELECT a.attname AS name, a.atttypid AS type
+      `SELECT a.attname AS name, a.atttypid AS type, c.relkind = 'p' AS partitioned
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
        WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped`,
       [databaseSchema, table]
@@ -79,6 +79,7 @@ const make = Effect.gen(function*() {
       checkpoint: checkpointOf(row, history),
       watermark: watermarkOf(row),
       recorded,
+      isPartitioned: columns[0]!["partitioned"] === true,
       rows: bigintOf(row["rows"]),
       provisionalRows: bigintOf(row["provisional_rows"]),
       found: {

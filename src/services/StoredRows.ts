@@ -13,6 +13,8 @@ import type { Ledger } from "../domain/verify/ledger.ts"
 /** One table as one snapshot of the database has it. */
 export interface StoredTable extends Ledger {
   readonly recorded: RecordedTable
+  /** Whole partitions may be dropped, and the counter of rows does not notice that. */
+  readonly isPartitioned: boolean
   /** By column: its type in `pg_type`. */
   readonly typeOids: ReadonlyMap<string, number>
   /**

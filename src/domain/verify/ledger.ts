@@ -18,9 +18,13 @@ export interface Ledger {
 
 const HASH = /^0x[0-9a-f]{64}$/
 
-/** Everything that does not fit, one sentence each. */
+/** What is wrong with the counter of all rows; undefined where it fits. */
+export const counterProblem = ({ found, rows }: Pick<Ledger, "found" | "rows">): string | undefined =>
+  found.rows === rows ? undefined : `the table has ${found.rows} rows, and the counter "rows" is ${rows}`
+
+/** Everything else that does not fit, one sentence each. */
 export const ledgerProblems = (ledger: Ledger): ReadonlyArray<string> => {
-  const { badReorgs, checkpoint: { history, origin }, found, provisionalRows, rows, watermark } = ledger
+  const { badReorgs, checkpoint: { history, origin }, found, provisionalRows, watermark } = ledger
   const newest = history.at(-1)
   const problems: Array<string> = []
   if (watermark !== undefined && newest === undefined) {
@@ -39,7 +43,6 @@ export const ledgerProblems = (ledger: Ledger): ReadonlyArray<string> => {
   if (found.aboveWatermark !== provisionalRows) {
     problems.push(`${found.aboveWatermark} rows are above the watermark, and provisional_rows is ${provisionalRows}`)
   }
-  if (found.rows !== rows) problems.push(`the table has ${found.rows} rows, and the counter "rows" is ${rows}`)
   if (badReorgs > 0n) problems.push(`_ampsync_reorgs has ${badReorgs} entries that cannot be`)
   return problems
 }

@@ -4,7 +4,7 @@ import { newestBelow, type Watermark } from "../../domain/chain/watermarks.ts"
 import { counted, formatCount } from "../../domain/numbers.ts"
 import { designTable } from "../../domain/postgres/table/designTable.ts"
 import { BlockComparison } from "../../domain/verify/BlockComparison.ts"
-import { ledgerProblems } from "../../domain/verify/ledger.ts"
+import { counterProblem, ledgerProblems } from "../../domain/verify/ledger.ts"
 import { DatabaseConfig } from "../../services/Config.ts"
 import { StoredRows, type StoredTable } from "../../services/StoredRows.ts"
 import { TableSink } from "../../services/TableSink.ts"
@@ -18,6 +18,7 @@ import { brokenOff, NotCompared, notCompared } from "./verify/Ending.ts"
 import { formatReport, isEqual, isPartial, jsonFailure, jsonReport, type VerifyReport } from "./verify/report.ts"
 import { reaches, serverEndOf } from "./verify/serverEnd.ts"
 import { chainChanged, restOf, takeBackReplaced } from "./verify/takeBackReplaced.ts"
+import { withoutDropped } from "./verify/withoutDropped.ts"
 
 export interface VerifyOptions {
   readonly table: string
@@ -106,7 +107,8 @@ const compare = Effect.fnUntraced(function*(
   { from, table, timeout, to: wantedTo }: VerifyOptions
 ) {
   if (stored === undefined) return yield* notCompared(2, `table "${table}" was never filled`)
-  const bookkeeping = ledgerProblems(stored)
+  const counter = counterProblem(stored)
+  const bookkeeping = [...ledgerProblems(stored), ...(counter === undefined ? [] : [counter])]
   const notes = notesOf(found, stored)
   const watermark = stored.checkpoint.history.at(-1)
   const nothing: VerifyReport = {
@@ -115,6 +117,7 @@ const compare = Effect.fnUntraced(function*(
     comparison: undefined,
     serverEnd: undefined,
     bookkeeping,
+    counter: counter === undefined ? "fits" : "wrong",
     notes
   }
   if (watermark === undefined) return { report: nothing, before: 0n, ending: undefined, stored }
@@ -133,8 +136,7 @@ const compare = Effect.fnUntraced(function*(
   const comparing: Comparing = { ...found, stored, cursor, to, timeout }
   const ending = yield* compareStream(comparing, comparison).pipe(Effect.ensuring(Fiber.interrupt(progress)))
   const blocks = { from: before + 1n, to }
-  const report: VerifyReport = { table, blocks, comparison, serverEnd: undefined, bookkeeping, notes }
-  return { report, before, ending, stored }
+  return { report: { ...nothing, blocks, comparison }, before, ending, stored }
 })
 
 /**
@@ -160,11 +162,15 @@ export const verify = Effect.fn("verify")(function*(options: VerifyOptions) {
   const isShort = serverEnd._tag === "EndsBelow"
   if (Result.isFailure(doubts) && !isShort) return yield* Effect.fail(doubts.failure)
   const rest = comparison === undefined ? [] : restOf(comparison, blocks!.to, ending, serverEnd)
-  const report = {
-    ...compared,
-    serverEnd: isShort ? serverEnd.block : undefined,
-    notes: [...compared.notes, ...(Result.isFailure(doubts) ? [doubts.failure.message] : doubts.success), ...rest]
-  }
+  const report = withoutDropped(
+    {
+      ...compared,
+      serverEnd: isShort ? serverEnd.block : undefined,
+      notes: [...compared.notes, ...(Result.isFailure(doubts) ? [doubts.failure.message] : doubts.success), ...rest]
+    },
+    stored,
+    options.from
+  )
   if (comparison !== undefined && comparison.through <= before && blocks!.to > before && !isShort) {
     return yield* ending?._tag === "ChainChanged"
       ? chainChanged(ending.reason)

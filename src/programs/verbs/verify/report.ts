@@ -10,8 +10,10 @@ export interface VerifyReport {
   readonly comparison: BlockComparison | undefined
   /** The last block of the server's chain, where that is below the blocks that were to be compared. */
   readonly serverEnd: bigint | undefined
-  /** What does not fit in the bookkeeping, one sentence each. */
+  /** What does not fit in the bookkeeping, one sentence each; the counter of rows where that is `wrong`. */
   readonly bookkeeping: ReadonlyArray<string>
+  /** The counter of all rows; `no evidence` where it counts rows of partitions that may have been dropped, which a note reports. */
+  readonly counter: "fits" | "wrong" | "no evidence"
   /** What a reader should know of the result, one sentence each. */
   readonly notes: ReadonlyArray<string>
 }
@@ -19,9 +21,14 @@ export interface VerifyReport {
 export const isEqual = ({ bookkeeping, comparison, serverEnd }: VerifyReport): boolean =>
   serverEnd === undefined && bookkeeping.length === 0 && (comparison?.differing ?? 0) === 0
 
-/** Whether all that was compared is equal, and blocks are left that could not be compared. */
+/** Whether all that was compared is equal, and blocks are left that could not be compared, or the counter is no evidence. */
 export const isPartial = (report: VerifyReport): boolean =>
-  isEqual(report) && report.comparison !== undefined && report.comparison.through < report.blocks!.to
+  isEqual(report) && report.comparison !== undefined &&
+  (report.comparison.through < report.blocks!.to || report.counter === "no evidence")
+
+/** Nothing differs but the counter of all rows: there are no rows to fetch again. */
+const isCounterAlone = ({ bookkeeping, comparison, counter, serverEnd }: VerifyReport): boolean =>
+  counter === "wrong" && bookkeeping.length === 1 && serverEnd === undefined && comparison?.differing === 0
 
 const outcomeOf = (report: VerifyReport): "different" | "partial" | "equal" | "not compared" =>
   !isEqual(report)
@@ -41,16 +48,24 @@ export const formatReport = (report: VerifyReport): string =>
     ...formatRows(report),
     ...(report.serverEnd === undefined ? [] : [`${endsBelow(report.serverEnd, report.blocks!.to)}.`]),
     ...(report.bookkeeping.length === 0
-      ? ["Bookkeeping: its counters and watermarks fit the table."]
+      ? [
+        `Bookkeeping: ${
+          report.counter === "fits" ? "its counters and watermarks fit" : "its watermarks fit"
+        } the table.`
+      ]
       : ["Bookkeeping:", ...report.bookkeeping.map((problem) => `  ${problem}`)]),
     ...report.notes.map((note) => `Note: ${note}.`),
     ...(report.serverEnd === undefined ? [] : [
       "If the server is only behind, verify again once it has these blocks; if it serves another chain now, fill the table again."
     ]),
-    ...(isEqual(report) ? [] : [
-      `To fill the table again while it is used: node dist/main.js resync --online --table ${quoted(report.table)}`,
-      `or stop the sync, and run: node dist/main.js resync --table ${quoted(report.table)}`
-    ])
+    ...(isEqual(report) ? [] : isCounterAlone(report) ?
+      [
+        "The rows that were compared are as the server sends them: they need no resync. Where --from or --to left out blocks, verify these."
+      ] :
+      [
+        `To fill the table again while it is used: node dist/main.js resync --online --table ${quoted(report.table)}`,
+        `or stop the sync, and run: node dist/main.js resync --table ${quoted(report.table)}`
+      ])
   ].join("\n")
 
 const quoted = (table: string): string => /^[\w-]+$/.test(table) ? table : JSON.stringify(table)
