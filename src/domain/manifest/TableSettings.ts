@@ -72,6 +72,12 @@ const PartitionBy = Schema.Struct({
     )
   )
 })
+/** Not of the struct: it is the union with undefined that a value of another kind fails. */
+const OptionalPartitionBy = Schema.optionalKey(
+  Schema.UndefinedOr(PartitionBy).annotate({
+    expected: "an object with the blocks of a partition, such as { blocks: 1000000 }"
+  })
+)
 
 /** The schema of these settings, as keys of one entry of `tables`. */
 export const settingsFields = {
@@ -80,7 +86,7 @@ export const settingsFields = {
   indexes: Schema.optional(Schema.Array(KeyColumns)),
   comment: Schema.optional(Comment),
   confirmations: Schema.optional(Confirmations),
-  partitionBy: Schema.optional(PartitionBy)
+  partitionBy: OptionalPartitionBy
 }
 
 const SettingsEntry = Schema.Struct(settingsFields)

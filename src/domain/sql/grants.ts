@@ -36,13 +36,13 @@ export const grantsScript = ({ database, owner, reader, schema, tables, writer }
     ], "role text;"),
     "",
     ...comment(
-      "The sync makes its tables, their indexes and the bookkeeping here, and owns them. CREATE may be revoked while",
-      "nothing new is to be made."
+      "A sync makes its tables, their indexes and the bookkeeping here, or publish makes its views, and this role owns them.",
+      "CREATE may be revoked while nothing new is to be made."
     ),
     `CREATE SCHEMA IF NOT EXISTS ${from};`,
     `GRANT USAGE, CREATE ON SCHEMA ${from} TO ${sync};`,
     "",
-    ...comment("Readers see all that is synced, also what comes later, and change nothing."),
+    ...comment("Readers see all that is synced or published here, also what comes later, and change nothing."),
     `GRANT USAGE ON SCHEMA ${from} TO ${readers};`,
     `ALTER DEFAULT PRIVILEGES FOR ROLE ${sync} IN SCHEMA ${from} GRANT SELECT ON TABLES TO ${readers};`,
     "",

@@ -68,7 +68,9 @@ describe("the settings of a table", () => {
     }
     assert.lengthOf(problemsOf({ partitionBy: { blocks: "1000" } }), 1)
     assert.lengthOf(problemsOf({ partitionBy: {} }), 1)
-    assert.lengthOf(problemsOf({ partitionBy: 1000 }), 1)
+    assert.deepStrictEqual(problemsOf({ partitionBy: 1000 }), [
+      "tables.transactions.partitionBy: expected an object with the blocks of a partition, such as { blocks: 1000000 }"
+    ])
     assert.include(problemsOf({ partitionby: { blocks: 1 } })[0], "did you mean partitionBy?")
   })
 
