@@ -8,10 +8,10 @@ COPY package.json package-lock.json ./
 # No package needs its install script for the build.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN node scripts/build.mjs
+RUN node scripts/build.mjs && node scripts/sbom.mjs
 # Everything that the image has beyond its base, at its place.
 RUN mkdir -p /image/app /image/etc /image/home/ampsync /image/usr/local/bin \
-    && cp -R dist/main.js dist/chunks dist/LICENSES.txt LICENSE /image/app/ \
+    && cp -R dist/main.js dist/chunks dist/LICENSES.txt dist/sbom.cdx.json LICENSE /image/app/ \
     && ln -s /app/main.js /image/usr/local/bin/ampsync \
     && useradd --uid 1001 --user-group --no-create-home --home-dir /home/ampsync --shell /usr/sbin/nologin ampsync \
     && cp /etc/passwd /etc/group /image/etc/
