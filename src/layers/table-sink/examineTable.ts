@@ -28,7 +28,8 @@ export interface Examined extends Omit<TablePlan, "startsAtFirstBlock"> {
   readonly isDeferred: boolean
 }
 
-const DEFERRED = "its primary key and its indexes are built once it has caught up, which is faster (DEFER_INDEXES)"
+const DEFERRED =
+  "its primary key and its indexes are built once it has caught up, so that its rows come in faster (DEFER_INDEXES)"
 
 const HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) AS lz4 FROM pg_settings WHERE name = 'default_toast_compression'"
 
