@@ -29,9 +29,9 @@ describe("two processes with STANDBY", () => {
         world.simulator.reorg(3)
         const third = yield* startReserve(world)
         const second = yield* pick(world, [first.spare, third])
-        const logsTaken = (from: AmpsyncProcess, how: string) =>
-          new RegExp(`Took over table 'logs' from (another process|\\S+ pid ${from.pid} \\(\\w+\\)), ${how}`)
-        yield* second.active.prints(logsTaken(first.active, "whose last heartbeat was at \\d{4}-\\S+Z"))
+        const taken = (from: AmpsyncProcess, how: string) =>
+          new RegExp(`Took over table '\\w+' from (another process|\\S+ pid ${from.pid} \\(\\w+\\)), ${how}`)
+        yield* second.active.prints(taken(first.active, "whose last heartbeat was at \\d{4}-\\S+Z"))
         yield* complete(world, [first.spare, third])
         // It wakes up when the other is at work.
         yield* second.active.kill("SIGSTOP")
@@ -44,7 +44,7 @@ describe("two processes with STANDBY", () => {
         yield* second.spare.kill("SIGTERM")
         world.simulator.mine(1)
         yield* takesOver(world, second.active)
-        yield* second.active.prints(logsTaken(second.spare, "which released it"))
+        yield* second.active.prints(taken(second.spare, "which released it"))
         yield* complete(world, [second.active])
         assert.deepStrictEqual(yield* observation.violations, [])
       })

@@ -4,6 +4,7 @@ import { PrometheusMetrics } from "effect/observability"
 import { TestClock } from "effect/testing"
 import type { HistogramDefinition } from "../../../src/domain/metrics/Metric.ts"
 import { metricSections } from "../../../src/domain/metrics/metricSections.ts"
+import { phases } from "../../../src/domain/TablePhase.ts"
 import { VERSION } from "../../../src/domain/version.ts"
 import { layer } from "../../../src/layers/SyncStatus.ts"
 import { StatusRecorder } from "../../../src/services/SyncStatus.ts"
@@ -108,7 +109,7 @@ describe("the metrics of a sync", () => {
       const { recorder, scrape } = yield* makeSync()
       yield* recorder.record("logs", { _tag: "Failed", attempts: 5, reason: "down" })
       const states = scrape().with("ampsync_table_state", { table: "logs" })
-      assert.lengthOf(states, 9)
+      assert.lengthOf(states, phases.length)
       assert.deepStrictEqual(states.filter(({ value }) => value !== 0).map(({ labels }) => labels["state"]), [
         "stalled"
       ])

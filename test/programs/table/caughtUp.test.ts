@@ -50,7 +50,7 @@ describe("a table whose chain has ten blocks a second", () => {
     it.live(`catches up while blocks keep coming, and gets its indexes (${dialect})`, () =>
       Effect.gen(function*() {
         const world = yield* started({ dialect, blocks: 3_000, blockTime: "100 millis", reorgEvery: 20, reorgDepth: 3 })
-        const sync = yield* startSync(world.environment)
+        const sync = yield* startSync({ ...world.environment, DEFER_INDEXES: "off" })
         yield* rowsReach(sync, "blocks", 3_000)
         for (const table of TABLES) yield* sync.logs(`Table '${table}' has index ${table}_`)
       }))
@@ -61,7 +61,7 @@ describe("a table whose chain has ten blocks a second", () => {
         const world = yield* started({ dialect, blocks, blockTime: "200 millis", maxBatchRows: 1_000 })
         world.simulator.faults.delayMillis = dialect === "amp" ? 150 : 300
         const began = Date.now()
-        const sync = yield* startSync(world.environment)
+        const sync = yield* startSync({ ...world.environment, DEFER_INDEXES: "off" })
         const phases = yield* phasesOf(sync, "blocks")
         yield* rowsReach(sync, "blocks", blocks - 1_500)
         assert.isAbove(Date.now() - began, 4_000, "it took longer than any silence")
