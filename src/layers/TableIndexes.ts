@@ -1,20 +1,11 @@
 /** Concurrent builds of the config's indexes. */
 import { type Duration, Effect, Layer, Option, Semaphore } from "effect"
-import type { SqlError } from "effect/sql"
-import { sameColumns } from "../domain/postgres/table/compareTable.ts"
-import {
-  completeDeferred,
-  createDeferred,
-  type DeferredIndex,
-  planDeferred,
-  summarizeBlockRanges
-} from "../domain/postgres/table/deferredIndexes.ts"
-import { columnList, qualifiedName, rowKey, type TableDefinition } from "../domain/postgres/table/tableDdl.ts"
+import { summarizeBlockRanges } from "../domain/postgres/table/deferredIndexes.ts"
+import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import {
   createIndex,
   dropIndex,
   findFullIndex,
-  INDEX_ROOM,
   type IndexDetails,
   type IndexPlan,
   planIndexes
@@ -28,9 +19,11 @@ import {
   TableIndexes,
   type WantedIndexes
 } from "../services/TableIndexes.ts"
-import { TableLeases, TableRejected } from "../services/TableLeases.ts"
-import { briefly } from "./table-indexes/briefly.ts"
+import { TableLeases } from "../services/TableLeases.ts"
+import { buildKeys, dropBroken } from "./table-indexes/buildKeys.ts"
+import { withBuildLock } from "./table-indexes/buildLock.ts"
 import { buildOnPartitions, dropFullOfPartition, isPartitioned } from "./table-indexes/partitioned.ts"
+import { watchWaits } from "./table-indexes/watchWaits.ts"
 
 const EXISTING = `
   SELECT c.relname AS name, i.indisvalid AND i.indisready AS "isValid",
@@ -48,34 +41,10 @@ const EXISTING = `
   WHERE n.nspname = $1 AND t.relname = $2 ORDER BY c.relname`
 
 /**
- * Held by the session, so that a build that outlives its process is not mistaken for the remains of an interrupted one.
- * Never awaited: a session that waits for a lock blocks every concurrent build, also the one it waits for.
- */
-const LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked"
-/** A pooler may keep the session for others after the connection has closed. */
-const UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
-/** For a session that a pooler ended, or that does not respond. */
-const UNLOCK_TIMEOUT = "2 seconds"
-/**
  * Less than `deadlock_timeout`, after which PostgreSQL ends an autovacuum that somebody waits for: each minute, so that none would
  * get through a large table. A VACUUM that is under way does what this would do.
  */
 const SUMMARY_LOCK_TIMEOUT = "SET lock_timeout TO '500ms'"
-/** A reader in a long transaction must not hold up the report that a key is impossible. */
-const DROP_LOCK_TIMEOUT = "SET lock_timeout TO '2s'"
-/** Source: PostgreSQL, doc "pg_locks": a bigint key is split into `classid` and `objid`, and `objsubid` is 1. */
-const HOLDER = `
-  SELECT l.pid AS "processId" FROM pg_locks l, hashtextextended($1, 0) AS key
-  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-    AND l.classid::bigint = (key >> 32) & 4294967295 AND l.objid::bigint = key & 4294967295
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
-
-/** Transactions, by their server process, that builds on a table or on its partitions wait for. */
-const WAITS = `
-  SELECT DISTINCT p.current_locker_pid AS "processId" FROM pg_stat_progress_create_index p
-  WHERE p.datname = current_database() AND p.current_locker_pid <> 0 AND (p.relid = to_regclass($1)
-    OR p.relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1)))`
-
 /** Each takes a connection of its own, `maintenance_work_mem`, and much of the disk. */
 const MAX_BUILDS = 2
 
@@ -100,24 +69,6 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
     planOn(runOn(pool.sql), table, wanted)
   )
 
-  /** Reports the transactions that a build on `table` waits for. Never ends. */
-  const watchWaits = Effect.fnUntraced(function*(
-    table: string,
-    onEvent: (event: IndexEvent) => Effect.Effect<void>
-  ): Effect.fn.Return<never> {
-    const reported = new Set<number>()
-    const read = runOn(pool.sql)<{ processId: number }>(WAITS, [qualifiedName({ schema, table })])
-    for (;;) {
-      yield* Effect.sleep(waitInterval)
-      // Nobody depends on it.
-      for (const { processId } of yield* Effect.orElseSucceed(read, () => [])) {
-        if (reported.has(processId)) continue
-        reported.add(processId)
-        yield* onEvent({ kind: "waiting", processId })
-      }
-    }
-  })
-
   /**
    * Runs `work` on a connection that holds the lock of the table's builds, as soon as few others are at work; returns the lock
    * where another session has it.
@@ -129,15 +80,8 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
   ): Effect.Effect<Option.Option<IndexLock>, E | IndexFailure> =>
     // On a session like those of the table's transactions, so that an ALTER that a build blocks can terminate it.
     builds.withPermits(1)(leases.withDedicatedConnection(table, (run) => {
-      const lock = `ampsync indexes ${JSON.stringify([schema, table])}`
-      return Effect.acquireUseRelease(
-        Effect.interruptible(Effect.map(run<{ locked: boolean }>(LOCK, [lock]), ([row]) => row?.locked === true)),
-        (isLocked): Effect.Effect<Option.Option<IndexLock>, E | IndexFailure> =>
-          isLocked
-            ? Effect.as(Effect.raceFirst(work(run), watchWaits(table, onEvent)), Option.none())
-            : holderOf(run, lock),
-        (isLocked) => isLocked ? unlock(run, lock) : Effect.void
-      )
+      const waits = watchWaits(runOn(pool.sql), { schema, table }, waitInterval, onEvent)
+      return withBuildLock(run, { schema, table }, Effect.raceFirst(work(run), waits))
     }))
 
   const build = Effect.fn("TableIndexes.build")(
@@ -147,32 +91,16 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
 
   const buildDeferred = Effect.fn("TableIndexes.buildDeferred")(
     (definition: TableDefinition, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
-      locked(definition.table, onEvent, (run) => buildKeys(run, definition, onEvent))
+      locked(
+        definition.table,
+        onEvent,
+        (run) =>
+          Effect.flatMap(
+            existingOn(run, definition.table),
+            (existing) => buildKeys(run, definition, existing, publication !== undefined, onEvent)
+          )
+      )
   )
-
-  const buildKeys = Effect.fnUntraced(function*(
-    run: RunStatement,
-    definition: TableDefinition,
-    onEvent: (event: IndexEvent) => Effect.Effect<void>
-  ) {
-    const plan = planDeferred(definition, yield* existingOn(run, definition.table))
-    if (plan === undefined) return
-    for (const name of plan.broken) yield* dropBroken(run, definition.table, name, onEvent)
-    for (const index of plan.missing) {
-      yield* onEvent({ ...index, kind: "building" })
-      yield* Effect.catch(run(createDeferred(definition, index)), (error) => {
-        const impossible = impossibleKey(definition, index, error)
-        // What is left may reject rows that the next config allows, long before its build begins.
-        const drop = Effect.andThen(run(DROP_LOCK_TIMEOUT), dropBroken(run, definition.table, index.name, onEvent))
-        return Effect.andThen(
-          impossible === undefined ? Effect.void : Effect.ignore(drop),
-          Effect.fail(impossible ?? error)
-        )
-      })
-      yield* onEvent({ ...index, kind: "built" })
-    }
-    yield* briefly(run, ...completeDeferred(definition, publication !== undefined))
-  })
 
   const summarize = Effect.fn("TableIndexes.summarize")((table: string) =>
     leases.withDedicatedConnection(
@@ -190,7 +118,7 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
     const { broken, missing } = yield* planOn(run, table, wanted)
     const inParts = yield* isPartitioned(run, { schema, table })
     // The index of a partitioned table is not valid until its last partition has it: the build of it goes on.
-    for (const name of inParts ? [] : broken) yield* dropBroken(run, table, name, onEvent)
+    for (const name of inParts ? [] : broken) yield* dropBroken(run, { schema, table }, name, onEvent)
     for (const { columns, name } of missing) {
       yield* onEvent({ kind: "building", name, columns })
       const isBuilt = inParts
@@ -198,16 +126,6 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
         : yield* buildOn(run, table, name, columns)
       yield* onEvent({ kind: isBuilt ? "built" : "left out", name, columns })
     }
-  })
-
-  const dropBroken = Effect.fnUntraced(function*(
-    run: RunStatement,
-    table: string,
-    name: string,
-    onEvent: (event: IndexEvent) => Effect.Effect<void>
-  ) {
-    yield* run(dropIndex({ schema, table }, name))
-    yield* onEvent({ kind: "dropped broken", name, columns: [] })
   })
 
   /** Returns false where a row is too large for it; drops the invalid index then, which would only slow writes. */
@@ -241,44 +159,6 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
 
   return TableIndexes.of({ plan, build, buildDeferred, summarize, dropFull })
 })
-
-/** No retry changes that a key cannot be built from the rows that are there. */
-const impossibleKey = (
-  { positionColumn, table }: TableDefinition,
-  { columns, kind }: DeferredIndex,
-  error: SqlError.SqlError
-): TableRejected | undefined => {
-  const key = `${kind === "primary key" ? "its primary key" : "its key"} ${columnList(columns)}`
-  if (error.reason._tag === "UniqueViolation") {
-    const remedy = sameColumns(columns, rowKey(positionColumn))
-      ? "Ampsync numbers the rows, so somebody else has added or changed some: fill the table again with resync"
-      : "name columns in \"primaryKey\" of the config that no two rows share"
-    return new TableRejected({
-      table,
-      reason: `${key} cannot be built, because rows have the same values in it; ${remedy}`
-    })
-  }
-  if (indexRowTooLarge(error) === undefined) return undefined
-  return new TableRejected({
-    table,
-    reason: `${key} cannot be built, because rows have values in it that are too large (${INDEX_ROOM}); name shorter ` +
-      "columns in \"primaryKey\" of the config"
-  })
-}
-
-const holderOf = (run: RunStatement, lock: string): Effect.Effect<Option.Option<IndexLock>, IndexFailure> =>
-  Effect.map(
-    run<{ processId: number }>(HOLDER, [lock]),
-    ([row]) => Option.some({ name: lock, processId: row?.processId })
-  )
-
-const unlock = (run: RunStatement, lock: string): Effect.Effect<void> =>
-  run(UNLOCK, [lock]).pipe(
-    // In a finalizer: without this the time limit could not end the wait.
-    Effect.interruptible,
-    Effect.timeoutOption(UNLOCK_TIMEOUT),
-    Effect.ignore
-  )
 
 type IndexFailure = Effect.Error<ReturnType<RunStatement>>
 
