@@ -5,6 +5,7 @@
  */
 import { Effect, Option } from "effect"
 import type { SqlError } from "effect/sql"
+import { PARTITIONING } from "../../domain/postgres/table/partitions.ts"
 import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import {
   attachIndex,
@@ -23,14 +24,7 @@ import { briefly } from "./briefly.ts"
 type Table = { readonly schema: string; readonly table: string }
 
 export const isPartitioned = (run: RunStatement, { schema, table }: Table): Effect.Effect<boolean, SqlError.SqlError> =>
-  Effect.map(
-    run(
-      `SELECT FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE n.nspname = $1 AND c.relname = $2`,
-      [schema, table]
-    ),
-    (rows) => rows.length > 0
-  )
+  Effect.map(run(PARTITIONING, [schema, table]), (rows) => rows.length > 0)
 
 /** Partitions that have no index attached to the one of the table, with the index that a build left there, if any. */
 const UNFINISHED = `

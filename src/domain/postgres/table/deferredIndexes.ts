@@ -7,7 +7,7 @@
  */
 import { quoteIdentifier } from "./identifiers.ts"
 import { columnList, needsBlockIndex, qualifiedName, rowKey, type TableDefinition } from "./tableDdl.ts"
-import { type IndexDetails, indexNameOf } from "./tableIndexes.ts"
+import { createIndex, type IndexDetails, indexNameOf } from "./tableIndexes.ts"
 
 /** A key or an index to build. */
 export interface DeferredIndex {
@@ -75,9 +75,7 @@ export const planDeferred = (
 
 /** Builds one while rows are written; it cannot run in a transaction. */
 export const createDeferred = (table: Table, { columns, kind, name }: DeferredIndex): string =>
-  `CREATE ${kind === "plain" ? "" : "UNIQUE "}INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${
-    columnList(columns)
-  }`
+  createIndex(table, name, columns, kind !== "plain")
 
 /** Statements, for one transaction, that turn the built indexes into the keys of the table. Locks it for a moment. */
 export const completeDeferred = (definition: TableDefinition, isPublished: boolean): ReadonlyArray<string> => {
