@@ -1,8 +1,8 @@
 /** The phase of one table as a pure state machine. */
 
 /**
- * `caught up`: every row the source has is committed. `building indexes`: so it is, and the keys that the table was created
- * without are being built. `catching up`: there is a backlog, or it is not known yet that there is
+ * `caught up`: every row the source has is committed. `building indexes`: so it was, and the keys that the table was created
+ * without are being built, for which new rows wait. `catching up`: there is a backlog, or it is not known yet that there is
  * none. `searching`: the newest blocks are orphaned, and older ones are tried until one is canonical. `diverged`: the stream is
  * silent and the source no longer has the block of the watermark. `stalled`: several attempts without progress; it keeps
  * trying. `parked`: it waits for a change of the config. `standby`: another process writes this table.
@@ -22,7 +22,7 @@ export const phases = [
 
 export type Phase = (typeof phases)[number]
 
-/** Whether every row the source has is committed. */
+/** Whether every row the source has is committed, or was before it built its keys. */
 export const isAtTip = (phase: Phase): boolean => phase === "caught up" || phase === "building indexes"
 
 /** The phase of a table, with its reason. */

@@ -198,8 +198,8 @@ export const indexEvent = {
     `large for it (${INDEX_ROOM}). ${FULL_INDEX_ADVICE}`
 }
 export const indexWaits = (table: string, processId: number) =>
-  `Table '${table}': the build of its indexes waits for an older transaction, that of server process ${processId}, and goes on ` +
-  `when that has ended. To see it: SELECT state, xact_start, query FROM pg_stat_activity WHERE pid = ${processId}; to end it: ` +
+  `Table '${table}': the build of its indexes waits for the transaction of server process ${processId}, which is older or has ` +
+  `locked the table, and goes on when that has ended. To see it: SELECT state, xact_start, query FROM pg_stat_activity WHERE pid = ${processId}; to end it: ` +
   `SELECT pg_terminate_backend(${processId})`
 export const indexDropped = (table: string, { columns, name }: NamedIndex, blocks: string, isNamed: boolean) =>
   `Table '${table}': dropped index ${name}: a row of ${blocks} has values in ${
@@ -242,6 +242,8 @@ export const partitionNotMade = (table: string, lastBlock: bigint, reason: strin
 export const manyPartitions = (table: string, count: number) =>
   `Table '${table}' has ${count} partitions: statements that read all of it may need more locks than ` +
   "max_locks_per_transaction of PostgreSQL allows. Raise that, or \"blocks\" of partitionBy in the config"
+export const buildingKeys = (table: string, index: string) =>
+  `Table '${table}' has caught up, building index ${index}; new blocks wait until it is built`
 export const keysBuilt = (table: string) =>
   `Table '${table}' has its primary key and its indexes now, which were left for the time after the first fill`
 export const indexNotConfigured = (table: string, index: string) =>

@@ -1,4 +1,4 @@
-/** Concurrent builds of the config's indexes. */
+/** Builds of the config's indexes, concurrently, and of keys that a table was created without. */
 import { type Duration, Effect, Layer, Option, Semaphore } from "effect"
 import { summarizeBlockRanges } from "../domain/postgres/table/deferredIndexes.ts"
 import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
@@ -17,13 +17,14 @@ import {
   type IndexEvent,
   type IndexLock,
   TableIndexes,
-  type WantedIndexes
+  type WantedIndexes,
+  type WhileAtRest
 } from "../services/TableIndexes.ts"
 import { TableLeases } from "../services/TableLeases.ts"
 import { buildKeys, dropBroken } from "./table-indexes/buildKeys.ts"
 import { withBuildLock } from "./table-indexes/buildLock.ts"
 import { buildOnPartitions, dropFullOfPartition, isPartitioned } from "./table-indexes/partitioned.ts"
-import { watchWaits } from "./table-indexes/watchWaits.ts"
+import { watchWaits } from "./table-indexes/waits.ts"
 
 const EXISTING = `
   SELECT c.relname AS name, i.indisvalid AND i.indisready AS "isValid",
@@ -53,7 +54,7 @@ export interface TableIndexesOptions {
   readonly waitInterval?: Duration.Input
 }
 
-/** `TableIndexes` by CREATE INDEX CONCURRENTLY on a connection outside of the pool. */
+/** `TableIndexes` on connections outside of the pool. */
 const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableIndexesOptions) {
   const { databaseSchema: schema, publication } = yield* DatabaseConfig
   const pool = yield* PgPool
@@ -90,14 +91,19 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
   )
 
   const buildDeferred = Effect.fn("TableIndexes.buildDeferred")(
-    (definition: TableDefinition, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>
+    (
+      definition: TableDefinition,
+      whileAtRest: WhileAtRest,
+      onEvent: (event: IndexEvent) => Effect.Effect<void>
+    ) =>
       locked(
         definition.table,
         onEvent,
         (run) =>
           Effect.flatMap(
             existingOn(run, definition.table),
-            (existing) => buildKeys(run, definition, existing, publication !== undefined, onEvent)
+            (existing) =>
+              buildKeys(run, { definition, existing, isPublished: publication !== undefined, whileAtRest, onEvent })
           )
       )
   )

@@ -182,7 +182,7 @@ const make = Effect.gen(function*() {
     )
   })
 
-  const evictStale = Effect.fn("TableLeases.evictStale")(function*(table: string) {
+  const evictStale = Effect.fn("TableLeases.evictStale")(function*(table: string, isBuild = false) {
     // A session that hangs need not be that of the recorded holder: one that hangs in `acquire` is not recorded yet.
     const stale = yield* run<{ readonly writer: string | null }>(
       `SELECT writer FROM ${schema}._ampsync_writers
@@ -195,8 +195,10 @@ const make = Effect.gen(function*() {
     const terminated = yield* run(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
        WHERE application_name = ANY($1) AND datname = current_database() AND xact_start IS NOT NULL
-         AND pid <> pg_backend_pid()`,
-      [ids.map((id) => sessionName(id, table))]
+         AND pid <> pg_backend_pid()
+         AND (NOT $2 OR EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_stat_activity.pid AND l.granted
+           AND l.mode = 'ShareLock' AND l.relation = to_regclass(format('%I.%I', $3::text, $4::text))))`,
+      [ids.map((id) => sessionName(id, table)), isBuild, databaseSchema, table]
     )
     return terminated.length
   })

@@ -1,7 +1,7 @@
 /**
  * Builds the indexes that the config defines, and the keys that a table was created without, while the sync runs.
  *
- * Owns those only: never keys that a table has, nor an index somebody else created. Rows can be written meanwhile.
+ * Owns those only: never keys that a table has, nor an index somebody else created.
  */
 import type { Effect, Option } from "effect"
 import { Context } from "effect"
@@ -15,7 +15,7 @@ export type WantedIndexes = ReadonlyArray<ReadonlyArray<string>>
 
 /**
  * What happened to one index. `left out`: existing rows are too large for it, so it was dropped. `waiting`: the build waits for
- * an older transaction, of a server process that was not reported before.
+ * the transaction of a server process.
  */
 export type IndexEvent =
   | {
@@ -24,6 +24,9 @@ export type IndexEvent =
     readonly columns: ReadonlyArray<string>
   }
   | { readonly kind: "waiting"; readonly processId: number }
+
+/** Runs an effect while nothing is written to a table: between two chunks, the next of which waits until the effect has ended. */
+export type WhileAtRest = <E>(effect: Effect.Effect<void, E>) => Effect.Effect<void, E>
 
 /** The advisory lock of a session that builds indexes of a table. */
 export interface IndexLock {
@@ -46,8 +49,8 @@ export class TableIndexes extends Context.Service<TableIndexes, {
   /** Computes what `build` would do now; a table that is missing needs all of them. */
   readonly plan: (table: string, wanted: WantedIndexes) => Effect.Effect<IndexPlan, SqlError.SqlError>
   /**
-   * Drops what an interrupted build left behind and builds what is missing, one after the other, without a time limit.
-   * Those that rows are too large for are left out.
+   * Drops what an interrupted build left behind and builds what is missing, one after the other, without a time limit,
+   * while rows are written. Those that rows are too large for are left out.
    * Does nothing and returns the lock where another session holds it. After an interruption PostgreSQL finishes the
    * statement that runs.
    */
@@ -57,11 +60,14 @@ export class TableIndexes extends Context.Service<TableIndexes, {
     onEvent: (event: IndexEvent) => Effect.Effect<void>
   ) => Effect.Effect<Option.Option<IndexLock>, SqlError.SqlError>
   /**
-   * As `build`, for the keys and indexes of a table that was created without them; at the end they become its keys, which
-   * locks the table for a moment. Fails where rows have the same key, or are too large for it.
+   * As `build`, for the keys and indexes of a table that was created without them. They are built while the table is at rest:
+   * the build blocks writers, whereas readers notice only the end, where the indexes become keys in a moment. An interruption
+   * ends the statement that runs. Fails where rows have the same key, or are too large for it, and where somebody has locked
+   * the table for longer than two seconds.
    */
   readonly buildDeferred: (
     definition: TableDefinition,
+    whileAtRest: WhileAtRest,
     onEvent: (event: IndexEvent) => Effect.Effect<void>
   ) => Effect.Effect<Option.Option<IndexLock>, SqlError.SqlError | TableRejected>
   /** Keeps deletions cheap in a table that has no keys yet; does nothing where it has them. */

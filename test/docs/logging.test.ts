@@ -103,6 +103,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   partitionsMade: [log.partitionsMade("logs", 1, 0n, 9n), log.partitionsMade("logs", 3, 0n, 29n)],
   partitionNotMade: [log.partitionNotMade("logs", 9n, "refused", 60)],
   manyPartitions: [log.manyPartitions("logs", 1_001)],
+  buildingKeys: [log.buildingKeys("logs", index.name)],
   keysBuilt: [log.keysBuilt("logs")],
   indexNotConfigured: [log.indexNotConfigured("logs", index.name)],
   syncEnded: [log.syncEnded],

@@ -454,6 +454,9 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
     file: "test/layers/TableIndexes.test.ts",
     title: "that wait for an older transaction name it once, and go on when it has ended"
   },
+  buildingKeys: [
+    at("nozzle", "INFO", /^Table 'blocks' has caught up, building index blocks_.*; new blocks wait until it is built$/)
+  ],
   keysBuilt: [
     at(
       "nozzle",

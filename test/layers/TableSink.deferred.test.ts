@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Option } from "effect"
+import { Deferred, Effect, Fiber, Option } from "effect"
 import {
   blockRangesIndex,
   createDeferred,
@@ -42,10 +42,23 @@ const deferred = Effect.fnUntraced(
       writer,
       definition,
       events,
-      build: Effect.map(all.indexes.buildDeferred(definition, onEvent), Option.isNone)
+      build: Effect.map(all.indexes.buildDeferred(definition, (build) => build, onEvent), Option.isNone)
     }
   }
 )
+
+/**
+ * Keeps builds on `t` from ending until it is released, not from beginning: it has changed the row of the table in pg_class, which
+ * a build updates at its end.
+ */
+const holdBuildsOpen = (database: TestDatabase) => holdLock(database, "GRANT SELECT ON t TO PUBLIC")
+
+/** Somebody has locked `t` against writers, as a build does. */
+const isLockedForBuild = ({ query, schema }: TestDatabase) =>
+  Effect.map(
+    query("SELECT FROM pg_locks WHERE relation = $1::regclass AND mode = 'ShareLock' AND granted", [`${schema}.t`]),
+    (locks) => locks.length > 0
+  )
 
 /** What a table is to readers and to subscribers: its keys and indexes without their names, and its replica identity. */
 const shapeOf = ({ query, schema }: TestDatabase, table = "t") =>
@@ -107,7 +120,7 @@ describe("a table that is created without its keys", () => {
       const { sink } = yield* processOn(database)
       const wider = { ...requestOf("t", [...fields, field("more")], { primaryKey: ["note", "block_num"] }) }
       const writer = yield* prepareTable(sink, { ...wider, defersIndexes: true })
-      assert.isTrue(Option.isNone(yield* indexes.buildDeferred(writer.deferred!, () => Effect.void)))
+      assert.isTrue(Option.isNone(yield* indexes.buildDeferred(writer.deferred!, (build) => build, () => Effect.void)))
       const shape = yield* shapeOf(database)
       assert.include(shape, "p true btree (note, block_num)")
       assert.strictEqual((yield* sink.plan(wider)).kind, "none")
@@ -198,33 +211,64 @@ describe("the build of the keys", () => {
       assert.isAbove(performance.now() - began, 450)
       assert.deepStrictEqual((yield* shapeOf(database)).filter((line) => line.startsWith("p")), [])
       yield* reader.release
-      const before = events.length
+      const [last] = events.splice(0).slice(-1)
+      assert.match(last!, /^waiting for \d+$/)
       assert.isTrue(yield* build)
-      assert.lengthOf(events, before)
+      assert.deepStrictEqual(events, [])
       assert.deepStrictEqual(yield* shapeOf(database), yield* eager())
     }))
 
-  it.live("accepts rows meanwhile", () =>
+  it.live("keeps writers out while the table is at rest, and no readers", () =>
     Effect.gen(function*() {
-      const { build, database, writer } = yield* deferred()
-      const old = yield* holdLock(
-        database,
-        "INSERT INTO t (_block_num, block_num, note, _row_index) VALUES (0, 0, '', 0)"
-      )
-      const building = yield* Effect.forkScoped(build)
-      yield* eventually(
-        "the build waits for the older transaction",
-        Effect.map(
-          database.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1", [
-            `CREATE UNIQUE INDEX CONCURRENTLY%${database.schema}%`
-          ]),
-          (found) => found.length > 0
-        )
-      )
-      yield* commitRows(writer, fields, rows(10n, 11n))
-      yield* old.release
-      assert.isTrue(yield* Fiber.join(building))
+      const { database, definition, indexes } = yield* deferred()
+      const [asked, atRest] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const hold = yield* holdBuildsOpen(database)
+      const building = yield* Effect.forkScoped(indexes.buildDeferred(
+        definition,
+        (build) =>
+          Deferred.succeed(asked, undefined).pipe(Effect.andThen(Deferred.await(atRest)), Effect.andThen(build)),
+        () => Effect.void
+      ))
+      yield* Deferred.await(asked)
+      assert.isFalse(yield* isLockedForBuild(database))
+      yield* database.query("INSERT INTO t (_block_num, block_num, note, _row_index) VALUES (0, 0, '', 0)")
+      yield* Deferred.succeed(atRest, undefined)
+      yield* eventually("the build is at work", isLockedForBuild(database))
+      const [count, insert] = ["SELECT count(*)::int AS rows FROM t", "INSERT INTO t SELECT * FROM t"]
+      assert.deepStrictEqual(yield* database.query(count), [{ rows: 10 }])
+      const writer = yield* holdLock(database, "SET LOCAL lock_timeout TO '100ms'")
+      const refused = yield* Effect.exit(writer.query(insert))
+      assert.include(String(refused), "lock timeout")
+      yield* hold.release
+      assert.isTrue(Option.isNone(yield* Fiber.join(building)))
       assert.deepStrictEqual(yield* shapeOf(database), yield* eager())
+    }))
+
+  it.live("names who has locked the table, and gives up after two seconds, so that the table need not rest for longer", () =>
+    Effect.gen(function*() {
+      const { build, database, definition, events } = yield* deferred()
+      const writer = yield* holdLock(database, "LOCK TABLE t IN ROW EXCLUSIVE MODE")
+      yield* holdLock(database, "SELECT FROM t")
+      const [session] = yield* writer.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")
+      const error = yield* Effect.flip(build)
+      assert.include(error.message, "55P03")
+      const [key] = deferredIndexes(definition)
+      assert.deepStrictEqual(
+        events,
+        [`building ${key!.name}`, `waiting for ${session!.pid}`],
+        "readers are in nobody's way"
+      )
+    }))
+
+  it.live("that is abandoned does not keep the next writer out", () =>
+    Effect.gen(function*() {
+      const { build, database, sink } = yield* deferred()
+      yield* holdBuildsOpen(database)
+      const building = yield* Effect.forkScoped(build)
+      yield* eventually("the build is at work", isLockedForBuild(database))
+      yield* Fiber.interrupt(building)
+      yield* sink.awaitUnlocked("t")
+      assert.deepStrictEqual(yield* shapeOf(database), withoutKeys)
     }))
 
   it.live("is rejected where rows share the key that the config names", () =>

@@ -6,46 +6,77 @@ import {
   completeDeferred,
   createDeferred,
   type DeferredIndex,
+  lockForBuild,
   planDeferred
 } from "../../domain/postgres/table/deferredIndexes.ts"
 import { columnList, rowKey, type TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { dropIndex, INDEX_ROOM, type IndexDetails } from "../../domain/postgres/table/tableIndexes.ts"
 import { indexRowTooLarge, type RunStatement } from "../../services/PgPool.ts"
-import type { IndexEvent } from "../../services/TableIndexes.ts"
+import type { IndexEvent, WhileAtRest } from "../../services/TableIndexes.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
 import { briefly } from "./briefly.ts"
+import { reportHolders } from "./waits.ts"
 
-/** A reader in a long transaction must not hold up the report that a key is impossible. */
-const DROP_LOCK_TIMEOUT = "SET lock_timeout TO '2s'"
+/**
+ * The writer rests meanwhile. More than `deadlock_timeout`, a second by default, after which PostgreSQL ends an autovacuum that
+ * somebody waits for.
+ */
+const LOCK_TIMEOUT = "2s"
 
-/** Builds what is missing, and turns it into the keys of the table. `existing` are its indexes. */
+/**
+ * Without this PostgreSQL finishes the build for a process that is gone, and its lock keeps the next one from writing. Less than
+ * a chunk waits for a lock. PostgreSQL 14 and newer have it, and not on every platform.
+ */
+const END_WITH_CLIENT =
+  "SELECT set_config(name, '500ms', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
+
+export interface KeysToBuild {
+  readonly definition: TableDefinition
+  /** The indexes of the table. */
+  readonly existing: ReadonlyArray<IndexDetails>
+  readonly isPublished: boolean
+  readonly whileAtRest: WhileAtRest
+  readonly onEvent: (event: IndexEvent) => Effect.Effect<void>
+}
+
+/** Builds what is missing, and turns it into the keys of the table. */
 export const buildKeys = Effect.fnUntraced(function*(
   run: RunStatement,
-  definition: TableDefinition,
-  existing: ReadonlyArray<IndexDetails>,
-  isPublished: boolean,
-  onEvent: (event: IndexEvent) => Effect.Effect<void>
+  { definition, existing, isPublished, onEvent, whileAtRest }: KeysToBuild
 ) {
   const plan = planDeferred(definition, existing)
   if (plan === undefined) return
   for (const name of plan.broken) yield* dropBroken(run, definition, name, onEvent)
-  for (const index of plan.missing) {
-    yield* onEvent({ ...index, kind: "building" })
-    yield* Effect.catch(run(createDeferred(definition, index)), (error) => {
-      const impossible = impossibleKey(definition, index, error)
-      // What is left may reject rows that the next config allows, long before its build begins.
-      const drop = Effect.andThen(run(DROP_LOCK_TIMEOUT), dropBroken(run, definition, index.name, onEvent))
-      return Effect.andThen(
-        impossible === undefined ? Effect.void : Effect.ignore(drop),
-        Effect.fail(impossible ?? error)
+  yield* Effect.ignore(run(END_WITH_CLIENT))
+  yield* whileAtRest(Effect.gen(function*() {
+    for (const index of plan.missing) {
+      yield* onEvent({ ...index, kind: "building" })
+      yield* build(run, definition, index).pipe(
+        reportHolders(run, definition, "build", onEvent),
+        Effect.mapError((error) => impossibleKey(definition, index, error) ?? error)
       )
-    })
-    yield* onEvent({ ...index, kind: "built" })
-  }
-  yield* briefly(run, ...completeDeferred(definition, isPublished))
+      yield* onEvent({ ...index, kind: "built" })
+    }
+    yield* briefly(run, ...completeDeferred(definition, isPublished)).pipe(
+      reportHolders(run, definition, "alter", onEvent)
+    )
+  }))
 })
 
-/** Drops what an interrupted or impossible build left behind. */
+/** Builds one in a transaction, which leaves nothing behind where it does not come to its end. */
+const build = (run: RunStatement, definition: TableDefinition, index: DeferredIndex) =>
+  Effect.gen(function*() {
+    yield* run(
+      `BEGIN; SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'; ${
+        lockForBuild(definition)
+      }; ` +
+        "SET LOCAL lock_timeout TO 0"
+    )
+    yield* run(createDeferred(definition, index))
+    yield* run("COMMIT")
+  }).pipe(Effect.tapError(() => Effect.ignore(run("ROLLBACK"))))
+
+/** Drops what an interrupted build left behind, or one for an earlier config. */
 export const dropBroken = Effect.fnUntraced(function*(
   run: RunStatement,
   table: { readonly schema: string; readonly table: string },

@@ -1,5 +1,5 @@
 /** The state that the attempts at one table share. */
-import { Deferred, Effect, Ref, SubscriptionRef } from "effect"
+import { Deferred, Effect, Ref, Semaphore, SubscriptionRef } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Progress } from "../../domain/chain/progress.ts"
 import { resume, type ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
@@ -33,6 +33,8 @@ export interface TableSession {
   /** Of the active config: one that leaves this table as it is may replace it between two attempts. */
   readonly active: Effect.Effect<ActiveConfig>
   readonly shared: SharedByTables
+  /** Of one permit: its holder may write rows, or lock the table against those who do. */
+  readonly turn: Semaphore.Semaphore
   readonly size: Ref.Ref<ChunkSize>
   readonly strategy: Ref.Ref<ResumeStrategy>
   readonly progress: Ref.Ref<Progress>
@@ -66,6 +68,7 @@ export const makeTableSession = Effect.fnUntraced(function*(
     table,
     active,
     shared,
+    turn: yield* Semaphore.make(1),
     size: yield* Ref.make(initialChunkSize),
     strategy: yield* Ref.make(resume),
     progress: yield* Ref.make<Progress>({ watermark: undefined, highestRow: undefined }),

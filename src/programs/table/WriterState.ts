@@ -1,5 +1,5 @@
 /** The state of the writing of one table between two events. */
-import type { Clock, Effect, Ref } from "effect"
+import type { Clock, Effect, Ref, Semaphore } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import { type Chunk, firstChunk, nextChunk } from "../../domain/chain/Chunk.ts"
 import type { TableEvent } from "../../domain/chain/TableEvent.ts"
@@ -15,6 +15,11 @@ import type { ReadAhead } from "./ReadAhead.ts"
 import type { StageClock } from "./StageClock.ts"
 
 export interface WriteChunksOptions<R> {
+  /**
+   * Taken before a chunk opens, and kept until the last one is committed. A chunk that waited for the lock of a build instead would
+   * keep a connection and a permit from other tables, and give up soon.
+   */
+  readonly turn: Semaphore.Semaphore
   /** One permit per chunk in flight, shared by all tables. */
   readonly permits: Pick<Permits, "withPermit">
   /** Rows a chunk should have, learnt from one chunk to the next. */
@@ -47,7 +52,7 @@ export class WriterState<E, R> {
   isOpen = false
   /** Since when there is something to commit. */
   beganAtMillis: number | undefined
-  /** Time the chunk waited for the source. */
+  /** Time the chunk waited for the source, and for the turn of its table. */
   waitedMillis = 0
   /** Nothing more is to be expected at once: the range is complete, or it is one of the tip. */
   isSettled = true

@@ -7,7 +7,7 @@ import { aboutTable } from "../../domain/logTargets.ts"
 import { deferredIndexes } from "../../domain/postgres/table/deferredIndexes.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
-import { type IndexEvent, TableIndexes } from "../../services/TableIndexes.ts"
+import { type IndexEvent, TableIndexes, type WhileAtRest } from "../../services/TableIndexes.ts"
 import type { TableRejected } from "../../services/TableLeases.ts"
 import { indexReports } from "./indexReports.ts"
 import type { TableSession } from "./TableSession.ts"
@@ -21,7 +21,8 @@ const retrySchedule = backoff("1 second", "60 seconds")
  * Builds the keys of a table once it has caught up, each time one was created without them; until then keeps its deletions
  * cheap. Never ends.
  *
- * It runs beside the sync. A failure is logged and tried again; where the keys are impossible, the sync of the table ends.
+ * It runs beside the sync, which waits with its next chunk while an index is built. A failure is logged and tried again; where
+ * the keys are impossible, the sync of the table ends.
  */
 export const buildKeys = Effect.fn("buildKeys")(function*(session: TableSession) {
   const { caughtUp, deferred, table: { name } } = session
@@ -49,7 +50,7 @@ const nextDefinition = (deferred: TableSession["deferred"]): Effect.Effect<Table
   )
 
 const waitsFor = (processId: number): string =>
-  `the build waits for an older transaction, that of server process ${processId}`
+  `the build of its indexes waits for the transaction of server process ${processId}`
 
 const summarize = Effect.fnUntraced(function*(name: string, deferred: TableSession["deferred"]) {
   const indexes = yield* TableIndexes
@@ -59,7 +60,7 @@ const summarize = Effect.fnUntraced(function*(name: string, deferred: TableSessi
 
 const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definition: TableDefinition) {
   const [indexes, status] = [yield* TableIndexes, yield* StatusRecorder]
-  const { deferred, impossibleKeys, leftOutIndexes, table: { name } } = session
+  const { deferred, impossibleKeys, leftOutIndexes, table: { name }, turn } = session
   const reports = yield* indexReports(name, leftOutIndexes)
   const waiting = deferredIndexes(definition).map((index) => index.name)
   const mayHeal = (error: SqlError.SqlError | TableRejected) => error._tag !== "TableRejected"
@@ -69,8 +70,11 @@ const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definitio
         status.record(name, { _tag: "BuildWaits", reason: waitsFor(event.processId) }),
         reports.event(event)
       )
+      : event.kind === "building"
+      ? Effect.logInfo(log.buildingKeys(name, event.name))
       : reports.event(event)
-  yield* reports.whenUnlocked(waiting, indexes.buildDeferred(definition, report)).pipe(
+  const whileAtRest: WhileAtRest = (build) => turn.withPermit(build)
+  yield* reports.whenUnlocked(waiting, indexes.buildDeferred(definition, whileAtRest, report)).pipe(
     Effect.tapError((error) =>
       mayHeal(error) ? Effect.logWarning(log.indexFailed(name, error.message, true)) : Effect.void
     ),

@@ -24,13 +24,19 @@ export const indexReports = Effect.fnUntraced(function*(
 ): Effect.fn.Return<IndexReports> {
   const began = yield* elapsedMillis
   const isLockReported = yield* Ref.make(false)
+  /** Server processes that a build waited for. */
+  const reported = new Set<number>()
   const reportLock = Effect.fnUntraced(function*(waiting: ReadonlyArray<string>, lock: IndexLock) {
     if (lock.processId === undefined || (yield* Ref.getAndSet(isLockReported, true))) return
     yield* Effect.logWarning(log.indexesLocked(name, waiting, lock.name, lock.processId))
   })
   return {
     event: Effect.fnUntraced(function*(event) {
-      if (event.kind === "waiting") return yield* Effect.logWarning(log.indexWaits(name, event.processId))
+      if (event.kind === "waiting") {
+        if (reported.has(event.processId)) return
+        reported.add(event.processId)
+        return yield* Effect.logWarning(log.indexWaits(name, event.processId))
+      }
       const now = yield* elapsedMillis
       const isLeftOut = event.kind === "left out"
       if (isLeftOut) yield* Ref.update(leftOut, (names) => new Set([...names, event.name]))

@@ -172,7 +172,9 @@ const waitForLock = Effect.fnUntraced(function*(
   const { attempts } = yield* Ref.get(failures)
   const delay = Duration.min(Duration.times(RECONNECT_DELAY, 2 ** attempts), MAX_LOCK_DELAY)
   yield* reportFailure(session, failures, error, delay)
-  const [waited] = yield* Effect.timed(Effect.ignore(sink.awaitUnlocked(session.table.name)))
+  // A build of its keys that goes on in this process is no abandoned one.
+  const unlocked = session.turn.withPermitsIfAvailable(1)(sink.awaitUnlocked(session.table.name))
+  const [waited] = yield* Effect.timed(Effect.ignore(unlocked))
   // A lock on rows cannot be waited for, and a new attempt at once would fail at once.
   yield* Effect.sleep(Duration.isLessThan(waited, RECONNECT_DELAY) ? delay : RECONNECT_DELAY)
 })

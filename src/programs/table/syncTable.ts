@@ -127,6 +127,7 @@ export const syncTable = Effect.fn("syncTable")(
         onHeld: (held) => recordHeld(session, held)
       }),
       writeChunks(writer, {
+        turn: session.turn,
         permits: shared.permits,
         buffers: shared.buffers,
         size,

@@ -113,9 +113,16 @@ const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching) {
     const silentMillis = (yield* elapsedMillis) - activity.lastMessageAtMillis
     if (activity.isIdle && !activity.isPaused && (isQuiet || silentMillis >= SILENT_MILLIS)) return isQuiet
     // Where blocks come one after the other there are only moments between two of them.
-    yield* isQuiet && !activity.isPaused ? activity.idle.await : Effect.sleep(FIRST_PAUSE_MILLIS)
+    yield* isQuiet && !activity.isPaused ? untilIdle(watching) : Effect.sleep(FIRST_PAUSE_MILLIS)
   }
 })
+
+/** Where the rows of a table that had caught up wait, as they do while its keys are built, its lag grows, and is shown. */
+const untilIdle = (watching: Watching) => {
+  const { activity } = watching
+  const showLag = Effect.suspend(() => activity.isAtTip ? Effect.result(readHead(watching)) : Effect.void)
+  return Effect.raceFirst(activity.idle.await, Effect.forever(Effect.andThen(tick(watching), showLag)))
+}
 
 const tick = Effect.fnUntraced(function*(watching: Watching) {
   const source = yield* SourceHead

@@ -38,7 +38,9 @@ export const writeChunks = <R>(writer: TableWriter, options: WriteChunksOptions<
   Effect.gen(function*() {
     const input = yield* makeReadAhead(events, sizeOf)
     const writing = new WriterState(writer, options, input, yield* Clock.Clock)
-    while (yield* takeWithoutRows(writing)) {
+    let waitsSince = 0
+    const write = Effect.gen(function*() {
+      if (writing.beganAtMillis !== undefined) writing.waitedMillis += writing.nowMillis() - waitsSince
       yield* makePartitions(writing)
       // A permit is free again once a chunk of another table is committed.
       options.stages.enter("storage")
@@ -47,6 +49,11 @@ export const writeChunks = <R>(writer: TableWriter, options: WriteChunksOptions<
         options.permits.withPermit,
         Effect.ensuring(Effect.sync(() => input.limit(0)))
       )
+    })
+    while (yield* takeWithoutRows(writing)) {
+      options.stages.enter("storage")
+      waitsSince = writing.nowMillis()
+      yield* options.turn.withPermit(write)
     }
     return yield* input.end
   }).pipe(Effect.scoped)

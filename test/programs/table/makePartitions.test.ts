@@ -69,6 +69,7 @@ const bench = Effect.fnUntraced(function*(
   )
   const events = Stream.flatMap(paused, (events) => Stream.fromArray(events))
   const run = writeChunks<never>(double.writer, {
+    turn: yield* Semaphore.make(1),
     permits: yield* Semaphore.make(1),
     size: yield* Ref.make({ ...initialChunkSize, rows: 1_000 }),
     buffers: makeCopyBuffers(1),

@@ -34,6 +34,7 @@ const writing = Effect.fnUntraced(function*(options: Options = {}) {
   const size = yield* Ref.make(initialChunkSize)
   const events = Stream.flatMap(Stream.rechunk(Stream.fromQueue(queue), 1), (frame) => Stream.fromArray(frame))
   const run = writeChunks<never>(recordedWriter({ checkpoint: upTo(9), ...options }).writer, {
+    turn: yield* Semaphore.make(1),
     permits: options.permits ?? (yield* Semaphore.make(1)),
     size,
     buffers: makeCopyBuffers(1),

@@ -108,6 +108,20 @@ describe("the head of the source", () => {
       assert.isAtMost(it.askedAt.length, before + 1)
     }))
 
+  it.effect("is read as well while rows of a table that had caught up wait, so that its lag shows", () =>
+    Effect.gen(function*() {
+      let head = 9
+      const it = yield* watching({ answer: () => Effect.succeed(headAt(head)) })
+      yield* it.fallSilent
+      yield* elapse(20)
+      assert.strictEqual((yield* it.status())?.phase, "caught up")
+      it.activity.onBusy(0)
+      head = 12
+      yield* elapse(60)
+      assert.deepInclude((yield* it.status())?.sourceHead, { block: 12n })
+      assert.strictEqual((yield* it.status())?.phase, "caught up")
+    }))
+
   it.effect("is the only thing a table waits for once it is quiet: no block counts as caught up before it is here", () =>
     Effect.gen(function*() {
       const it = yield* watching({ answer: () => Effect.succeed(headAt(12)) })

@@ -48,6 +48,7 @@ interface BenchOptions extends TableWriterOptions {
   /** Rows of a chunk. */
   readonly size?: number
   readonly permits?: Semaphore.Semaphore
+  readonly turn?: Semaphore.Semaphore
   readonly isBacklog?: () => boolean
   readonly whileIdle?: Effect.Effect<void>
   readonly onEvent?: WriteChunksOptions<never>["onEvent"]
@@ -68,6 +69,7 @@ const bench = Effect.fnUntraced(function*(options: BenchOptions) {
     }
   }
   const run = writeChunks<never>(double.writer, {
+    turn: options.turn ?? (yield* Semaphore.make(1)),
     permits: options.permits ?? (yield* Semaphore.make(1)),
     size,
     buffers,
@@ -525,6 +527,49 @@ describe("the permits of all tables", () => {
       yield* send(wholeRange(10, 1, 3))
       yield* permits.withPermit(Effect.void)
       assert.deepStrictEqual(it.connections(), { lent: 1, broken: 0 })
+    }))
+})
+
+describe("the turn of a table", () => {
+  it.effect("comes once the last COMMIT is answered, and nothing is opened or held until it is given back", () =>
+    Effect.gen(function*() {
+      const [permits, turn] = [yield* Semaphore.make(1), yield* Semaphore.make(1)]
+      const { events, send } = yield* fed
+      const answers = heldAnswers()
+      const it = yield* bench({ permits, turn, events, answer: answers.answer })
+      yield* Effect.forkScoped(it.run)
+      yield* send(wholeRange(10, 1, 3))
+      const release = yield* Deferred.make<void>()
+      const building = yield* Effect.forkScoped(turn.withPermit(Deferred.await(release)))
+      yield* moment
+      yield* answers.give(0)
+      yield* send(wholeRange(11, 1, 2))
+      yield* TestClock.adjust("10 minutes")
+      assert.lengthOf(it.transactions, 1)
+      assert.deepStrictEqual(it.connections(), { lent: 1, broken: 0 })
+      yield* permits.withPermit(Effect.void)
+      const before = (yield* Ref.get(it.size)).rows
+      yield* Deferred.succeed(release, undefined)
+      yield* Fiber.join(building)
+      yield* moment
+      yield* answers.give(1)
+      assert.deepStrictEqual(shapeOf(it.committed()), [[3, 10n, 10n], [2, 11n, undefined]])
+      assert.isAtLeast((yield* Ref.get(it.size)).rows, before, "the time of a build is not that of a chunk")
+    }))
+
+  it.effect("is another's after a second at the latest, although the stream never runs dry", () =>
+    Effect.gen(function*() {
+      const turn = yield* Semaphore.make(1)
+      const endless = Stream.map(
+        Stream.iterate(10, (block) => block + 1),
+        (block) => wholeRange(block, 1, 10, { sizeBytes: MEBIBYTE / 4 })
+      )
+      const it = yield* bench({ turn, events: streamOf(endless), answer: () => Effect.sleep("100 millis") })
+      yield* Effect.forkScoped(it.run)
+      yield* elapse(300, 50)
+      const building = yield* Effect.forkScoped(turn.withPermit(Effect.void))
+      yield* elapse(1_250, 50)
+      yield* Fiber.join(building)
     }))
 })
 

@@ -7,7 +7,7 @@
  */
 import { quoteIdentifier } from "./identifiers.ts"
 import { columnList, needsBlockIndex, qualifiedName, rowKey, type TableDefinition } from "./tableDdl.ts"
-import { createIndex, type IndexDetails, indexNameOf } from "./tableIndexes.ts"
+import { createIndexNow, type IndexDetails, indexNameOf } from "./tableIndexes.ts"
 
 /** A key or an index to build. */
 export interface DeferredIndex {
@@ -73,9 +73,15 @@ export const planDeferred = (
   }
 }
 
-/** Builds one while rows are written; it cannot run in a transaction. */
+/** Locks the table for the build of an index: readers do not notice, writers wait. */
+export const lockForBuild = (table: Table): string => `LOCK TABLE ${qualifiedName(table)} IN SHARE MODE`
+
+/**
+ * Builds one in a transaction that has locked the table. CONCURRENTLY would read the table twice, and takes two and a half
+ * times as long.
+ */
 export const createDeferred = (table: Table, { columns, kind, name }: DeferredIndex): string =>
-  createIndex(table, name, columns, kind !== "plain")
+  createIndexNow(table, name, columns, kind !== "plain")
 
 /** Statements, for one transaction, that turn the built indexes into the keys of the table. Locks it for a moment. */
 export const completeDeferred = (definition: TableDefinition, isPublished: boolean): ReadonlyArray<string> => {

@@ -98,14 +98,12 @@ export const planIndexes = (
 type Table = { readonly schema: string; readonly table: string }
 
 /** Builds the index while rows are written; it cannot run in a transaction. */
-export const createIndex = (table: Table, name: string, columns: ReadonlyArray<string>, isUnique = false): string =>
-  `CREATE ${isUnique ? "UNIQUE " : ""}INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${
-    columnList(columns)
-  }`
+export const createIndex = (table: Table, name: string, columns: ReadonlyArray<string>): string =>
+  `CREATE INDEX CONCURRENTLY ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${columnList(columns)}`
 
 /** Builds the index at once, which blocks writers; for a transaction. */
-export const createIndexNow = (table: Table, name: string, columns: ReadonlyArray<string>): string =>
-  `CREATE INDEX ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${columnList(columns)}`
+export const createIndexNow = (table: Table, name: string, columns: ReadonlyArray<string>, isUnique = false): string =>
+  `CREATE ${isUnique ? "UNIQUE " : ""}INDEX ${quoteIdentifier(name)} ON ${qualifiedName(table)} ${columnList(columns)}`
 
 /** Drops the index without blocking writers; it cannot run in a transaction. */
 export const dropIndex = ({ schema }: Table, name: string): string =>

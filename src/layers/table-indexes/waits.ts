@@ -1,0 +1,70 @@
+/** What the build of an index waits for. */
+import { type Duration, Effect } from "effect"
+import type { SqlError } from "effect/sql"
+import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
+import { isLocked, type RunStatement } from "../../services/PgPool.ts"
+import type { IndexEvent } from "../../services/TableIndexes.ts"
+
+type Table = { readonly schema: string; readonly table: string }
+
+interface ServerProcess {
+  readonly processId: number
+}
+
+/** Transactions, by their server process, that concurrent builds on a table or on its partitions wait for. */
+const WAITS = `
+  SELECT DISTINCT p.current_locker_pid AS "processId" FROM pg_stat_progress_create_index p
+  WHERE p.datname = current_database() AND p.current_locker_pid <> 0 AND (p.relid = to_regclass($1)
+    OR p.relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1)))`
+
+/** Reports the transactions that concurrent builds on a table wait for, each once. Never ends. */
+export const watchWaits = Effect.fnUntraced(function*(
+  run: RunStatement,
+  table: Table,
+  interval: Duration.Input,
+  onEvent: (event: IndexEvent) => Effect.Effect<void>
+): Effect.fn.Return<never> {
+  const reported = new Set<number>()
+  const read = run<ServerProcess>(WAITS, [qualifiedName(table)])
+  for (;;) {
+    yield* Effect.sleep(interval)
+    // Nobody depends on it.
+    for (const { processId } of yield* Effect.orElseSucceed(read, () => [])) {
+      if (reported.has(processId)) continue
+      reported.add(processId)
+      yield* onEvent({ kind: "waiting", processId })
+    }
+  }
+})
+
+/** Transactions, by their server process, that hold a lock on a table other than these. */
+const HOLDERS = `
+  SELECT DISTINCT pid AS "processId" FROM pg_locks
+  WHERE granted AND pid <> pg_backend_pid() AND relation = to_regclass($1) AND mode <> ALL($2)
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
+/** Locks that do not stand in the way. Source: PostgreSQL, doc "Explicit Locking", "Conflicting Lock Modes". */
+const HARMLESS = {
+  build: ["AccessShareLock", "RowShareLock", "ShareLock"],
+  alter: []
+} satisfies Record<string, ReadonlyArray<string>>
+
+/** Reports the transactions that hold the lock which a statement waited for in vain; its failure stays what it is. */
+export const reportHolders = (
+  run: RunStatement,
+  table: Table,
+  statement: keyof typeof HARMLESS,
+  onEvent: (event: IndexEvent) => Effect.Effect<void>
+) =>
+<A>(effect: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A, SqlError.SqlError> =>
+  Effect.tapError(effect, (error) => {
+    if (!isLocked(error)) return Effect.void
+    const read = run<ServerProcess>(HOLDERS, [qualifiedName(table), HARMLESS[statement]])
+    return read.pipe(
+      Effect.flatMap((holders) =>
+        Effect.forEach(holders, ({ processId }) => onEvent({ kind: "waiting", processId }), { discard: true })
+      ),
+      // Nobody depends on it.
+      Effect.ignore
+    )
+  })
