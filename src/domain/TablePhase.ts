@@ -45,8 +45,8 @@ export type PhaseEvent =
   | { readonly _tag: "Committed"; readonly isProgress: boolean }
   /** `isDeferred`: the table has no keys yet; absent where it has. */
   | { readonly _tag: "CaughtUp"; readonly isDeferred?: boolean }
-  /** The build of the keys waits for something; `reason` names it. */
-  | { readonly _tag: "BuildWaits"; readonly reason: string }
+  /** The build of the keys waits for something; `reason` names it. Undefined: not any more. */
+  | { readonly _tag: "BuildWaits"; readonly reason: string | undefined }
   /** The keys that were missing are built. */
   | { readonly _tag: "IndexesBuilt" }
   | { readonly _tag: "FellBehind" }

@@ -78,12 +78,20 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
     table: string,
     onEvent: (event: IndexEvent) => Effect.Effect<void>,
     work: (run: RunStatement) => Effect.Effect<void, E>
-  ): Effect.Effect<Option.Option<IndexLock>, E | IndexFailure> =>
+  ): Effect.Effect<Option.Option<IndexLock>, E | IndexFailure> => {
     // On a session like those of the table's transactions, so that an ALTER that a build blocks can terminate it.
-    builds.withPermits(1)(leases.withDedicatedConnection(table, (run) => {
+    const building = leases.withDedicatedConnection(table, (run) => {
       const waits = watchWaits(runOn(pool.sql), { schema, table }, waitInterval, onEvent)
       return withBuildLock(run, { schema, table }, Effect.raceFirst(work(run), waits))
-    }))
+    })
+    return Effect.flatMap(
+      builds.withPermitsIfAvailable(1)(building),
+      Option.match({
+        onNone: () => Effect.andThen(onEvent({ kind: "queued" }), builds.withPermit(building)),
+        onSome: Effect.succeed
+      })
+    )
+  }
 
   const build = Effect.fn("TableIndexes.build")(
     (table: string, wanted: WantedIndexes, onEvent: (event: IndexEvent) => Effect.Effect<void>) =>

@@ -15,7 +15,7 @@ export type WantedIndexes = ReadonlyArray<ReadonlyArray<string>>
 
 /**
  * What happened to one index. `left out`: existing rows are too large for it, so it was dropped. `waiting`: the build waits for
- * the transaction of a server process.
+ * the transaction of a server process. `queued`: for builds of other tables, as many as may be at work.
  */
 export type IndexEvent =
   | {
@@ -24,6 +24,7 @@ export type IndexEvent =
     readonly columns: ReadonlyArray<string>
   }
   | { readonly kind: "waiting"; readonly processId: number }
+  | { readonly kind: "queued" }
 
 /** Runs an effect while nothing is written to a table: between two chunks, the next of which waits until the effect has ended. */
 export type WhileAtRest = <E>(effect: Effect.Effect<void, E>) => Effect.Effect<void, E>

@@ -84,6 +84,8 @@ describe("the phase of a table", () => {
         nextPhase(before, { _tag: "BuildWaits", reason: "why" }),
         isBuilding ? { ...before, reason: "why" } : before
       )
+      const atWork = nextPhase(before, { _tag: "BuildWaits", reason: undefined })
+      assert.deepStrictEqual(atWork, isBuilding ? { ...before, reason: undefined } : before)
       const built = nextPhase(before, { _tag: "IndexesBuilt" })
       assert.deepStrictEqual(built, isBuilding ? { ...before, phase: "caught up", reason: undefined } : before)
     }

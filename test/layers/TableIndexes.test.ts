@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto"
 import { Client } from "pg"
 import { inject } from "vitest"
 import { indexName } from "../../src/domain/postgres/table/tableIndexes.ts"
+import type { IndexEvent } from "../../src/services/TableIndexes.ts"
 import { sessionOf } from "../support/bookkeeping.ts"
 import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
@@ -141,12 +142,16 @@ describe("indexes of a table", () => {
         ),
         ([row]) => Number(row!.n)
       )
+      const queued: Array<string> = []
+      const onEvent = (name: string) => ({ kind }: IndexEvent) =>
+        Effect.sync(() => kind === "queued" ? void queued.push(name) : undefined)
       const building = yield* Effect.forkScoped(
-        Effect.forEach(names, (name) => indexes.build(name, [["note"]], () => Effect.void), { concurrency: 3 })
+        Effect.forEach(names, (name) => indexes.build(name, [["note"]], onEvent(name)), { concurrency: 3 })
       )
       yield* eventually("two builds wait", Effect.map(atWork, (n) => n === 2))
       yield* Effect.sleep(500)
       assert.strictEqual(yield* atWork, 2)
+      assert.deepStrictEqual(queued, ["w"])
       yield* old.release
       assert.isTrue((yield* Fiber.join(building)).every(Option.isNone))
     }))

@@ -82,7 +82,13 @@ export const recordedEvents = () => {
   const events: Array<string> = []
   const onEvent = (event: IndexEvent) =>
     Effect.sync(() => {
-      events.push(event.kind === "waiting" ? `waiting for ${event.processId}` : `${event.kind} ${event.name}`)
+      events.push(
+        event.kind === "queued"
+          ? "queued"
+          : event.kind === "waiting"
+          ? `waiting for ${event.processId}`
+          : `${event.kind} ${event.name}`
+      )
     })
   return { events, onEvent }
 }

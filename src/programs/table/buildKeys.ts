@@ -49,6 +49,7 @@ const nextDefinition = (deferred: TableSession["deferred"]): Effect.Effect<Table
     Effect.map(Option.getOrThrow)
   )
 
+const OTHERS_FIRST = "the indexes of other tables are being built first"
 const waitsFor = (processId: number): string =>
   `the build of its indexes waits for the transaction of server process ${processId}`
 
@@ -64,15 +65,19 @@ const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definitio
   const reports = yield* indexReports(name, leftOutIndexes)
   const waiting = deferredIndexes(definition).map((index) => index.name)
   const mayHeal = (error: SqlError.SqlError | TableRejected) => error._tag !== "TableRejected"
-  const report = (event: IndexEvent) =>
-    event.kind === "waiting"
-      ? Effect.andThen(
-        status.record(name, { _tag: "BuildWaits", reason: waitsFor(event.processId) }),
-        reports.event(event)
-      )
-      : event.kind === "building"
-      ? Effect.logInfo(log.buildingKeys(name, event.name))
-      : reports.event(event)
+  const waits = (reason: string | undefined) => status.record(name, { _tag: "BuildWaits", reason })
+  const report = (event: IndexEvent) => {
+    switch (event.kind) {
+      case "queued":
+        return waits(OTHERS_FIRST)
+      case "waiting":
+        return Effect.andThen(waits(waitsFor(event.processId)), reports.event(event))
+      case "building":
+        return Effect.andThen(waits(undefined), Effect.logInfo(log.buildingKeys(name, event.name)))
+      default:
+        return reports.event(event)
+    }
+  }
   const whileAtRest: WhileAtRest = (build) => turn.withPermit(build)
   yield* reports.whenUnlocked(waiting, indexes.buildDeferred(definition, whileAtRest, report)).pipe(
     Effect.tapError((error) =>

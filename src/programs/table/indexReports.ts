@@ -32,6 +32,7 @@ export const indexReports = Effect.fnUntraced(function*(
   })
   return {
     event: Effect.fnUntraced(function*(event) {
+      if (event.kind === "queued") return
       if (event.kind === "waiting") {
         if (reported.has(event.processId)) return
         reported.add(event.processId)

@@ -1,0 +1,133 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Option, Result, SubscriptionRef } from "effect"
+import { SqlError } from "effect/sql"
+import { TestClock } from "effect/testing"
+import { noSettings } from "../../../src/domain/manifest/TableSettings.ts"
+import { makeTableSpec } from "../../../src/domain/manifest/TableSpec.ts"
+import type { TableDefinition } from "../../../src/domain/postgres/table/tableDdl.ts"
+import { layer as statusLayer } from "../../../src/layers/SyncStatus.ts"
+import { buildKeys } from "../../../src/programs/table/buildKeys.ts"
+import { makeTableSession, type SharedByTables } from "../../../src/programs/table/TableSession.ts"
+import { StatusRecorder, SyncStatus } from "../../../src/services/SyncStatus.ts"
+import { type IndexEvent, TableIndexes, type WhileAtRest } from "../../../src/services/TableIndexes.ts"
+import { TableRejected } from "../../../src/services/TableLeases.ts"
+import { recordedLog } from "../../doubles/Log.ts"
+
+const table = Result.getOrThrow(makeTableSpec("t", "SELECT a FROM b.c", noSettings))
+
+const definition: TableDefinition = {
+  schema: "s",
+  table: "t",
+  columns: [{ name: "_block_num", type: "bigint", nullable: false }],
+  positionColumn: "_block_num",
+  primaryKey: undefined,
+  comment: undefined
+}
+
+const locked = new SqlError.SqlError({
+  reason: new SqlError.LockTimeoutError({ operation: "LOCK", cause: "", message: "it is locked" })
+})
+
+type Attempt = (
+  whileAtRest: WhileAtRest,
+  onEvent: (event: IndexEvent) => Effect.Effect<void>
+) => Effect.Effect<void, SqlError.SqlError | TableRejected>
+
+/** A table that has caught up without keys, whose builds are `attempts`, one after the other. */
+const bench = (...attempts: ReadonlyArray<Attempt>) =>
+  Effect.gen(function*() {
+    const { layer: logging, lines } = recordedLog()
+    let begun = 0
+    const indexes = TableIndexes.of({
+      plan: () => Effect.die("it builds keys"),
+      build: () => Effect.die("it builds keys"),
+      buildDeferred: (_, whileAtRest, onEvent) =>
+        Effect.suspend(() => Effect.as(attempts[begun++]!(whileAtRest, onEvent), Option.none())),
+      summarize: () => Effect.void,
+      dropFull: () => Effect.succeedNone
+    })
+    const services = yield* Layer.build(Layer.mergeAll(Layer.succeed(TableIndexes, indexes), logging, statusLayer))
+    return yield* Effect.gen(function*() {
+      const [recorder, status] = [yield* StatusRecorder, yield* SyncStatus]
+      const session = yield* makeTableSession(table, Effect.die("no attempt runs"), { held: {} } as SharedByTables)
+      yield* SubscriptionRef.set(session.deferred, definition)
+      yield* recorder.record("t", { _tag: "Started" })
+      yield* recorder.record("t", { _tag: "CaughtUp", isDeferred: true })
+      yield* Deferred.succeed(session.caughtUp, undefined)
+      yield* Effect.forkScoped(Effect.provideContext(buildKeys(session), services))
+      yield* TestClock.adjust("1 millis")
+      const state = Effect.map(status.get, (all) => [all.get("t")?.phase, all.get("t")?.reason])
+      return { session, lines, state, begun: () => begun }
+    }).pipe(Effect.provideContext(services))
+  })
+
+const KEY = { name: "t_key", columns: ["_block_num"] }
+
+describe("the build of the keys of a table", () => {
+  it.effect("shows what it waits for as long as it does, and that it is at work", () =>
+    Effect.gen(function*() {
+      const [isFree, isBuilt] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const it = yield* bench(
+        Effect.fnUntraced(function*(_, onEvent) {
+          yield* onEvent({ kind: "queued" })
+          yield* Deferred.await(isFree)
+          yield* onEvent({ ...KEY, kind: "building" })
+          yield* onEvent({ kind: "waiting", processId: 42 })
+          return yield* locked
+        }),
+        Effect.fnUntraced(function*(_, onEvent) {
+          yield* onEvent({ ...KEY, kind: "building" })
+          yield* Deferred.await(isBuilt)
+          yield* onEvent({ ...KEY, kind: "built" })
+        })
+      )
+      assert.deepStrictEqual(yield* it.state, ["building indexes", "the indexes of other tables are being built first"])
+      yield* Deferred.succeed(isFree, undefined)
+      yield* TestClock.adjust("500 millis")
+      const waits = "the build of its indexes waits for the transaction of server process 42"
+      assert.deepStrictEqual(yield* it.state, ["building indexes", waits])
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(it.begun(), 2)
+      assert.deepStrictEqual(yield* it.state, ["building indexes", undefined])
+      yield* Deferred.succeed(isBuilt, undefined)
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* it.state, ["caught up", undefined])
+      const log = it.lines.join("\n")
+      assert.include(log, "building index t_key; new blocks wait until it is built")
+      assert.include(log, "Table 't' has its primary key and its indexes now")
+      assert.isUndefined(yield* SubscriptionRef.get(it.session.deferred))
+    }))
+
+  it.effect("has the turn of its table while it is at work, and gives it back for a time where it fails", () =>
+    Effect.gen(function*() {
+      const atWork = yield* Deferred.make<void>()
+      const attempt: Attempt = (whileAtRest) => whileAtRest(Effect.andThen(Deferred.await(atWork), Effect.fail(locked)))
+      const { session } = yield* bench(attempt, () => Effect.never)
+      const isFree = Effect.map(session.turn.withPermitsIfAvailable(1)(Effect.void), Option.isSome)
+      assert.isFalse(yield* isFree)
+      yield* Deferred.succeed(atWork, undefined)
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(yield* isFree)
+    }))
+
+  it.effect("logs a process that it waits for once, however often it tries", () =>
+    Effect.gen(function*() {
+      const attempt: Attempt = (_, onEvent) =>
+        Effect.andThen(onEvent({ kind: "waiting", processId: 42 }), Effect.fail(locked))
+      const it = yield* bench(attempt, attempt, attempt, () => Effect.never)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(it.begun(), 4)
+      assert.lengthOf(it.lines.filter((line) => line.includes("server process 42")), 1)
+      assert.lengthOf(it.lines.filter((line) => line.includes("an index could not be built, trying again")), 3)
+    }))
+
+  it.effect("ends the sync of a table whose keys are impossible", () =>
+    Effect.gen(function*() {
+      const impossible = new TableRejected({ table: "t", reason: "no" })
+      const { begun, session } = yield* bench(() => Effect.fail(impossible))
+      const parked = yield* Effect.forkScoped(Effect.flip(Deferred.await(session.impossibleKeys)))
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(yield* Fiber.join(parked), impossible)
+      assert.strictEqual(begun(), 1)
+    }))
+})
