@@ -55,7 +55,7 @@ export const blocksPerSecond = ({ samples }: BlockPace): number | undefined => {
 export const blocksBehind = (status: TableStatus, nowMillis: number): bigint | undefined => {
   const lag = lagBlocks(status)
   const isOld = nowMillis - (status.headReadAtMillis ?? 0) > HEAD_LIFETIME_MILLIS
-  return lag === 0n && isOld && !isAtTip(status.phase) ? undefined : lag
+  return lag === 0n && isOld && !isAtTip(status) ? undefined : lag
 }
 
 /** Seconds until a table that is catching up has the blocks that the source is known to have; undefined where it is unknown. */

@@ -22,9 +22,6 @@ export const phases = [
 
 export type Phase = (typeof phases)[number]
 
-/** Whether every row the source has is committed, or was before it built its keys. */
-export const isAtTip = (phase: Phase): boolean => phase === "caught up" || phase === "building indexes"
-
 /** The phase of a table, with its reason. */
 export interface TablePhase {
   readonly phase: Phase
@@ -32,6 +29,14 @@ export interface TablePhase {
   readonly reason: string | undefined
   /** Another process writes the table, and this one is configured to take over when that one falls silent. */
   readonly isReserve: boolean
+  /** The phase apart from a build of keys that is at work; undefined where none is. */
+  readonly beneath: Phase | undefined
+}
+
+/** Whether every row the source has is committed, or was before the table began to build its keys. */
+export const isAtTip = ({ beneath, phase }: Pick<TablePhase, "beneath" | "phase">): boolean => {
+  const apart = beneath ?? phase
+  return apart === "caught up" || apart === "building indexes"
 }
 
 /** An event that may change the phase. */
@@ -45,6 +50,9 @@ export type PhaseEvent =
   | { readonly _tag: "Committed"; readonly isProgress: boolean }
   /** `isDeferred`: the table has no keys yet; absent where it has. */
   | { readonly _tag: "CaughtUp"; readonly isDeferred?: boolean }
+  /** A build of the keys is at work, and rows wait until it has ended. */
+  | { readonly _tag: "BuildBegan" }
+  | { readonly _tag: "BuildEnded" }
   /** The build of the keys waits for something; `reason` names it. Undefined: not any more. */
   | { readonly _tag: "BuildWaits"; readonly reason: string | undefined }
   /** The keys that were missing are built. */
@@ -63,6 +71,37 @@ export const MAX_FAILED_ATTEMPTS = 5
 
 /** The phase after `event`. */
 export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase => {
+  const { beneath } = current
+  switch (event._tag) {
+    case "BuildBegan":
+      return whileBuilding(current)
+    case "BuildEnded":
+      return beneath === undefined ? current : { ...current, phase: beneath, beneath: undefined }
+    case "BuildWaits":
+      // The reason of any other phase is about the sync.
+      return current.phase === "building indexes" ? { ...current, reason: event.reason } : current
+    case "Started":
+    case "StandingBy":
+    case "Parked":
+      return phaseOfSync(current, event)
+    default:
+      return beneath === undefined
+        ? phaseOfSync(current, event)
+        : whileBuilding(phaseOfSync({ ...current, phase: beneath, beneath: undefined }, event))
+  }
+}
+
+/** A sync without rows to write is hidden by the build; what went wrong with it is not. */
+const whileBuilding = (apart: TablePhase): TablePhase => ({
+  ...apart,
+  phase: apart.phase === "catching up" || isAtTip(apart) ? "building indexes" : apart.phase,
+  beneath: apart.phase
+})
+
+const phaseOfSync = (
+  current: TablePhase,
+  event: Exclude<PhaseEvent, { readonly _tag: "BuildBegan" | "BuildEnded" | "BuildWaits" }>
+): TablePhase => {
   switch (event._tag) {
     case "Started":
       return as("starting")
@@ -75,12 +114,9 @@ export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase =>
     case "Committed":
       if (current.phase === "stalled" && !event.isProgress) return current
       // A table that has caught up stays so from block to block, until it falls behind.
-      return as(isAtTip(current.phase) ? current.phase : "catching up")
+      return as(isAtTip(current) ? current.phase : "catching up")
     case "CaughtUp":
       return as(event.isDeferred === true ? "building indexes" : "caught up")
-    case "BuildWaits":
-      // The reason of any other phase is about the sync.
-      return current.phase === "building indexes" ? { ...current, reason: event.reason } : current
     case "IndexesBuilt":
       return current.phase === "building indexes" ? as("caught up") : current
     case "Searching":
@@ -96,4 +132,9 @@ export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase =>
   }
 }
 
-const as = (phase: Phase, reason?: string): TablePhase => ({ phase, reason, isReserve: false })
+const as = (phase: Phase, reason?: string): TablePhase => ({
+  phase,
+  reason,
+  isReserve: false,
+  beneath: undefined
+})

@@ -72,6 +72,7 @@ export const initialStatus = (table: string, atMillis: number): TableStatus => (
   phase: "starting",
   reason: undefined,
   isReserve: false,
+  beneath: undefined,
   sinceMillis: atMillis,
   hasConnected: false,
   rows: 0n,

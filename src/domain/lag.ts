@@ -6,8 +6,9 @@ import type { TableStatus } from "./TableStatus.ts"
  * The block up to which rows are committed, complete or not; undefined before the first. A range may be as long as the chain, so
  * that its end counts only once all that the source has is committed.
  */
-export const committedBlock = ({ lastBlock, lastRow, phase, watermark }: TableStatus): bigint | undefined => {
-  const last = isAtTip(phase) ? lastBlock : lastRow
+export const committedBlock = (status: TableStatus): bigint | undefined => {
+  const { lastBlock, lastRow, watermark } = status
+  const last = isAtTip(status) ? lastBlock : lastRow
   return last === undefined || (watermark !== undefined && watermark > last) ? watermark : last
 }
 

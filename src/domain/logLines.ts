@@ -243,7 +243,7 @@ export const manyPartitions = (table: string, count: number) =>
   `Table '${table}' has ${count} partitions: statements that read all of it may need more locks than ` +
   "max_locks_per_transaction of PostgreSQL allows. Raise that, or \"blocks\" of partitionBy in the config"
 export const buildingKeys = (table: string, index: string) =>
-  `Table '${table}' has caught up, building index ${index}; new blocks wait until it is built`
+  `Table '${table}': building index ${index}; its new blocks wait until it is built`
 export const keysBuilt = (table: string) =>
   `Table '${table}' has its primary key and its indexes now, which were left for the time after the first fill`
 export const indexNotConfigured = (table: string, index: string) =>

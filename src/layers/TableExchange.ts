@@ -12,7 +12,7 @@ import { SecondTableBehind, TableExchange } from "../services/TableExchange.ts"
 import { TableLeases, TableRejected } from "../services/TableLeases.ts"
 import { type TableRequest, TableSink } from "../services/TableSink.ts"
 import { compareTables, pairOf } from "./table-exchange/compareTables.ts"
-import { otherQuery, publicationsOfAll } from "./table-exchange/obstacles.ts"
+import { otherQuery, publicationsOfAll, withoutKeys } from "./table-exchange/obstacles.ts"
 import { makeExchange, requireReachedBy } from "./table-exchange/replaceRows.ts"
 import { readState, secondSchema } from "./table-exchange/secondTable.ts"
 
@@ -30,7 +30,11 @@ const make = Effect.gen(function*() {
   const schemaOf = (table: string) => secondSchema(databaseSchema, table)
 
   const obstacles = Effect.fn("TableExchange.obstacles")(function*(request: TableRequest) {
-    return [...yield* publicationsOfAll(run), ...yield* otherQuery(run, databaseSchema, request)]
+    return [
+      ...yield* publicationsOfAll(run),
+      ...yield* otherQuery(run, databaseSchema, request),
+      ...yield* withoutKeys(run, databaseSchema, request)
+    ]
   })
 
   const hasSecond = Effect.fn("TableExchange.hasSecond")(function*(table: string) {

@@ -153,15 +153,15 @@ const make = Effect.gen(function*() {
     }
   })
 
-  const awaitUnlocked = Effect.fn("TableSink.awaitUnlocked")(function*(table: string) {
-    // The build of a process that is gone: PostgreSQL finishes it.
-    yield* Effect.ignore(leases.evictStale(table, true))
-    yield* leases.withDedicatedConnection(table, (runOutside) =>
-      runOutside(
-        `BEGIN; SET LOCAL lock_timeout TO '${LOCK_WAIT}'; ` +
-          `LOCK TABLE ${qualifiedName({ schema: databaseSchema, table })} IN ROW EXCLUSIVE MODE; COMMIT`
+  const awaitUnlocked = Effect.fn("TableSink.awaitUnlocked")((table: string) =>
+    leases.withDedicatedConnection(table, (runOutside) =>
+      Effect.asVoid(
+        runOutside(
+          `BEGIN; SET LOCAL lock_timeout TO '${LOCK_WAIT}'; ` +
+            `LOCK TABLE ${qualifiedName({ schema: databaseSchema, table })} IN ROW EXCLUSIVE MODE; COMMIT`
+        )
       ))
-  })
+  )
 
   return TableSink.of({
     acquire,

@@ -63,7 +63,7 @@ export class TableIndexes extends Context.Service<TableIndexes, {
   /**
    * As `build`, for the keys and indexes of a table that was created without them. They are built while the table is at rest:
    * the build blocks writers, whereas readers notice only the end, where the indexes become keys in a moment. An interruption
-   * ends the statement that runs. Fails where rows have the same key, or are too large for it, and where somebody has locked
+   * ends the statement that runs where PostgreSQL notices that its client is gone, which 13 does not. Fails where rows have the same key, or are too large for it, and where somebody has locked
    * the table for longer than two seconds.
    */
   readonly buildDeferred: (

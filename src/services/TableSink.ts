@@ -195,8 +195,7 @@ export class TableSink extends Context.Service<TableSink, {
   ) => Effect.Effect<TableWriter, SqlError.SqlError | Fenced | TableRejected>
   /**
    * Waits, on a connection of its own, until no other session holds a lock that blocks writes to the table; fails after a
-   * minute. Ends abandoned builds of its indexes that do. To be called while this process neither writes the table nor builds
-   * its keys.
+   * minute.
    */
   readonly awaitUnlocked: (table: string) => Effect.Effect<void, SqlError.SqlError>
   /**

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Phase, PhaseEvent } from "../../src/domain/TablePhase.ts"
-import { nextPhase } from "../../src/domain/TablePhase.ts"
+import { isAtTip, nextPhase } from "../../src/domain/TablePhase.ts"
 
 const PHASES: ReadonlyArray<Phase> = [
   "starting",
@@ -78,7 +78,7 @@ const TRANSITIONS: ReadonlyArray<readonly [event: PhaseEvent, to: Phase | Readon
 describe("the phase of a table", () => {
   it("is that of its sync, whatever becomes of the build of its keys", () => {
     for (const phase of PHASES) {
-      const before = { phase, reason: "before", isReserve: false }
+      const before = { phase, reason: "before", isReserve: false, beneath: undefined }
       const isBuilding = phase === "building indexes"
       assert.deepStrictEqual(
         nextPhase(before, { _tag: "BuildWaits", reason: "why" }),
@@ -91,6 +91,39 @@ describe("the phase of a table", () => {
     }
   })
 
+  it("is that of the build of its keys while one is at work and nothing is wrong with the sync", () => {
+    for (const phase of PHASES) {
+      const before = { phase, reason: undefined, isReserve: false, beneath: undefined }
+      const building = nextPhase(before, { _tag: "BuildBegan" })
+      const isHidden = ["catching up", "caught up", "building indexes"].includes(phase)
+      assert.deepStrictEqual(building, { ...before, phase: isHidden ? "building indexes" : phase, beneath: phase })
+      assert.deepStrictEqual(nextPhase(building, { _tag: "BuildEnded" }), before)
+      assert.strictEqual(isAtTip(building), isAtTip(before))
+    }
+  })
+
+  it("comes back to the build when its stream does, and is that of the sync afterwards", () => {
+    const events: ReadonlyArray<readonly [PhaseEvent, Phase]> = [
+      [{ _tag: "CaughtUp", isDeferred: true }, "building indexes"],
+      [{ _tag: "BuildBegan" }, "building indexes"],
+      [{ _tag: "Failed", attempts: 1, reason: "why" }, "retrying"],
+      [{ _tag: "Connected" }, "building indexes"],
+      [{ _tag: "BuildEnded" }, "catching up"],
+      [{ _tag: "IndexesBuilt" }, "catching up"],
+      [{ _tag: "BuildBegan" }, "building indexes"],
+      [{ _tag: "StandingBy", reason: "why", isReserve: false }, "standby"],
+      [{ _tag: "BuildEnded" }, "standby"]
+    ]
+    let current = nextPhase({ phase: "starting", reason: undefined, isReserve: false, beneath: undefined }, {
+      _tag: "Connected"
+    })
+    for (const [event, phase] of events) {
+      current = nextPhase(current, event)
+      assert.strictEqual(current.phase, phase, event._tag)
+    }
+    assert.isUndefined(current.beneath)
+  })
+
   for (const [event, to] of TRANSITIONS) {
     const detail = event._tag === "Failed"
       ? ` of attempt ${event.attempts} without progress`
@@ -101,7 +134,7 @@ describe("the phase of a table", () => {
       : ""
     it(`follows ${event._tag}${detail} from every phase`, () => {
       for (const [index, phase] of PHASES.entries()) {
-        const next = nextPhase({ phase, reason: "before", isReserve: false }, event)
+        const next = nextPhase({ phase, reason: "before", isReserve: false, beneath: undefined }, event)
         assert.strictEqual(next.phase, typeof to === "string" ? to : to[index], `from ${phase}`)
         // A reason is kept only while it applies.
         const keepsReason = next.phase === "stalled" && event._tag !== "Failed" && event._tag !== "Waiting"

@@ -24,14 +24,18 @@ const stateOf = ({ database }: World, table: string) =>
 const awaitState = (world: World, table: string, state: string) =>
   eventually(`${table} is ${state}`, Effect.map(stateOf(world, table), (found) => found?.state === state))
 
-const isLockedForBuild = ({ database }: World, table: string) =>
+/** The server process that has locked a table for a build; undefined where none has. */
+const builderOf = ({ database }: World, table: string) =>
   Effect.map(
-    database.query(
-      "SELECT FROM pg_locks WHERE relation = to_regclass($1) AND mode = 'ShareLock' AND granted",
+    database.query<{ pid: number }>(
+      "SELECT pid FROM pg_locks WHERE relation = to_regclass($1) AND mode = 'ShareLock' AND granted",
       [`"${database.schema}"."${table}"`]
     ),
-    (locks) => locks.length > 0
+    ([lock]) => lock?.pid
   )
+
+const buildBegins = (world: World, table: string) =>
+  eventually(`the build of ${table} is at work`, Effect.map(builderOf(world, table), (pid) => pid !== undefined))
 
 /** Indexes of a table: `p` is its primary key, `u` a unique one, `i` any other, `b` BRIN. */
 const indexesOf = ({ database }: World, table: string) =>
@@ -67,16 +71,14 @@ describe.concurrent("a table with its indexes deferred", () => {
         world.simulator.reorg(4)
         // A build that does not get its lock holds blocks up for two seconds at a time.
         yield* awaitCanonicalChain(world)
-        yield* first.prints("building index blocks__block_num__row_index_key_")
         yield* first.prints("the build of its indexes waits for the transaction of server process")
         yield* awaitState(world, "transactions", "caught up")
         assert.strictEqual(yield* indexesOf(world, "transactions"), "i p")
         // A build changes the rows of its tables in pg_class at its end, and waits for others who have.
         const open = yield* holdLock(world.database, "GRANT SELECT ON blocks, logs TO PUBLIC")
         yield* other.release
-        for (const table of ["blocks", "logs"]) {
-          yield* eventually("the build is at work", isLockedForBuild(world, table))
-        }
+        for (const table of ["blocks", "logs"]) yield* buildBegins(world, table)
+        yield* first.prints("building index blocks__block_num__row_index_key_")
         world.simulator.mine(1)
         yield* awaitCanonicalChain(world, ["transactions"])
         assert.strictEqual((yield* stateOf(world, "blocks"))?.state, "building indexes")
@@ -97,6 +99,38 @@ describe.concurrent("a table with its indexes deferred", () => {
         yield* second.kill("SIGTERM")
         assert.strictEqual((yield* second.exited).code, 0, second.output())
         yield* assertAlwaysRight(world, snapshots)
+      }),
+    60_000
+  )
+
+  it.live(
+    "shows how far it is behind while its keys are built, and goes on building where its stream ends",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* makeWorld({ dialect: "amp", blocks: 60, queries })
+        world.simulator.faults.delayMillis = 1_000
+        const process = yield* startAmpsync({ ...world.environment, DEFER_INDEXES: "always" })
+        yield* eventually("the table is there", Effect.map(indexesOf(world, "blocks"), (indexes) => indexes === "b"))
+        const open = yield* holdLock(world.database, "GRANT SELECT ON blocks TO PUBLIC")
+        world.simulator.faults.clear()
+        yield* buildBegins(world, "blocks")
+        const builder = yield* builderOf(world, "blocks")
+        world.simulator.faults.endStreams()
+        world.simulator.mine(21)
+        const progress = Effect.map(
+          world.database.query<{ state: string; lag: string }>(
+            "SELECT state, lag_blocks AS lag FROM _ampsync_progress WHERE table_name = 'blocks'"
+          ),
+          ([row]) => row!
+        )
+        yield* process.prints("Stream ended")
+        yield* eventually("its lag is shown", Effect.map(progress, ({ lag }) => Number(lag) >= 21))
+        assert.strictEqual((yield* progress).state, "building indexes")
+        assert.strictEqual(yield* builderOf(world, "blocks"), builder)
+        yield* open.release
+        yield* awaitState(world, "blocks", "caught up")
+        yield* awaitCanonicalChain(world, ["blocks"])
+        assert.strictEqual(yield* indexesOf(world, "blocks"), "i p")
       }),
     60_000
   )

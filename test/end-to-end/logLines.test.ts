@@ -455,7 +455,7 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
     title: "that wait for an older transaction name it once, and go on when it has ended"
   },
   buildingKeys: [
-    at("nozzle", "INFO", /^Table 'blocks' has caught up, building index blocks_.*; new blocks wait until it is built$/)
+    at("nozzle", "INFO", /^Table 'blocks': building index blocks_.*; its new blocks wait until it is built$/)
   ],
   keysBuilt: [
     at(

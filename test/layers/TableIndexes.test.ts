@@ -20,11 +20,11 @@ const withTable = Effect.fnUntraced(function*(settings?: Parameters<typeof ready
   const all = yield* readyBench(settings)
   const writer = yield* prepareTable(all.sink, requestOf("t", fields))
   yield* commitRows(writer, fields, [[1n, "a", "b"]])
-  const { events, onEvent } = recordedEvents()
+  const { onEvent, ...recorded } = recordedEvents()
   return {
     ...all,
+    ...recorded,
     writer,
-    events,
     buildOrLock: (...wanted: ReadonlyArray<ReadonlyArray<string>>) => all.indexes.build("t", wanted, onEvent),
     build: (...wanted: ReadonlyArray<ReadonlyArray<string>>) =>
       Effect.map(all.indexes.build("t", wanted, onEvent), Option.isNone)
@@ -117,16 +117,15 @@ describe("indexes of a table", () => {
 
   it.live("that wait for an older transaction name it once, and go on when it has ended", () =>
     Effect.gen(function*() {
-      const { build, database, events } = yield* withTable()
+      const { build, database, waitsFor } = yield* withTable()
       const old = yield* holdLock(database, "INSERT INTO t (_block_num, _row_index) VALUES (99, 0)")
-      const [{ pid }] = (yield* old.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")) as [{ pid: number }]
+      const pid = yield* old.processId
       const building = yield* Effect.forkScoped(build(["note"]))
-      yield* eventually("the wait is reported", Effect.sync(() => events.includes(`waiting for ${pid}`)))
+      yield* eventually("the wait is reported", Effect.sync(() => waitsFor.includes(pid)))
       yield* Effect.sleep(500)
       yield* old.release
       assert.isTrue(yield* Fiber.join(building))
-      // It may have waited for transactions of others as well.
-      assert.lengthOf(events.filter((event) => event === `waiting for ${pid}`), 1)
+      assert.lengthOf(waitsFor.filter((processId) => processId === pid), 1)
     }))
 
   it.live("are built for two tables at a time", () =>

@@ -214,6 +214,37 @@ describe("a session that hangs in a transaction", () => {
     40_000
   )
 
+  it.live("I3 that hangs in the build of an index, and nothing else, is ended where that is asked for", () =>
+    Effect.gen(function*() {
+      const database = yield* testDatabase
+      yield* database.query("CREATE TABLE logs ()")
+      const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
+      yield* leased(first, "logs")
+      const held = (mode: string) =>
+        Effect.map(
+          database.query("SELECT FROM pg_locks WHERE relation = 'logs'::regclass AND mode = $1 AND granted", [mode]),
+          (locks) => locks.length > 0
+        )
+      for (const mode of ["SHARE", "SHARE UPDATE EXCLUSIVE"]) {
+        yield* Effect.forkScoped(Effect.exit(
+          first.leases.withDedicatedConnection(
+            "logs",
+            (run) => Effect.andThen(run(`BEGIN; LOCK TABLE ${database.schema}.logs IN ${mode} MODE`), Effect.never)
+          )
+        ))
+        if (mode === "SHARE") {
+          yield* eventually("a build has locked the table", held("ShareLock"))
+          assert.strictEqual(yield* second.leases.evictStale("logs", true), 0, "its writer is alive")
+          yield* expireHeartbeats(database, second)
+          assert.strictEqual(yield* second.leases.evictStale("logs", true), 1)
+          yield* eventually("the build is gone", Effect.map(held("ShareLock"), (isHeld) => !isHeld))
+        }
+      }
+      // As a concurrent build does, which keeps nobody from writing.
+      yield* eventually("another has locked it", held("ShareUpdateExclusiveLock"))
+      assert.strictEqual(yield* second.leases.evictStale("logs", true), 0)
+    }))
+
   it.live("I3 is ended too when its writer hangs while it acquires the lease", () =>
     Effect.gen(function*() {
       const database = yield* testDatabase

@@ -18,6 +18,10 @@ export const holdLock = Effect.fnUntraced(function*({ schema, url }: TestDatabas
   yield* Effect.promise(() => client.query(`SET search_path TO ${schema}; BEGIN; ${statement}`))
   return {
     release: Effect.asVoid(Effect.promise(() => client.query("ROLLBACK"))),
+    processId: Effect.map(
+      Effect.promise(() => client.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")),
+      ({ rows }) => rows[0]!.pid
+    ),
     /** Rows of a statement in that transaction. */
     query: <Row extends pg.QueryResultRow>(sql: string) =>
       Effect.promise(() => client.query<Row>(sql).then(({ rows }) => rows))

@@ -80,17 +80,14 @@ export const processOn = Effect.fnUntraced(function*(
 /** Collects what happens to indexes, such as `built t_note_idx` and `waiting for 42`. */
 export const recordedEvents = () => {
   const events: Array<string> = []
+  /** Server processes; a build may wait for transactions of other tests as well. */
+  const waitsFor: Array<number> = []
   const onEvent = (event: IndexEvent) =>
     Effect.sync(() => {
-      events.push(
-        event.kind === "queued"
-          ? "queued"
-          : event.kind === "waiting"
-          ? `waiting for ${event.processId}`
-          : `${event.kind} ${event.name}`
-      )
+      if (event.kind === "waiting") waitsFor.push(event.processId)
+      else if (event.kind !== "queued") events.push(`${event.kind} ${event.name}`)
     })
-  return { events, onEvent }
+  return { events, waitsFor, onEvent }
 }
 
 /** As `bench`, with the bookkeeping in place. */

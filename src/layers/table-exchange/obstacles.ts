@@ -1,7 +1,9 @@
 /** What speaks against a second table, one sentence each. */
 import { Effect } from "effect"
 import { isAlive } from "../../domain/bookkeeping/leaseConditions.ts"
+import { blockRangesIndex } from "../../domain/postgres/table/deferredIndexes.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
+import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import type { TableRequest } from "../../services/TableSink.ts"
 
@@ -17,6 +19,20 @@ export const publicationsOfAll = (run: RunStatement) =>
         `publication "${name}" is FOR ALL TABLES: its subscribers would receive the rows of the second table, which they do ` +
         "not have, and stop. Let it name its tables"
       )
+  )
+
+/** The build of its keys would keep the rows out, for as long as it takes. */
+export const withoutKeys = (run: RunStatement, schema: string, { table }: TableRequest) =>
+  Effect.map(
+    run<{ readonly found: boolean }>("SELECT to_regclass($1) IS NOT NULL AS found", [
+      qualifiedName({ schema, table: blockRangesIndex(table) })
+    ]),
+    ([row]) =>
+      row?.found === true
+        ? [
+          "its primary key and its indexes are not built yet. Wait until it is caught up, or run resync without --online"
+        ]
+        : []
   )
 
 /** The process that writes the table would go on with its own query. */

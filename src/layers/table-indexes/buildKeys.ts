@@ -15,20 +15,22 @@ import { indexRowTooLarge, type RunStatement } from "../../services/PgPool.ts"
 import type { IndexEvent, WhileAtRest } from "../../services/TableIndexes.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
 import { briefly } from "./briefly.ts"
-import { reportHolders } from "./waits.ts"
+import { ALL_LOCKS, IN_THE_WAY_OF_BUILDS, reportHolders } from "./waits.ts"
 
 /**
- * The writer rests meanwhile. More than `deadlock_timeout`, a second by default, after which PostgreSQL ends an autovacuum that
- * somebody waits for.
+ * The time limit of its lock, for which the writer rests: two seconds, because PostgreSQL ends an autovacuum that somebody waits
+ * for after `deadlock_timeout`, which is one, and somewhat more than that where it is longer.
  */
-const LOCK_TIMEOUT = "2s"
-
+const LIMIT_LOCK =
+  "SELECT set_config('lock_timeout', (least(setting::int, 9000) + 1000)::text, true) FROM pg_settings WHERE name = 'deadlock_timeout'"
+/** PostgreSQL 17 and newer. */
+const NO_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
 /**
  * Without this PostgreSQL finishes the build for a process that is gone, and its lock keeps the next one from writing. Less than
- * a chunk waits for a lock. PostgreSQL 14 and newer have it, and not on every platform.
+ * a chunk waits for a lock. PostgreSQL 14 and newer have it, and refuse it on some platforms.
  */
 const END_WITH_CLIENT =
-  "SELECT set_config(name, '500ms', false) FROM pg_settings WHERE name = 'client_connection_check_interval'"
+  "SELECT set_config(name, '500ms', true) FROM pg_settings WHERE name = 'client_connection_check_interval'"
 
 export interface KeysToBuild {
   readonly definition: TableDefinition
@@ -47,31 +49,38 @@ export const buildKeys = Effect.fnUntraced(function*(
   const plan = planDeferred(definition, existing)
   if (plan === undefined) return
   for (const name of plan.broken) yield* dropBroken(run, definition, name, onEvent)
-  yield* Effect.ignore(run(END_WITH_CLIENT))
+  const endsWithClient = yield* Effect.isSuccess(run(END_WITH_CLIENT))
+  const settings = [
+    "SET LOCAL statement_timeout TO 0",
+    NO_LIMIT,
+    ...(endsWithClient ? [END_WITH_CLIENT] : []),
+    LIMIT_LOCK
+  ]
   yield* whileAtRest(Effect.gen(function*() {
     for (const index of plan.missing) {
-      yield* onEvent({ ...index, kind: "building" })
-      yield* build(run, definition, index).pipe(
-        reportHolders(run, definition, "build", onEvent),
+      yield* build(run, settings, definition, index, onEvent({ ...index, kind: "building" })).pipe(
+        reportHolders(run, definition, IN_THE_WAY_OF_BUILDS, onEvent),
         Effect.mapError((error) => impossibleKey(definition, index, error) ?? error)
       )
       yield* onEvent({ ...index, kind: "built" })
     }
     yield* briefly(run, ...completeDeferred(definition, isPublished)).pipe(
-      reportHolders(run, definition, "alter", onEvent)
+      reportHolders(run, definition, ALL_LOCKS, onEvent)
     )
   }))
 })
 
 /** Builds one in a transaction, which leaves nothing behind where it does not come to its end. */
-const build = (run: RunStatement, definition: TableDefinition, index: DeferredIndex) =>
+const build = (
+  run: RunStatement,
+  settings: ReadonlyArray<string>,
+  definition: TableDefinition,
+  index: DeferredIndex,
+  onLocked: Effect.Effect<void>
+) =>
   Effect.gen(function*() {
-    yield* run(
-      `BEGIN; SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'; ${
-        lockForBuild(definition)
-      }; ` +
-        "SET LOCAL lock_timeout TO 0"
-    )
+    yield* run(["BEGIN", ...settings, lockForBuild(definition), "SET LOCAL lock_timeout TO 0"].join("; "))
+    yield* onLocked
     yield* run(createDeferred(definition, index))
     yield* run("COMMIT")
   }).pipe(Effect.tapError(() => Effect.ignore(run("ROLLBACK"))))

@@ -11,13 +11,17 @@ interface ServerProcess {
   readonly processId: number
 }
 
-/** Transactions, by their server process, that concurrent builds on a table or on its partitions wait for. */
+/** Transactions, by their server process, that builds on a table or on its partitions wait for once they are at work. */
 const WAITS = `
-  SELECT DISTINCT p.current_locker_pid AS "processId" FROM pg_stat_progress_create_index p
-  WHERE p.datname = current_database() AND p.current_locker_pid <> 0 AND (p.relid = to_regclass($1)
+  SELECT DISTINCT blocking AS "processId"
+  FROM pg_stat_progress_create_index p, unnest(pg_blocking_pids(p.pid)) AS blocking
+  WHERE p.datname = current_database() AND blocking <> 0 AND (p.relid = to_regclass($1)
     OR p.relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1)))`
 
-/** Reports the transactions that concurrent builds on a table wait for, each once. Never ends. */
+/**
+ * Reports the transactions that builds on a table wait for, each once. A concurrent build waits for those that are older, any
+ * other at its end for those that have changed the privileges of the table. Never ends.
+ */
 export const watchWaits = Effect.fnUntraced(function*(
   run: RunStatement,
   table: Table,
@@ -37,29 +41,39 @@ export const watchWaits = Effect.fnUntraced(function*(
   }
 })
 
-/** Transactions, by their server process, that hold a lock on a table other than these. */
+/** Transactions, by their server process, that hold one of these locks on a table. */
 const HOLDERS = `
   SELECT DISTINCT pid AS "processId" FROM pg_locks
-  WHERE granted AND pid <> pg_backend_pid() AND relation = to_regclass($1) AND mode <> ALL($2)
+  WHERE granted AND pid <> pg_backend_pid() AND relation = to_regclass($1) AND mode = ANY($2)
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
-/** Locks that do not stand in the way. Source: PostgreSQL, doc "Explicit Locking", "Conflicting Lock Modes". */
-const HARMLESS = {
-  build: ["AccessShareLock", "RowShareLock", "ShareLock"],
-  alter: []
-} satisfies Record<string, ReadonlyArray<string>>
+/** Locks of writers, of VACUUM and of statements that change the table. Source: PostgreSQL, doc "Explicit Locking". */
+export const IN_THE_WAY_OF_BUILDS: ReadonlyArray<string> = [
+  "RowExclusiveLock",
+  "ShareUpdateExclusiveLock",
+  "ShareRowExclusiveLock",
+  "ExclusiveLock",
+  "AccessExclusiveLock"
+]
+/** Those of readers as well. */
+export const ALL_LOCKS: ReadonlyArray<string> = [
+  "AccessShareLock",
+  "RowShareLock",
+  "ShareLock",
+  ...IN_THE_WAY_OF_BUILDS
+]
 
 /** Reports the transactions that hold the lock which a statement waited for in vain; its failure stays what it is. */
 export const reportHolders = (
   run: RunStatement,
   table: Table,
-  statement: keyof typeof HARMLESS,
+  modes: ReadonlyArray<string>,
   onEvent: (event: IndexEvent) => Effect.Effect<void>
 ) =>
 <A>(effect: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A, SqlError.SqlError> =>
   Effect.tapError(effect, (error) => {
     if (!isLocked(error)) return Effect.void
-    const read = run<ServerProcess>(HOLDERS, [qualifiedName(table), HARMLESS[statement]])
+    const read = run<ServerProcess>(HOLDERS, [qualifiedName(table), modes])
     return read.pipe(
       Effect.flatMap((holders) =>
         Effect.forEach(holders, ({ processId }) => onEvent({ kind: "waiting", processId }), { discard: true })

@@ -8,7 +8,7 @@ import { blockRangesIndex } from "../../domain/postgres/table/deferredIndexes.ts
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
-import { type PgPool, runOn } from "../../services/PgPool.ts"
+import { isLocked, type PgPool, runOn } from "../../services/PgPool.ts"
 import { type TableLeases, TableRejected } from "../../services/TableLeases.ts"
 import type { Emptying, TableSink } from "../../services/TableSink.ts"
 import { deletion, type PlacedTable, rowsLeft, undeletable, UNFILTERED } from "./deletion.ts"
@@ -38,9 +38,18 @@ export const makeRemoval = (
           reason: `schema "${schema}" has no checkpoint of it, so it is not synced; check the name and DATABASE_SCHEMA`
         })
       }
-      return yield* leases.transaction(
+      const attempt = leases.transaction(
         table,
         Effect.flatMap(leases.acquire({ table, dataset }), (lease) => work(lease, recorded.positionColumn))
+      )
+      // PostgreSQL may finish the build of an index for a process that is gone.
+      const endBuild = Effect.orElseSucceed(leases.evictStale(table, true), () => 0)
+      return yield* Effect.catch(
+        attempt,
+        (error) =>
+          isLocked(error)
+            ? Effect.flatMap(endBuild, (ended) => ended > 0 ? attempt : Effect.fail(error))
+            : Effect.fail(error)
       )
     })
 

@@ -1,5 +1,5 @@
 /** The state that the attempts at one table share. */
-import { Deferred, Effect, Ref, Semaphore, SubscriptionRef } from "effect"
+import { Deferred, Effect, Ref, SubscriptionRef } from "effect"
 import type { SqlError } from "effect/sql"
 import type { Progress } from "../../domain/chain/progress.ts"
 import { resume, type ResumeStrategy } from "../../domain/chain/resumeStrategy.ts"
@@ -13,6 +13,7 @@ import type { HeldMemory } from "./HeldMemory.ts"
 import { KeptRanges } from "./KeptRanges.ts"
 import type { Permits } from "./Permits.ts"
 import { type TableSpans, tableSpans } from "./TableSpans.ts"
+import { makeTurn, type Turn } from "./Turn.ts"
 
 /** What all tables of a process share. */
 export interface SharedByTables {
@@ -33,8 +34,7 @@ export interface TableSession {
   /** Of the active config: one that leaves this table as it is may replace it between two attempts. */
   readonly active: Effect.Effect<ActiveConfig>
   readonly shared: SharedByTables
-  /** Of one permit: its holder may write rows, or lock the table against those who do. */
-  readonly turn: Semaphore.Semaphore
+  readonly turn: Turn
   readonly size: Ref.Ref<ChunkSize>
   readonly strategy: Ref.Ref<ResumeStrategy>
   readonly progress: Ref.Ref<Progress>
@@ -46,6 +46,8 @@ export interface TableSession {
   readonly caughtUp: Deferred.Deferred<void>
   /** The table as long as its keys are not built; undefined where it has them, and before it is prepared. */
   readonly deferred: SubscriptionRef.SubscriptionRef<TableDefinition | undefined>
+  /** This process writes the table, as far as it knows. */
+  readonly isWriter: SubscriptionRef.SubscriptionRef<boolean>
   /** Fails once the keys turn out to be impossible. */
   readonly impossibleKeys: Deferred.Deferred<never, TableRejected>
   /** Names of indexes of the config that rows have no room in: no more in this run. */
@@ -68,7 +70,7 @@ export const makeTableSession = Effect.fnUntraced(function*(
     table,
     active,
     shared,
-    turn: yield* Semaphore.make(1),
+    turn: yield* makeTurn,
     size: yield* Ref.make(initialChunkSize),
     strategy: yield* Ref.make(resume),
     progress: yield* Ref.make<Progress>({ watermark: undefined, highestRow: undefined }),
@@ -76,6 +78,7 @@ export const makeTableSession = Effect.fnUntraced(function*(
     kept: new KeptRanges(shared.held),
     caughtUp: yield* Deferred.make<void>(),
     deferred: yield* SubscriptionRef.make<TableDefinition | undefined>(undefined),
+    isWriter: yield* SubscriptionRef.make(false),
     impossibleKeys: yield* Deferred.make<never, TableRejected>(),
     leftOutIndexes: yield* Ref.make<ReadonlySet<string>>(new Set()),
     isParked: yield* Ref.make(false),

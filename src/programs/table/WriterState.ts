@@ -1,5 +1,5 @@
 /** The state of the writing of one table between two events. */
-import type { Clock, Effect, Ref, Semaphore } from "effect"
+import type { Clock, Effect, Ref } from "effect"
 import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
 import { type Chunk, firstChunk, nextChunk } from "../../domain/chain/Chunk.ts"
 import type { TableEvent } from "../../domain/chain/TableEvent.ts"
@@ -13,13 +13,11 @@ import type { CopyBuffer, CopyBuffers } from "./CopyBuffers.ts"
 import type { Permits } from "./Permits.ts"
 import type { ReadAhead } from "./ReadAhead.ts"
 import type { StageClock } from "./StageClock.ts"
+import type { Turn } from "./Turn.ts"
 
 export interface WriteChunksOptions<R> {
-  /**
-   * Taken before a chunk opens, and kept until the last one is committed. A chunk that waited for the lock of a build instead would
-   * keep a connection and a permit from other tables, and give up soon.
-   */
-  readonly turn: Semaphore.Semaphore
+  /** Taken before a chunk opens, and kept until the last one is committed. */
+  readonly turn: Pick<Turn, "write">
   /** One permit per chunk in flight, shared by all tables. */
   readonly permits: Pick<Permits, "withPermit">
   /** Rows a chunk should have, learnt from one chunk to the next. */

@@ -19,18 +19,24 @@ const retrySchedule = backoff("1 second", "60 seconds")
 
 /**
  * Builds the keys of a table once it has caught up, each time one was created without them; until then keeps its deletions
- * cheap. Never ends.
+ * cheap. Never ends; does nothing while another process writes the table, or while it is parked.
  *
  * It runs beside the sync, which waits with its next chunk while an index is built. A failure is logged and tried again; where
  * the keys are impossible, the sync of the table ends.
  */
 export const buildKeys = Effect.fn("buildKeys")(function*(session: TableSession) {
-  const { caughtUp, deferred, table: { name } } = session
+  const { caughtUp, deferred, isWriter, table: { name } } = session
   const summaries = yield* Effect.forkChild(summarize(name, deferred))
   yield* Deferred.await(caughtUp)
   yield* Fiber.interrupt(summaries)
-  return yield* Effect.forever(
+  const keys = Effect.forever(
     Effect.flatMap(nextDefinition(deferred), (definition) => buildKeysOf(session, definition))
+  )
+  // The lock of a build would keep another process from writing.
+  yield* SubscriptionRef.changes(isWriter).pipe(
+    Stream.changes,
+    Stream.switchMap((mayBuild) => mayBuild ? Stream.fromEffectDrain(keys) : Stream.empty),
+    Stream.runDrain
   )
 }, (effect, { table: { name } }) => aboutTable(name)(effect))
 
@@ -78,7 +84,8 @@ const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definitio
         return reports.event(event)
     }
   }
-  const whileAtRest: WhileAtRest = (build) => turn.withPermit(build)
+  const [began, ended] = [status.record(name, { _tag: "BuildBegan" }), status.record(name, { _tag: "BuildEnded" })]
+  const whileAtRest: WhileAtRest = (build) => turn.build(Effect.acquireUseRelease(began, () => build, () => ended))
   yield* reports.whenUnlocked(waiting, indexes.buildDeferred(definition, whileAtRest, report)).pipe(
     Effect.tapError((error) =>
       mayHeal(error) ? Effect.logWarning(log.indexFailed(name, error.message, true)) : Effect.void

@@ -1,5 +1,5 @@
 /** Runs attempt after attempt at one table, for as long as the config names it. */
-import { Duration, Effect, Option, Ref, Schedule } from "effect"
+import { Duration, Effect, Option, Ref, Schedule, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import * as log from "../../domain/logLines.ts"
@@ -77,6 +77,7 @@ export const superviseTable = Effect.fn("superviseTable")(function*(session: Tab
     Effect.catch((error) =>
       Effect.gen(function*() {
         yield* Ref.set(session.isParked, true)
+        yield* SubscriptionRef.set(session.isWriter, false)
         session.kept.drop()
         yield* Effect.logError(log.parked(name, error.message))
         yield* status.record(name, { _tag: "Parked", reason: error.message })
@@ -172,19 +173,18 @@ const waitForLock = Effect.fnUntraced(function*(
   const { attempts } = yield* Ref.get(failures)
   const delay = Duration.min(Duration.times(RECONNECT_DELAY, 2 ** attempts), MAX_LOCK_DELAY)
   yield* reportFailure(session, failures, error, delay)
-  // A build of its keys that goes on in this process is no abandoned one.
-  const unlocked = session.turn.withPermitsIfAvailable(1)(sink.awaitUnlocked(session.table.name))
-  const [waited] = yield* Effect.timed(Effect.ignore(unlocked))
+  const [waited] = yield* Effect.timed(Effect.ignore(sink.awaitUnlocked(session.table.name)))
   // A lock on rows cannot be waited for, and a new attempt at once would fail at once.
   yield* Effect.sleep(Duration.isLessThan(waited, RECONNECT_DELAY) ? delay : RECONNECT_DELAY)
 })
 
 const standBy = Effect.fnUntraced(function*(
-  { kept, strategy, table: { name } }: TableSession,
+  { isWriter, kept, strategy, table: { name } }: TableSession,
   failures: Ref.Ref<FailureCounters>,
   reason: string
 ) {
   const [status, { standby: isReserve }] = [yield* StatusRecorder, yield* SyncConfig]
+  yield* SubscriptionRef.set(isWriter, false)
   kept.drop()
   // The search for a canonical block is left to the process that writes.
   yield* Ref.set(strategy, resume)

@@ -14,6 +14,7 @@ import { datasetId } from "../../domain/manifest/Dataset.ts"
 import type { TableSpec } from "../../domain/manifest/TableSpec.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
+import { TableLeases } from "../../services/TableLeases.ts"
 import { TableSink, type TableWriter } from "../../services/TableSink.ts"
 import { type ActiveConfig, expectedNetwork, requestOf, sentQuery, statusOf } from "../reload/ActiveConfig.ts"
 import { awaitConfirmations } from "./awaitConfirmations.ts"
@@ -51,7 +52,12 @@ import { writeChunks } from "./writeChunks.ts"
 export const syncTable = Effect.fn("syncTable")(
   function*(session: TableSession) {
     const { shared, size, table } = session
-    const [config, sink, flight] = [yield* SyncConfig, yield* TableSink, yield* FlightClient]
+    const [config, sink, flight, leases] = [
+      yield* SyncConfig,
+      yield* TableSink,
+      yield* FlightClient,
+      yield* TableLeases
+    ]
     const active = yield* session.active
     const lease = yield* sink.acquire({ table: table.name, dataset: datasetId(active.manifest.dataset) })
     yield* logTakeover(lease, yield* Ref.getAndSet(session.heldBy, undefined))
@@ -80,7 +86,12 @@ export const syncTable = Effect.fn("syncTable")(
       // A query that cannot be streamed may lack the columns of a stream: the server's own reason comes first.
       Effect.tapErrorTag("TableRejected", () => awaitFirstMessage(Effect.succeed({ ...opened, messages })))
     )
+    // PostgreSQL may finish a build for a process that is gone, and its lock would keep the rows out.
+    if (writer.deferred !== undefined && !session.turn.isBuilding()) {
+      yield* Effect.ignore(leases.evictStale(table.name, true))
+    }
     yield* SubscriptionRef.set(session.deferred, writer.deferred)
+    yield* SubscriptionRef.set(session.isWriter, true)
     const isFound = kept === undefined
       ? cursor === undefined || newest(writer) !== undefined
       : isSameWatermark(newest(writer), newest(lease))
@@ -150,7 +161,7 @@ export const syncTable = Effect.fn("syncTable")(
     )
     const attempt = Effect.raceAllFirst([
       stream,
-      watchLease(writer, activity),
+      watchLease(writer, activity, session.turn),
       Deferred.await(session.impossibleKeys),
       watchSource({
         table: table.name,
@@ -158,6 +169,7 @@ export const syncTable = Effect.fn("syncTable")(
         network: expectedNetwork(active, table),
         start,
         activity,
+        turn: session.turn,
         caughtUp: session.caughtUp,
         isDeferred: Effect.map(SubscriptionRef.get(session.deferred), (deferred) => deferred !== undefined),
         onChainReset: config.onChainReset,

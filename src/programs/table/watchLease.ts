@@ -4,6 +4,7 @@ import { resume } from "../../domain/chain/resumeStrategy.ts"
 import type { TableWriter } from "../../services/TableSink.ts"
 import type { Outcome } from "./Outcome.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
+import type { Turn } from "./Turn.ts"
 
 /** A commit checks it too, but a table may have none for days. */
 const CHECK_INTERVAL = "5 seconds"
@@ -13,10 +14,14 @@ const CHECK_INTERVAL = "5 seconds"
  * then that the stream will not send again.
  */
 export const watchLease = Effect.fn("watchLease")(
-  function*(writer: TableWriter, activity: StreamActivity): Effect.fn.Return<Outcome> {
+  function*(
+    writer: TableWriter,
+    activity: StreamActivity,
+    turn: Pick<Turn, "isBuilding">
+  ): Effect.fn.Return<Outcome> {
     for (;;) {
       yield* Effect.sleep(CHECK_INTERVAL)
-      if (!activity.isIdle) continue
+      if (!activity.isIdle && !turn.isBuilding()) continue
       // A database that does not answer shows at the next commit.
       const isCurrent = yield* Effect.orElseSucceed(writer.isCurrent, () => true)
       if (isCurrent) continue

@@ -13,6 +13,7 @@ import { SourceHead, type SourceHeadError } from "../../services/SourceHead.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import type { Outcome, ReconnectFrom } from "./Outcome.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
+import type { Turn } from "./Turn.ts"
 import { watchSearch } from "./watchSearch.ts"
 
 export interface Watching {
@@ -21,6 +22,7 @@ export interface Watching {
   /** Used until the stream names its network; undefined where the config does not name one either. */
   readonly network: string | undefined
   readonly activity: StreamActivity
+  readonly turn: Pick<Turn, "isBuilding">
   /** As the connection was opened: to resume, to find the newest canonical block, or to replace everything. */
   readonly start: FollowState
   /** Done once the table has caught up. */
@@ -112,15 +114,18 @@ const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching) {
     const isQuiet = yield* Effect.raceFirst(Effect.as(activity.quiet.await, true), Effect.as(tick(watching), false))
     const silentMillis = (yield* elapsedMillis) - activity.lastMessageAtMillis
     if (activity.isIdle && !activity.isPaused && (isQuiet || silentMillis >= SILENT_MILLIS)) return isQuiet
+    if (!isQuiet && watching.turn.isBuilding()) yield* Effect.result(readHead(watching))
     // Where blocks come one after the other there are only moments between two of them.
     yield* isQuiet && !activity.isPaused ? untilIdle(watching) : Effect.sleep(FIRST_PAUSE_MILLIS)
   }
 })
 
-/** Where the rows of a table that had caught up wait, as they do while its keys are built, its lag grows, and is shown. */
+/** Where the rows of a table that had caught up wait, or those of any for a build of keys, the lag grows, and is shown. */
 const untilIdle = (watching: Watching) => {
-  const { activity } = watching
-  const showLag = Effect.suspend(() => activity.isAtTip ? Effect.result(readHead(watching)) : Effect.void)
+  const { activity, turn } = watching
+  const showLag = Effect.suspend(() =>
+    activity.isAtTip || turn.isBuilding() ? Effect.result(readHead(watching)) : Effect.void
+  )
   return Effect.raceFirst(activity.idle.await, Effect.forever(Effect.andThen(tick(watching), showLag)))
 }
 

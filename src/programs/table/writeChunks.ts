@@ -53,7 +53,7 @@ export const writeChunks = <R>(writer: TableWriter, options: WriteChunksOptions<
     while (yield* takeWithoutRows(writing)) {
       options.stages.enter("storage")
       waitsSince = writing.nowMillis()
-      yield* options.turn.withPermit(write)
+      yield* options.turn.write(write)
     }
     return yield* input.end
   }).pipe(Effect.scoped)

@@ -33,6 +33,9 @@ type Attempt = (
   onEvent: (event: IndexEvent) => Effect.Effect<void>
 ) => Effect.Effect<void, SqlError.SqlError | TableRejected>
 
+/** Lets everything happen that needs no time. */
+const moment = Effect.repeat(TestClock.adjust("1 millis"), { times: 20 })
+
 /** A table that has caught up without keys, whose builds are `attempts`, one after the other. */
 const bench = (...attempts: ReadonlyArray<Attempt>) =>
   Effect.gen(function*() {
@@ -54,8 +57,9 @@ const bench = (...attempts: ReadonlyArray<Attempt>) =>
       yield* recorder.record("t", { _tag: "Started" })
       yield* recorder.record("t", { _tag: "CaughtUp", isDeferred: true })
       yield* Deferred.succeed(session.caughtUp, undefined)
+      yield* SubscriptionRef.set(session.isWriter, true)
       yield* Effect.forkScoped(Effect.provideContext(buildKeys(session), services))
-      yield* TestClock.adjust("1 millis")
+      yield* moment
       const state = Effect.map(status.get, (all) => [all.get("t")?.phase, all.get("t")?.reason])
       return { session, lines, state, begun: () => begun }
     }).pipe(Effect.provideContext(services))
@@ -90,10 +94,10 @@ describe("the build of the keys of a table", () => {
       assert.strictEqual(it.begun(), 2)
       assert.deepStrictEqual(yield* it.state, ["building indexes", undefined])
       yield* Deferred.succeed(isBuilt, undefined)
-      yield* TestClock.adjust("1 millis")
+      yield* moment
       assert.deepStrictEqual(yield* it.state, ["caught up", undefined])
       const log = it.lines.join("\n")
-      assert.include(log, "building index t_key; new blocks wait until it is built")
+      assert.include(log, "building index t_key; its new blocks wait until it is built")
       assert.include(log, "Table 't' has its primary key and its indexes now")
       assert.isUndefined(yield* SubscriptionRef.get(it.session.deferred))
     }))
@@ -103,11 +107,13 @@ describe("the build of the keys of a table", () => {
       const atWork = yield* Deferred.make<void>()
       const attempt: Attempt = (whileAtRest) => whileAtRest(Effect.andThen(Deferred.await(atWork), Effect.fail(locked)))
       const { session } = yield* bench(attempt, () => Effect.never)
-      const isFree = Effect.map(session.turn.withPermitsIfAvailable(1)(Effect.void), Option.isSome)
-      assert.isFalse(yield* isFree)
+      const writer = yield* Effect.forkScoped(session.turn.write(Effect.void))
+      yield* moment
+      assert.isUndefined(writer.pollUnsafe())
+      assert.isTrue(session.turn.isBuilding())
       yield* Deferred.succeed(atWork, undefined)
-      yield* TestClock.adjust("1 millis")
-      assert.isTrue(yield* isFree)
+      yield* Fiber.join(writer)
+      assert.isFalse(session.turn.isBuilding())
     }))
 
   it.effect("logs a process that it waits for once, however often it tries", () =>
@@ -119,6 +125,23 @@ describe("the build of the keys of a table", () => {
       assert.strictEqual(it.begun(), 4)
       assert.lengthOf(it.lines.filter((line) => line.includes("server process 42")), 1)
       assert.lengthOf(it.lines.filter((line) => line.includes("an index could not be built, trying again")), 3)
+    }))
+
+  it.effect("is interrupted while another process writes the table, and begins again when that is over", () =>
+    Effect.gen(function*() {
+      const it = yield* bench((whileAtRest) => whileAtRest(Effect.never), () => Effect.never)
+      assert.isTrue(it.session.turn.isBuilding())
+      // Attempts follow each other while a build is at work.
+      yield* SubscriptionRef.set(it.session.isWriter, true)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(it.begun(), 1)
+      yield* SubscriptionRef.set(it.session.isWriter, false)
+      yield* TestClock.adjust("1 minute")
+      assert.isFalse(it.session.turn.isBuilding())
+      assert.strictEqual(it.begun(), 1)
+      yield* SubscriptionRef.set(it.session.isWriter, true)
+      yield* moment
+      assert.strictEqual(it.begun(), 2)
     }))
 
   it.effect("ends the sync of a table whose keys are impossible", () =>

@@ -13,6 +13,7 @@ import {
 } from "../../../src/domain/postgres/table/partitions.ts"
 import { makeCopyBuffers } from "../../../src/programs/table/CopyBuffers.ts"
 import { StageClock } from "../../../src/programs/table/StageClock.ts"
+import { makeTurn } from "../../../src/programs/table/Turn.ts"
 import { writeChunks } from "../../../src/programs/table/writeChunks.ts"
 import { type TablePartitions } from "../../../src/services/TableSink.ts"
 import { recordedWriter, rowsIn } from "../../doubles/TableWriter.ts"
@@ -69,7 +70,7 @@ const bench = Effect.fnUntraced(function*(
   )
   const events = Stream.flatMap(paused, (events) => Stream.fromArray(events))
   const run = writeChunks<never>(double.writer, {
-    turn: yield* Semaphore.make(1),
+    turn: yield* makeTurn,
     permits: yield* Semaphore.make(1),
     size: yield* Ref.make({ ...initialChunkSize, rows: 1_000 }),
     buffers: makeCopyBuffers(1),

@@ -8,6 +8,7 @@ import { initialChunkSize } from "../../../src/domain/ChunkSize.ts"
 import type { RowEncoder } from "../../../src/domain/postgres/encode/RowEncoder.ts"
 import { makeCopyBuffers } from "../../../src/programs/table/CopyBuffers.ts"
 import { StageClock } from "../../../src/programs/table/StageClock.ts"
+import { makeTurn } from "../../../src/programs/table/Turn.ts"
 import { writeChunks } from "../../../src/programs/table/writeChunks.ts"
 import { flightError, type Messages } from "../../doubles/FlightClient.ts"
 import { encoderOf, recordedWriter, type TableWriterOptions } from "../../doubles/TableWriter.ts"
@@ -34,7 +35,7 @@ const writing = Effect.fnUntraced(function*(options: Options = {}) {
   const size = yield* Ref.make(initialChunkSize)
   const events = Stream.flatMap(Stream.rechunk(Stream.fromQueue(queue), 1), (frame) => Stream.fromArray(frame))
   const run = writeChunks<never>(recordedWriter({ checkpoint: upTo(9), ...options }).writer, {
-    turn: yield* Semaphore.make(1),
+    turn: yield* makeTurn,
     permits: options.permits ?? (yield* Semaphore.make(1)),
     size,
     buffers: makeCopyBuffers(1),

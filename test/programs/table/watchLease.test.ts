@@ -7,11 +7,11 @@ import { recordedWriter } from "../../doubles/TableWriter.ts"
 import { checkpoint } from "../../support/scenario.ts"
 
 /** Watches a table whose database returns `isCurrent` at each check. */
-const watching = Effect.fnUntraced(function*(isCurrent: Effect.Effect<boolean, never>) {
+const watching = Effect.fnUntraced(function*(isCurrent: Effect.Effect<boolean, never>, isBuilding = false) {
   const activity = new StreamActivity(checkpoint("9a"), true, 0)
   let asked = 0
   const { writer } = recordedWriter({ isCurrent: Effect.tap(isCurrent, () => Effect.sync(() => (asked += 1))) })
-  const fiber = yield* Effect.forkScoped(watchLease(writer, activity))
+  const fiber = yield* Effect.forkScoped(watchLease(writer, activity, { isBuilding: () => isBuilding }))
   return { activity, fiber, asked: () => asked }
 })
 
@@ -32,6 +32,15 @@ describe("the last commit", () => {
       yield* TestClock.adjust("10 minutes")
       assert.strictEqual(it.asked(), 0)
       assert.isUndefined(it.fiber.pollUnsafe())
+    }))
+
+  it.effect("is asked for while rows wait for a build of keys: none is on its way then", () =>
+    Effect.gen(function*() {
+      const it = yield* watching(Effect.succeed(false), true)
+      it.activity.onIdle(0)
+      it.activity.onBusy(0)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepInclude(yield* Fiber.join(it.fiber), { _tag: "ReconnectFrom", isFailure: false })
     }))
 
   it.effect("that the database has is asked for every five seconds", () =>

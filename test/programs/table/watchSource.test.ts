@@ -42,6 +42,7 @@ const watching = Effect.fnUntraced(function*({ answer, stored = ["9a"], tables =
         manifest,
         network: "anvil",
         activity,
+        turn: { isBuilding: () => false },
         caughtUp: yield* Deferred.make<void>(),
         isDeferred: Effect.succeed(false),
         start: startFollowing(
@@ -120,6 +121,23 @@ describe("the head of the source", () => {
       yield* elapse(60)
       assert.deepInclude((yield* it.status())?.sourceHead, { block: 12n })
       assert.strictEqual((yield* it.status())?.phase, "caught up")
+    }))
+
+  it.effect("is read as well while rows wait for a build of keys, whatever came before", () =>
+    Effect.gen(function*() {
+      let [head, isBuilding] = [9, true]
+      const it = yield* watching({
+        answer: () => Effect.succeed(headAt(head)),
+        turn: { isBuilding: () => isBuilding }
+      })
+      yield* elapse(1)
+      head = 12
+      yield* elapse(30)
+      assert.deepInclude((yield* it.status())?.sourceHead, { block: 12n })
+      isBuilding = false
+      head = 15
+      yield* elapse(30)
+      assert.deepInclude((yield* it.status())?.sourceHead, { block: 12n })
     }))
 
   it.effect("is the only thing a table waits for once it is quiet: no block counts as caught up before it is here", () =>

@@ -7,6 +7,7 @@ import type { TableEvent } from "../../../src/domain/chain/TableEvent.ts"
 import { initialChunkSize, MAX_CHUNK_BYTES } from "../../../src/domain/ChunkSize.ts"
 import { COPY_BUFFER_BYTES, type CopyBuffers, makeCopyBuffers } from "../../../src/programs/table/CopyBuffers.ts"
 import { StageClock } from "../../../src/programs/table/StageClock.ts"
+import { makeTurn, type Turn } from "../../../src/programs/table/Turn.ts"
 import { writeChunks } from "../../../src/programs/table/writeChunks.ts"
 import type { WriteChunksOptions } from "../../../src/programs/table/WriterState.ts"
 import { Fenced } from "../../../src/services/TableLeases.ts"
@@ -48,7 +49,7 @@ interface BenchOptions extends TableWriterOptions {
   /** Rows of a chunk. */
   readonly size?: number
   readonly permits?: Semaphore.Semaphore
-  readonly turn?: Semaphore.Semaphore
+  readonly turn?: Turn
   readonly isBacklog?: () => boolean
   readonly whileIdle?: Effect.Effect<void>
   readonly onEvent?: WriteChunksOptions<never>["onEvent"]
@@ -70,7 +71,7 @@ const bench = Effect.fnUntraced(function*(options: BenchOptions) {
     }
   }
   const run = writeChunks<never>(double.writer, {
-    turn: options.turn ?? (yield* Semaphore.make(1)),
+    turn: options.turn ?? (yield* makeTurn),
     permits: options.permits ?? (yield* Semaphore.make(1)),
     size,
     buffers,
@@ -538,14 +539,14 @@ describe("the permits of all tables", () => {
 describe("the turn of a table", () => {
   it.effect("comes once the last COMMIT is answered, and nothing is opened or held until it is given back", () =>
     Effect.gen(function*() {
-      const [permits, turn] = [yield* Semaphore.make(1), yield* Semaphore.make(1)]
+      const [permits, turn] = [yield* Semaphore.make(1), yield* makeTurn]
       const { events, send } = yield* fed
       const answers = heldAnswers()
       const it = yield* bench({ permits, turn, events, answer: answers.answer })
       yield* Effect.forkScoped(it.run)
       yield* send(wholeRange(10, 1, 3))
       const release = yield* Deferred.make<void>()
-      const building = yield* Effect.forkScoped(turn.withPermit(Deferred.await(release)))
+      const building = yield* Effect.forkScoped(turn.build(Deferred.await(release)))
       yield* moment
       yield* answers.give(0)
       yield* send(wholeRange(11, 1, 0))
@@ -563,7 +564,7 @@ describe("the turn of a table", () => {
 
   it.effect("is another's after a second at the latest, although the stream never runs dry", () =>
     Effect.gen(function*() {
-      const turn = yield* Semaphore.make(1)
+      const turn = yield* makeTurn
       const endless = Stream.map(
         Stream.iterate(10, (block) => block + 1),
         (block) => wholeRange(block, 1, 10, { sizeBytes: MEBIBYTE / 4 })
@@ -571,7 +572,7 @@ describe("the turn of a table", () => {
       const it = yield* bench({ turn, events: streamOf(endless), answer: () => Effect.sleep("100 millis") })
       yield* Effect.forkScoped(it.run)
       yield* elapse(300, 50)
-      const building = yield* Effect.forkScoped(turn.withPermit(Effect.void))
+      const building = yield* Effect.forkScoped(turn.build(Effect.void))
       yield* elapse(1_250, 50)
       yield* Fiber.join(building)
     }))
