@@ -6,6 +6,9 @@ import { NETWORK } from "./rows.ts"
 /** What DATASET is to be. */
 export const DATASET = "_/bench@1.0.0"
 
+/** Where the product reads the head of the chain. */
+const BLOCKS = "blocks"
+
 const versions = {
   namespace: "_",
   name: "bench",
@@ -25,7 +28,7 @@ export const serveAdmin = (tables: () => ReadonlyArray<string>): Promise<number>
     const manifest = () => ({
       kind: "evm-rpc",
       network: NETWORK,
-      tables: Object.fromEntries(tables().map((table) => [table, { network: NETWORK }]))
+      tables: Object.fromEntries([...tables(), BLOCKS].map((table) => [table, { network: NETWORK }]))
     })
     const found = path === "/datasets/_/bench/versions"
       ? versions

@@ -54,9 +54,24 @@ const metadataOf = (start: bigint, end: bigint, complete: boolean): Uint8Array =
   return rangeMetadata("amp", NETWORK, range, complete)
 }
 
+const schemaFrame = (fields: ReadonlyArray<ArrowField>): Buffer => dataFrame(encodeSchema(fields), EMPTY, EMPTY)
+
 const emptyFrame = (fields: ReadonlyArray<ArrowField>, metadata: Uint8Array): Buffer => {
   const { body, header } = encodeBatch(fields, [])
   return dataFrame(header, body, metadata)
+}
+
+const emptyAnswer = (fields: ReadonlyArray<ArrowField>, head: bigint): Buffer => {
+  const empty = (complete: boolean) => emptyFrame(fields, metadataOf(FIRST_BLOCK, head, complete))
+  return Buffer.concat([schemaFrame(fields), empty(false), empty(true)])
+}
+
+/** What the product asks of the table of blocks, which no case streams: hashes, answered with the head and no rows. */
+const HASHES = fieldsOf(columnsOf("blocks", undefined)).filter(({ name }) => name === "block_num" || name === "hash")
+
+export const hashes = {
+  schema: encapsulate(encodeSchema(HASHES)),
+  batchAnswer: (head: bigint): Buffer => emptyAnswer(HASHES, head)
 }
 
 /** Makes all frames of a stream; the same specification makes the same bytes. */
@@ -83,15 +98,10 @@ export const cannedStream = (spec: StreamSpec): CannedStream => {
     const bytes = Buffer.concat([...frames, completion])
     ranges.push({ lastBlock: end, rows, bytes, completionAt: bytes.length - completion.length })
   }
-  const schemaMessage = encodeSchema(fields)
-  const opening = dataFrame(schemaMessage, EMPTY, EMPTY)
   return {
-    schema: encapsulate(schemaMessage),
-    opening,
+    schema: encapsulate(encodeSchema(fields)),
+    opening: schemaFrame(fields),
     ranges,
-    batchAnswer: (head) => {
-      const empty = (complete: boolean) => emptyFrame(fields, metadataOf(FIRST_BLOCK, head, complete))
-      return Buffer.concat([opening, empty(false), empty(true)])
-    }
+    batchAnswer: (head) => emptyAnswer(fields, head)
   }
 }

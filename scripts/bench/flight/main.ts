@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2"
 import { parseResumeHeader, parseStreamHeader } from "../../../src/simulator/ticket.ts"
 import { serve } from "../serve.ts"
 import { serveAdmin } from "./admin.ts"
-import { type CannedStream, cannedStream, type StreamSpec } from "./cannedStream.ts"
+import { type CannedStream, cannedStream, hashes, type StreamSpec } from "./cannedStream.ts"
 import { serveGrpc } from "./grpc.ts"
 import { FIRST_BLOCK, NETWORK } from "./rows.ts"
 import { sendPaced, sendRanges, type SentBlock, write } from "./send.ts"
@@ -42,11 +42,7 @@ interface Ticket {
   readonly after: string | undefined
 }
 
-const tableOf = (sql: string): string => {
-  const table = /\bfrom\s+(?:"[^"]*"\.|\w+\.)*"?(\w+)"?/i.exec(sql)?.[1] ?? ""
-  // What is asked of a table that is not there, such as hashes of blocks, is answered with the head and no rows.
-  return streams.has(table) ? table : [...streams.keys()][0]!
-}
+const tableOf = (sql: string): string => /\bfrom\s+(?:"[^"]*"\.|\w+\.)*"?(\w+)"?/i.exec(sql)?.[1] ?? ""
 
 const streamOf = (table: string): CannedStream => {
   const stream = streams.get(table)
@@ -73,13 +69,16 @@ const flightInfo = (sql: string, headers: IncomingHttpHeaders) => {
   const resume = header("amp-resume")
   const after = resume === undefined ? undefined : parseResumeHeader(resume)?.[NETWORK]?.number.toString()
   const ticket: Ticket = { table, streaming, after }
-  return { schema: streamOf(table).schema, ticket: Buffer.from(JSON.stringify(ticket)) }
+  return { schema: (streams.get(table) ?? hashes).schema, ticket: Buffer.from(JSON.stringify(ticket)) }
 }
 
 const doGet = (bytes: Uint8Array, stream: ServerHttp2Stream): void => {
   const { after, streaming, table } = JSON.parse(Buffer.from(bytes).toString()) as Ticket
+  if (!streaming) {
+    const asked = streams.get(table)
+    return void stream.end((asked ?? hashes).batchAnswer(headOf(asked ?? [...streams.values()][0]!)))
+  }
   const canned = streamOf(table)
-  if (!streaming) return void stream.end(canned.batchAnswer(headOf(canned)))
   open.set(stream, table)
   stream.once("close", () => open.delete(stream))
   void write(stream, canned.opening)

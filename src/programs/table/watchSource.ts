@@ -34,6 +34,8 @@ export interface Watching {
   readonly unreadableHeads: Set<string>
 }
 
+/** Between two looks at whether a stream is complete. */
+const COMPLETE_POLL = "100 millis"
 /** Leaves time for the first messages of a stream. */
 const FIRST_CHECK_DELAY = "1 second"
 /** After the stream fell silent the first checks follow quickly: a block may have come between two answers. */
@@ -60,9 +62,10 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
     if (outcome !== undefined) return outcome
   }
   yield* Effect.sleep(FIRST_CHECK_DELAY)
-  yield* Effect.result(readHead(watching))
+  let head = Result.getOrUndefined(Result.map(yield* Effect.result(readHead(watching)), exactHead))
   for (;;) {
-    const isQuiet = yield* untilWorthAsking(watching)
+    const cause = yield* untilWorthAsking(watching, head)
+    const isQuiet = cause === "quiet"
     const answer = yield* Effect.result(readHead(watching))
     if (Result.isFailure(answer)) {
       unanswered += 1
@@ -75,6 +78,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
       continue
     }
     unanswered = 0
+    head = exactHead(answer.success)
     // Events that wait to be written are no silence of the source, and may be all that is missing.
     if (isQuiet && !activity.isPaused) yield* Effect.timeoutOption(activity.idle.await, FIRST_PAUSE_MILLIS)
     if (!activity.isIdle || activity.isPaused) continue
@@ -83,7 +87,8 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
     switch (finding._tag) {
       case "AtHead":
         isDiverged = false
-        if (isQuiet && !isBehind(watching, answer.success)) yield* caughtUp(watching)
+        if (cause === "complete" && hasReached(activity, head)) activity.onSettled()
+        if (cause !== "silent" && !isBehind(watching, answer.success)) yield* caughtUp(watching)
         yield* clearDoubt(watching)
         break
       case "Behind":
@@ -106,17 +111,40 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
   }
 })
 
-/** Waits until nothing is left to write and the stream is quiet (true), or was silent in the middle of a backlog (false). */
-const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching) {
+/** The last block of the source; undefined where it may have more. */
+const exactHead = ({ end, head }: HeadReport): bigint | undefined => (head?.isExact === false ? end : head)?.block
+
+const hasReached = ({ watermark }: StreamActivity, head: bigint | undefined): boolean =>
+  head !== undefined && watermark !== undefined && watermark.block >= head
+
+/**
+ * Waits until nothing is left to write and the stream is quiet, or was silent in the middle of a backlog, or is complete up to
+ * `head`, the one that was read last.
+ */
+const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching, head: bigint | undefined) {
   const { activity } = watching
   for (;;) {
     activity.woken.closeUnsafe()
-    const isQuiet = yield* Effect.raceFirst(Effect.as(activity.quiet.await, true), Effect.as(tick(watching), false))
+    const cause = yield* Effect.raceAllFirst([
+      Effect.as(activity.quiet.await, "quiet" as const),
+      Effect.as(tick(watching), "silent" as const),
+      Effect.as(untilComplete(activity, head), "complete" as const)
+    ])
     const silentMillis = (yield* elapsedMillis) - activity.lastMessageAtMillis
-    if (activity.isIdle && !activity.isPaused && (isQuiet || silentMillis >= SILENT_MILLIS)) return isQuiet
-    if (!isQuiet && watching.turn.isBuilding()) yield* Effect.result(readHead(watching))
+    const isWorthIt = cause !== "silent" || silentMillis >= SILENT_MILLIS
+    if (activity.isIdle && !activity.isPaused && isWorthIt) return cause
+    if (cause === "silent" && watching.turn.isBuilding()) yield* Effect.result(readHead(watching))
     // Where blocks come one after the other there are only moments between two of them.
-    yield* isQuiet && !activity.isPaused ? untilIdle(watching) : Effect.sleep(FIRST_PAUSE_MILLIS)
+    yield* cause === "quiet" && !activity.isPaused ? untilIdle(watching) : Effect.sleep(FIRST_PAUSE_MILLIS)
+  }
+})
+
+/** At the end of a backlog: the next answer may prove that the table has caught up, before silence does. */
+const untilComplete = Effect.fnUntraced(function*(activity: StreamActivity, head: bigint | undefined) {
+  if (activity.isAtTip || head === undefined) return yield* Effect.never
+  while (activity.isPaused || !activity.isIdle || !hasReached(activity, head)) {
+    yield* Effect.sleep(COMPLETE_POLL)
+    yield* activity.idle.await
   }
 })
 

@@ -152,6 +152,38 @@ describe("the head of the source", () => {
       assert.isUndefined(it.fiber.pollUnsafe())
     }))
 
+  it.effect("proves that a table has caught up as soon as the stream is complete up to it, without a silence", () =>
+    Effect.gen(function*() {
+      const it = yield* watching({ answer: () => Effect.succeed(headAt(12)) })
+      yield* elapse(2)
+      for (const number of [10, 11]) yield* it.receive(number)
+      yield* it.fallIdle
+      yield* TestClock.adjust("300 millis")
+      assert.deepStrictEqual(it.askedAt, [1_000], "a block is missing")
+      yield* it.receive(12)
+      yield* TestClock.adjust("200 millis")
+      assert.strictEqual((yield* it.status())?.phase, "caught up")
+      assert.lengthOf(it.askedAt, 2)
+      // What comes next is of the tip, not of a backlog.
+      assert.isFalse(it.activity.onEvent(started(13, 13, upTo(12)), 2_600))
+    }))
+
+  it.effect("that has grown since is another one to reach", () =>
+    Effect.gen(function*() {
+      let head = 10
+      const it = yield* watching({ answer: () => Effect.succeed(headAt(head)) })
+      yield* elapse(1)
+      head = 11
+      yield* it.receive(10)
+      yield* it.fallIdle
+      yield* TestClock.adjust("200 millis")
+      assert.lengthOf(it.askedAt, 2)
+      assert.strictEqual((yield* it.status())?.phase, "starting")
+      yield* it.receive(11)
+      yield* TestClock.adjust("1200 millis")
+      assert.strictEqual((yield* it.status())?.phase, "caught up")
+    }))
+
   it.effect("is asked about the newest watermark", () =>
     Effect.gen(function*() {
       const asked: Array<bigint> = []
