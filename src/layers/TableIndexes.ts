@@ -1,6 +1,6 @@
 /** Builds of the config's indexes, concurrently, and of keys that a table was created without. */
 import { type Duration, Effect, Layer, Option, Semaphore } from "effect"
-import { summarizeBlockRanges } from "../domain/postgres/table/deferredIndexes.ts"
+import { planDeferred, summarizeBlockRanges } from "../domain/postgres/table/deferredIndexes.ts"
 import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import {
   createIndex,
@@ -116,6 +116,13 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
       )
   )
 
+  const lacksKeys = Effect.fn("TableIndexes.lacksKeys")((definition: TableDefinition) =>
+    Effect.map(
+      existingOn(runOn(pool.sql), definition.table),
+      (existing) => planDeferred(definition, existing) !== undefined
+    )
+  )
+
   const summarize = Effect.fn("TableIndexes.summarize")((table: string) =>
     leases.withDedicatedConnection(
       table,
@@ -171,7 +178,7 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
       }))
   )
 
-  return TableIndexes.of({ plan, build, buildDeferred, summarize, dropFull })
+  return TableIndexes.of({ plan, build, buildDeferred, lacksKeys, summarize, dropFull })
 })
 
 type IndexFailure = Effect.Error<ReturnType<RunStatement>>

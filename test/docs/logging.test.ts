@@ -105,6 +105,7 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   manyPartitions: [log.manyPartitions("logs", 1_001)],
   buildingKeys: [log.buildingKeys("logs", index.name)],
   keysBuilt: [log.keysBuilt("logs")],
+  keysLost: [log.keysLost("logs")],
   indexNotConfigured: [log.indexNotConfigured("logs", index.name)],
   syncEnded: [log.syncEnded],
   shuttingDown: [log.shuttingDown(3)],

@@ -464,6 +464,11 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
       "Table 'blocks' has its primary key and its indexes now, which were left for the time after the first fill"
     )
   ],
+  keysLost: {
+    reason: "A database has to lose one transaction, and none that came before",
+    file: "test/programs/table/buildKeys.test.ts",
+    title: "builds them again where the database lost them and no chunk, which the next chunk shows"
+  },
   indexNotConfigured: [
     at(
       "indexes",

@@ -6,7 +6,7 @@ import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import { deferredIndexes } from "../../domain/postgres/table/deferredIndexes.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
-import { StatusRecorder } from "../../services/SyncStatus.ts"
+import { StatusRecorder, SyncStatus } from "../../services/SyncStatus.ts"
 import { type IndexEvent, TableIndexes, type WhileAtRest } from "../../services/TableIndexes.ts"
 import type { TableRejected } from "../../services/TableLeases.ts"
 import { indexReports } from "./indexReports.ts"
@@ -14,6 +14,9 @@ import type { TableSession } from "./TableSession.ts"
 
 /** While a table has no keys, a rewind reads in vain what was written since the last summary. */
 const SUMMARY_INTERVAL = "60 seconds"
+
+/** Between two looks at whether a chunk was committed. */
+const COMMIT_POLL = "5 seconds"
 
 const retrySchedule = backoff("1 second", "60 seconds")
 
@@ -30,7 +33,10 @@ export const buildKeys = Effect.fn("buildKeys")(function*(session: TableSession)
   yield* Deferred.await(caughtUp)
   yield* Fiber.interrupt(summaries)
   const keys = Effect.forever(
-    Effect.flatMap(nextDefinition(deferred), (definition) => buildKeysOf(session, definition))
+    Effect.flatMap(
+      nextDefinition(deferred),
+      (definition) => Effect.andThen(buildKeysOf(session, definition), untilLost(session, definition))
+    )
   )
   // The lock of a build would keep another process from writing.
   yield* SubscriptionRef.changes(isWriter).pipe(
@@ -54,6 +60,28 @@ const nextDefinition = (deferred: TableSession["deferred"]): Effect.Effect<Table
     Stream.runHead,
     Effect.map(Option.getOrThrow)
   )
+
+/**
+ * Waits until the table turns out to be one without keys again. A database that loses its last transactions, as a promoted replica
+ * does, may lose the keys and no chunk. Once a chunk is committed after them that cannot be: who loses them loses it too, which
+ * the next chunk notices.
+ */
+const untilLost = Effect.fnUntraced(
+  function*({ deferred, table: { name } }: TableSession, definition: TableDefinition) {
+    const [indexes, status] = [yield* TableIndexes, yield* SyncStatus]
+    const movedAt = Effect.map(status.get, (all) => all.get(name)?.watermarkMovedAtMillis)
+    const before = yield* movedAt
+    const check = Effect.gen(function*() {
+      yield* Effect.repeat(movedAt, { until: (now) => now !== before, schedule: Schedule.spaced(COMMIT_POLL) })
+      const answer = Effect.option(indexes.lacksKeys(definition))
+      const found = yield* Effect.repeat(answer, { until: Option.isSome, schedule: Schedule.spaced(COMMIT_POLL) })
+      if (!Option.contains(found, true)) return yield* Effect.never
+      yield* Effect.logWarning(log.keysLost(name))
+      yield* SubscriptionRef.set(deferred, definition)
+    })
+    yield* Effect.raceFirst(Effect.asVoid(nextDefinition(deferred)), check)
+  }
+)
 
 const OTHERS_FIRST = "the indexes of other tables are being built first"
 const waitsFor = (processId: number): string =>

@@ -45,6 +45,7 @@ const bench = (outcomes: ReadonlyArray<boolean | SqlError.SqlError | "left out a
           return Option.none()
         }),
       buildDeferred: () => Effect.die("it has its keys"),
+      lacksKeys: () => Effect.die("it has its keys"),
       summarize: () => Effect.die("it has its keys"),
       dropFull: () => Effect.succeedNone
     })

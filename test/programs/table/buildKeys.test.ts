@@ -12,6 +12,7 @@ import { StatusRecorder, SyncStatus } from "../../../src/services/SyncStatus.ts"
 import { type IndexEvent, TableIndexes, type WhileAtRest } from "../../../src/services/TableIndexes.ts"
 import { TableRejected } from "../../../src/services/TableLeases.ts"
 import { recordedLog } from "../../doubles/Log.ts"
+import { committed } from "../../doubles/statusEvents.ts"
 
 const table = Result.getOrThrow(makeTableSpec("t", "SELECT a FROM b.c", noSettings))
 
@@ -40,12 +41,14 @@ const moment = Effect.repeat(TestClock.adjust("1 millis"), { times: 20 })
 const bench = (...attempts: ReadonlyArray<Attempt>) =>
   Effect.gen(function*() {
     const { layer: logging, lines } = recordedLog()
-    let begun = 0
+    let [begun, watermark] = [0, 9n]
+    const lost = { isLost: false }
     const indexes = TableIndexes.of({
       plan: () => Effect.die("it builds keys"),
       build: () => Effect.die("it builds keys"),
       buildDeferred: (_, whileAtRest, onEvent) =>
         Effect.suspend(() => Effect.as(attempts[begun++]!(whileAtRest, onEvent), Option.none())),
+      lacksKeys: () => Effect.sync(() => lost.isLost),
       summarize: () => Effect.void,
       dropFull: () => Effect.succeedNone
     })
@@ -61,7 +64,8 @@ const bench = (...attempts: ReadonlyArray<Attempt>) =>
       yield* Effect.forkScoped(Effect.provideContext(buildKeys(session), services))
       yield* moment
       const state = Effect.map(status.get, (all) => [all.get("t")?.phase, all.get("t")?.reason])
-      return { session, lines, state, begun: () => begun }
+      const commit = Effect.suspend(() => recorder.record("t", committed({ watermark: ++watermark })))
+      return { session, lines, state, lost, commit, begun: () => begun }
     }).pipe(Effect.provideContext(services))
   })
 
@@ -140,6 +144,34 @@ describe("the build of the keys of a table", () => {
       assert.isFalse(it.session.turn.isBuilding())
       assert.strictEqual(it.begun(), 1)
       yield* SubscriptionRef.set(it.session.isWriter, true)
+      yield* moment
+      assert.strictEqual(it.begun(), 2)
+    }))
+
+  it.effect("builds them again where the database lost them and no chunk, which the next chunk shows", () =>
+    Effect.gen(function*() {
+      const it = yield* bench(() => Effect.void, () => Effect.never)
+      it.lost.isLost = true
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(it.begun(), 1)
+      yield* it.commit
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(it.begun(), 2)
+      assert.include(it.lines.join("\n"), "Table 't' has no keys any more")
+      assert.strictEqual(yield* SubscriptionRef.get(it.session.deferred), definition)
+    }))
+
+  it.effect("leaves them alone where they are there after the next chunk", () =>
+    Effect.gen(function*() {
+      const it = yield* bench(() => Effect.void, () => Effect.never)
+      yield* it.commit
+      yield* TestClock.adjust("10 seconds")
+      it.lost.isLost = true
+      yield* it.commit
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(it.begun(), 1)
+      // A new attempt finds out whether they are.
+      yield* SubscriptionRef.set(it.session.deferred, definition)
       yield* moment
       assert.strictEqual(it.begun(), 2)
     }))
