@@ -1,28 +1,29 @@
 /** Compares a stream with the head of its source, so that silence is checked and `caught up` is a fact. */
-import { Clock, Deferred, Duration, Effect, Result } from "effect"
+import { Deferred, Duration, Effect, Result } from "effect"
 import { watermarksInDoubt } from "../../domain/chain/Checkpoint.ts"
 import { compareWithHead, type EarlierCheck } from "../../domain/chain/compareWithHead.ts"
 import type { FollowState } from "../../domain/chain/FollowState.ts"
 import { restart, resume } from "../../domain/chain/resumeStrategy.ts"
-import { ANY_BLOCK, type HeadReport } from "../../domain/chain/sourceHead.ts"
+import type { HeadReport } from "../../domain/chain/sourceHead.ts"
 import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
-import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { SourceHead, type SourceHeadError } from "../../services/SourceHead.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import type { Outcome, ReconnectFrom } from "./Outcome.ts"
-import type { StreamActivity } from "./StreamActivity.ts"
-import type { Turn } from "./Turn.ts"
+import {
+  exactHead,
+  hasReached,
+  networkOf,
+  nextTick,
+  readHead,
+  type UnknownNetwork,
+  type WatchedStream
+} from "./readHead.ts"
+import { untilWorthAsking } from "./untilWorthAsking.ts"
 import { watchSearch } from "./watchSearch.ts"
 
-export interface Watching {
-  readonly table: string
-  readonly manifest: Manifest
-  /** Used until the stream names its network; undefined where the config does not name one either. */
-  readonly network: string | undefined
-  readonly activity: StreamActivity
-  readonly turn: Pick<Turn, "isBuilding">
+export interface Watching extends WatchedStream {
   /** As the connection was opened: to resume, to find the newest canonical block, or to replace everything. */
   readonly start: FollowState
   /** Done once the table has caught up. */
@@ -30,25 +31,19 @@ export interface Watching {
   /** The table has no keys yet. */
   readonly isDeferred: Effect.Effect<boolean>
   readonly onChainReset: "park" | "resync"
-  /** Networks whose head could not be read, for all tables: it is reported once. */
-  readonly unreadableHeads: Set<string>
 }
 
-/** Between two looks at whether a stream is complete. */
-const COMPLETE_POLL = "100 millis"
 /** Leaves time for the first messages of a stream. */
 const FIRST_CHECK_DELAY = "1 second"
 /** After the stream fell silent the first checks follow quickly: a block may have come between two answers. */
 const FIRST_PAUSE_MILLIS = 1_000
-/** The source is asked about a stream with a backlog once it was silent for so long. */
-const SILENT_MILLIS = 10_000
 /** The head of a source counts as unreadable after so many failed reads in a row. */
 const MAX_UNANSWERED = 3
 
 /**
  * Watches until the stream should be replaced; returns how the next one is to be opened.
  *
- * The source is asked once soon after the start, for the lag, and from then on only while the stream is quiet or silent.
+ * The source is asked once soon after the start, for the lag, and from then on only when `untilWorthAsking` says so.
  */
 export const watchSource = Effect.fn("watchSource")(function*(watching: Watching) {
   const { activity, table } = watching
@@ -111,87 +106,11 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
   }
 })
 
-/** The last block of the source; undefined where it may have more. */
-const exactHead = ({ end, head }: HeadReport): bigint | undefined => (head?.isExact === false ? end : head)?.block
-
-const hasReached = ({ watermark }: StreamActivity, head: bigint | undefined): boolean =>
-  head !== undefined && watermark !== undefined && watermark.block >= head
-
-/**
- * Waits until nothing is left to write and the stream is quiet, or was silent in the middle of a backlog, or is complete up to
- * `head`, the one that was read last.
- */
-const untilWorthAsking = Effect.fnUntraced(function*(watching: Watching, head: bigint | undefined) {
-  const { activity } = watching
-  for (;;) {
-    activity.woken.closeUnsafe()
-    const cause = yield* Effect.raceAllFirst([
-      Effect.as(activity.quiet.await, "quiet" as const),
-      Effect.as(tick(watching), "silent" as const),
-      Effect.as(untilComplete(activity, head), "complete" as const)
-    ])
-    const silentMillis = (yield* elapsedMillis) - activity.lastMessageAtMillis
-    const isWorthIt = cause !== "silent" || silentMillis >= SILENT_MILLIS
-    if (activity.isIdle && !activity.isPaused && isWorthIt) return cause
-    if (cause === "silent" && watching.turn.isBuilding()) yield* Effect.result(readHead(watching))
-    // Where blocks come one after the other there are only moments between two of them.
-    yield* cause === "quiet" && !activity.isPaused ? untilIdle(watching) : Effect.sleep(FIRST_PAUSE_MILLIS)
-  }
-})
-
-/** At the end of a backlog: the next answer may prove that the table has caught up, before silence does. */
-const untilComplete = Effect.fnUntraced(function*(activity: StreamActivity, head: bigint | undefined) {
-  if (activity.isAtTip || head === undefined) return yield* Effect.never
-  while (activity.isPaused || !activity.isIdle || !hasReached(activity, head)) {
-    yield* Effect.sleep(COMPLETE_POLL)
-    yield* activity.idle.await
-  }
-})
-
-/** Where the rows of a table that had caught up wait, or those of any for a build of keys, the lag grows, and is shown. */
-const untilIdle = (watching: Watching) => {
-  const { activity, turn } = watching
-  const showLag = Effect.suspend(() =>
-    activity.isAtTip || turn.isBuilding() ? Effect.result(readHead(watching)) : Effect.void
-  )
-  return Effect.raceFirst(activity.idle.await, Effect.forever(Effect.andThen(tick(watching), showLag)))
-}
-
-const tick = Effect.fnUntraced(function*(watching: Watching) {
-  const source = yield* SourceHead
-  yield* source.nextTick(networkOf(watching) ?? "")
-})
-
 /** Waits for the common tick, or for `millis`, or until the table fell behind, whichever is first. */
 const pause = (watching: Watching, millis: number | undefined) => {
-  const waits = Effect.raceFirst(tick(watching), watching.activity.woken.await)
+  const waits = Effect.raceFirst(nextTick(watching), watching.activity.woken.await)
   return millis === undefined ? waits : Effect.raceFirst(waits, Effect.sleep(Duration.millis(millis)))
 }
-
-const networkOf = ({ activity, network }: Watching): string | undefined => activity.network ?? network
-
-const readHead = Effect.fnUntraced(function*(watching: Watching): Effect.fn.Return<
-  HeadReport,
-  SourceHeadError | UnknownNetwork,
-  SourceHead | StatusRecorder
-> {
-  const { activity, manifest, table, unreadableHeads } = watching
-  const [source, status] = [yield* SourceHead, yield* StatusRecorder]
-  const network = networkOf(watching)
-  if (network === undefined) return yield* Effect.fail(unknownNetwork)
-  const askedAtMillis = yield* Clock.currentTimeMillis
-  const report = yield* source.check(manifest, network, activity.watermark ?? ANY_BLOCK)
-  unreadableHeads.delete(network)
-  const { end, head } = report
-  // A lower bound of the head would show as a lag that is too small.
-  const shown = head?.isExact === false ? end : head
-  if (shown !== undefined) yield* status.record(table, { _tag: "HeadRead", head: shown, askedAtMillis })
-  return activity.watermark === undefined ? { head, verdict: "unknown" } : report
-})
-
-/** Neither the stream nor the config named the network yet. */
-const unknownNetwork = { _tag: "UnknownNetwork", retryable: true } as const
-type UnknownNetwork = typeof unknownNetwork
 
 const reportUnreadable = ({ unreadableHeads }: Watching, error: SourceHeadError | UnknownNetwork) =>
   Effect.suspend(() => {

@@ -1,0 +1,57 @@
+/** The head of the source of a stream, for its lag and for whether it has caught up. */
+import { Clock, Effect } from "effect"
+import { ANY_BLOCK, type Head, type HeadReport } from "../../domain/chain/sourceHead.ts"
+import type { Manifest } from "../../domain/manifest/Manifest.ts"
+import { SourceHead, type SourceHeadError } from "../../services/SourceHead.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
+import type { StreamActivity } from "./StreamActivity.ts"
+import type { Turn } from "./Turn.ts"
+
+export interface WatchedStream {
+  readonly table: string
+  readonly manifest: Manifest
+  /** Used until the stream names its network; undefined where the config does not name one either. */
+  readonly network: string | undefined
+  readonly activity: StreamActivity
+  readonly turn: Pick<Turn, "isBuilding">
+  /** Networks whose head could not be read, for all tables: it is reported once. */
+  readonly unreadableHeads: Set<string>
+}
+
+export const networkOf = ({ activity, network }: WatchedStream): string | undefined => activity.network ?? network
+
+/** Waits until the source is asked for all tables of the network. */
+export const nextTick = Effect.fnUntraced(function*(watching: WatchedStream) {
+  const source = yield* SourceHead
+  yield* source.nextTick(networkOf(watching) ?? "")
+})
+
+/** Fails where it cannot be read. */
+export const readHead = Effect.fnUntraced(function*(watching: WatchedStream): Effect.fn.Return<
+  HeadReport,
+  SourceHeadError | UnknownNetwork,
+  SourceHead | StatusRecorder
+> {
+  const { activity, manifest, table, unreadableHeads } = watching
+  const [source, status] = [yield* SourceHead, yield* StatusRecorder]
+  const network = networkOf(watching)
+  if (network === undefined) return yield* Effect.fail(unknownNetwork)
+  const askedAtMillis = yield* Clock.currentTimeMillis
+  const report = yield* source.check(manifest, network, activity.watermark ?? ANY_BLOCK)
+  unreadableHeads.delete(network)
+  // A lower bound of the head would show as a lag that is too small.
+  const shown = exactHead(report)
+  if (shown !== undefined) yield* status.record(table, { _tag: "HeadRead", head: shown, askedAtMillis })
+  return activity.watermark === undefined ? { head: report.head, verdict: "unknown" } : report
+})
+
+/** Neither the stream nor the config named the network yet. */
+const unknownNetwork = { _tag: "UnknownNetwork", retryable: true } as const
+export type UnknownNetwork = typeof unknownNetwork
+
+/** The last block of the source; undefined where it may have more. */
+export const exactHead = ({ end, head }: HeadReport): Head | undefined => head?.isExact === false ? end : head
+
+/** Whether everything up to `head` came. */
+export const hasReached = ({ watermark }: StreamActivity, head: Head | undefined): boolean =>
+  head !== undefined && watermark !== undefined && watermark.block >= head.block
