@@ -73,7 +73,8 @@ export {
   type IndexEvent,
   type IndexLock,
   TableIndexes,
-  type WantedIndexes
+  type WantedIndexes,
+  type WhileAtRest
 } from "./services/TableIndexes.ts"
 export { Fenced, type Opening, TableHeld, TableLeases, TableRejected } from "./services/TableLeases.ts"
 export {
