@@ -2,7 +2,7 @@
 
 /**
  * `caught up`: every row the source has is committed. `building indexes`: so it was, and the keys that the table was created
- * without are being built, for which new rows wait. `catching up`: there is a backlog, or it is not known yet that there is
+ * without are to be built, or are being built, for which new rows wait. `catching up`: there is a backlog, or it is not known yet that there is
  * none. `searching`: the newest blocks are orphaned, and older ones are tried until one is canonical. `diverged`: the stream is
  * silent and the source no longer has the block of the watermark. `stalled`: several attempts without progress; it keeps
  * trying. `parked`: it waits for a change of the config. `standby`: another process writes this table.
@@ -55,6 +55,8 @@ export type PhaseEvent =
   | { readonly _tag: "BuildEnded" }
   /** The build of the keys waits for something; `reason` names it. Undefined: not any more. */
   | { readonly _tag: "BuildWaits"; readonly reason: string | undefined }
+  /** The table has no keys any more. */
+  | { readonly _tag: "KeysLost" }
   /** The keys that were missing are built. */
   | { readonly _tag: "IndexesBuilt" }
   | { readonly _tag: "FellBehind" }
@@ -76,7 +78,8 @@ export const nextPhase = (current: TablePhase, event: PhaseEvent): TablePhase =>
     case "BuildBegan":
       return whileBuilding(current)
     case "BuildEnded":
-      return beneath === undefined ? current : { ...current, phase: beneath, beneath: undefined }
+      if (beneath === undefined) return current
+      return { ...current, phase: beneath, beneath: undefined, ...(beneath === "building indexes" ? {} : NO_REASON) }
     case "BuildWaits":
       // The reason of any other phase is about the sync.
       return current.phase === "building indexes" ? { ...current, reason: event.reason } : current
@@ -113,10 +116,14 @@ const phaseOfSync = (
       return current.phase === "stalled" ? current : as("catching up")
     case "Committed":
       if (current.phase === "stalled" && !event.isProgress) return current
+      // What a build waits for is no matter of a block.
+      if (current.phase === "building indexes") return current
       // A table that has caught up stays so from block to block, until it falls behind.
       return as(isAtTip(current) ? current.phase : "catching up")
     case "CaughtUp":
       return as(event.isDeferred === true ? "building indexes" : "caught up")
+    case "KeysLost":
+      return current.phase === "caught up" ? as("building indexes") : current
     case "IndexesBuilt":
       return current.phase === "building indexes" ? as("caught up") : current
     case "Searching":
@@ -131,6 +138,8 @@ const phaseOfSync = (
       return as("parked", event.reason)
   }
 }
+
+const NO_REASON = { reason: undefined }
 
 const as = (phase: Phase, reason?: string): TablePhase => ({
   phase,

@@ -247,8 +247,8 @@ export const buildingKeys = (table: string, index: string) =>
 export const keysBuilt = (table: string) =>
   `Table '${table}' has its primary key and its indexes now, which were left for the time after the first fill`
 export const keysLost = (table: string) =>
-  `Table '${table}' has no keys any more: the database lost the transaction that made them, as a promoted replica may. Building ` +
-  "them again"
+  `Table '${table}' has no primary key any more: the database lost it, as a promoted replica may, or somebody dropped it; ` +
+  "building it again"
 export const indexNotConfigured = (table: string, index: string) =>
   `Table '${table}' keeps index ${index}, which the config no longer names; drop it if nobody needs it`
 export const syncEnded = "The sync ended by itself"

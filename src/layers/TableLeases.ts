@@ -186,10 +186,10 @@ const make = Effect.gen(function*() {
     // A session that hangs need not be that of the recorded holder: one that hangs in `acquire` is not recorded yet.
     const stale = yield* run<{ readonly writer: string | null }>(
       `SELECT writer FROM ${schema}._ampsync_writers
-       WHERE writer = $1 OR NOT (${isAlive("heartbeat_at")})
+       WHERE writer = $1 OR $3 OR NOT (${isAlive("heartbeat_at")})
        UNION SELECT c.writer FROM ${schema}._ampsync_checkpoints c
        WHERE c.table_name = $2 AND NOT EXISTS (SELECT FROM ${schema}._ampsync_writers w WHERE w.writer = c.writer)`,
-      [writer, table]
+      [writer, table, isBuild]
     )
     const ids = stale.flatMap(({ writer }) => writerIdOf(writer ?? "") ?? [])
     const terminated = yield* run(

@@ -63,15 +63,16 @@ export class TableIndexes extends Context.Service<TableIndexes, {
   /**
    * As `build`, for the keys and indexes of a table that was created without them. They are built while the table is at rest:
    * the build blocks writers, whereas readers notice only the end, where the indexes become keys in a moment. An interruption
-   * ends the statement that runs where PostgreSQL notices that its client is gone, which 13 does not. Fails where rows have the same key, or are too large for it, and where somebody has locked
-   * the table for longer than two seconds.
+   * ends the statement that runs where PostgreSQL notices that its client is gone, which 13 does not. Fails where rows have
+   * the same key, or are too large for it, and where somebody has locked the table for longer than two seconds, or longer
+   * than `deadlock_timeout` where that is more.
    */
   readonly buildDeferred: (
     definition: TableDefinition,
     whileAtRest: WhileAtRest,
     onEvent: (event: IndexEvent) => Effect.Effect<void>
   ) => Effect.Effect<Option.Option<IndexLock>, SqlError.SqlError | TableRejected>
-  /** Whether the table has no primary key. */
+  /** Whether the table has no primary key, or is gone. */
   readonly lacksKeys: (definition: TableDefinition) => Effect.Effect<boolean, SqlError.SqlError>
   /** Keeps deletions cheap in a table that has no keys yet; does nothing where it has them. */
   readonly summarize: (table: string) => Effect.Effect<void, SqlError.SqlError>

@@ -67,7 +67,8 @@ export class TableLeases extends Context.Service<TableLeases, {
   readonly heartbeat: Effect.Effect<void, SqlError.SqlError>
   /**
    * Terminates sessions that hang in a transaction on `table`: those of dead writers, and abandoned ones of this process.
-   * `isBuild`: only those that lock the table for the build of an index; not to be asked for while this process builds one.
+   * `isBuild`: only those that lock the table for the build of an index, of any other process as well: to be asked for by the
+   * holder of the lease, and not while it builds one.
    * Returns their number.
    */
   readonly evictStale: (table: string, isBuild?: boolean) => Effect.Effect<number, SqlError.SqlError>

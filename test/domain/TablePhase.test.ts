@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Phase, PhaseEvent } from "../../src/domain/TablePhase.ts"
+import type { Phase, PhaseEvent, TablePhase } from "../../src/domain/TablePhase.ts"
 import { isAtTip, nextPhase } from "../../src/domain/TablePhase.ts"
 
 const PHASES: ReadonlyArray<Phase> = [
@@ -102,6 +102,21 @@ describe("the phase of a table", () => {
     }
   })
 
+  it("keeps the reason of a build that waits from block to block, and loses it with the build", () => {
+    const waiting: TablePhase = { phase: "building indexes", reason: "why", isReserve: false, beneath: undefined }
+    assert.strictEqual(nextPhase(waiting, { _tag: "Committed", isProgress: true }).reason, "why")
+    const atWork = { ...waiting, beneath: "catching up" } as const
+    assert.isUndefined(nextPhase(atWork, { _tag: "BuildEnded" }).reason)
+    assert.strictEqual(nextPhase({ ...atWork, beneath: "building indexes" }, { _tag: "BuildEnded" }).reason, "why")
+  })
+
+  it("shows that keys were lost where nothing else is to be said", () => {
+    for (const phase of PHASES) {
+      const lost = nextPhase({ phase, reason: undefined, isReserve: false, beneath: undefined }, { _tag: "KeysLost" })
+      assert.strictEqual(lost.phase, phase === "caught up" ? "building indexes" : phase)
+    }
+  })
+
   it("comes back to the build when its stream does, and is that of the sync afterwards", () => {
     const events: ReadonlyArray<readonly [PhaseEvent, Phase]> = [
       [{ _tag: "CaughtUp", isDeferred: true }, "building indexes"],
@@ -137,7 +152,8 @@ describe("the phase of a table", () => {
         const next = nextPhase({ phase, reason: "before", isReserve: false, beneath: undefined }, event)
         assert.strictEqual(next.phase, typeof to === "string" ? to : to[index], `from ${phase}`)
         // A reason is kept only while it applies.
-        const keepsReason = next.phase === "stalled" && event._tag !== "Failed" && event._tag !== "Waiting"
+        const keepsReason = event._tag === "Committed" && next.phase === "building indexes" ||
+          next.phase === "stalled" && event._tag !== "Failed" && event._tag !== "Waiting"
         assert.strictEqual(next.reason, keepsReason ? "before" : "reason" in event ? "why" : undefined, `from ${phase}`)
       }
     })

@@ -452,7 +452,7 @@ const lines: Readonly<Record<LineName, ReadonlyArray<Expected<Scene>> | InProces
   indexWaits: {
     reason: "A build is looked at every ten seconds",
     file: "test/layers/TableIndexes.test.ts",
-    title: "that wait for an older transaction name it once, and go on when it has ended"
+    title: "that wait for an older transaction name it, and go on when it has ended"
   },
   buildingKeys: [
     at("nozzle", "INFO", /^Table 'blocks': building index blocks_.*; its new blocks wait until it is built$/)

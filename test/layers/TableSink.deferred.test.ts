@@ -251,8 +251,10 @@ describe("the build of the keys", () => {
       const { build, database, events, waitsFor } = yield* deferred()
       const writer = yield* holdLock(database, "LOCK TABLE t IN ROW EXCLUSIVE MODE")
       yield* holdLock(database, "SELECT FROM t")
+      const began = performance.now()
       const error = yield* Effect.flip(build)
       assert.include(error.message, "55P03")
+      assert.isAbove(performance.now() - began, 1_900)
       assert.deepStrictEqual([events, waitsFor], [[], [yield* writer.processId]], "readers are in nobody's way")
     }))
 

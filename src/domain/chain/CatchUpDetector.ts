@@ -101,5 +101,5 @@ export const caughtUpAt = ({ backlogAtMillis, begun, range }: CatchUpDetector): 
   return backlogAtMillis + (range.isLong ? LONG_RANGE_MILLIS : SETTLES_MILLIS)
 }
 
-/** Records that nothing came until `caughtUpAt`. */
+/** Records that nothing came until `caughtUpAt`, or that the head of the source proves that nothing is missing. */
 export const onSettled = (detector: CatchUpDetector): CatchUpDetector => ({ ...detector, caughtUp: true })

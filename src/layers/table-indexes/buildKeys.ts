@@ -18,8 +18,8 @@ import { briefly } from "./briefly.ts"
 import { ALL_LOCKS, IN_THE_WAY_OF_BUILDS, reportHolders } from "./waits.ts"
 
 /**
- * The time limit of its lock, for which the writer rests: two seconds, because PostgreSQL ends an autovacuum that somebody waits
- * for after `deadlock_timeout`, which is one, and somewhat more than that where it is longer.
+ * The time limit of its lock, for which the writer rests: a second more than `deadlock_timeout`, after which PostgreSQL ends an
+ * autovacuum that somebody waits for, and ten seconds at most. So it is two by default.
  */
 const LIMIT_LOCK =
   "SELECT set_config('lock_timeout', (least(setting::int, 9000) + 1000)::text, true) FROM pg_settings WHERE name = 'deadlock_timeout'"

@@ -19,7 +19,7 @@ const WAITS = `
     OR p.relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1)))`
 
 /**
- * Reports the transactions that builds on a table wait for, each once. A concurrent build waits for those that are older, any
+ * Reports the transactions that builds on a table wait for, at every check. A concurrent build waits for those that are older, any
  * other at its end for those that have changed the privileges of the table. Never ends.
  */
 export const watchWaits = Effect.fnUntraced(function*(
@@ -28,14 +28,11 @@ export const watchWaits = Effect.fnUntraced(function*(
   interval: Duration.Input,
   onEvent: (event: IndexEvent) => Effect.Effect<void>
 ): Effect.fn.Return<never> {
-  const reported = new Set<number>()
   const read = run<ServerProcess>(WAITS, [qualifiedName(table)])
   for (;;) {
     yield* Effect.sleep(interval)
     // Nobody depends on it.
     for (const { processId } of yield* Effect.orElseSucceed(read, () => [])) {
-      if (reported.has(processId)) continue
-      reported.add(processId)
       yield* onEvent({ kind: "waiting", processId })
     }
   }

@@ -5,7 +5,8 @@ import type { StageTimes } from "../../domain/StatusEvent.ts"
 /**
  * - `source`: nothing is there to write, or the open chunk waits for more; the stream has not delivered it.
  * - `encode`: rows become COPY data.
- * - `storage`: the writer waits for the build of its keys, a permit, a connection, a deletion, a socket that takes no more, or the answer to a COMMIT.
+ * - `storage`: the writer waits for the build of its keys, a permit, a connection, a deletion, a socket that takes no more, or
+ *   the answer to a COMMIT.
  */
 export type Stage = keyof typeof noNanos
 

@@ -10,6 +10,8 @@ export interface Turn {
   readonly write: <A, E, R>(write: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Runs `build` once the last chunk is committed; the next one waits until it has ended. */
   readonly build: <A, E, R>(build: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Runs `effect` where nobody has the turn. */
+  readonly ifFree: <E, R>(effect: Effect.Effect<void, E, R>) => Effect.Effect<void, E, R>
   /** A build is at work, for which rows wait. */
   readonly isBuilding: () => boolean
 }
@@ -24,6 +26,7 @@ export const makeTurn: Effect.Effect<Turn> = Effect.map(Semaphore.make(1), (sema
   return {
     write: (write) => semaphore.withPermit(write),
     build: (build) => semaphore.withPermit(Effect.acquireUseRelease(set(true), () => build, () => set(false))),
+    ifFree: (effect) => Effect.asVoid(semaphore.withPermitsIfAvailable(1)(effect)),
     isBuilding: () => isBuilding
   }
 })

@@ -2,6 +2,7 @@
 import { Deferred, Effect, Fiber, Option, Schedule, Stream, SubscriptionRef } from "effect"
 import type { SqlError } from "effect/sql"
 import { backoff } from "../../domain/backoff.ts"
+import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import { deferredIndexes } from "../../domain/postgres/table/deferredIndexes.ts"
@@ -15,7 +16,7 @@ import type { TableSession } from "./TableSession.ts"
 /** While a table has no keys, a rewind reads in vain what was written since the last summary. */
 const SUMMARY_INTERVAL = "60 seconds"
 
-/** Between two looks at whether a chunk was committed. */
+/** Between two checks whether a chunk was committed. */
 const COMMIT_POLL = "5 seconds"
 
 const retrySchedule = backoff("1 second", "60 seconds")
@@ -68,7 +69,7 @@ const nextDefinition = (deferred: TableSession["deferred"]): Effect.Effect<Table
  */
 const untilLost = Effect.fnUntraced(
   function*({ deferred, table: { name } }: TableSession, definition: TableDefinition) {
-    const [indexes, status] = [yield* TableIndexes, yield* SyncStatus]
+    const [indexes, status, recorder] = [yield* TableIndexes, yield* SyncStatus, yield* StatusRecorder]
     const movedAt = Effect.map(status.get, (all) => all.get(name)?.watermarkMovedAtMillis)
     const before = yield* movedAt
     const check = Effect.gen(function*() {
@@ -77,6 +78,7 @@ const untilLost = Effect.fnUntraced(
       const found = yield* Effect.repeat(answer, { until: Option.isSome, schedule: Schedule.spaced(COMMIT_POLL) })
       if (!Option.contains(found, true)) return yield* Effect.never
       yield* Effect.logWarning(log.keysLost(name))
+      yield* recorder.record(name, { _tag: "KeysLost" })
       yield* SubscriptionRef.set(deferred, definition)
     })
     yield* Effect.raceFirst(Effect.asVoid(nextDefinition(deferred)), check)
@@ -112,12 +114,23 @@ const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definitio
         return reports.event(event)
     }
   }
-  const [began, ended] = [status.record(name, { _tag: "BuildBegan" }), status.record(name, { _tag: "BuildEnded" })]
-  const whileAtRest: WhileAtRest = (build) => turn.build(Effect.acquireUseRelease(began, () => build, () => ended))
+  let restedMillis = 0
+  const whileAtRest: WhileAtRest = (build) =>
+    turn.build(Effect.acquireUseRelease(
+      Effect.andThen(status.record(name, { _tag: "BuildBegan" }), elapsedMillis),
+      () => build,
+      (began) =>
+        Effect.flatMap(elapsedMillis, (now) => {
+          restedMillis = now - began
+          return status.record(name, { _tag: "BuildEnded" })
+        })
+    ))
   yield* reports.whenUnlocked(waiting, indexes.buildDeferred(definition, whileAtRest, report)).pipe(
     Effect.tapError((error) =>
       mayHeal(error) ? Effect.logWarning(log.indexFailed(name, error.message, true)) : Effect.void
     ),
+    // The rows of a table whose build takes long and fails must come in as well.
+    Effect.tapError(() => Effect.sleep(restedMillis)),
     Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => mayHeal(input)))),
     Effect.matchEffect({
       onFailure: (error) =>

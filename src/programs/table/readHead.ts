@@ -39,19 +39,24 @@ export const readHead = Effect.fnUntraced(function*(watching: WatchedStream): Ef
   const askedAtMillis = yield* Clock.currentTimeMillis
   const report = yield* source.check(manifest, network, activity.watermark ?? ANY_BLOCK)
   unreadableHeads.delete(network)
+  const { end, head } = report
   // A lower bound of the head would show as a lag that is too small.
-  const shown = exactHead(report)
+  const shown = head?.isExact === false ? end : head
   if (shown !== undefined) yield* status.record(table, { _tag: "HeadRead", head: shown, askedAtMillis })
-  return activity.watermark === undefined ? { head: report.head, verdict: "unknown" } : report
+  return activity.watermark === undefined ? { head, verdict: "unknown" } : report
 })
 
 /** Neither the stream nor the config named the network yet. */
 const unknownNetwork = { _tag: "UnknownNetwork", retryable: true } as const
 export type UnknownNetwork = typeof unknownNetwork
 
-/** The last block of the source; undefined where it may have more. */
-export const exactHead = ({ end, head }: HeadReport): Head | undefined => head?.isExact === false ? end : head
+/**
+ * The head that proves, once the stream is complete up to it and it is the head still, that the table has caught up; undefined where
+ * silence has to: on servers that declare no ends, and where the source may have more.
+ */
+export const provingHead = ({ declaresEnds }: StreamActivity, { head }: HeadReport): Head | undefined =>
+  declaresEnds && head?.isExact === true ? head : undefined
 
-/** Whether everything up to `head` came. */
-export const hasReached = ({ watermark }: StreamActivity, head: Head | undefined): boolean =>
-  head !== undefined && watermark !== undefined && watermark.block >= head.block
+/** Whether the stream is complete up to `head`. */
+export const hasReached = ({ watermark }: StreamActivity, head: Head): boolean =>
+  watermark !== undefined && watermark.block >= head.block

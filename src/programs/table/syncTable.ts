@@ -87,8 +87,8 @@ export const syncTable = Effect.fn("syncTable")(
       Effect.tapErrorTag("TableRejected", () => awaitFirstMessage(Effect.succeed({ ...opened, messages })))
     )
     // PostgreSQL may finish a build for a process that is gone, and its lock would keep the rows out.
-    if (writer.deferred !== undefined && !session.turn.isBuilding()) {
-      yield* Effect.ignore(leases.evictStale(table.name, true))
+    if (writer.deferred !== undefined) {
+      yield* session.turn.ifFree(Effect.ignore(leases.evictStale(table.name, true)))
     }
     yield* SubscriptionRef.set(session.deferred, writer.deferred)
     yield* SubscriptionRef.set(session.isWriter, true)

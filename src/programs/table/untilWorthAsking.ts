@@ -5,16 +5,16 @@ import { elapsedMillis } from "../../domain/elapsed.ts"
 import { hasReached, nextTick, readHead, type WatchedStream } from "./readHead.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
 
-/** Between two looks at whether a stream is complete. */
-const COMPLETE_POLL = "100 millis"
+/** A source that extracts blocks itself ends with each of its ranges for a moment. */
+const COMPLETE_SILENCE = "250 millis"
 /** The source is asked about a stream with a backlog once it was silent for so long. */
 const SILENT_MILLIS = 10_000
-/** Until the next look at a stream that was at work. */
+/** Until the next check of a stream that was at work. */
 const BUSY_MILLIS = 1_000
 
 /**
  * Waits until nothing is left to write and the stream is quiet, or was silent in the middle of a backlog, or is complete up to
- * `head`, the one that was read last.
+ * `head`.
  */
 export const untilWorthAsking = Effect.fnUntraced(function*(watching: WatchedStream, head: Head | undefined) {
   const { activity } = watching
@@ -34,12 +34,15 @@ export const untilWorthAsking = Effect.fnUntraced(function*(watching: WatchedStr
   }
 })
 
-/** At the end of a backlog: the next answer may prove that the table has caught up, before silence does. */
+/** At the end of a first backlog: the next answer may prove that the table has caught up, before a longer silence does. */
 const untilComplete = Effect.fnUntraced(function*(activity: StreamActivity, head: Head | undefined) {
-  if (activity.isAtTip || head === undefined) return yield* Effect.never
-  while (activity.isPaused || !activity.isIdle || !hasReached(activity, head)) {
-    yield* Effect.sleep(COMPLETE_POLL)
+  if (head === undefined) return yield* Effect.never
+  for (;;) {
     yield* activity.idle.await
+    const { messages } = activity
+    yield* Effect.sleep(COMPLETE_SILENCE)
+    const isSilent = activity.isIdle && activity.messages === messages
+    if (isSilent && !activity.isPaused && hasReached(activity, head)) return
   }
 })
 

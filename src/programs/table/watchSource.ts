@@ -4,7 +4,7 @@ import { watermarksInDoubt } from "../../domain/chain/Checkpoint.ts"
 import { compareWithHead, type EarlierCheck } from "../../domain/chain/compareWithHead.ts"
 import type { FollowState } from "../../domain/chain/FollowState.ts"
 import { restart, resume } from "../../domain/chain/resumeStrategy.ts"
-import type { HeadReport } from "../../domain/chain/sourceHead.ts"
+import type { Head, HeadReport } from "../../domain/chain/sourceHead.ts"
 import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { isRetryable } from "../../domain/retryable.ts"
@@ -12,10 +12,10 @@ import { SourceHead, type SourceHeadError } from "../../services/SourceHead.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import type { Outcome, ReconnectFrom } from "./Outcome.ts"
 import {
-  exactHead,
   hasReached,
   networkOf,
   nextTick,
+  provingHead,
   readHead,
   type UnknownNetwork,
   type WatchedStream
@@ -43,7 +43,8 @@ const MAX_UNANSWERED = 3
 /**
  * Watches until the stream should be replaced; returns how the next one is to be opened.
  *
- * The source is asked once soon after the start, for the lag, and from then on only when `untilWorthAsking` says so.
+ * The source is asked once soon after the start, for the lag, and from then on only when `untilWorthAsking` says so, and for the
+ * lag while rows wait.
  */
 export const watchSource = Effect.fn("watchSource")(function*(watching: Watching) {
   const { activity, table } = watching
@@ -57,9 +58,11 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
     if (outcome !== undefined) return outcome
   }
   yield* Effect.sleep(FIRST_CHECK_DELAY)
-  let head = Result.getOrUndefined(Result.map(yield* Effect.result(readHead(watching)), exactHead))
+  const first = yield* Effect.result(readHead(watching))
+  let head = Result.isSuccess(first) ? yield* nextHead(watching, first.success) : undefined
   for (;;) {
     const cause = yield* untilWorthAsking(watching, head)
+    head = undefined
     const isQuiet = cause === "quiet"
     const answer = yield* Effect.result(readHead(watching))
     if (Result.isFailure(answer)) {
@@ -73,7 +76,6 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
       continue
     }
     unanswered = 0
-    head = exactHead(answer.success)
     // Events that wait to be written are no silence of the source, and may be all that is missing.
     if (isQuiet && !activity.isPaused) yield* Effect.timeoutOption(activity.idle.await, FIRST_PAUSE_MILLIS)
     if (!activity.isIdle || activity.isPaused) continue
@@ -82,11 +84,12 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
     switch (finding._tag) {
       case "AtHead":
         isDiverged = false
-        if (cause === "complete" && hasReached(activity, head)) activity.onSettled()
+        if (cause === "complete") activity.onSettled()
         if (cause !== "silent" && !isBehind(watching, answer.success)) yield* caughtUp(watching)
         yield* clearDoubt(watching)
         break
       case "Behind":
+        head = yield* nextHead(watching, answer.success)
         if (finding.isLate && activity.isAtTip) yield* fellBehind(watching)
         break
       case "Silent":
@@ -111,6 +114,13 @@ const pause = (watching: Watching, millis: number | undefined) => {
   const waits = Effect.raceFirst(nextTick(watching), watching.activity.woken.await)
   return millis === undefined ? waits : Effect.raceFirst(waits, Effect.sleep(Duration.millis(millis)))
 }
+
+/** The head that the stream has to reach; undefined where it has, and once the table had caught up: then silence decides. */
+const nextHead = ({ activity, caughtUp }: Watching, report: HeadReport): Effect.Effect<Head | undefined> =>
+  Effect.map(Deferred.isDone(caughtUp), (hadCaughtUp) => {
+    const head = hadCaughtUp ? undefined : provingHead(activity, report)
+    return head === undefined || hasReached(activity, head) ? undefined : head
+  })
 
 const reportUnreadable = ({ unreadableHeads }: Watching, error: SourceHeadError | UnknownNetwork) =>
   Effect.suspend(() => {

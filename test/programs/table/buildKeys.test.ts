@@ -120,6 +120,18 @@ describe("the build of the keys of a table", () => {
       assert.isFalse(session.turn.isBuilding())
     }))
 
+  it.effect("lets the rows in for as long as they waited, where it fails late", () =>
+    Effect.gen(function*() {
+      const attempt: Attempt = (whileAtRest) =>
+        whileAtRest(Effect.andThen(Effect.sleep("2 hours"), Effect.fail(locked)))
+      const it = yield* bench(attempt, () => Effect.never)
+      yield* TestClock.adjust("2 hours")
+      yield* TestClock.adjust("110 minutes")
+      assert.strictEqual(it.begun(), 1)
+      yield* TestClock.adjust("12 minutes")
+      assert.strictEqual(it.begun(), 2)
+    }))
+
   it.effect("logs a process that it waits for once, however often it tries", () =>
     Effect.gen(function*() {
       const attempt: Attempt = (_, onEvent) =>
@@ -157,7 +169,7 @@ describe("the build of the keys of a table", () => {
       yield* it.commit
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(it.begun(), 2)
-      assert.include(it.lines.join("\n"), "Table 't' has no keys any more")
+      assert.include(it.lines.join("\n"), "Table 't' has no primary key any more")
       assert.strictEqual(yield* SubscriptionRef.get(it.session.deferred), definition)
     }))
 

@@ -152,20 +152,20 @@ describe("the head of the source", () => {
       assert.isUndefined(it.fiber.pollUnsafe())
     }))
 
-  it.effect("proves that a table has caught up as soon as the stream is complete up to it, without a silence", () =>
+  it.effect("proves that a table has caught up as soon as the stream is complete up to it, without a longer silence", () =>
     Effect.gen(function*() {
       const it = yield* watching({ answer: () => Effect.succeed(headAt(12)) })
       yield* elapse(2)
       for (const number of [10, 11]) yield* it.receive(number)
       yield* it.fallIdle
-      yield* TestClock.adjust("300 millis")
+      yield* TestClock.adjust("600 millis")
       assert.deepStrictEqual(it.askedAt, [1_000], "a block is missing")
       yield* it.receive(12)
-      yield* TestClock.adjust("200 millis")
+      yield* TestClock.adjust("500 millis")
       assert.strictEqual((yield* it.status())?.phase, "caught up")
       assert.lengthOf(it.askedAt, 2)
       // What comes next is of the tip, not of a backlog.
-      assert.isFalse(it.activity.onEvent(started(13, 13, upTo(12)), 2_600))
+      assert.isFalse(it.activity.onEvent(started(13, 13, upTo(12)), 3_200))
     }))
 
   it.effect("that has grown since is another one to reach", () =>
@@ -173,15 +173,58 @@ describe("the head of the source", () => {
       let head = 10
       const it = yield* watching({ answer: () => Effect.succeed(headAt(head)) })
       yield* elapse(1)
-      head = 11
+      head = 12
       yield* it.receive(10)
       yield* it.fallIdle
-      yield* TestClock.adjust("200 millis")
+      yield* TestClock.adjust("500 millis")
       assert.lengthOf(it.askedAt, 2)
       assert.strictEqual((yield* it.status())?.phase, "starting")
-      yield* it.receive(11)
-      yield* TestClock.adjust("1200 millis")
+      for (const number of [11, 12]) yield* it.receive(number)
+      yield* TestClock.adjust("1500 millis")
       assert.strictEqual((yield* it.status())?.phase, "caught up")
+      assert.lengthOf(it.askedAt, 3)
+    }))
+
+  it.effect("proves nothing where the server declares no ends, or may have more blocks", () =>
+    Effect.gen(function*() {
+      for (const declaresEnds of [false, true]) {
+        const report = headAt(10)
+        const head = { ...report.head!, isExact: !declaresEnds }
+        const it = yield* watching({ answer: () => Effect.succeed({ ...report, head }) })
+        it.activity.declaresEnds = declaresEnds
+        yield* elapse(1)
+        yield* it.receive(10)
+        it.activity.declaresEnds = declaresEnds
+        yield* it.fallIdle
+        yield* TestClock.adjust("800 millis")
+        assert.lengthOf(it.askedAt, 1)
+        assert.notStrictEqual((yield* it.status())?.phase, "caught up")
+        yield* Fiber.interrupt(it.fiber)
+      }
+    }))
+
+  it.effect("is not asked for again and again by a source that ends with each of its ranges, nor once the table had caught up", () =>
+    Effect.gen(function*() {
+      let head = 10
+      const it = yield* watching({ answer: () => Effect.succeed(headAt(head)) })
+      yield* elapse(1)
+      const range = (number: number) =>
+        Effect.gen(function*() {
+          head = number
+          yield* it.receive(number)
+          it.activity.onMessage(0)
+          yield* it.fallIdle
+          yield* TestClock.adjust("150 millis")
+        })
+      for (let number = 10; number < 60; number += 1) yield* range(number)
+      assert.lengthOf(it.askedAt, 1)
+      yield* it.fallSilent
+      yield* elapse(2)
+      assert.strictEqual((yield* it.status())?.phase, "caught up")
+      const before = it.askedAt.length
+      it.activity.isAtTip = false
+      yield* TestClock.adjust("5 seconds")
+      assert.isAtMost(it.askedAt.length, before + 1)
     }))
 
   it.effect("is asked about the newest watermark", () =>
