@@ -2,8 +2,8 @@
 
 /**
  * `caught up`: every row the source has is committed. `building indexes`: so it was, and the keys that the table was created
- * without are to be built, or are being built, for which new rows wait. `catching up`: there is a backlog, or it is not known yet that there is
- * none. `searching`: the newest blocks are orphaned, and older ones are tried until one is canonical. `diverged`: the stream is
+ * without are to be built, or are being built, for which new rows wait. `catching up`: there is a backlog, or it is not known yet
+ * that there is none. `searching`: the newest blocks are orphaned, and older ones are tried until one is canonical. `diverged`: the stream is
  * silent and the source no longer has the block of the watermark. `stalled`: several attempts without progress; it keeps
  * trying. `parked`: it waits for a change of the config. `standby`: another process writes this table.
  */

@@ -199,8 +199,8 @@ export const indexEvent = {
 }
 export const indexWaits = (table: string, processId: number) =>
   `Table '${table}': the build of its indexes waits for the transaction of server process ${processId}, which is older or has ` +
-  `locked the table, and goes on when that has ended. To see it: SELECT state, xact_start, query FROM pg_stat_activity WHERE pid = ${processId}; to end it: ` +
-  `SELECT pg_terminate_backend(${processId})`
+  "locked the table, and goes on when that has ended. To see it: SELECT state, xact_start, query FROM pg_stat_activity " +
+  `WHERE pid = ${processId}; to end it: SELECT pg_terminate_backend(${processId})`
 export const indexDropped = (table: string, { columns, name }: NamedIndex, blocks: string, isNamed: boolean) =>
   `Table '${table}': dropped index ${name}: a row of ${blocks} has values in ${
     columnList(columns)
@@ -247,8 +247,7 @@ export const buildingKeys = (table: string, index: string) =>
 export const keysBuilt = (table: string) =>
   `Table '${table}' has its primary key and its indexes now, which were left for the time after the first fill`
 export const keysLost = (table: string) =>
-  `Table '${table}' has no primary key any more: the database lost it, as a promoted replica may, or somebody dropped it; ` +
-  "building it again"
+  `Table '${table}' has no keys any more: the database lost them, as a promoted replica may. Building them again`
 export const indexNotConfigured = (table: string, index: string) =>
   `Table '${table}' keeps index ${index}, which the config no longer names; drop it if nobody needs it`
 export const syncEnded = "The sync ended by itself"

@@ -88,10 +88,12 @@ describe("a table that is created without its keys", () => {
       Effect.gen(function*() {
         const { build, database, definition, events, indexes, request, sink } = yield* deferred(settings)
         assert.deepStrictEqual(yield* shapeOf(database), withoutKeys)
+        assert.isTrue(yield* indexes.lacksKeys(definition))
         assert.isTrue(yield* build)
         assert.deepStrictEqual(yield* shapeOf(database), yield* eager(settings))
         const names = deferredIndexes(definition).map(({ name }) => name)
         assert.deepStrictEqual(events, names.flatMap((name) => [`building ${name}`, `built ${name}`]))
+        assert.isFalse(yield* indexes.lacksKeys(definition))
         assert.isTrue(yield* build, "a second build has nothing to do")
         assert.lengthOf(events, 2 * names.length)
         assert.strictEqual((yield* sink.plan(request)).kind, "none")

@@ -126,11 +126,13 @@ const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definitio
         })
     ))
   yield* reports.whenUnlocked(waiting, indexes.buildDeferred(definition, whileAtRest, report)).pipe(
-    Effect.tapError((error) =>
-      mayHeal(error) ? Effect.logWarning(log.indexFailed(name, error.message, true)) : Effect.void
-    ),
-    // The rows of a table whose build takes long and fails must come in as well.
-    Effect.tapError(() => Effect.sleep(restedMillis)),
+    Effect.tapError((error) => {
+      const rested = restedMillis
+      restedMillis = 0
+      if (!mayHeal(error)) return Effect.void
+      // The rows of a table whose build takes long and fails must come in as well.
+      return Effect.andThen(Effect.logWarning(log.indexFailed(name, error.message, true)), Effect.sleep(rested))
+    }),
     Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => mayHeal(input)))),
     Effect.matchEffect({
       onFailure: (error) =>
