@@ -161,3 +161,15 @@ describe("a table exchange", () => {
       assert.match((yield* exchange.obstacles(request)).join(), /^publication "everything" is FOR ALL TABLES/)
     }))
 })
+
+describe("a table without keys", () => {
+  it.live("is not exchanged before they are built: the build would keep its rows out", () =>
+    Effect.gen(function*() {
+      const { database, indexes, sink } = yield* readyBench()
+      const { exchange } = yield* exchanging(database)
+      const writer = yield* prepareTable(sink, { ...request, defersIndexes: true })
+      assert.match((yield* exchange.obstacles(request)).join(), /^its primary key and its indexes are not built yet/)
+      yield* indexes.buildDeferred(writer.deferred!, (build) => build, () => Effect.void)
+      assert.deepStrictEqual(yield* exchange.obstacles(request), [])
+    }))
+})
