@@ -81,7 +81,7 @@ describe.concurrent("a table with its indexes deferred", () => {
         yield* first.prints("building index blocks__block_num__row_index_key_")
         world.simulator.mine(1)
         yield* awaitCanonicalChain(world, ["transactions"])
-        assert.strictEqual((yield* stateOf(world, "blocks"))?.state, "building indexes")
+        yield* awaitState(world, "blocks", "building indexes")
         assert.strictEqual(yield* indexesOf(world, "blocks"), "b")
         yield* first.kill("SIGKILL")
         yield* first.exited
