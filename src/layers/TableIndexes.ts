@@ -1,6 +1,6 @@
 /** Builds of the config's indexes, concurrently, and of keys that a table was created without. */
 import { type Duration, Effect, Layer, Option, Semaphore } from "effect"
-import { blockRangesIndex, planDeferred, summarizeBlockRanges } from "../domain/postgres/table/deferredIndexes.ts"
+import { blockRangesIndex, summarizeBlockRanges } from "../domain/postgres/table/deferredIndexes.ts"
 import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import {
   createIndex,
@@ -116,12 +116,12 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
       )
   )
 
-  const lacksKeys = Effect.fn("TableIndexes.lacksKeys")((definition: TableDefinition) =>
+  const lacksKeys = Effect.fn("TableIndexes.lacksKeys")((table: string) =>
     Effect.map(
-      existingOn(runOn(pool.sql), definition.table),
+      existingOn(runOn(pool.sql), table),
       (existing) =>
-        existing.some(({ name }) => name === blockRangesIndex(definition.table)) &&
-        planDeferred(definition, existing) !== undefined
+        existing.some(({ name }) => name === blockRangesIndex(table)) &&
+        !existing.some(({ isPrimaryKey }) => isPrimaryKey)
     )
   )
 

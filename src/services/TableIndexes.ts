@@ -73,7 +73,7 @@ export class TableIndexes extends Context.Service<TableIndexes, {
     onEvent: (event: IndexEvent) => Effect.Effect<void>
   ) => Effect.Effect<Option.Option<IndexLock>, SqlError.SqlError | TableRejected>
   /** Whether the table is one that was created without its keys and does not have them. */
-  readonly lacksKeys: (definition: TableDefinition) => Effect.Effect<boolean, SqlError.SqlError>
+  readonly lacksKeys: (table: string) => Effect.Effect<boolean, SqlError.SqlError>
   /** Keeps deletions cheap in a table that has no keys yet; does nothing where it has them. */
   readonly summarize: (table: string) => Effect.Effect<void, SqlError.SqlError>
   /**

@@ -5,7 +5,7 @@ import type { Dialect } from "../../src/simulator/tables.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { assertAlwaysRight } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
-import { holdLock } from "../support/holdLock.ts"
+import { holdLock, lockHolder } from "../support/holdLock.ts"
 import { replaceConfig } from "../support/runningSync.ts"
 import { awaitCanonicalChain, awaitWatermark, watchSnapshots } from "../support/snapshots.ts"
 import { makeWorld, manifestOf, type World } from "../support/world.ts"
@@ -25,14 +25,7 @@ const awaitState = (world: World, table: string, state: string) =>
   eventually(`${table} is ${state}`, Effect.map(stateOf(world, table), (found) => found?.state === state))
 
 /** The server process that has locked a table for a build; undefined where none has. */
-const builderOf = ({ database }: World, table: string) =>
-  Effect.map(
-    database.query<{ pid: number }>(
-      "SELECT pid FROM pg_locks WHERE relation = to_regclass($1) AND mode = 'ShareLock' AND granted",
-      [`"${database.schema}"."${table}"`]
-    ),
-    ([lock]) => lock?.pid
-  )
+const builderOf = ({ database }: World, table: string) => lockHolder(database, table, "ShareLock")
 
 const buildBegins = (world: World, table: string) =>
   eventually(`the build of ${table} is at work`, Effect.map(builderOf(world, table), (pid) => pid !== undefined))

@@ -17,6 +17,7 @@ import {
   tableState
 } from "../support/bookkeeping.ts"
 import { eventually } from "../support/eventually.ts"
+import { lockHolder } from "../support/holdLock.ts"
 import { type TestDatabase, testDatabase } from "../support/postgres.ts"
 
 describe("a lease", () => {
@@ -221,10 +222,7 @@ describe("a session that hangs in a transaction", () => {
       const [first, second] = [yield* preparedWriter(database), yield* preparedWriter(database)]
       yield* leased(first, "logs")
       const held = (mode: string) =>
-        Effect.map(
-          database.query("SELECT FROM pg_locks WHERE relation = 'logs'::regclass AND mode = $1 AND granted", [mode]),
-          (locks) => locks.length > 0
-        )
+        Effect.map(lockHolder(database, "logs", mode), (processId) => processId !== undefined)
       for (const mode of ["SHARE", "SHARE UPDATE EXCLUSIVE"]) {
         yield* Effect.forkScoped(Effect.exit(
           first.leases.withDedicatedConnection(

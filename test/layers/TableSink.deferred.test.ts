@@ -10,7 +10,7 @@ import { deletion } from "../../src/layers/table-sink/deletion.ts"
 import { expireHeartbeats } from "../support/bookkeeping.ts"
 import { prepareTable } from "../support/chunks.ts"
 import { eventually } from "../support/eventually.ts"
-import { holdLock } from "../support/holdLock.ts"
+import { holdLock, lockHolder } from "../support/holdLock.ts"
 import { type TestDatabase, testDatabase } from "../support/postgres.ts"
 import {
   BLOCK,
@@ -56,11 +56,8 @@ const deferred = Effect.fnUntraced(
 const holdBuildsOpen = (database: TestDatabase) => holdLock(database, "GRANT SELECT ON t TO PUBLIC")
 
 /** Somebody has locked `t` against writers, as a build does. */
-const isLockedForBuild = ({ query, schema }: TestDatabase) =>
-  Effect.map(
-    query("SELECT FROM pg_locks WHERE relation = $1::regclass AND mode = 'ShareLock' AND granted", [`${schema}.t`]),
-    (locks) => locks.length > 0
-  )
+const isLockedForBuild = (database: TestDatabase) =>
+  Effect.map(lockHolder(database, "t", "ShareLock"), (pid) => pid !== undefined)
 
 /** What a table is to readers and to subscribers: its keys and indexes without their names, and its replica identity. */
 const shapeOf = ({ query, schema }: TestDatabase, table = "t") =>
@@ -88,12 +85,12 @@ describe("a table that is created without its keys", () => {
       Effect.gen(function*() {
         const { build, database, definition, events, indexes, request, sink } = yield* deferred(settings)
         assert.deepStrictEqual(yield* shapeOf(database), withoutKeys)
-        assert.isTrue(yield* indexes.lacksKeys(definition))
+        assert.isTrue(yield* indexes.lacksKeys("t"))
         assert.isTrue(yield* build)
         assert.deepStrictEqual(yield* shapeOf(database), yield* eager(settings))
         const names = deferredIndexes(definition).map(({ name }) => name)
         assert.deepStrictEqual(events, names.flatMap((name) => [`building ${name}`, `built ${name}`]))
-        assert.isFalse(yield* indexes.lacksKeys(definition))
+        assert.isFalse(yield* indexes.lacksKeys("t"))
         assert.isTrue(yield* build, "a second build has nothing to do")
         assert.lengthOf(events, 2 * names.length)
         assert.strictEqual((yield* sink.plan(request)).kind, "none")

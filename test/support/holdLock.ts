@@ -1,4 +1,4 @@
-/** Holds locks in another session. */
+/** Locks: holding one in another session, and finding who does. */
 import { Effect } from "effect"
 import pg from "pg"
 import type { TestDatabase } from "./postgres.ts"
@@ -27,3 +27,13 @@ export const holdLock = Effect.fnUntraced(function*({ schema, url }: TestDatabas
       Effect.promise(() => client.query<Row>(sql).then(({ rows }) => rows))
   }
 })
+
+/** The server process that holds a lock of a mode, as `pg_locks` names it, on a table; undefined where none does. */
+export const lockHolder = ({ query, schema }: TestDatabase, table: string, mode: string) =>
+  Effect.map(
+    query<{ pid: number }>(
+      "SELECT pid FROM pg_locks WHERE relation = to_regclass($1) AND mode = $2 AND granted",
+      [`"${schema}"."${table}"`, mode]
+    ),
+    ([lock]) => lock?.pid
+  )

@@ -74,7 +74,7 @@ const untilLost = Effect.fnUntraced(
     const before = yield* movedAt
     const check = Effect.gen(function*() {
       yield* Effect.repeat(movedAt, { until: (now) => now !== before, schedule: Schedule.spaced(COMMIT_POLL) })
-      const answer = Effect.option(indexes.lacksKeys(definition))
+      const answer = Effect.option(indexes.lacksKeys(name))
       const found = yield* Effect.repeat(answer, { until: Option.isSome, schedule: Schedule.spaced(COMMIT_POLL) })
       if (!Option.contains(found, true)) return yield* Effect.never
       yield* Effect.logWarning(log.keysLost(name))
