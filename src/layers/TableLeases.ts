@@ -6,13 +6,13 @@ import { datasetOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
 import { isAlive, isHeld } from "../domain/bookkeeping/leaseConditions.ts"
 import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
 import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
-import type { SilentHolder, WriterLease } from "../domain/bookkeeping/WriterLease.ts"
+import type { PreviousHolder, WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
 import { BEGIN_STATEMENTS, beginTransaction } from "../domain/sql/transaction.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { isDivisionByZero, isLocked, PgPool, runOn } from "../services/PgPool.ts"
 import { Fenced, TableHeld, TableLeases, TableRejected } from "../services/TableLeases.ts"
-import { type Holder, LAST_HEARTBEAT, leaseOf, silentHolder } from "./table-leases/rows.ts"
+import { HOLDER, type Holder, leaseOf, previousHolder } from "./table-leases/rows.ts"
 import { sessionName, writerIdOf, writerName } from "./table-leases/sessionName.ts"
 
 /** `TableLeases` in `_ampsync_checkpoints` and `_ampsync_writers`. */
@@ -25,8 +25,11 @@ const make = Effect.gen(function*() {
   const run = runOn(pool.sql)
   /** The newest epoch that this process was given, by table. */
   const epochs = new Map<string, bigint>()
+  const keepEpoch = (table: string, epoch: bigint) => {
+    if (epoch > (epochs.get(table) ?? -1n)) epochs.set(table, epoch)
+  }
   /** The holders that `reserve` has replaced, by table, until their leases are acquired. */
-  const replaced = new Map<string, SilentHolder>()
+  const replaced = new Map<string, PreviousHolder>()
 
   const heartbeat = Effect.asVoid(run(
     `INSERT INTO ${schema}._ampsync_writers (writer, heartbeat_at) VALUES ($1, clock_timestamp())
@@ -38,7 +41,7 @@ const make = Effect.gen(function*() {
   const holder = (table: string, lock: string) =>
     Effect.map(
       run<Row>(
-        `SELECT c.dataset, c.writer, c.position_column, ${LAST_HEARTBEAT}, ${isAlive("w.heartbeat_at")} AS alive,
+        `SELECT c.dataset, c.position_column, ${HOLDER},
            to_regclass(format('%I.%I', $2::text, c.table_name)) IS NOT NULL AS exists
          FROM ${schema}._ampsync_checkpoints c LEFT JOIN ${schema}._ampsync_writers w USING (writer)
          WHERE c.table_name = $1 ${lock}`,
@@ -107,17 +110,17 @@ const make = Effect.gen(function*() {
       `SELECT block_num, hash FROM ${schema}._ampsync_watermarks WHERE table_name = $1 ORDER BY block_num`,
       [owner.table]
     )
-    const takenFrom = silentHolder(held, writer) ?? replaced.get(owner.table)
+    const takenFrom = previousHolder(held, writer, epochs.get(owner.table)) ?? replaced.get(owner.table)
     replaced.delete(owner.table)
     const lease = leaseOf(row!, history, held["exists"] === true, takenFrom)
-    epochs.set(owner.table, lease.epoch)
+    keepEpoch(owner.table, lease.epoch)
     return lease
   })
 
   /** The holders of these tables, by table; a table without a checkpoint has no entry. */
   const holders = (owners: ReadonlyArray<TableOwner>, lock: string) =>
     run<Holder>(
-      `SELECT c.table_name, c.writer, ${LAST_HEARTBEAT}, ${isAlive("w.heartbeat_at")} AS alive
+      `SELECT c.table_name, ${HOLDER}
        FROM unnest($1::text[], $2::text[]) o (table_name, dataset)
        JOIN ${schema}._ampsync_checkpoints c USING (table_name, dataset)
        LEFT JOIN ${schema}._ampsync_writers w USING (writer) ORDER BY 1 ${lock}`,
@@ -150,20 +153,21 @@ const make = Effect.gen(function*() {
         const held = yield* holders(wanted, "FOR UPDATE OF c")
         const other = otherHolder(held) ?? otherHolder(yield* holders(owners, ""))
         if (other !== undefined) return other
-        yield* run(
+        const given = yield* run<Pick<Holder, "table_name" | "writer_epoch">>(
           `UPDATE ${schema}._ampsync_checkpoints SET writer = $2, writer_epoch = writer_epoch + 1
-           WHERE table_name = ANY($1) AND writer IS DISTINCT FROM $2`,
+           WHERE table_name = ANY($1) AND writer IS DISTINCT FROM $2 RETURNING table_name, writer_epoch`,
           [held.map((row) => row.table_name), writer]
         )
-        return held
+        return { held, given }
       })
     ).pipe(
-      Effect.map((held) => {
-        if (typeof held === "string") return held
-        for (const row of held) {
-          const holder = silentHolder(row, writer)
+      Effect.map((reserved) => {
+        if (typeof reserved === "string") return reserved
+        for (const row of reserved.held) {
+          const holder = previousHolder(row, writer, epochs.get(row.table_name))
           if (holder !== undefined) replaced.set(row.table_name, holder)
         }
+        for (const { table_name: table, writer_epoch: epoch } of reserved.given) keepEpoch(table, BigInt(epoch))
         return undefined
       }),
       // The process before this one may hang in a transaction.

@@ -16,14 +16,19 @@ export interface WriterLease {
   readonly recorded: RecordedTable | undefined
   /** A table of this name existed when the lease was acquired, whether ampsync created it or not. */
   readonly tableExists: boolean
-  /** The holder that this lease was taken from; undefined where it had released the table, and for the first one. */
-  readonly takenFrom?: SilentHolder | undefined
+  /** Undefined where this process was the last one to hold the table, and where it never held the table, which was released. */
+  readonly takenFrom?: PreviousHolder | undefined
 }
 
-/** A process that did not release a table. */
-export interface SilentHolder {
-  /** Its host and process id among others. */
-  readonly writer: string
-  /** In UTC, as `2026-11-30T12:21:09Z`; undefined where the bookkeeping has none. */
-  readonly lastHeartbeat: string | undefined
-}
+/** Another process that held a table before. */
+export type PreviousHolder =
+  /** It did not release the table. */
+  | {
+    readonly _tag: "Silent"
+    /** Its host and process id among others. */
+    readonly writer: string
+    /** In UTC, as `2026-11-30T12:21:09Z`; undefined where the bookkeeping has none. */
+    readonly lastHeartbeat: string | undefined
+  }
+  /** It acquired the table after this process had held it, and has released it. */
+  | { readonly _tag: "Released" }

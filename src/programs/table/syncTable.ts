@@ -190,14 +190,15 @@ export const syncTable = Effect.fn("syncTable")(
   (effect, session) => aboutTable(session.table.name)(effect)
 )
 
-/** Names the process that had the table before, where it did not come to its end, or this one has waited for it. */
+/** Names the process that had the table before, where it did not come to its end, or this one had the table once or waited for it. */
 const logTakeover = ({ table, takenFrom }: WriterLease, heldBy: string | undefined): Effect.Effect<void> => {
-  if (takenFrom !== undefined) {
+  if (takenFrom?._tag === "Silent") {
     const { lastHeartbeat, writer } = takenFrom
     const how = lastHeartbeat === undefined ? "which has no heartbeat" : `whose last heartbeat was at ${lastHeartbeat}`
     return Effect.logInfo(log.tookOver(table, writer, how))
   }
-  return heldBy === undefined ? Effect.void : Effect.logInfo(log.tookOver(table, heldBy, "which released it"))
+  if (takenFrom === undefined && heldBy === undefined) return Effect.void
+  return Effect.logInfo(log.tookOver(table, heldBy ?? "another process", "which released it"))
 }
 
 /** Frame -> events of the table. A block that the chain rules doubt is checked first. */
