@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import { datasetOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
-import { isAlive, isHeld } from "../domain/bookkeeping/leaseConditions.ts"
+import { isHeld } from "../domain/bookkeeping/leaseConditions.ts"
 import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
 import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
 import type { PreviousHolder, WriterLease } from "../domain/bookkeeping/WriterLease.ts"
@@ -12,8 +12,9 @@ import { BEGIN_STATEMENTS, beginTransaction } from "../domain/sql/transaction.ts
 import { DatabaseConfig } from "../services/Config.ts"
 import { isDivisionByZero, isLocked, PgPool, runOn } from "../services/PgPool.ts"
 import { Fenced, TableHeld, TableLeases, TableRejected } from "../services/TableLeases.ts"
+import { makeEviction } from "./table-leases/eviction.ts"
 import { HOLDER, type Holder, leaseOf, previousHolder } from "./table-leases/rows.ts"
-import { sessionName, writerIdOf, writerName } from "./table-leases/sessionName.ts"
+import { sessionName, writerName } from "./table-leases/sessionName.ts"
 
 /** `TableLeases` in `_ampsync_checkpoints` and `_ampsync_writers`. */
 const make = Effect.gen(function*() {
@@ -23,6 +24,7 @@ const make = Effect.gen(function*() {
   const writerId = randomBytes(4).toString("hex")
   const writer = writerName(hostname(), process.pid, writerId)
   const run = runOn(pool.sql)
+  const { evictBuild, evictStale } = makeEviction(run, databaseSchema, writer)
   /** The newest epoch that this process was given, by table. */
   const epochs = new Map<string, bigint>()
   const keepEpoch = (table: string, epoch: bigint) => {
@@ -186,27 +188,6 @@ const make = Effect.gen(function*() {
     )
   })
 
-  const evictStale = Effect.fn("TableLeases.evictStale")(function*(table: string, isBuild = false) {
-    // A session that hangs need not be that of the recorded holder: one that hangs in `acquire` is not recorded yet.
-    const stale = yield* run<{ readonly writer: string | null }>(
-      `SELECT writer FROM ${schema}._ampsync_writers
-       WHERE writer = $1 OR $3 OR NOT (${isAlive("heartbeat_at")})
-       UNION SELECT c.writer FROM ${schema}._ampsync_checkpoints c
-       WHERE c.table_name = $2 AND NOT EXISTS (SELECT FROM ${schema}._ampsync_writers w WHERE w.writer = c.writer)`,
-      [writer, table, isBuild]
-    )
-    const ids = stale.flatMap(({ writer }) => writerIdOf(writer ?? "") ?? [])
-    const terminated = yield* run(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE application_name = ANY($1) AND datname = current_database() AND xact_start IS NOT NULL
-         AND pid <> pg_backend_pid()
-         AND (NOT $2 OR EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_stat_activity.pid AND l.granted
-           AND l.mode = 'ShareLock' AND l.relation = to_regclass(format('%I.%I', $3::text, $4::text))))`,
-      [ids.map((id) => sessionName(id, table)), isBuild, databaseSchema, table]
-    )
-    return terminated.length
-  })
-
   const fenceStatement = (lease: WriterLease) =>
     `WITH held AS (UPDATE ${schema}._ampsync_checkpoints SET commit_seq = commit_seq + 1 ` +
     `WHERE ${isHeld(writer, lease, lease.commitSeq)} RETURNING 1) SELECT 1 / count(*) FROM held`
@@ -232,6 +213,7 @@ const make = Effect.gen(function*() {
     reserve,
     release,
     evictStale,
+    evictBuild,
     fence,
     isCurrent,
     open: (lease) => ({

@@ -67,11 +67,14 @@ export class TableLeases extends Context.Service<TableLeases, {
   readonly heartbeat: Effect.Effect<void, SqlError.SqlError>
   /**
    * Terminates sessions that hang in a transaction on `table`: those of dead writers, and abandoned ones of this process.
-   * `isBuild`: only those that lock the table for the build of an index, of any other process as well: to be asked for by the
-   * holder of the lease, and not while it builds one.
    * Returns their number.
    */
-  readonly evictStale: (table: string, isBuild?: boolean) => Effect.Effect<number, SqlError.SqlError>
+  readonly evictStale: (table: string) => Effect.Effect<number, SqlError.SqlError>
+  /**
+   * Terminates sessions of any process that lock `table` for the build of an index: to be asked for by the holder of the lease, and
+   * not while it builds one. Returns their number.
+   */
+  readonly evictBuild: (table: string) => Effect.Effect<number, SqlError.SqlError>
   /** Fails unless `lease` is held, and claims the next commit for the current transaction. */
   readonly fence: (lease: WriterLease) => Effect.Effect<void, SqlError.SqlError | Fenced>
   /** The statements that open a transaction and fence it, for callers that do not await their response. */

@@ -233,15 +233,15 @@ describe("a session that hangs in a transaction", () => {
         ))
         if (mode === "SHARE") {
           yield* eventually("a build has locked the table", held("ShareLock"))
-          assert.strictEqual(yield* second.leases.evictStale("blocks", true), 0)
+          assert.strictEqual(yield* second.leases.evictBuild("blocks"), 0)
           // A process that was stopped has a fresh heartbeat.
-          assert.strictEqual(yield* second.leases.evictStale("logs", true), 1)
+          assert.strictEqual(yield* second.leases.evictBuild("logs"), 1)
           yield* eventually("the build is gone", Effect.map(held("ShareLock"), (isHeld) => !isHeld))
         }
       }
       // As a concurrent build does, which keeps nobody from writing.
       yield* eventually("another has locked it", held("ShareUpdateExclusiveLock"))
-      assert.strictEqual(yield* second.leases.evictStale("logs", true), 0)
+      assert.strictEqual(yield* second.leases.evictBuild("logs"), 0)
     }))
 
   it.live("I3 is ended too when its writer hangs while it acquires the lease", () =>

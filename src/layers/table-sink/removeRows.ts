@@ -43,7 +43,7 @@ export const makeRemoval = (
         Effect.flatMap(leases.acquire({ table, dataset }), (lease) => work(lease, recorded.positionColumn))
       )
       // PostgreSQL may finish the build of an index for a process that is gone.
-      const endBuild = Effect.orElseSucceed(leases.evictStale(table, true), () => 0)
+      const endBuild = Effect.orElseSucceed(leases.evictBuild(table), () => 0)
       return yield* Effect.catch(
         attempt,
         (error) =>

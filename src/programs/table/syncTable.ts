@@ -88,7 +88,7 @@ export const syncTable = Effect.fn("syncTable")(
     )
     // PostgreSQL may finish a build for a process that is gone, and its lock would keep the rows out.
     if (writer.deferred !== undefined) {
-      yield* session.turn.ifFree(Effect.ignore(leases.evictStale(table.name, true)))
+      yield* session.turn.ifFree(Effect.ignore(leases.evictBuild(table.name)))
     }
     yield* SubscriptionRef.set(session.deferred, writer.deferred)
     yield* SubscriptionRef.set(session.isWriter, true)
