@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, inject, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option } from "effect"
 import {
   blockRangesIndex,
@@ -255,6 +255,27 @@ describe("the build of the keys", () => {
       assert.include(error.message, "55P03")
       assert.isAbove(performance.now() - began, 1_900)
       assert.deepStrictEqual([events, waitsFor], [[], [yield* writer.processId]], "readers are in nobody's way")
+    }))
+
+  it.live("is built to its end with any limit for transactions of the role", () =>
+    Effect.gen(function*() {
+      const [server] = yield* (yield* testDatabase).query<{ version: number }>(
+        "SELECT current_setting('server_version_num')::int AS version"
+      )
+      // transaction_timeout came with PostgreSQL 17.
+      if (server!.version < 170_000) return
+      const options = encodeURIComponent("-c transaction_timeout=400")
+      const { build, database } = yield* deferred(
+        {},
+        yield* readyBench({ DATABASE_URL: `${inject("postgresUrl")}?options=${options}` })
+      )
+      const holder = yield* holdBuildsOpen(database)
+      const building = yield* Effect.forkScoped(build)
+      yield* eventually("a build has locked the table", isLockedForBuild(database))
+      yield* Effect.sleep("800 millis")
+      yield* holder.release
+      assert.isTrue(yield* Fiber.join(building))
+      assert.deepStrictEqual(yield* shapeOf(database), yield* eager())
     }))
 
   it.live("names who keeps it from its end", () =>
