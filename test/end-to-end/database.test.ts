@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { writeFile } from "node:fs/promises"
 import type { Dialect } from "../../src/simulator/tables.ts"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
 import { allDifferences, assertAlwaysRight } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
 import { startProxy, throughProxy } from "../support/proxy.ts"
 import { awaitCanonicalChain, awaitWatermark, watchSnapshots } from "../support/snapshots.ts"
-import { makeWorld, type World } from "../support/world.ts"
+import { allTables, makeWorld, manifestOf, type World } from "../support/world.ts"
 
 const dialects: ReadonlyArray<Dialect> = ["amp", "nozzle"]
 
@@ -114,15 +115,29 @@ describe("a database that goes away", () => {
     }), 180_000)
 
   it.live(
-    "a table that is dropped by hand is created again and synced from the first block",
+    "a table that is dropped by hand is created again with its indexes, and synced from the first block",
     () =>
       Effect.gen(function*() {
         const world = yield* makeWorld({ dialect: "amp", blocks: 60, maxRangeBlocks: 20 })
+        const config = manifestOf("amp", allTables, { logs: { indexes: [["block_hash"]] } })
+        yield* Effect.promise(() => writeFile(world.manifestPath, JSON.stringify(config)))
         const process = yield* startAmpsync(world.environment)
+        const indexed = eventually(
+          () => `logs has its index:\n${process.output().slice(-2000)}`,
+          Effect.map(
+            world.database.query(
+              "SELECT FROM pg_index WHERE indrelid = to_regclass($1) AND indisvalid AND NOT indisunique",
+              [`"${world.database.schema}".logs`]
+            ),
+            (rows) => rows.length === 1
+          )
+        )
         yield* awaitCanonicalChain(world)
+        yield* indexed
         yield* world.database.query("DROP TABLE logs")
         world.simulator.mine(1)
         yield* awaitCanonicalChain(world)
+        yield* indexed
         assert.deepStrictEqual(yield* allDifferences(world), [])
         assert.include(process.output(), "starts from the first block")
       }),

@@ -7,17 +7,15 @@ import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import { deferredIndexes } from "../../domain/postgres/table/deferredIndexes.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
-import { StatusRecorder, SyncStatus } from "../../services/SyncStatus.ts"
+import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { type IndexEvent, TableIndexes, type WhileAtRest } from "../../services/TableIndexes.ts"
 import type { TableRejected } from "../../services/TableLeases.ts"
 import { indexReports } from "./indexReports.ts"
+import { COMMIT_POLL, nextCommit } from "./nextCommit.ts"
 import type { TableSession } from "./TableSession.ts"
 
 /** While a table has no keys, a rewind reads in vain what was written since the last summary. */
 const SUMMARY_INTERVAL = "60 seconds"
-
-/** Between two checks whether a chunk was committed. */
-const COMMIT_POLL = "5 seconds"
 
 const retrySchedule = backoff("1 second", "60 seconds")
 
@@ -47,11 +45,11 @@ export const buildKeys = Effect.fn("buildKeys")(function*(session: TableSession)
   )
 }, (effect, { table: { name } }) => aboutTable(name)(effect))
 
-/** Waits until the table has caught up and has its keys. */
-export const keysComplete = ({ caughtUp, deferred }: TableSession): Effect.Effect<void> =>
-  Effect.andThen(
-    Deferred.await(caughtUp),
-    Stream.runDrain(Stream.takeUntil(SubscriptionRef.changes(deferred), (definition) => definition === undefined))
+/** Emits each time that the table, once it has caught up, is opened with its keys or gets them. */
+export const keysComplete = ({ caughtUp, deferred }: TableSession): Stream.Stream<void> =>
+  Stream.fromEffect(Deferred.await(caughtUp)).pipe(
+    Stream.flatMap(() => SubscriptionRef.changes(deferred)),
+    Stream.filter((definition) => definition === undefined)
   )
 
 /** Waits until the table is one without keys. */
@@ -62,18 +60,12 @@ const nextDefinition = (deferred: TableSession["deferred"]): Effect.Effect<Table
     Effect.map(Option.getOrThrow)
   )
 
-/**
- * Waits until the table turns out to be one without keys again. A database that loses its last transactions, as a promoted replica
- * does, may lose the keys and no chunk. Once a chunk is committed after them that cannot be: who loses them loses it too, which
- * the next chunk notices.
- */
+/** Waits until the table turns out to be one without keys again: a promoted replica may have lost them and no chunk. */
 const untilLost = Effect.fnUntraced(
   function*({ deferred, table: { name } }: TableSession, definition: TableDefinition) {
-    const [indexes, status, recorder] = [yield* TableIndexes, yield* SyncStatus, yield* StatusRecorder]
-    const movedAt = Effect.map(status.get, (all) => all.get(name)?.watermarkMovedAtMillis)
-    const before = yield* movedAt
+    const [indexes, recorder] = [yield* TableIndexes, yield* StatusRecorder]
     const check = Effect.gen(function*() {
-      yield* Effect.repeat(movedAt, { until: (now) => now !== before, schedule: Schedule.spaced(COMMIT_POLL) })
+      yield* nextCommit(name)
       const answer = Effect.option(indexes.lacksKeys(name))
       const found = yield* Effect.repeat(answer, { until: Option.isSome, schedule: Schedule.spaced(COMMIT_POLL) })
       if (!Option.contains(found, true)) return yield* Effect.never
