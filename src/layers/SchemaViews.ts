@@ -1,7 +1,8 @@
 /** `SchemaViews` in the target database. */
 import { Effect, Layer, Result } from "effect"
-import { planViews, type ViewPlan, type ViewRequest } from "../domain/publish/planViews.ts"
+import { planViews, type ViewPlan } from "../domain/publish/planViews.ts"
 import { type Position, whyBehind } from "../domain/publish/Position.ts"
+import type { ViewRequest } from "../domain/publish/ViewRequest.ts"
 import { textLiteral } from "../domain/sql/literal.ts"
 import { PgPool, runOn } from "../services/PgPool.ts"
 import { SchemaViews, ViewsAhead, ViewsRejected } from "../services/SchemaViews.ts"

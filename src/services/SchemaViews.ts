@@ -7,7 +7,8 @@
 import type { Effect } from "effect"
 import { Context, Schema } from "effect"
 import type { SqlError } from "effect/sql"
-import type { ViewPlan, ViewRequest } from "../domain/publish/planViews.ts"
+import type { ViewPlan } from "../domain/publish/planViews.ts"
+import type { ViewRequest } from "../domain/publish/ViewRequest.ts"
 
 /** The views cannot become what they should be; only an operator can change that. */
 export class ViewsRejected extends Schema.TaggedError<ViewsRejected>()("ViewsRejected", {

@@ -1,7 +1,7 @@
 /** Reads from the catalog what a publication needs to know. */
 import { Effect } from "effect"
-import { SHOWN_BOOKKEEPING, type ViewRequest } from "../../domain/publish/planViews.ts"
 import type { FoundSource, FoundTarget, ViewFacts } from "../../domain/publish/ViewFacts.ts"
+import { SHOWN_BOOKKEEPING, type ViewRequest } from "../../domain/publish/ViewRequest.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 
 /** The columns of `c`, with the types that `CREATE OR REPLACE VIEW` compares. */

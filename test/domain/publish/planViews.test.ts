@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { planViews, type ViewRequest } from "../../../src/domain/publish/planViews.ts"
+import { planViews } from "../../../src/domain/publish/planViews.ts"
 import type { FoundSource, FoundTarget, ViewFacts } from "../../../src/domain/publish/ViewFacts.ts"
+import type { ViewRequest } from "../../../src/domain/publish/ViewRequest.ts"
 
 const column = (name: string, type = "bigint", comment: string | null = null) => ({ name, type, comment })
 

@@ -1,7 +1,8 @@
 /** What `publish` prints: for people, and as one JSON document. */
 import type { SyncRecord, TableRecord } from "../../../domain/health/SyncRecord.ts"
 import { counted, formatCount } from "../../../domain/numbers.ts"
-import type { ViewPlan, ViewRequest } from "../../../domain/publish/planViews.ts"
+import type { ViewPlan } from "../../../domain/publish/planViews.ts"
+import type { ViewRequest } from "../../../domain/publish/ViewRequest.ts"
 import { VERSION } from "../../../domain/version.ts"
 
 type Schemas = Pick<ViewRequest, "as" | "from">
