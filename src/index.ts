@@ -9,6 +9,7 @@
  */
 export type { Watermark } from "./domain/chain/watermarks.ts"
 export { lagBlocks } from "./domain/lag.ts"
+export type { LastReorg } from "./domain/lastReorgs.ts"
 export type { AppliedReorg, HeldFigures, SourceHeadBlock, StageTimes } from "./domain/StatusEvent.ts"
 export type { TableBaseline, TableChange, TableCommit } from "./domain/TableChange.ts"
 export { type Phase, phases, type TablePhase } from "./domain/TablePhase.ts"

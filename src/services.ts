@@ -8,7 +8,7 @@
 export type { ArrowField, ArrowSchema, ArrowType, TimeUnit } from "./domain/arrow/ArrowSchema.ts"
 export type { Column, ColumnBatch } from "./domain/arrow/ColumnBatch.ts"
 export type { RecordedTable, TableIdentity, TableOwner } from "./domain/bookkeeping/TableIdentity.ts"
-export type { WriterLease } from "./domain/bookkeeping/WriterLease.ts"
+export type { PreviousHolder, WriterLease } from "./domain/bookkeeping/WriterLease.ts"
 export type { BlockRange, Cursor } from "./domain/chain/BlockRange.ts"
 export type { Checkpoint } from "./domain/chain/Checkpoint.ts"
 export type { Chunk, ReorgRecord } from "./domain/chain/Chunk.ts"
@@ -25,9 +25,11 @@ export type { Output } from "./domain/postgres/encode/FieldWriter.ts"
 export type { BoundBatch, RowEncoder, WrittenRows } from "./domain/postgres/encode/RowEncoder.ts"
 export type { RowCursor, RowSpan } from "./domain/postgres/encode/RowNumbering.ts"
 export type { TableSource } from "./domain/postgres/table/designTable.ts"
+export type { PartitionBounds } from "./domain/postgres/table/partitions.ts"
+export type { TableColumn, TableDefinition } from "./domain/postgres/table/tableDdl.ts"
 export type { ExistingIndex, IndexPlan } from "./domain/postgres/table/tableIndexes.ts"
 export type { ColumnOverride, NumericDigits, OverrideType } from "./domain/postgres/types/columnOverride.ts"
-export type { DatabaseOptions, DatabaseSsl } from "./domain/settings/database/target.ts"
+export type { DatabaseOptions, DatabaseSsl, SslMode } from "./domain/settings/database/target.ts"
 export type { DatabaseTarget } from "./domain/settings/DatabaseTarget.ts"
 export type { StreamingQuery } from "./domain/sql/streamingQuery.ts"
 export type { CommittedEvent, StatusEvent } from "./domain/StatusEvent.ts"
@@ -81,9 +83,11 @@ export {
   type ChunkTransactions,
   type Committed,
   type Emptying,
+  type MadePartitions,
   type Rewound,
   RowTooLargeForIndex,
   TableChanged,
+  type TablePartitions,
   type TablePlan,
   type TableRequest,
   TableSink,

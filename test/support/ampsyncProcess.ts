@@ -19,6 +19,8 @@ export interface AmpsyncProcess {
   readonly pid: number
   /** Everything it wrote so far, to standard output and standard error. */
   readonly output: () => string
+  /** Of that, what it wrote to standard output. */
+  readonly stdout: () => string
   readonly kill: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Settles when it has ended. */
   readonly exited: Effect.Effect<Exited>
@@ -40,7 +42,7 @@ export const startAmpsync = (
   Effect.gen(function*() {
     const exited = yield* Deferred.make<Exited>()
     const started = Date.now()
-    let output = ""
+    let [output, stdout] = ["", ""]
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => {
         const child = start(process.execPath, [MAIN, ...args], {
@@ -51,6 +53,7 @@ export const startAmpsync = (
         for (const stream of [child.stdout, child.stderr]) {
           stream?.setEncoding("utf8").on("data", (text: string) => output += text)
         }
+        child.stdout?.on("data", (text: string) => stdout += text)
         child.on("close", (code, signal) =>
           Deferred.doneUnsafe(exited, Effect.succeed({ code, signal, afterMillis: Date.now() - started })))
         return child
@@ -66,6 +69,7 @@ export const startAmpsync = (
     return {
       pid: child.pid!,
       output: () => output,
+      stdout: () => stdout,
       kill: (signal) => Effect.sync(() => void child.kill(signal)),
       exited: Deferred.await(exited),
       prints: (text, timeoutMillis) =>
