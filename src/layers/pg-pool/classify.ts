@@ -25,8 +25,11 @@ export const connectionLost = (text: string, operation: string): SqlError.SqlErr
 export const endsSession = (cause: unknown): boolean => {
   const { code, severity, isServerError } = fieldsOf(cause)
   // 25006: this server became a standby; only a new connection can reach the new primary.
-  return !isServerError || severity === "FATAL" || severity === "PANIC" || /^(08|57P)/.test(code) || code === "25006"
+  return !isServerError || ENDS_SESSION.test(severity) || /^(08|57P)/.test(code) || code === "25006"
 }
+
+/** Severities after which the server, or a pooler in front of it, closes the connection. */
+const ENDS_SESSION = /^(?:FATAL|PANIC)$/
 
 interface Fields {
   readonly isServerError: boolean
@@ -91,15 +94,20 @@ const describe = (error: Fields): string => {
   const text = isSafe ? error.text : conditions[error.code] ?? "the data was rejected"
   const by = error.raisedBy === "" ? "" : `by function ${error.raisedBy}()`
   const details = [`SQLSTATE ${error.code}`, error.objects, by].filter((detail) => detail !== "").join("; ")
-  return `${text} (${details})`
+  const isDamaged = DAMAGED.test(error.code) && !ENDS_SESSION.test(error.severity)
+  return `${text} (${details})${isDamaged ? DAMAGED_ADVICE : ""}`
 }
+
+/** Data or an index that is damaged: more rows would make it worse, and only an operator can repair it. */
+const DAMAGED = /^XX00[12]$/
+const DAMAGED_ADVICE = "; what the database has stored is damaged: restore or repair it, then start ampsync again"
 
 /** The driver's error of a handshake that fails at every attempt. Source: pg, lib/crypto/sasl.js. */
 const HANDSHAKE = /^SASL: /
 const NO_PASSWORD = /^SASL: .*client password must be /
 
 /** Classes whose texts are about connections, rights, objects and resources, never about values. */
-const SAFE_CLASSES = /^(?:08|0A|25|26|28|3D|3F|40|42|53|54|55|57|58|F0|XX)/
+const SAFE_CLASSES = /^(?:08|0A|25|26|28|3D|3F|40|42|53|54|55|57|58|72|F0|XX)/
 
 /** Texts for errors of rows, and of triggers, generated columns and indexes on their table. */
 const conditions: Record<string, string> = {
@@ -139,6 +147,24 @@ const BTREE_ROUTINES = /^(?:_bt_check_third_page|index_form_tuple(?:_context)?)$
 /** Where no partition is found for a row. Source: PostgreSQL, src/backend/executor/execPartition.c. */
 const NO_PARTITION_ROUTINE = "ExecFindPartition"
 
+/** What a new session is refused as well: the login, a right, the database. */
+const REFUSAL = /^(?:28|42501$|3D000$)/
+
+/**
+ * Connections (08), the state of a transaction or a session (25, 26), resources such as a disk that is full (53), objects that
+ * another session uses, or a standby that is about to be promoted (55), operators and shutdown (57), I/O (58), a snapshot that
+ * is too old (72), and internal errors (XX000), which are also what PostgreSQL reports where two sessions change a catalog at once.
+ */
+const TRANSIENT = /^(?:08|25|26|53|55|57|58|72|XX000$)/
+
+/** Where a plan that a session keeps no longer fits a table; the next session has none. Source: PostgreSQL, src/backend/utils/cache/plancache.c. */
+const STALE_PLAN_ROUTINE = "RevalidateCachedQuery"
+
+/** 54000 at COMMIT: the queue of NOTIFY is full. */
+const isTransient = ({ code, routine }: Fields, operation: string): boolean =>
+  TRANSIENT.test(code) || (code === "54000" && operation === "COMMIT") ||
+  (code === "0A000" && routine === STALE_PLAN_ROUTINE)
+
 const reasonOf = (error: Fields, message: string, operation: string): SqlError.SqlErrorReason => {
   const cause = error.isServerError ? `SQLSTATE ${error.code}` : error.code || error.text
   const fields = { message, operation, cause }
@@ -152,11 +178,9 @@ const reasonOf = (error: Fields, message: string, operation: string): SqlError.S
   if (code.startsWith("40")) return new SqlError.SerializationError(fields)
   if (code === "55P03") return new SqlError.LockTimeoutError(fields)
   if (code === "57014") return new SqlError.StatementTimeoutError(fields)
-  // Connections, resources (disk full, too many clients), shutdown, I/O, and a standby that is about to be promoted.
-  // 25P03 and 25P04: the server's time limits of a transaction; 54000 at COMMIT: the queue of NOTIFY is full.
-  const isTransient = ["25006", "55000", "25P03", "25P04"].includes(code) ||
-    (code === "54000" && operation === "COMMIT")
-  if (/^(08|53|57|58)/.test(code) || isTransient) return new SqlError.ConnectionError(fields)
+  // One that is refused at the start of a session is judged by its code alone.
+  const isLost = ENDS_SESSION.test(error.severity) && operation !== "connect" && !REFUSAL.test(code)
+  if (isLost || isTransient(error, operation)) return new SqlError.ConnectionError(fields)
   if (code.startsWith("28")) return new SqlError.AuthenticationError(fields)
   if (code === "42501") return new SqlError.AuthorizationError(fields)
   if (code.startsWith("42")) return new SqlError.SqlSyntaxError(fields)
