@@ -43,6 +43,21 @@ const processAs = Effect.fnUntraced(
 )
 
 describe("with CDC_READY", () => {
+  it.live("a table without its keys is created and opened with a note on followers that rely on a primary key", () =>
+    Effect.gen(function*() {
+      const { bookkeeping, database, leases, publication, settings, sink } = yield* published
+      yield* bookkeeping.ensure
+      const note = "a follower of the write-ahead log that makes keys of rows from the primary key"
+      const without = { ...request, defersIndexes: true }
+      assert.include((yield* sink.plan(without)).notes.join("; "), note)
+      assert.include((yield* prepareTable(sink, without)).notes.join("; "), note)
+      assert.include(yield* members(database, publication), "t f")
+      yield* leases.release("t")
+      const later = yield* processOn(database, settings)
+      assert.include((yield* prepareTable(later.sink, request)).notes.join("; "), note)
+      assert.notInclude((yield* later.sink.plan({ ...request, table: "other" })).notes.join("; "), note)
+    }))
+
   it.live("a table and its bookkeeping are published, with all columns of deleted rows, and a second start adds nothing", () =>
     Effect.gen(function*() {
       const { bookkeeping, database, publication, sink } = yield* published

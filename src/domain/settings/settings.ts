@@ -247,7 +247,7 @@ export const settings = {
     ...oneOf("auto", "always", "off"),
     default: "auto",
     description:
-      "Whether a new table gets its primary key and indexes only once it has caught up: auto with 10,000 blocks or more to fill."
+      "Whether a new table gets its primary key and indexes only once it has caught up: auto with 10,000 blocks or more to fill and CDC_READY=off."
   },
   TEXT_NUL: {
     ...writing,

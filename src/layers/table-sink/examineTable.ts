@@ -31,6 +31,13 @@ export interface Examined extends Omit<TablePlan, "startsAtFirstBlock"> {
 const DEFERRED =
   "its primary key and its indexes are built once it has caught up, so that its rows come in faster (DEFER_INDEXES)"
 
+const FOLLOWED =
+  "a follower of the write-ahead log that makes keys of rows from the primary key, as ElectricSQL does, has to read the table again then"
+
+/** What is noted of a table without keys. */
+const deferred = (publication: string | undefined): ReadonlyArray<string> =>
+  publication === undefined ? [DEFERRED] : [DEFERRED, FOLLOWED]
+
 const HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) AS lz4 FROM pg_settings WHERE name = 'default_toast_compression'"
 
 const dropIt = (definition: TableDefinition): string =>
@@ -65,7 +72,7 @@ export const examineTable = Effect.fnUntraced(function*(
       kind: "create",
       statements,
       indexed: indexesOf(definition),
-      notes: [...notes, ...(defersIndexes ? [DEFERRED] : []), ...published.notes],
+      notes: [...notes, ...(defersIndexes ? deferred(publication) : []), ...published.notes],
       startsAgain: recorded !== undefined,
       isDeferred: defersIndexes
     }
@@ -116,7 +123,7 @@ export const examineTable = Effect.fnUntraced(function*(
       ...(recorded.fingerprint === fingerprint || watermark === undefined
         ? []
         : [changedQuery(table, watermark.block)]),
-      ...(found.isDeferred ? [DEFERRED] : []),
+      ...(found.isDeferred ? deferred(publication) : []),
       ...(found.filters.length === 0
         ? []
         : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS}: a reorg whose rows are kept parks the table`]),

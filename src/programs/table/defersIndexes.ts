@@ -11,16 +11,22 @@ const LONG_HISTORY_BLOCKS = 10_000n
 /** Nothing is written meanwhile. */
 const HEAD_TIMEOUT = "5 seconds"
 
-/** Returns true where DEFER_INDEXES asks for it: with `auto` where the source is known to have a long history. */
+/**
+ * Returns true where DEFER_INDEXES asks for it: with `auto` where the source is known to have a long history and the table is not
+ * published to followers of the write-ahead log.
+ */
 export const defersIndexes = Effect.fnUntraced(function*(
   active: ActiveConfig,
   table: TableSpec,
   /** That of its stream, where it named one. */
   streamNetwork: string | undefined
 ) {
-  const { deferIndexes } = yield* DatabaseConfig
+  const { deferIndexes, publication } = yield* DatabaseConfig
+  if (deferIndexes !== "auto") return deferIndexes === "always"
+  // ElectricSQL, Debezium and others make the keys of rows from the primary key: one that comes later changes all of them.
+  if (publication !== undefined) return false
   const network = streamNetwork ?? expectedNetwork(active, table)
-  if (deferIndexes !== "auto" || network === undefined) return deferIndexes === "always"
+  if (network === undefined) return false
   const source = yield* SourceHead
   return yield* source.check(active.manifest, network, ANY_BLOCK).pipe(
     Effect.map(({ end, head }) => [end, head].some((found) => (found?.block ?? 0n) >= LONG_HISTORY_BLOCKS)),
