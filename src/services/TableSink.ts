@@ -210,7 +210,7 @@ export class TableSink extends Context.Service<TableSink, {
   /** Computes what `acquire` and `prepare` would do; fails as they would, except that a held table is no failure. */
   readonly plan: (request: TableRequest) => Effect.Effect<TablePlan, SqlError.SqlError | TableRejected>
   /** Acquires the lease and deletes the provisional rows; complete ones stay. Returns the number of deleted rows. */
-  readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | TableHeld | TableRejected>
+  readonly trim: (table: string) => Effect.Effect<number, SqlError.SqlError | Fenced | TableHeld | TableRejected>
   /**
    * Acquires the lease and removes, in one transaction, the rows and the history above the newest watermark at or below
    * `toBlock`; the next start reads them again. Rejects a table without such a watermark.

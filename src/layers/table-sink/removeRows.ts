@@ -63,10 +63,7 @@ export const makeRemoval = (
       Effect.gen(function*() {
         if (!(yield* exists(table))) return 0
         return yield* cut(lease, positionColumn, lease.checkpoint, undefined)
-      })).pipe(
-        Effect.catchTag("Fenced", (error) => Effect.die(error)),
-        Effect.ensuring(Effect.ignore(leases.release(table)))
-      )
+      })).pipe(Effect.ensuring(Effect.ignore(leases.release(table))))
   })
 
   const rewind = Effect.fn("TableSink.rewind")(function*(table: string, toBlock: bigint) {

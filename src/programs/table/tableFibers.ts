@@ -133,7 +133,11 @@ const retire = Effect.fnUntraced(function*(name: string) {
   yield* sink.trim(name).pipe(
     Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input)))),
     Effect.flatMap((rows) => (rows > 0 ? Effect.logInfo(log.trimmed(name, rows)) : Effect.void)),
-    Effect.catch((error) => Effect.logInfo(log.notTrimmed(name, error.message)))
+    Effect.catch((error) => Effect.logInfo(log.notTrimmed(name, error.message))),
+    // Nobody awaits this fiber.
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(log.notTrimmed(name, Cause.pretty(cause)))
+    )
   )
 })
 

@@ -237,6 +237,19 @@ describe("trimming a table", () => {
       assert.isNull((yield* checkpoint(database))["writer"])
     }))
 
+  it.live("I3 fails, and changes nothing, where another process takes the table over meanwhile", () =>
+    Effect.gen(function*() {
+      const { database, sink } = yield* filled()
+      yield* addRows(database, "3", 4)
+      yield* database.query(
+        `CREATE FUNCTION steal() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+           UPDATE ${database.schema}._ampsync_checkpoints SET writer_epoch = writer_epoch + 1; RETURN OLD; END';
+         CREATE TRIGGER act BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION steal()`
+      )
+      assert.strictEqual((yield* Effect.flip(sink.trim("t")))._tag, "Fenced")
+      assert.lengthOf(yield* blocksOf(database), 7)
+    }))
+
   it.live("I3 changes no table that another process writes or that was never synced", () =>
     Effect.gen(function*() {
       const { database } = yield* filled()
