@@ -219,6 +219,20 @@ export const fullIndexStays = (
     ? `its primary key ${columnList(columns)} (${INDEX_ROOM}); name shorter columns in "primaryKey" of the config`
     : `index ${name} on ${columnList(columns)} (${INDEX_ROOM}), which is not one of the config; drop it, or index an ` +
       "expression of a bounded length instead")
+/** Part of the reason of a table that waits for its index to be dropped. */
+export const fullIndexInUse = (
+  row: { readonly message: string },
+  processIds: ReadonlyArray<number>,
+  locked: { readonly message: string }
+) =>
+  `${row.message}, which cannot be dropped while somebody else uses the table: ` +
+  (processIds.length === 0
+    ? locked.message
+    : `it waits for ${
+      processIds.length === 1 ? "the transaction of server process" : "the transactions of server processes"
+    } ${processIds.join(", ")}. To see them: SELECT state, xact_start, query FROM pg_stat_activity WHERE pid IN (${
+      processIds.join(", ")
+    }); to end one: SELECT pg_terminate_backend(${processIds[0]})`)
 export const indexesLocked = (table: string, indexes: ReadonlyArray<string>, lock: string, processId: number) =>
   `Table '${table}': cannot build ${
     indexes.join(", ")

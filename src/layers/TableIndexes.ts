@@ -5,6 +5,7 @@ import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import {
   createIndex,
   dropIndex,
+  dropIndexNow,
   findFullIndex,
   type IndexDetails,
   type IndexPlan,
@@ -21,6 +22,7 @@ import {
   type WhileAtRest
 } from "../services/TableIndexes.ts"
 import { TableLeases } from "../services/TableLeases.ts"
+import { brieflyAlone } from "./table-indexes/briefly.ts"
 import { buildKeys, dropBroken } from "./table-indexes/buildKeys.ts"
 import { withBuildLock } from "./table-indexes/buildLock.ts"
 import { buildOnPartitions, dropFullOfPartition, isPartitioned } from "./table-indexes/partitioned.ts"
@@ -166,16 +168,17 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
     )
   })
 
-  const dropFull = Effect.fn("TableIndexes.dropFull")((table: string, name: string | undefined) =>
+  const dropFull: TableIndexes["Service"]["dropFull"] = Effect.fn("TableIndexes.dropFull")((table, name, onEvent) =>
     leases.withDedicatedConnection(table, (run) =>
       Effect.gen(function*() {
+        const drop = brieflyAlone(run, leases.evictStale(table), onEvent)
         if (yield* isPartitioned(run, { schema, table })) {
-          return yield* dropFullOfPartition(run, { schema, table }, name, (of) => existingOn(run, of))
+          return yield* dropFullOfPartition(run, { schema, table }, name, drop, (of) => existingOn(run, of))
         }
         const found = findFullIndex(table, yield* existingOn(run, table), name)
         if (found === undefined) return Option.none<FullIndex>()
         const { index, isManaged } = found
-        if (isManaged) yield* run(dropIndex({ schema, table }, index.name))
+        if (isManaged) yield* drop({ schema, table }, dropIndexNow({ schema, table }, index.name))
         return Option.some<FullIndex>({ ...index, isDropped: isManaged })
       }))
   )

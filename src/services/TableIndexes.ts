@@ -14,8 +14,8 @@ import type { TableRejected } from "./TableLeases.ts"
 export type WantedIndexes = ReadonlyArray<ReadonlyArray<string>>
 
 /**
- * What happened to one index. `left out`: existing rows are too large for it, so it was dropped. `waiting`: the build waits for
- * the transaction of a server process. `queued`: for builds of other tables, as many as may be at work.
+ * What happened to one index. `left out`: existing rows are too large for it, so it was dropped. `waiting`: the build, or a drop,
+ * waits for the transaction of a server process. `queued`: for builds of other tables, as many as may be at work.
  */
 export type IndexEvent =
   | {
@@ -79,10 +79,12 @@ export class TableIndexes extends Context.Service<TableIndexes, {
   /**
    * Drops the index that a row is too large for, where it is one of those this service builds, so that rows can be written
    * again. `name` is undefined where PostgreSQL does not name it: then one that may be it is dropped. Returns none where
-   * the table has no such index any more.
+   * the table has no such index any more. Ends builds on the table that are in its way; where somebody else is, also a reader,
+   * it reports the server process, and fails within seconds.
    */
   readonly dropFull: (
     table: string,
-    name: string | undefined
+    name: string | undefined,
+    onEvent: (event: IndexEvent) => Effect.Effect<void>
   ) => Effect.Effect<Option.Option<FullIndex>, SqlError.SqlError>
 }>()("ampsync/services/TableIndexes") {}

@@ -98,6 +98,9 @@ const lines: Readonly<Record<keyof typeof log, ReadonlyArray<string>>> = {
   indexWaits: [log.indexWaits("logs", 42)],
   indexDropped: [log.indexDropped("logs", index, "block 5", true), log.indexDropped("logs", index, "block 5", false)],
   fullIndexStays: [true, false].map((isPrimaryKey) => log.fullIndexStays({ ...index, isPrimaryKey }, "block 5")),
+  fullIndexInUse: [[], [42], [42, 43]].map((processIds) =>
+    log.fullIndexInUse({ message: "a row of block 5 is too large for index \"i\"" }, processIds, { message: "locked" })
+  ),
   indexesLocked: [log.indexesLocked("logs", [index.name], "ampsync indexes", 42)],
   indexFailed: [log.indexFailed("logs", "refused", true), log.indexFailed("logs", "refused", false)],
   partitionsMade: [log.partitionsMade("logs", 1, 0n, 9n), log.partitionsMade("logs", 3, 0n, 29n)],

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto"
 import { Client } from "pg"
 import { inject } from "vitest"
 import { indexName } from "../../src/domain/postgres/table/tableIndexes.ts"
+import { isLocked } from "../../src/services/PgPool.ts"
 import type { IndexEvent } from "../../src/services/TableIndexes.ts"
 import { sessionOf } from "../support/bookkeeping.ts"
 import { prepareTable } from "../support/chunks.ts"
@@ -20,7 +21,8 @@ const withTable = Effect.fnUntraced(function*(settings?: Parameters<typeof ready
   const all = yield* readyBench(settings)
   const writer = yield* prepareTable(all.sink, requestOf("t", fields))
   yield* commitRows(writer, fields, [[1n, "a", "b"]])
-  const { onEvent, ...recorded } = recordedEvents()
+  const recorded = recordedEvents()
+  const { onEvent } = recorded
   return {
     ...all,
     ...recorded,
@@ -262,7 +264,7 @@ describe("indexes of a table", () => {
     "that a row of %s is too large for are dropped, and that row is committed",
     ([, bytes]) =>
       Effect.gen(function*() {
-        const { build, database, indexes, sink } = yield* withTable()
+        const { build, database, indexes, onEvent, sink } = yield* withTable()
         yield* build(["note"], ["_row_index"])
         const commit = Effect.gen(function*() {
           const writer = yield* prepareTable(sink, requestOf("t", fields))
@@ -271,18 +273,72 @@ describe("indexes of a table", () => {
         const error = yield* Effect.flip(commit)
         if (error._tag !== "RowTooLargeForIndex") return assert.fail(error.message)
         assert.include(error.message, "blocks 2 to 3")
-        const dropped = Option.getOrThrow(yield* indexes.dropFull("t", error.index))
+        const dropped = Option.getOrThrow(yield* indexes.dropFull("t", error.index, onEvent))
         assert.deepInclude(dropped, { name: indexName("t", ["note"]), columns: ["note"], isDropped: true })
         yield* commit
         assert.deepStrictEqual((yield* indexesOf(database)).map(([name]) => name), [indexName("t", ["_row_index"])])
-        assert.isTrue(Option.isNone(yield* indexes.dropFull("t", error.index)))
+        assert.isTrue(Option.isNone(yield* indexes.dropFull("t", error.index, onEvent)))
       })
   )
+
+  it.live("that have no room are not dropped while somebody reads the table, who is named and holds up nobody else for long", () =>
+    Effect.gen(function*() {
+      const { build, database, indexes, onEvent, waitsFor } = yield* withTable()
+      yield* build(["note"])
+      const drop = indexes.dropFull("t", indexName("t", ["note"]), onEvent)
+      const reader = yield* holdLock(database, "SELECT FROM t")
+      const error = yield* Effect.flip(Effect.timeout(drop, "10 seconds"))
+      assert.isTrue(isLocked(error), error.message)
+      assert.deepStrictEqual(waitsFor, [yield* reader.processId])
+      assert.lengthOf(yield* indexesOf(database), 1)
+      yield* database.query("SELECT FROM t")
+      yield* reader.release
+      assert.isTrue(Option.getOrThrow(yield* drop).isDropped)
+      assert.deepStrictEqual(yield* indexesOf(database), [])
+    }))
+
+  it.live("that have no room are dropped although another one is being built, which begins again", () =>
+    Effect.gen(function*() {
+      const { build, database, indexes, onEvent } = yield* withTable()
+      const [full, other] = [["note"], ["Other \"one\""]]
+      yield* build(full)
+      // A build waits for the rows of others, a drop does not.
+      yield* database.query("CREATE TABLE elsewhere ()")
+      const old = yield* holdLock(
+        database,
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM elsewhere"
+      )
+      const attempt = yield* Effect.forkScoped(Effect.flip(build(full, other)))
+      yield* eventually("the build waits", Effect.map(building(database), (row) => row !== undefined))
+      const dropped = yield* Effect.timeout(indexes.dropFull("t", indexName("t", full), onEvent), "15 seconds")
+      assert.isTrue(Option.getOrThrow(dropped).isDropped)
+      assert.isTrue((yield* Fiber.join(attempt)).isRetryable)
+      yield* old.release
+      assert.isTrue(yield* build(other))
+      assert.deepStrictEqual((yield* indexesOf(database)).map(([name, valid]) => [name, valid]), [
+        [indexName("t", other), true]
+      ])
+    }))
+
+  it.live("that an interrupted build left behind name the transaction that their drop waits for", () =>
+    Effect.gen(function*() {
+      const { build, database, waitsFor } = yield* withTable()
+      const name = indexName("t", ["note"])
+      yield* database.query(`CREATE INDEX ${name} ON t (note)`)
+      yield* database.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = '${name}'::regclass`)
+      const reader = yield* holdLock(database, "SELECT FROM t")
+      const pid = yield* reader.processId
+      const attempt = yield* Effect.forkScoped(build(["note"]))
+      yield* eventually("the wait is reported", Effect.sync(() => waitsFor.includes(pid)), 15_000)
+      yield* reader.release
+      assert.isTrue(yield* Fiber.join(attempt))
+    }))
 
   it.live("that are a user's, or a key, are found and stay", () =>
     Effect.gen(function*() {
       const { database, indexes, sink } = yield* withTable()
-      const find = (table: string, name?: string) => Effect.map(indexes.dropFull(table, name), Option.getOrThrow)
+      const find = (table: string, name?: string) =>
+        Effect.map(indexes.dropFull(table, name, () => Effect.void), Option.getOrThrow)
       yield* database.query("CREATE INDEX by_hand ON t (note)")
       for (const name of ["by_hand", undefined]) {
         assert.deepInclude(yield* find("t", name), { name: "by_hand", isDropped: false, isPrimaryKey: false })

@@ -1,5 +1,5 @@
 /** One supervised table among doubles: its stream, its database and the head of its source are the test's. */
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer, type Option, Stream } from "effect"
 import type { SqlError } from "effect/sql"
 import type { WriterLease } from "../../src/domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../../src/domain/chain/Checkpoint.ts"
@@ -14,7 +14,7 @@ import { makeTableSession } from "../../src/programs/table/TableSession.ts"
 import type { DatasetInfo } from "../../src/services/AdminApi.ts"
 import type { FlightError, StreamRequest } from "../../src/services/FlightClient.ts"
 import { SyncStatus } from "../../src/services/SyncStatus.ts"
-import { TableIndexes } from "../../src/services/TableIndexes.ts"
+import { type FullIndex, TableIndexes } from "../../src/services/TableIndexes.ts"
 import type { Fenced, TableHeld, TableRejected } from "../../src/services/TableLeases.ts"
 import { TableSink } from "../../src/services/TableSink.ts"
 import { activeConfigOf } from "../doubles/activeConfig.ts"
@@ -43,6 +43,8 @@ const info: DatasetInfo = { dialect: "amp", namespace: "_", name: "example", ver
 export interface Script extends Pick<TableWriterOptions, "answer"> {
   readonly acquire?: Effect.Effect<void, SqlError.SqlError | TableHeld | TableRejected>
   readonly prepare?: Effect.Effect<void, SqlError.SqlError | Fenced | TableRejected>
+  /** How each attempt to drop an index without room for a row ends, by the number of those before it. */
+  readonly dropFull?: (attempt: number) => Effect.Effect<Option.Option<FullIndex>, SqlError.SqlError>
   readonly awaitUnlocked?: Effect.Effect<void, SqlError.SqlError>
   /** Names of the stored watermarks, oldest first: the table has rows already. */
   readonly stored?: ReadonlyArray<string>
@@ -62,6 +64,7 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
   const { layer: logging, lines } = recordedLog()
   const requests: Array<StreamRequest> = []
   const openedAt: Array<number> = []
+  const droppedAt: Array<number> = []
   const [counts, writers] = [{ acquired: 0, prepared: 0, released: 0, unlocked: 0 }, [] as Array<Writer>]
   const head = recordedHead(script.head)
   const stored = { current: checkpoint(...(script.stored ?? [])) }
@@ -98,7 +101,16 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
       awaitUnlocked: () => Effect.andThen(count("unlocked"), script.awaitUnlocked ?? Effect.void)
     }),
     tableLeases({ release: () => count("released") }),
-    Layer.mock(TableIndexes, {}),
+    Layer.mock(TableIndexes, {
+      dropFull: (_table, _name, onEvent) =>
+        Effect.clockWith((clock) =>
+          Effect.suspend(() => {
+            droppedAt.push(clock.currentTimeMillisUnsafe())
+            const dropped = script.dropFull?.(droppedAt.length - 1) ?? Effect.succeedNone
+            return Effect.tapError(dropped, () => onEvent({ kind: "waiting", processId: 42 }))
+          })
+        )
+    }),
     statusLayer,
     testSettings(unreachableDatabase, script.settings),
     logging
@@ -136,6 +148,8 @@ export const supervised = Effect.fnUntraced(function*(script: Script) {
     /** What each connection was asked for, and when it was opened, in milliseconds. */
     requests,
     openedAt,
+    /** When the drop of an index without room was tried. */
+    droppedAt,
     head,
     /** Every change of the phase. */
     phases,

@@ -14,15 +14,9 @@ import { dropIndex, INDEX_ROOM, type IndexDetails } from "../../domain/postgres/
 import { indexRowTooLarge, type RunStatement } from "../../services/PgPool.ts"
 import type { IndexEvent, WhileAtRest } from "../../services/TableIndexes.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
-import { briefly } from "./briefly.ts"
+import { briefly, OUTLAST_AUTOVACUUM } from "./briefly.ts"
 import { ALL_LOCKS, IN_THE_WAY_OF_BUILDS, reportHolders } from "./waits.ts"
 
-/**
- * The time limit of its lock, for which the writer rests: a second more than `deadlock_timeout`, after which PostgreSQL ends an
- * autovacuum that somebody waits for, and ten seconds at most. So it is two by default.
- */
-const LIMIT_LOCK =
-  "SELECT set_config('lock_timeout', (least(setting::int, 9000) + 1000)::text, true) FROM pg_settings WHERE name = 'deadlock_timeout'"
 /** PostgreSQL 17 and newer. */
 const NO_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
 /**
@@ -54,7 +48,8 @@ export const buildKeys = Effect.fnUntraced(function*(
     "SET LOCAL statement_timeout TO 0",
     NO_LIMIT,
     ...(endsWithClient ? [END_WITH_CLIENT] : []),
-    LIMIT_LOCK
+    // The writer rests for as long as its lock is waited for.
+    OUTLAST_AUTOVACUUM
   ]
   yield* whileAtRest(Effect.gen(function*() {
     for (const index of plan.missing) {

@@ -12,7 +12,7 @@ import {
   createIndex,
   createPartitionedIndex,
   dropIndex,
-  dropPartitionedIndex,
+  dropIndexNow,
   findFullIndex,
   type IndexDetails,
   indexName
@@ -69,7 +69,7 @@ export const buildOnPartitions = Effect.fnUntraced(function*(
       )
       if (!isBuilt) {
         yield* run(dropIndex(partition, own))
-        yield* briefly(run, dropPartitionedIndex(table, name))
+        yield* briefly(run, dropIndexNow(table, name))
         return false
       }
     }
@@ -105,6 +105,7 @@ export const dropFullOfPartition = Effect.fnUntraced(function*(
   run: RunStatement,
   table: Table,
   name: string | undefined,
+  drop: (table: Table, statement: string) => Effect.Effect<void, SqlError.SqlError>,
   existingOn: (table: string) => Effect.Effect<ReadonlyArray<IndexDetails>, SqlError.SqlError>
 ): Effect.fn.Return<Option.Option<FullIndex>, SqlError.SqlError> {
   const part = name === undefined ? undefined : yield* findPartitionIndex(run, table, name)
@@ -113,12 +114,12 @@ export const dropFullOfPartition = Effect.fnUntraced(function*(
     const alone = findFullIndex(part.partition, yield* existingOn(part.partition), name)
     if (alone === undefined) return Option.none()
     const { index, isManaged } = alone
-    if (isManaged) yield* run(dropIndex(table, index.name))
+    if (isManaged) yield* drop({ schema: table.schema, table: part.partition }, dropIndexNow(table, index.name))
     const ofTable = isManaged ? indexName(table.table, index.columns) : index.name
     return Option.some({ ...index, name: ofTable, isDropped: isManaged })
   }
   const found = findFullIndex(table.table, yield* existingOn(table.table), part?.parent ?? name)
   if (found === undefined) return Option.none()
-  if (found.isManaged) yield* briefly(run, dropPartitionedIndex(table, found.index.name))
+  if (found.isManaged) yield* drop(table, dropIndexNow(table, found.index.name))
   return Option.some({ ...found.index, isDropped: found.isManaged })
 })

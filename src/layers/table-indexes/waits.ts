@@ -11,12 +11,23 @@ interface ServerProcess {
   readonly processId: number
 }
 
-/** Transactions, by their server process, that builds on a table or on its partitions wait for once they are at work. */
+/** A table and its partitions. */
+const RELATIONS =
+  "(SELECT to_regclass($1)::oid UNION SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1))"
+
+/**
+ * Transactions, by their server process, that builds on a table or on its partitions wait for once they are at work. PostgreSQL
+ * shows no progress of the concurrent drop of what a build left behind.
+ */
 const WAITS = `
-  SELECT DISTINCT blocking AS "processId"
-  FROM pg_stat_progress_create_index p, unnest(pg_blocking_pids(p.pid)) AS blocking
-  WHERE p.datname = current_database() AND blocking <> 0 AND (p.relid = to_regclass($1)
-    OR p.relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass($1)))`
+  SELECT DISTINCT blocking AS "processId" FROM (
+    SELECT pid FROM pg_stat_progress_create_index WHERE datname = current_database() AND relid IN ${RELATIONS}
+    UNION
+    SELECT pid FROM pg_stat_activity JOIN pg_locks USING (pid)
+    WHERE datname = current_database() AND state = 'active' AND query LIKE 'DROP INDEX CONCURRENTLY %'
+      AND mode = 'ShareUpdateExclusiveLock' AND relation IN ${RELATIONS}
+  ) AS work, unnest(pg_blocking_pids(work.pid)) AS blocking
+  WHERE blocking <> 0`
 
 /**
  * Reports the transactions that builds on a table wait for, at every check. A concurrent build waits for those that are older, any
@@ -38,10 +49,10 @@ export const watchWaits = Effect.fnUntraced(function*(
   }
 })
 
-/** Transactions, by their server process, that hold one of these locks on a table. */
+/** Transactions, by their server process, that hold one of these locks on a table or its partitions. */
 const HOLDERS = `
   SELECT DISTINCT pid AS "processId" FROM pg_locks
-  WHERE granted AND pid <> pg_backend_pid() AND relation = to_regclass($1) AND mode = ANY($2)
+  WHERE granted AND pid <> pg_backend_pid() AND relation IN ${RELATIONS} AND mode = ANY($2)
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 
 /** Locks of writers, of VACUUM and of statements that change the table. Source: PostgreSQL, doc "Explicit Locking". */

@@ -4,7 +4,9 @@ import { ANY_BLOCK, type Head, type HeadReport } from "../../domain/chain/source
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
 import { SourceHead, type SourceHeadError } from "../../services/SourceHead.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
+import { expectedNetwork } from "../reload/ActiveConfig.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
+import type { TableSession } from "./TableSession.ts"
 import type { Turn } from "./Turn.ts"
 
 export interface WatchedStream {
@@ -18,16 +20,22 @@ export interface WatchedStream {
   readonly unreadableHeads: Set<string>
 }
 
-export const networkOf = ({ activity, network }: WatchedStream): string | undefined => activity.network ?? network
+/** What the head of a stream's source is read for. */
+type ReadFor = Pick<WatchedStream, "table" | "manifest" | "network" | "unreadableHeads"> & {
+  readonly activity: Pick<StreamActivity, "network" | "watermark">
+}
+
+export const networkOf = ({ activity, network }: Pick<ReadFor, "activity" | "network">): string | undefined =>
+  activity.network ?? network
 
 /** Waits until the source is asked for all tables of the network. */
-export const nextTick = Effect.fnUntraced(function*(watching: WatchedStream) {
+export const nextTick = Effect.fnUntraced(function*(watching: ReadFor) {
   const source = yield* SourceHead
   yield* source.nextTick(networkOf(watching) ?? "")
 })
 
 /** Fails where it cannot be read. */
-export const readHead = Effect.fnUntraced(function*(watching: WatchedStream): Effect.fn.Return<
+export const readHead = Effect.fnUntraced(function*(watching: ReadFor): Effect.fn.Return<
   HeadReport,
   SourceHeadError | UnknownNetwork,
   SourceHead | StatusRecorder
@@ -44,6 +52,23 @@ export const readHead = Effect.fnUntraced(function*(watching: WatchedStream): Ef
   const shown = head?.isExact === false ? end : head
   if (shown !== undefined) yield* status.record(table, { _tag: "HeadRead", head: shown, askedAtMillis })
   return activity.watermark === undefined ? { head, verdict: "unknown" } : report
+})
+
+/** Keeps the head of a table's source current while it has no stream. Never ends. */
+export const watchHead = Effect.fnUntraced(function*({ active, shared, table }: TableSession) {
+  for (;;) {
+    const config = yield* active
+    const watching: ReadFor = {
+      table: table.name,
+      manifest: config.manifest,
+      network: expectedNetwork(config, table),
+      activity: { network: undefined, watermark: undefined },
+      unreadableHeads: shared.unreadableHeads
+    }
+    // Nobody depends on it.
+    yield* Effect.ignore(readHead(watching))
+    yield* nextTick(watching)
+  }
 })
 
 /** Neither the stream nor the config named the network yet. */

@@ -1,5 +1,5 @@
 /** Runs attempt after attempt at one table, for as long as the config names it. */
-import { Duration, Effect, Option, Ref, Schedule, SubscriptionRef } from "effect"
+import { Duration, Effect, Ref, Schedule, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import * as log from "../../domain/logLines.ts"
@@ -9,10 +9,11 @@ import { MAX_FAILED_ATTEMPTS } from "../../domain/TablePhase.ts"
 import { SyncConfig } from "../../services/Config.ts"
 import { isLocked } from "../../services/PgPool.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
-import { TableIndexes } from "../../services/TableIndexes.ts"
-import { TableLeases, TableRejected } from "../../services/TableLeases.ts"
-import { type RowTooLargeForIndex, TableSink } from "../../services/TableSink.ts"
+import { TableLeases } from "../../services/TableLeases.ts"
+import { TableSink } from "../../services/TableSink.ts"
+import { dropFullIndex } from "./dropFullIndex.ts"
 import type { ReconnectFrom } from "./Outcome.ts"
+import { watchHead } from "./readHead.ts"
 import { reserveFor } from "./standby.ts"
 import { syncTable } from "./syncTable.ts"
 import type { TableSession } from "./TableSession.ts"
@@ -138,29 +139,15 @@ const endInFailure = Effect.fnUntraced(function*(
   progressed: boolean
 ) {
   if (isViolation(error)) yield* Ref.update(failures, (_) => ({ ..._, violations: _.violations + 1 }))
-  if (error._tag === "RowTooLargeForIndex") yield* dropFullIndex(session, error)
-  else if (isLocked(error)) yield* waitForLock(session, failures, error)
+  if (error._tag === "RowTooLargeForIndex") {
+    yield* dropFullIndex(session, error, (why) => pauseWhileLocked(session, failures, why, Effect.sleep))
+  } else if (isLocked(error)) yield* waitForLock(session, failures, error)
   else if (!progressed || !mayHeal(error, 0)) return yield* Effect.fail(error)
   else {
     // The schedule of delays begins again with the next attempt.
     yield* reportFailure(session, failures, error, RECONNECT_DELAY)
     yield* Effect.sleep(RECONNECT_DELAY)
   }
-})
-
-/** Drops an index of the config in which a row has no room: an index must not cost rows. Any other index is left alone. */
-const dropFullIndex = Effect.fnUntraced(function*(
-  { leftOutIndexes, table: { name } }: TableSession,
-  error: RowTooLargeForIndex
-) {
-  const indexes = yield* TableIndexes
-  const found = Option.getOrUndefined(yield* indexes.dropFull(name, error.index))
-  if (found === undefined) return yield* new TableRejected({ table: name, reason: error.message })
-  if (!found.isDropped) {
-    return yield* new TableRejected({ table: name, reason: log.fullIndexStays(found, error.blocks) })
-  }
-  yield* Ref.update(leftOutIndexes, (names) => new Set([...names, found.name]))
-  yield* Effect.logWarning(log.indexDropped(name, found, error.blocks, error.index !== undefined))
 })
 
 /** Waits for the lock that another session holds on the table, without a permit and without a pooled connection. */
@@ -170,12 +157,25 @@ const waitForLock = Effect.fnUntraced(function*(
   error: TableFailure | NoProgress
 ) {
   const sink = yield* TableSink
+  yield* pauseWhileLocked(session, failures, error, (delay) =>
+    Effect.gen(function*() {
+      const [waited] = yield* Effect.timed(Effect.ignore(sink.awaitUnlocked(session.table.name)))
+      // A lock on rows cannot be waited for, and a new attempt at once would fail at once.
+      yield* Effect.sleep(Duration.isLessThan(waited, RECONNECT_DELAY) ? delay : RECONNECT_DELAY)
+    }))
+})
+
+/** Reports what failed because of a lock, and reads the head of the source while `wait` lasts: no stream is open that would. */
+const pauseWhileLocked = Effect.fnUntraced(function*<R>(
+  session: TableSession,
+  failures: Ref.Ref<FailureCounters>,
+  error: { readonly message: string },
+  wait: (delay: Duration.Duration) => Effect.Effect<void, never, R>
+) {
   const { attempts } = yield* Ref.get(failures)
   const delay = Duration.min(Duration.times(RECONNECT_DELAY, 2 ** attempts), MAX_LOCK_DELAY)
   yield* reportFailure(session, failures, error, delay)
-  const [waited] = yield* Effect.timed(Effect.ignore(sink.awaitUnlocked(session.table.name)))
-  // A lock on rows cannot be waited for, and a new attempt at once would fail at once.
-  yield* Effect.sleep(Duration.isLessThan(waited, RECONNECT_DELAY) ? delay : RECONNECT_DELAY)
+  yield* Effect.raceFirst(wait(delay), watchHead(session))
 })
 
 const standBy = Effect.fnUntraced(function*(
@@ -233,7 +233,7 @@ const mayHeal = (error: TableFailure | NoProgress, violations: number): boolean 
 const reportFailure = Effect.fnUntraced(function*(
   session: TableSession,
   failures: Ref.Ref<FailureCounters>,
-  error: TableFailure | NoProgress,
+  error: { readonly message: string },
   delay: Duration.Duration
 ) {
   const status = yield* StatusRecorder

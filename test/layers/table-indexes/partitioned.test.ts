@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { randomBytes } from "node:crypto"
 import { indexName } from "../../../src/domain/postgres/table/tableIndexes.ts"
+import { isLocked } from "../../../src/services/PgPool.ts"
 import { prepareTable, rangeOf } from "../../support/chunks.ts"
 import { holdLock } from "../../support/holdLock.ts"
 import type { TestDatabase } from "../../support/postgres.ts"
@@ -16,10 +17,12 @@ const withPartitions = Effect.gen(function*() {
   const all = yield* readyBench()
   const writer = yield* prepareTable(all.sink, request)
   yield* commitRows(writer, fields, [[1n, "a"], [11n, "b"]])
-  const { events, onEvent } = recordedEvents()
+  const { events, onEvent, waitsFor } = recordedEvents()
   return {
     ...all,
     events,
+    onEvent,
+    waitsFor,
     build: Effect.map(all.indexes.build("t", [["note"]], onEvent), Option.isNone),
     isMissing: Effect.map(all.indexes.plan("t", [["note"]]), ({ missing }) => missing.length > 0)
   }
@@ -114,16 +117,45 @@ describe("an index of a partitioned table", () => {
       const error = yield* Effect.flip(commit)
       if (error._tag !== "RowTooLargeForIndex") return assert.fail(error.message)
       assert.strictEqual(error.index, indexName("t_10_20", ["note"]))
-      const dropped = Option.getOrThrow(yield* indexes.dropFull("t", error.index))
+      const dropped = Option.getOrThrow(yield* indexes.dropFull("t", error.index, () => Effect.void))
       assert.deepInclude(dropped, { name: NAME, columns: ["note"], isDropped: true })
       assert.deepStrictEqual(yield* indexesOf(database), [])
-      assert.isTrue(Option.isNone(yield* indexes.dropFull("t", error.index)))
+      assert.isTrue(Option.isNone(yield* indexes.dropFull("t", error.index, () => Effect.void)))
       yield* database.query(`CREATE INDEX "${NAME}" ON ONLY t (note)`)
       yield* database.query(`CREATE INDEX ${error.index} ON t_10_20 (note)`)
       const again = yield* Effect.flip(commit)
       if (again._tag !== "RowTooLargeForIndex") return assert.fail(again.message)
-      assert.deepInclude(Option.getOrThrow(yield* indexes.dropFull("t", again.index)), { name: NAME, isDropped: true })
+      assert.deepInclude(Option.getOrThrow(yield* indexes.dropFull("t", again.index, () => Effect.void)), {
+        name: NAME,
+        isDropped: true
+      })
       yield* commit
       assert.lengthOf(yield* database.query("SELECT FROM t WHERE _block_num = 12"), 1)
     }))
+
+  it.live.each([["attached", true], ["not attached yet", false]] as const)(
+    "that has no room, %s, is not dropped while somebody reads that partition only, who is named",
+    ([, isAttached]) =>
+      Effect.gen(function*() {
+        const { build, database, indexes, onEvent, waitsFor } = yield* withPartitions
+        const own = indexName("t_10_20", ["note"])
+        if (isAttached) yield* build
+        else yield* database.query(`CREATE INDEX ${own} ON t_10_20 (note)`)
+        const drop = indexes.dropFull("t", own, onEvent)
+        const before = yield* indexesOf(database)
+        // A reader of another partition is in the way of an index of the whole table only.
+        const readers = yield* Effect.forEach(
+          isAttached ? ["t_0_10", "t_10_20"] : ["t_10_20"],
+          (partition) => holdLock(database, `SELECT FROM ${partition}`)
+        )
+        const error = yield* Effect.flip(Effect.timeout(drop, "10 seconds"))
+        assert.isTrue(isLocked(error), error.message)
+        const pids = yield* Effect.forEach(readers, ({ processId }) => processId)
+        assert.sameMembers(waitsFor, pids)
+        assert.deepStrictEqual(yield* indexesOf(database), before)
+        for (const reader of readers) yield* reader.release
+        assert.deepInclude(Option.getOrThrow(yield* drop), { name: NAME, isDropped: true })
+        assert.deepStrictEqual(yield* indexesOf(database), [])
+      })
+  )
 })

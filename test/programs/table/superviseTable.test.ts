@@ -5,6 +5,7 @@ import { TestClock } from "effect/testing"
 import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
 import type { FlightError } from "../../../src/services/FlightClient.ts"
 import { Fenced, TableHeld, TableRejected } from "../../../src/services/TableLeases.ts"
+import { RowTooLargeForIndex } from "../../../src/services/TableSink.ts"
 import { flightError, type Messages } from "../../doubles/FlightClient.ts"
 import { headAt } from "../../doubles/SourceHead.ts"
 import { frames, malformedFrame } from "../../support/frames.ts"
@@ -252,6 +253,57 @@ describe("a lock on the table", () => {
       yield* elapse(60)
       assert.isAbove(it.openedAt.length, 5)
       assert.strictEqual(yield* it.phase, "stalled")
+    }))
+})
+
+describe("an index without room for a row", () => {
+  const full = new RowTooLargeForIndex({ table: "t", index: "i", blocks: "block 3" })
+  const index = { name: "i", columns: ["a"], isPrimaryKey: false, isDropped: true }
+
+  it.effect("is tried to be dropped after growing pauses while the table is in use, for which no stream is opened", () =>
+    Effect.gen(function*() {
+      let isDropped = false
+      const it = yield* supervised({
+        stored: ["9a"],
+        open: () => silent(frames("amp", data(10, 19), watermark(19))),
+        head: (_, asked) => Effect.succeed(headAt(isDropped ? 19 : 19 + asked)),
+        answer: () => isDropped ? Effect.void : Effect.fail(full),
+        dropFull: (attempt) => {
+          isDropped = attempt === 9
+          return isDropped ? Effect.succeedSome(index) : Effect.fail(locked)
+        }
+      })
+      yield* elapse(2)
+      assert.strictEqual(yield* it.phase, "retrying")
+      assert.include((yield* it.status).reason, "it waits for the transaction of server process 42.")
+      yield* elapse(150)
+      assert.strictEqual(yield* it.phase, "stalled")
+      const { sourceHead, watermark: complete } = yield* it.status
+      assert.deepStrictEqual([complete, sourceHead!.block > 25n], [9n, true])
+      assert.lengthOf(it.openedAt, 1)
+      yield* elapse(120)
+      assert.strictEqual(yield* it.phase, "caught up")
+      const pauses = it.droppedAt.slice(1).map((at, i) => Math.round((at - it.droppedAt[i]!) / 1_000))
+      assert.deepStrictEqual(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60])
+      assert.lengthOf(it.openedAt, 2)
+      assert.deepStrictEqual([...yield* Ref.get(it.session.leftOutIndexes)], ["i"])
+    }))
+
+  it.effect("that somebody drops meanwhile does not park the table, and one that is nowhere to be found does", () =>
+    Effect.gen(function*() {
+      for (const [wasThere, phase] of [[true, "caught up"], [false, "parked"]] as const) {
+        let isGone = false
+        const it = yield* supervised({
+          open: () => silent(frames("amp", data(0, 9), watermark(9))),
+          answer: () => isGone ? Effect.void : Effect.fail(full),
+          dropFull: (attempt) => {
+            isGone = !wasThere || attempt > 0
+            return isGone ? Effect.succeedNone : Effect.fail(locked)
+          }
+        })
+        yield* elapse(10)
+        assert.strictEqual(yield* it.phase, phase)
+      }
     }))
 })
 

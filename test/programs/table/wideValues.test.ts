@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { lagBlocks } from "../../../src/domain/lag.ts"
 import { indexName } from "../../../src/domain/postgres/table/tableIndexes.ts"
 import { eventually } from "../../support/eventually.ts"
+import { holdLock } from "../../support/holdLock.ts"
 import { replaceConfig, type RunningSync, startSync } from "../../support/runningSync.ts"
 import { makeWorld, manifestOf } from "../../support/world.ts"
 
@@ -83,5 +85,40 @@ describe("a value that is too large for an index", () => {
       assert.deepStrictEqual(yield* indexes, [narrow])
       assert.lengthOf(second.lines.filter((line) => line.includes(`building index ${wide}`)), 1)
       yield* catchesUp(second)
+    }))
+
+  it.live("I4 is reported while somebody reads the table, with the server process and a lag that is true, and costs nothing then", () =>
+    Effect.gen(function*() {
+      const world = yield* configured
+      const { database, simulator } = world
+      const sync = yield* startSync(world.environment, { sourceHead: { interval: "500 millis" } })
+      yield* sync.logs(`Table 'indexed' has index ${wide}`)
+      const reader = yield* holdLock(database, "SELECT count(*) FROM indexed")
+      const pid = yield* reader.processId
+      const status = Effect.map(sync.status.get, (tables) => tables.get("indexed")!)
+      const reports = (head: bigint) =>
+        eventually(
+          `the table is reported as waiting for server process ${pid}, with the head ${head}`,
+          Effect.map(status, ({ phase, reason, sourceHead }) =>
+            (phase === "retrying" || phase === "stalled") && reason?.includes(`server process ${pid}.`) === true &&
+            sourceHead?.block === head),
+          15_000
+        )
+      simulator.mine(60)
+      yield* reports(60n)
+      simulator.mine(5)
+      yield* reports(65n)
+      const { sourceHead, watermark } = yield* status
+      assert.strictEqual(lagBlocks(yield* status), sourceHead!.block - watermark!)
+      const waiting = `for index "${wide}", which cannot be dropped while somebody else uses the table: it waits for ` +
+        `the transaction of server process ${pid}`
+      assert.include(sync.lines.find((line) => line.includes("Failed to create stream for table 'indexed'")), waiting)
+      yield* reader.release
+      yield* sync.logs(`Table 'indexed': dropped index ${wide}`)
+      yield* catchesUp(sync)
+      assert.lengthOf(
+        yield* database.query("SELECT FROM _ampsync_checkpoints WHERE table_name = 'indexed' AND max_block_num = 65"),
+        1
+      )
     }))
 })

@@ -117,6 +117,6 @@ export const createPartitionedIndex = (table: Table, name: string, columns: Read
 export const attachIndex = ({ schema }: Table, name: string, part: Table): string =>
   `ALTER INDEX ${qualifiedName({ schema, table: name })} ATTACH PARTITION ${qualifiedName(part)}`
 
-/** Drops the index of a partitioned table and of all its partitions, which cannot be done without blocking the table. */
-export const dropPartitionedIndex = ({ schema }: Table, name: string): string =>
+/** Drops the index at once, of a partitioned table with those of its partitions; blocks the table, also for readers. */
+export const dropIndexNow = ({ schema }: Table, name: string): string =>
   `DROP INDEX IF EXISTS ${qualifiedName({ schema, table: name })}`
