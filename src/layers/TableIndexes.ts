@@ -1,6 +1,6 @@
 /** Builds of the config's indexes, concurrently, and of keys that a table was created without. */
 import { type Duration, Effect, Layer, Option, Semaphore } from "effect"
-import { blockRangesIndex, summarizeBlockRanges } from "../domain/postgres/table/deferredIndexes.ts"
+import { blockRangesIndex, isWithoutKeys, summarizeBlockRanges } from "../domain/postgres/table/deferredIndexes.ts"
 import type { TableDefinition } from "../domain/postgres/table/tableDdl.ts"
 import {
   createIndex,
@@ -122,8 +122,10 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
     Effect.map(
       existingOn(runOn(pool.sql), table),
       (existing) =>
-        existing.some(({ name }) => name === blockRangesIndex(table)) &&
-        !existing.some(({ isPrimaryKey }) => isPrimaryKey)
+        isWithoutKeys({
+          hasBlockRanges: existing.some(({ name }) => name === blockRangesIndex(table)),
+          hasPrimaryKey: existing.some(({ isPrimaryKey }) => isPrimaryKey)
+        })
     )
   )
 

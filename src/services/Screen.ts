@@ -1,8 +1,8 @@
 /**
  * The terminal that a person watches: log lines that scroll, and below them a view that is redrawn in place.
  *
- * Owns the lower part of the terminal and nothing of what is shown there. Whoever writes to standard output or standard error
- * meanwhile writes above the view.
+ * Owns the lower part of the terminal and nothing of what is shown there. What is written to standard output or
+ * standard error meanwhile appears above the view.
  */
 import { Context, Effect } from "effect"
 import type { Line } from "../domain/display/Line.ts"

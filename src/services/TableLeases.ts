@@ -56,9 +56,10 @@ export class TableLeases extends Context.Service<TableLeases, {
    */
   readonly takeOver: (owner: TableOwner) => Effect.Effect<WriterLease, SqlError.SqlError | TableRejected>
   /**
-   * Makes this process the holder of all of these tables, or of none where another live process holds one of them: that one is
-   * returned then, unless this process holds one too: it goes on with what it has. A table of another dataset is left alone. What hangs in a transaction on one that this process does not
-   * hold yet is ended as by `evictStale`; the reservation fails then, and may be tried again.
+   * Makes this process the holder of all of these tables, or of none where another live process holds one of them; returns that
+   * process, or undefined where this process holds one as well, and goes on with what it has. Leaves tables of other datasets alone.
+   * Where a transaction locks one of the tables, it terminates stale sessions as `evictStale` does and fails; the caller may
+   * retry.
    */
   readonly reserve: (owners: ReadonlyArray<TableOwner>) => Effect.Effect<string | undefined, SqlError.SqlError>
   /** Releases the lease of `table` where this process holds it, so that the next process need not wait. */
@@ -71,11 +72,11 @@ export class TableLeases extends Context.Service<TableLeases, {
    */
   readonly evictStale: (table: string) => Effect.Effect<number, SqlError.SqlError>
   /**
-   * Terminates sessions of any process that lock `table` for the build of an index: to be asked for by the holder of the lease, and
-   * not while it builds one. Returns their number.
+   * Terminates sessions of any process that lock `table` for the build of an index. Call it only as the holder of the lease, and not
+   * while this process builds an index of the table. Returns their number.
    */
   readonly evictBuild: (table: string) => Effect.Effect<number, SqlError.SqlError>
-  /** Fails unless `lease` is held, and claims the next commit for the current transaction. */
+  /** Fails unless `lease` is held, and takes the next commit number for the current transaction. */
   readonly fence: (lease: WriterLease) => Effect.Effect<void, SqlError.SqlError | Fenced>
   /** The statements that open a transaction and fence it, for callers that do not await their response. */
   readonly open: (lease: WriterLease) => Opening

@@ -194,8 +194,8 @@ export class TableSink extends Context.Service<TableSink, {
     request: TableRequest
   ) => Effect.Effect<TableWriter, SqlError.SqlError | Fenced | TableRejected>
   /**
-   * Waits, on a connection of its own, until no other session holds a lock that blocks writes to the table; fails after a
-   * minute.
+   * Waits, on a connection of its own, until no other session holds a lock that blocks writes to the table; fails after
+   * 50 seconds.
    */
   readonly awaitUnlocked: (table: string) => Effect.Effect<void, SqlError.SqlError>
   /**

@@ -104,7 +104,7 @@ export const sentUnresolved = (dialect: Dialect, isOwnerKnown: boolean): SentAs 
 }
 
 /** The query with its schemas replaced by the server's names; the user's text is kept as well. */
-export const resolveQuery = (manifest: Manifest, query: StreamingQuery, sentAs: SentAs): StreamingQuery => {
+const resolveQuery = (manifest: Manifest, query: StreamingQuery, sentAs: SentAs): StreamingQuery => {
   const batch = replaceSchemas(query.batch, schemasOf(query), (schema) => {
     const named = namedDataset(manifest, schema)
     const sent = named === undefined ? undefined : sentAs(named)

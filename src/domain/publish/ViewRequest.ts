@@ -1,4 +1,4 @@
-/** What is shown where. */
+/** The request of a publication: which tables of one schema another one shows. */
 
 /** The schemas, by name, and the tables of the first that are to be shown. */
 export interface ViewRequest {

@@ -3,7 +3,7 @@ import { Result } from "effect"
 import { quoteIdentifier } from "../postgres/table/identifiers.ts"
 import { qualifiedName } from "../postgres/table/tableDdl.ts"
 import { obstaclesOf } from "./obstacles.ts"
-import { planView, type Step } from "./planView.ts"
+import { planView, type ViewStep } from "./planView.ts"
 import type { ViewFacts } from "./ViewFacts.ts"
 import type { ViewRequest } from "./ViewRequest.ts"
 
@@ -35,13 +35,13 @@ export const planViews = (
   const missing = request.tables.filter((table) => !sources.has(table))
   const gone = facts.targets.filter(({ name }) => !sources.has(name) && !missing.includes(name)).map((
     { name }
-  ): Step => ({
+  ): ViewStep => ({
     name,
     outcome: "dropped",
     statements: [`DROP VIEW ${qualifiedName({ schema: as, table: name })}`],
     losses: [{ what: `schema "${from}" has no table "${name}"` }]
   }))
-  // All in one order, so that two readers and a publication never wait for each other in a circle longer than they must.
+  // Sorted by name: transactions that touch several views in this order do not deadlock.
   const steps = [...facts.sources.map((source) => planView(request, source, targets.get(source.name))), ...gone]
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const reasons = steps.flatMap(({ losses, name }) => {
@@ -61,7 +61,8 @@ export const planViews = (
     ]
   })
   if (reasons.length > 0) return Result.fail(reasons)
-  const named = (outcome: Step["outcome"]) => steps.filter((step) => step.outcome === outcome).map(({ name }) => name)
+  const named = (outcome: ViewStep["outcome"]) =>
+    steps.filter((step) => step.outcome === outcome).map(({ name }) => name)
   return Result.succeed({
     created: named("created"),
     replaced: named("replaced"),

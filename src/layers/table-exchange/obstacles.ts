@@ -1,7 +1,7 @@
 /** What speaks against a second table, one sentence each. */
 import { Effect } from "effect"
 import { isAlive } from "../../domain/bookkeeping/leaseConditions.ts"
-import { blockRangesIndex } from "../../domain/postgres/table/deferredIndexes.ts"
+import { blockRangesIndex, isWithoutKeys } from "../../domain/postgres/table/deferredIndexes.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { qualifiedName } from "../../domain/postgres/table/tableDdl.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
@@ -24,11 +24,13 @@ export const publicationsOfAll = (run: RunStatement) =>
 /** The build of its keys would keep the rows out, for as long as it takes. */
 export const withoutKeys = (run: RunStatement, schema: string, { table }: TableRequest) =>
   Effect.map(
-    run<{ readonly found: boolean }>("SELECT to_regclass($1) IS NOT NULL AS found", [
-      qualifiedName({ schema, table: blockRangesIndex(table) })
-    ]),
+    run<Parameters<typeof isWithoutKeys>[0]>(
+      `SELECT to_regclass($2) IS NOT NULL AS "hasBlockRanges",
+         EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass($1) AND indisprimary) AS "hasPrimaryKey"`,
+      [qualifiedName({ schema, table }), qualifiedName({ schema, table: blockRangesIndex(table) })]
+    ),
     ([row]) =>
-      row?.found === true
+      row !== undefined && isWithoutKeys(row)
         ? [
           "its primary key and its indexes are not built yet. Wait until it is caught up, or run resync without --online"
         ]

@@ -42,7 +42,7 @@ export const watchWaits = Effect.fnUntraced(function*(
   const read = run<ServerProcess>(WAITS, [qualifiedName(table)])
   for (;;) {
     yield* Effect.sleep(interval)
-    // Nobody depends on it.
+    // Only a report: a failure must not end the build.
     for (const { processId } of yield* Effect.orElseSucceed(read, () => [])) {
       yield* onEvent({ kind: "waiting", processId })
     }
@@ -86,7 +86,7 @@ export const reportHolders = (
       Effect.flatMap((holders) =>
         Effect.forEach(holders, ({ processId }) => onEvent({ kind: "waiting", processId }), { discard: true })
       ),
-      // Nobody depends on it.
+      // Only a report: a failure must not end the build.
       Effect.ignore
     )
   })

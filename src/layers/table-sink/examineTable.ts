@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import { compareTable } from "../../domain/postgres/table/compareTable.ts"
-import { deferIndexes } from "../../domain/postgres/table/deferredIndexes.ts"
+import { statementsWithoutKeys } from "../../domain/postgres/table/deferredIndexes.ts"
 import { partitioningConflict, partitioningNote } from "../../domain/postgres/table/partitions.ts"
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import {
@@ -32,10 +32,11 @@ const DEFERRED =
   "its primary key and its indexes are built once it has caught up, so that its rows come in faster (DEFER_INDEXES)"
 
 const FOLLOWED =
-  "a follower of the write-ahead log that makes keys of rows from the primary key, as ElectricSQL does, has to read the table again then"
+  "followers of the write-ahead log that identify rows by the primary key, as ElectricSQL does, must read the table again once " +
+  "it has one"
 
 /** What is noted of a table without keys. */
-const deferred = (publication: string | undefined): ReadonlyArray<string> =>
+const deferralNotes = (publication: string | undefined): ReadonlyArray<string> =>
   publication === undefined ? [DEFERRED] : [DEFERRED, FOLLOWED]
 
 const HAS_LZ4 = "SELECT 'lz4' = ANY(enumvals) AS lz4 FROM pg_settings WHERE name = 'default_toast_compression'"
@@ -61,7 +62,7 @@ export const examineTable = Effect.fnUntraced(function*(
     // The indexes of a partition are small, and each partition would need a build of its own.
     const defersIndexes = settings.defersIndexes && definition.partitionBlocks === undefined
     const created = defersIndexes
-      ? [...createTableWithoutKeys(definition, lz4), ...deferIndexes(definition)]
+      ? [...createTableWithoutKeys(definition, lz4), ...statementsWithoutKeys(definition)]
       : createTable(definition, lz4)
     const statements = [...created, ...published.statements]
     const notes = recorded === undefined
@@ -72,7 +73,7 @@ export const examineTable = Effect.fnUntraced(function*(
       kind: "create",
       statements,
       indexed: indexesOf(definition),
-      notes: [...notes, ...(defersIndexes ? deferred(publication) : []), ...published.notes],
+      notes: [...notes, ...(defersIndexes ? deferralNotes(publication) : []), ...published.notes],
       startsAgain: recorded !== undefined,
       isDeferred: defersIndexes
     }
@@ -123,7 +124,7 @@ export const examineTable = Effect.fnUntraced(function*(
       ...(recorded.fingerprint === fingerprint || watermark === undefined
         ? []
         : [changedQuery(table, watermark.block)]),
-      ...(found.isDeferred ? deferred(publication) : []),
+      ...(found.isDeferred ? deferralNotes(publication) : []),
       ...(found.filters.length === 0
         ? []
         : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS}: a reorg whose rows are kept parks the table`]),

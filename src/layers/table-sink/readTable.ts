@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import type { ExistingColumn, ExistingTable } from "../../domain/postgres/table/compareTable.ts"
-import { blockRangesIndex } from "../../domain/postgres/table/deferredIndexes.ts"
+import { blockRangesIndex, isWithoutKeys } from "../../domain/postgres/table/deferredIndexes.ts"
 import type { FoundPartitioning } from "../../domain/postgres/table/partitions.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import { readPartitioning } from "./partitions.ts"
@@ -75,7 +75,7 @@ export const readTable = Effect.fnUntraced(function*(
     partitioning: yield* readPartitioning(run, { schema, table }),
     filters: filters.map(({ kind, name }) => `${kind} ${JSON.stringify(name)}`),
     primaryKey,
-    isDeferred: hasBlockRanges && primaryKey === undefined,
+    isDeferred: isWithoutKeys({ hasBlockRanges, hasPrimaryKey: primaryKey !== undefined }),
     uniqueKeys: keys.map((key) => key.columns)
   }
 })

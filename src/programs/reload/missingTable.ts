@@ -1,4 +1,4 @@
-/** Tells a table that a dataset does not have from a failure of the server, which reports both as an internal error. */
+/** Distinguishes a table that a dataset does not have from a failure of the server, which reports both as an internal error. */
 import { Effect, Result } from "effect"
 import { didYouMean } from "../../domain/didYouMean.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"

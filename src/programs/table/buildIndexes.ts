@@ -46,7 +46,7 @@ export const buildIndexes = Effect.fn("buildIndexes")(function*(
       Effect.retry(($) => $(retrySchedule).pipe(Schedule.while(({ input }) => isRetryable(input))))
     )
   })
-  // A server may lose the last one that was built, and no chunk.
+  // A failover may lose the last index that was built and keep every chunk.
   const buildAll = Effect.gen(function*() {
     while (yield* buildMissing) yield* nextCommit(name)
   })

@@ -14,7 +14,7 @@ import { indexReports } from "./indexReports.ts"
 import { COMMIT_POLL, nextCommit } from "./nextCommit.ts"
 import type { TableSession } from "./TableSession.ts"
 
-/** While a table has no keys, a rewind reads in vain what was written since the last summary. */
+/** While a table has no keys, a rewind must scan all blocks that were written since the last BRIN summary. */
 const SUMMARY_INTERVAL = "60 seconds"
 
 const retrySchedule = backoff("1 second", "60 seconds")
@@ -60,7 +60,7 @@ const nextDefinition = (deferred: TableSession["deferred"]): Effect.Effect<Table
     Effect.map(Option.getOrThrow)
   )
 
-/** Waits until the table turns out to be one without keys again: a promoted replica may have lost them and no chunk. */
+/** Waits until the table turns out to be one without keys again: a promoted replica may have lost the keys although it lost no chunk. */
 const untilLost = Effect.fnUntraced(
   function*({ deferred, table: { name } }: TableSession, definition: TableDefinition) {
     const [indexes, recorder] = [yield* TableIndexes, yield* StatusRecorder]

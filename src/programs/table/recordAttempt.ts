@@ -15,7 +15,6 @@ import type { Committed, TableWriter, WriteError } from "../../services/TableSin
 import { type ActiveConfig, publishedTable } from "../reload/ActiveConfig.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
 import type { TableSession } from "./TableSession.ts"
-import { fellBehind } from "./watchSource.ts"
 
 /** The stream is open and the table is prepared. */
 export const recordConnected = Effect.fnUntraced(function*(
@@ -68,7 +67,15 @@ export const recordReceived = (session: TableSession, activity: StreamActivity, 
   afterBacklog(session, activity, activity.onReceived(event, nowMillis))
 
 const afterBacklog = ({ table }: TableSession, activity: StreamActivity, isBacklog: boolean) =>
-  isBacklog && activity.isAtTip ? fellBehind({ activity, table: table.name }) : undefined
+  isBacklog && activity.isAtTip ? recordFellBehind(table.name, activity) : undefined
+
+/** Records that a table that had caught up is behind again, and wakes its watcher. */
+export const recordFellBehind = Effect.fnUntraced(function*(table: string, activity: StreamActivity) {
+  const status = yield* StatusRecorder
+  activity.isAtTip = false
+  activity.woken.openUnsafe()
+  yield* status.record(table, { _tag: "FellBehind" })
+})
 
 /** An event is about to be written; the effect, where there is one, must run first. */
 export const recordWriting = (session: TableSession, event: TableEvent) => {

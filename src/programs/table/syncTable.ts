@@ -190,7 +190,7 @@ export const syncTable = Effect.fn("syncTable")(
   (effect, session) => aboutTable(session.table.name)(effect)
 )
 
-/** Names the process that had the table before, where it did not come to its end, or this one had the table once or waited for it. */
+/** Logs the previous writer where it fell silent, or where this process had lost the table to it or stood by for it. */
 const logTakeover = ({ table, takenFrom }: WriterLease, heldBy: string | undefined): Effect.Effect<void> => {
   if (takenFrom?._tag === "Silent") {
     const { lastHeartbeat, writer } = takenFrom

@@ -20,6 +20,7 @@ import {
   type UnknownNetwork,
   type WatchedStream
 } from "./readHead.ts"
+import { recordFellBehind } from "./recordAttempt.ts"
 import { untilWorthAsking } from "./untilWorthAsking.ts"
 import { watchSearch } from "./watchSearch.ts"
 
@@ -43,7 +44,7 @@ const MAX_UNANSWERED = 3
 /**
  * Watches until the stream should be replaced; returns how the next one is to be opened.
  *
- * The source is asked once soon after the start, for the lag, and from then on only when `untilWorthAsking` says so, and for the
+ * The source is asked once soon after the start, for the lag, and from then on only when `untilWorthAsking` returns, and for the
  * lag while rows wait.
  */
 export const watchSource = Effect.fn("watchSource")(function*(watching: Watching) {
@@ -70,7 +71,7 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
       // Where the head cannot be read, silence is all there is.
       if (!isRetryable(answer.failure) || unanswered >= MAX_UNANSWERED) {
         yield* reportUnreadable(watching, answer.failure)
-        if (isQuiet) yield* caughtUp(watching)
+        if (isQuiet) yield* recordCaughtUp(watching)
       }
       yield* pause(watching, undefined)
       continue
@@ -85,12 +86,12 @@ export const watchSource = Effect.fn("watchSource")(function*(watching: Watching
       case "AtHead":
         isDiverged = false
         if (cause === "complete") activity.onSettled()
-        if (cause !== "silent" && !isBehind(watching, answer.success)) yield* caughtUp(watching)
+        if (cause !== "silent" && !isBehind(watching, answer.success)) yield* recordCaughtUp(watching)
         yield* clearDoubt(watching)
         break
       case "Behind":
         head = yield* nextHead(watching, answer.success)
-        if (finding.isLate && activity.isAtTip) yield* fellBehind(watching)
+        if (finding.isLate && activity.isAtTip) yield* recordFellBehind(table, activity)
         break
       case "Silent":
         return reopen(watching, finding.head)
@@ -144,7 +145,7 @@ const clearDoubt = Effect.fnUntraced(function*({ activity, manifest, start }: Wa
   if (isVerified) activity.onVerified(checkpoint)
 })
 
-const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, isDeferred, start, table }: Watching) {
+const recordCaughtUp = Effect.fnUntraced(function*({ activity, caughtUp, isDeferred, start, table }: Watching) {
   const status = yield* StatusRecorder
   // Before a search has brought a range, the table is in doubt.
   const isInDoubt = start.strategy.kind !== "resume" && !activity.hasRange
@@ -156,14 +157,6 @@ const caughtUp = Effect.fnUntraced(function*({ activity, caughtUp, isDeferred, s
   if (wasDeferred && !(yield* isDeferred)) yield* status.record(table, { _tag: "IndexesBuilt" })
   yield* Deferred.succeed(caughtUp, undefined)
   yield* Effect.logInfo(log.caughtUp(table, activity.watermark?.block))
-})
-
-/** Records that a table that had caught up is behind again, and wakes its watcher. */
-export const fellBehind = Effect.fnUntraced(function*({ activity, table }: Pick<Watching, "activity" | "table">) {
-  const status = yield* StatusRecorder
-  activity.isAtTip = false
-  activity.woken.openUnsafe()
-  yield* status.record(table, { _tag: "FellBehind" })
 })
 
 /** Whether something is confirmed that is not written yet. */

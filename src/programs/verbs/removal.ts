@@ -55,7 +55,7 @@ export const beforeChanges =
     )
 
 /** The checkpoint of a table that a sync filled; fails where there is none. */
-export const loadCheckpoint = Effect.fnUntraced(function*(table: string) {
+const loadCheckpoint = Effect.fnUntraced(function*(table: string) {
   const checkpoints = yield* Checkpoints
   const stored = Option.getOrUndefined(yield* checkpoints.load(table))
   if (stored === undefined) {
@@ -122,8 +122,8 @@ const ask = Effect.fnUntraced(function*(message: string) {
 })
 
 /**
- * The transaction that makes the change, within `timeout` where there is one; `change` completes "it is not known whether". One that the server
- * refused was rolled back; the outcome of one whose connection was lost is not known.
+ * Runs the transaction that makes the change, within `timeout` if given; `change` completes "it is not known whether". A refused
+ * transaction was rolled back; after a lost connection its outcome is unknown.
  */
 export const changing =
   (verb: string, change: string, timeout?: Duration.Duration) =>

@@ -21,13 +21,17 @@ type Table = { readonly schema: string; readonly table: string }
 /** The name of the index that a table has until its keys are built; nothing else has it. */
 export const blockRangesIndex = (table: string): string => indexNameOf(table, ["block", "ranges"], "brin")
 
+/** Whether a table is one whose keys are still to be built, by the two marks of that state. */
+export const isWithoutKeys = (marks: { readonly hasBlockRanges: boolean; readonly hasPrimaryKey: boolean }): boolean =>
+  marks.hasBlockRanges && !marks.hasPrimaryKey
+
 /**
  * Statements for a table without keys.
  *
  * BRIN costs a row almost nothing, and keeps a rewind from reading the whole table. Without a primary key PostgreSQL refuses to
  * delete rows of a table that somebody publishes, unless the log gets all their columns.
  */
-export const deferIndexes = (definition: TableDefinition): ReadonlyArray<string> => [
+export const statementsWithoutKeys = (definition: TableDefinition): ReadonlyArray<string> => [
   `CREATE INDEX ${quoteIdentifier(blockRangesIndex(definition.table))} ON ${qualifiedName(definition)} USING brin ${
     columnList([definition.positionColumn])
   }`,

@@ -37,8 +37,8 @@ const isShown = ({ missing, statements }: ViewPlan): boolean => missing.length =
 const isHeld = (error: SqlError.SqlError): boolean =>
   isLocked(error) || ["DeadlockError", "StatementTimeoutError"].includes(error.reason._tag)
 
-/** One read of the bookkeeping, and the publication where all is ready. `attempted` is whether the outcome of one is not known. */
-const attempt = Effect.fnUntraced(function*(options: PublishOptions, attempted: Ref.Ref<boolean>) {
+/** One read of the bookkeeping, and the publication where all is ready. */
+const attempt = Effect.fnUntraced(function*(options: PublishOptions, isOutcomeUnknown: Ref.Ref<boolean>) {
   const [status, views] = [yield* RecordedStatus, yield* SchemaViews]
   const { as, from } = options
   const limited = <A, E, R>(reading: Effect.Effect<A, E, R>) =>
@@ -52,15 +52,15 @@ const attempt = Effect.fnUntraced(function*(options: PublishOptions, attempted: 
   const tables = record.tables.filter(({ state }) => state !== "removed")
   const request: ViewRequest = { ...options, tables: tables.map(({ table }) => table) }
   const problems = problemsOf(record).filter(({ code }) => code !== "reload failed")
+  const readPlan = Effect.tap(limited(views.plan(request)), () => Ref.set(isOutcomeUnknown, false))
   if (problems.length > 0) {
     const reason = `in schema "${from}" ${problems.map(({ message }) => message).join("; ")}`
     const isLast = problems.some(endsAtOnce) || Duration.toMillis(options.wait) === 0
-    const wasAttempted = yield* Ref.get(attempted)
-    if (isLast && !wasAttempted) return yield* refused(3, reason)
+    const wasUnknown = yield* Ref.get(isOutcomeUnknown)
+    if (isLast && !wasUnknown) return yield* refused(3, reason)
     // What is rejected whatever the tables become is not found out at the end of a long wait.
-    const plan = yield* limited(views.plan(request))
-    yield* Ref.set(attempted, false)
-    if (wasAttempted && isShown(plan)) return { plan, record } satisfies Published
+    const plan = yield* readPlan
+    if (wasUnknown && isShown(plan)) return { plan, record } satisfies Published
     if (isLast) return yield* refused(3, reason)
     return {
       kind: "problem",
@@ -68,8 +68,7 @@ const attempt = Effect.fnUntraced(function*(options: PublishOptions, attempted: 
       states: problems.map(({ code, table }) => `${table} ${code}`).join()
     } satisfies Waiting
   }
-  const plan = yield* limited(views.plan(request))
-  yield* Ref.set(attempted, false)
+  const plan = yield* readPlan
   if (isShown(plan)) return { plan, record } satisfies Published
   const behind = tables.filter(({ state }) => state !== "caught up")
   if (behind.length > 0) {
@@ -79,13 +78,13 @@ const attempt = Effect.fnUntraced(function*(options: PublishOptions, attempted: 
     return { kind: "behind", reason: `schema "${from}" has no table "${plan.missing[0]}" yet` } satisfies Waiting
   }
   yield* limited(views.requireAhead(request, plan))
-  return yield* Ref.set(attempted, true).pipe(
+  return yield* Ref.set(isOutcomeUnknown, true).pipe(
     Effect.andThen(withCommitGrace(views.publish(request))),
     Effect.map((plan): Published | Waiting => ({ plan, record })),
     Effect.tapError((error) =>
       error._tag === "SqlError" && isRetryable(error) && !isHeld(error)
         ? Effect.void
-        : Ref.set(attempted, false)
+        : Ref.set(isOutcomeUnknown, false)
     ),
     Effect.catchIf(
       (error) => error._tag === "SqlError" && isHeld(error),
@@ -101,8 +100,8 @@ const attempt = Effect.fnUntraced(function*(options: PublishOptions, attempted: 
 })
 
 /** As `attempt`, where what may heal is waited for. */
-const attemptOrWait = (options: PublishOptions, attempted: Ref.Ref<boolean>) =>
-  attempt(options, attempted).pipe(
+const attemptOrWait = (options: PublishOptions, isOutcomeUnknown: Ref.Ref<boolean>) =>
+  attempt(options, isOutcomeUnknown).pipe(
     Effect.catch(
       (error: NotPublished | SqlError.SqlError | ViewsAhead | ViewsRejected): Effect.Effect<Waiting, NotPublished> => {
         if (error._tag === "NotPublished") return Effect.fail(error)
@@ -119,15 +118,15 @@ const attemptOrWait = (options: PublishOptions, attempted: Ref.Ref<boolean>) =>
 const publishWhenReady = Effect.fnUntraced(function*(options: PublishOptions) {
   const begun = yield* elapsedMillis
   const until = begun + Duration.toMillis(options.wait)
-  const attempted = yield* Ref.make(false)
+  const isOutcomeUnknown = yield* Ref.make(false)
   let reported: Reported | undefined
   for (let held = 0;;) {
-    const result = yield* attemptOrWait(options, attempted)
+    const result = yield* attemptOrWait(options, isOutcomeUnknown)
     if (!isWaiting(result)) return result
     const now = yield* elapsedMillis
     held = result.kind === "held" ? held + 1 : 0
     if (now >= until) {
-      if (yield* Ref.get(attempted)) {
+      if (yield* Ref.get(isOutcomeUnknown)) {
         return yield* notPublished(
           1,
           `it is not known whether schema "${options.as}" shows "${options.from}" now: ${result.reason}. Run publish again; it ` +
