@@ -85,6 +85,7 @@ const make = Effect.gen(function*() {
     const transactionPlan = {
       definition,
       copy: copyStatement(definition, copyColumns(copyPlan)),
+      insertFilters: taken.insertFilters,
       open: leases.open,
       advanceStatement: checkpoints.advanceStatement,
       notifies: notifyOnCommit
@@ -135,7 +136,7 @@ const make = Effect.gen(function*() {
   ) {
     yield* checkpoints.record(lease, identity)
     const stored = { watermark: lease.checkpoint.history.at(-1), recorded: lease.recorded }
-    const { isDeferred, notes, startsAgain, statements } = yield* examineTable(
+    const { insertFilters, isDeferred, notes, startsAgain, statements } = yield* examineTable(
       run,
       definition,
       identity.fingerprint,
@@ -149,6 +150,7 @@ const make = Effect.gen(function*() {
     return {
       lease: startsAgain ? yield* checkpoints.forget(lease, 0n) : lease,
       isDeferred,
+      insertFilters,
       notes: isOtherVersion ? [...notes, version] : notes
     }
   })

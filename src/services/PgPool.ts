@@ -37,11 +37,13 @@ export interface PgResult {
   readonly tags: ReadonlyArray<string>
 }
 
+export type Guards = Readonly<Record<string, number>>
+
 export interface SendOptions {
   /** The last statement is a COPY, whose data follows. */
   readonly endsInCopy?: boolean
-  /** A statement, counted from 0, that divides by zero to stop those behind it. */
-  readonly guard?: number
+  /** Statements, counted from 0, that divide by zero to stop those behind them, by their names. */
+  readonly guards?: Guards
 }
 
 /**
@@ -62,8 +64,8 @@ export interface PgPipeline {
   readonly copyDone: () => void
   /** Waits until the bytes that the network has not accepted yet are below the limit of a connection. */
   readonly drained: Effect.Effect<void, SqlError.SqlError>
-  /** Whether what failed is the guard of a text. */
-  readonly isGuardFailure: (error: SqlError.SqlError) => boolean
+  /** The name of the guard that failed; undefined where `error` is about something else. */
+  readonly failedGuard: (error: SqlError.SqlError) => string | undefined
 }
 
 /** The cause of a `SqlError` where a row is too large for a b-tree index. */

@@ -42,8 +42,8 @@ export interface TablePlan {
   readonly notes: ReadonlyArray<string>
 }
 
-/** Part of the note on triggers, rules and policies of a table. */
-export const MAY_KEEP_ROWS = "may keep rows from being deleted"
+/** Part of the notes on triggers, rules and policies of a table. */
+export const MAY_KEEP_ROWS = "may keep rows from being"
 
 /** A table whose rows are all to be deleted: its checkpoint covers none of them any more. */
 export interface Emptying {

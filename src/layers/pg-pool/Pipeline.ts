@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql"
 import type { PoolClient } from "pg"
-import type { PgAnswer, PgPipeline, PgResult, SendOptions } from "../../services/PgPool.ts"
+import type { Guards, PgAnswer, PgPipeline, PgResult, SendOptions } from "../../services/PgPool.ts"
 import { classify, connectionLost } from "./classify.ts"
 import { secondsSince, type SilenceLimits, watchSilence } from "./Silence.ts"
 
@@ -18,14 +18,14 @@ class Text {
   readonly rows: Array<ReadonlyArray<string | null>> = []
   /** One per statement of the text that was executed. */
   readonly tags: Array<string> = []
-  readonly guard: number | undefined
+  readonly guards: Guards
   isCopying = false
   isDone = false
   readonly #events: TextEvents
 
-  constructor(statements: string, guard: number | undefined, events: TextEvents) {
+  constructor(statements: string, guards: Guards, events: TextEvents) {
     this.statements = statements
-    this.guard = guard
+    this.guards = guards
     this.#events = events
   }
 
@@ -97,7 +97,7 @@ export class Pipeline implements PgPipeline {
   #corked = false
   #limitedWaiters = 0
   #stalled: NodeJS.Timeout | undefined
-  #failure: { readonly error: SqlError.SqlError; readonly isGuard: boolean } | undefined
+  #failure: { readonly error: SqlError.SqlError; readonly guard: string | undefined } | undefined
 
   /** `onFailure` must close the connection: responses after the failure are not awaited. */
   constructor(client: PoolClient, isDirect: boolean, limits: SilenceLimits, onFailure: () => void) {
@@ -122,13 +122,12 @@ export class Pipeline implements PgPipeline {
     return this.#texts.length === 0 && this.#failure === undefined
   }
 
-  send = (statements: string, { endsInCopy = false, guard }: SendOptions = {}): PgAnswer => {
+  send = (statements: string, { endsInCopy = false, guards = {} }: SendOptions = {}): PgAnswer => {
     this.#isCopyOpen = endsInCopy
-    const text = new Text(statements, guard, {
+    const text = new Text(statements, guards, {
       progressed: () => this.#wake(),
       answered: () => this.#answered(),
-      failed: (cause, { guard, tags }) =>
-        this.#fail(classify(cause, "transaction"), codeOf(cause) === DIVISION_BY_ZERO && tags.length === guard)
+      failed: (cause, failed) => this.#fail(classify(cause, "transaction"), guardOf(cause, failed))
     })
     this.#texts.push(text)
     // Only one at a time is in the queue of `pg`, which warns of more.
@@ -168,11 +167,12 @@ export class Pipeline implements PgPipeline {
     return isDrained() ? Effect.void : this.#until(isDrained, true)
   }
 
-  isGuardFailure = (error: SqlError.SqlError): boolean => this.#failure?.error === error && this.#failure.isGuard
+  failedGuard = (error: SqlError.SqlError): string | undefined =>
+    this.#failure?.error === error ? this.#failure.guard : undefined
 
   /** Closes a connection that is lost or abandoned. */
   close(reason: string): void {
-    this.#fail(connectionLost(reason, "transaction"), false)
+    this.#fail(connectionLost(reason, "transaction"), undefined)
   }
 
   #answered(): void {
@@ -182,10 +182,10 @@ export class Pipeline implements PgPipeline {
     this.#wake()
   }
 
-  #fail(error: SqlError.SqlError, isGuard: boolean): void {
+  #fail(error: SqlError.SqlError, guard: string | undefined): void {
     // Everything sent after the failure fails because of it: only the first cause counts.
     if (this.#failure !== undefined) return
-    this.#failure = { error, isGuard }
+    this.#failure = { error, guard }
     this.#onFailure()
     this.#wake()
   }
@@ -274,6 +274,12 @@ export class Pipeline implements PgPipeline {
 const endsTransaction = ({ statements }: Text): boolean => statements.endsWith("COMMIT")
 
 const DIVISION_BY_ZERO = "22012"
+
+/** The name of the statement of a text that divided by zero; undefined where it is not a guard. */
+const guardOf = (cause: unknown, { guards, tags }: Text): string | undefined =>
+  codeOf(cause) === DIVISION_BY_ZERO
+    ? Object.keys(guards).find((name) => guards[name] === tags.length)
+    : undefined
 
 const codeOf = (cause: unknown): unknown => (cause as { readonly code?: unknown } | null)?.code
 

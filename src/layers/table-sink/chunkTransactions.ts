@@ -7,16 +7,19 @@ import { copyHeader, copyTrailer } from "../../domain/postgres/encode/encodeCopy
 import type { TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { notification } from "../../domain/sql/notification.ts"
 import type { Checkpoints } from "../../services/Checkpoints.ts"
-import type { PgPipeline, PgPool } from "../../services/PgPool.ts"
-import { Fenced, type TableLeases } from "../../services/TableLeases.ts"
-import type { ChunkTransactions, Committed, WriteError } from "../../services/TableSink.ts"
+import type { PgAnswer, PgPipeline, PgPool } from "../../services/PgPool.ts"
+import { Fenced, type TableLeases, type TableRejected } from "../../services/TableLeases.ts"
+import { type ChunkTransactions, type Committed, TableChanged, type WriteError } from "../../services/TableSink.ts"
 import { deletion, undeletable } from "./deletion.ts"
+import { noInsertTrigger, rowsCopied, rowsLeftOut, rowsMissing } from "./insertTriggers.ts"
 
 /** The part that is the same for all transactions of a table. */
 export interface TransactionPlan {
   readonly definition: TableDefinition
   /** `COPY ... FROM STDIN (FORMAT BINARY)` of the table. */
   readonly copy: string
+  /** Triggers that may keep rows from being stored: with any, a COMMIT waits until the rows of its COPY are counted. */
+  readonly insertFilters: ReadonlyArray<string>
   readonly open: TableLeases["Service"]["open"]
   readonly advanceStatement: Checkpoints["Service"]["advanceStatement"]
   readonly notifies: boolean
@@ -42,20 +45,22 @@ class PipelinedTransactions implements ChunkTransactions {
   readonly #plan: TransactionPlan
   readonly #lease: LeaseRef
   #rowsRemoved = 0
-  #isOpen = false
+  /** The answer to the text with the COPY that is open. */
+  #copying: PgAnswer | undefined
+  readonly #noInsertTrigger: string
 
   constructor(pipeline: PgPipeline, plan: TransactionPlan, lease: LeaseRef) {
     this.mayOverlap = pipeline.isDirect
     this.#pipeline = pipeline
     this.#plan = plan
     this.#lease = lease
+    this.#noInsertTrigger = noInsertTrigger(plan.definition)
   }
 
   open = (deleteFrom: Chunk["deleteFrom"]): Effect.Effect<void, WriteError> =>
-    Effect.suspend(() => {
-      this.#isOpen = true
-      return Effect.map(this.#begin(deleteFrom, this.#plan.copy), () => this.#pipeline.copyData(copyHeader, nothing))
-    })
+    Effect.suspend(() =>
+      Effect.map(this.#begin(deleteFrom, this.#plan.copy), () => this.#pipeline.copyData(copyHeader, nothing))
+    )
 
   copy = (tuples: Uint8Array, written: () => void): Effect.Effect<void, WriteError> =>
     Effect.suspend(() => {
@@ -65,11 +70,15 @@ class PipelinedTransactions implements ChunkTransactions {
 
   close = (chunk: Chunk) =>
     Effect.suspend(() => {
-      if (this.#isOpen) {
-        this.#isOpen = false
+      const copying = this.#copying
+      if (copying !== undefined) {
+        this.#copying = undefined
         this.#pipeline.copyData(copyTrailer, nothing)
         this.#pipeline.copyDone()
-        return Effect.succeed(this.#end(chunk))
+        const { definition, insertFilters } = this.#plan
+        if (insertFilters.length === 0) return Effect.succeed(this.#endUncounted(chunk, copying))
+        const counted = this.#count(copying, chunk, (stored) => rowsLeftOut(definition, chunk, stored, insertFilters))
+        return Effect.map(counted, () => this.#end(chunk))
       }
       return Effect.map(this.#begin(chunk.deleteFrom), () => this.#end(chunk))
     })
@@ -79,15 +88,18 @@ class PipelinedTransactions implements ChunkTransactions {
     const { definition } = this.#plan
     const endsInCopy = copy !== undefined
     const { guard, text: opening } = this.#plan.open(this.#lease.current)
+    const guards = { [FENCE]: guard }
     this.#rowsRemoved = 0
     if (deleteFrom === undefined) {
-      this.#pipeline.send(endsInCopy ? `${opening}; ${copy}` : opening, { endsInCopy, guard })
+      const begun = this.#pipeline.send(endsInCopy ? `${opening}; ${copy}` : opening, { endsInCopy, guards })
+      this.#copying = endsInCopy ? begun : undefined
       return Effect.void
     }
-    const begun = this.#pipeline.send(opening, { guard })
+    const begun = this.#pipeline.send(opening, { guards })
     const { before, left, remove } = deletion(definition, deleteFrom)
     const texts = [...before, remove, left, ...(endsInCopy ? [copy] : [])]
     const deleted = this.#pipeline.send(texts.join("; "), { endsInCopy })
+    this.#copying = endsInCopy ? deleted : undefined
     // BEGIN has a time limit; a large deletion has none.
     return Effect.andThen(begun.done, deleted.copying).pipe(
       Effect.mapError(this.#explain),
@@ -98,7 +110,29 @@ class PipelinedTransactions implements ChunkTransactions {
     )
   }
 
-  #end(chunk: Chunk): Effect.Effect<Committed, WriteError> {
+  /**
+   * Ends a transaction whose rows are not counted before its COMMIT: the rows of a table without a trigger that may leave some
+   * out. Where one came meanwhile, the transaction ends without a COMMIT.
+   */
+  #endUncounted(chunk: Chunk, copying: PgAnswer): Effect.Effect<Committed, WriteError> {
+    const committed = this.#end(chunk, this.#noInsertTrigger)
+    const counted = this.#count(copying, chunk, (stored) => rowsMissing(this.#plan.definition, chunk, stored))
+    return Effect.tap(committed, () => counted)
+  }
+
+  /** Fails where the COPY did not store the rows of the chunk. */
+  #count(
+    copying: PgAnswer,
+    chunk: Chunk,
+    failure: (stored: number) => TableRejected
+  ): Effect.Effect<void, WriteError> {
+    return Effect.flatMap(Effect.mapError(copying.done, this.#explain), (result) => {
+      const stored = rowsCopied(result)
+      return stored === chunk.rows ? Effect.void : Effect.fail(failure(stored))
+    })
+  }
+
+  #end(chunk: Chunk, checked?: string): Effect.Effect<Committed, WriteError> {
     const { advanceStatement, definition, notifies } = this.#plan
     const before = this.#lease.current
     const rowsRemoved = this.#rowsRemoved
@@ -114,7 +148,10 @@ class PipelinedTransactions implements ChunkTransactions {
       },
       notifies ? notificationOf(definition, chunk, rowsRemoved) : undefined
     )
-    const response = this.#pipeline.send(`${statement}; COMMIT`, { guard: 0 })
+    const response = this.#pipeline.send(
+      `${checked === undefined ? "" : `${checked}; `}${statement}; COMMIT`,
+      { guards: checked === undefined ? { [FENCE]: 0 } : { [TRIGGERS]: 0, [FENCE]: 1 } }
+    )
     this.#lease.current = lease
     return Effect.mapBoth(response.done, {
       onFailure: this.#explain,
@@ -122,9 +159,22 @@ class PipelinedTransactions implements ChunkTransactions {
     })
   }
 
-  #explain = (error: SqlError.SqlError): WriteError =>
-    this.#pipeline.isGuardFailure(error) ? new Fenced({ table: this.#plan.definition.table }) : error
+  #explain = (error: SqlError.SqlError): WriteError => {
+    const { table } = this.#plan.definition
+    switch (this.#pipeline.failedGuard(error)) {
+      case FENCE:
+        return new Fenced({ table })
+      case TRIGGERS:
+        return new TableChanged({ table, detail: "it got a trigger that may keep rows from being stored" })
+      default:
+        return error
+    }
+  }
 }
+
+/** The guards of the texts. */
+const FENCE = "fence"
+const TRIGGERS = "triggers"
 
 const nothing = (): void => {}
 

@@ -18,6 +18,7 @@ import type { RunStatement } from "../../services/PgPool.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
 import { MAY_KEEP_ROWS, type TablePlan } from "../../services/TableSink.ts"
 import { examinePublication } from "./examinePublication.ts"
+import { toFillAgain } from "./fillAgain.ts"
 import { readTable } from "./readTable.ts"
 
 /** The plan of a table, and whether its checkpoint is still valid. */
@@ -26,6 +27,8 @@ export interface Examined extends Omit<TablePlan, "startsAtFirstBlock"> {
   readonly startsAgain: boolean
   /** It has no keys yet: they are built once it has caught up. */
   readonly isDeferred: boolean
+  /** Triggers that may keep rows from being stored, such as `trigger "a"`. */
+  readonly insertFilters: ReadonlyArray<string>
 }
 
 const DEFERRED =
@@ -75,7 +78,8 @@ export const examineTable = Effect.fnUntraced(function*(
       indexed: indexesOf(definition),
       notes: [...notes, ...(defersIndexes ? deferralNotes(publication) : []), ...published.notes],
       startsAgain: recorded !== undefined,
-      isDeferred: defersIndexes
+      isDeferred: defersIndexes,
+      insertFilters: []
     }
   }
   if (recorded === undefined || !found.isTable) {
@@ -127,17 +131,23 @@ export const examineTable = Effect.fnUntraced(function*(
       ...(found.isDeferred ? deferralNotes(publication) : []),
       ...(found.filters.length === 0
         ? []
-        : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS}: a reorg whose rows are kept parks the table`]),
+        : [`${found.filters.join(", ")} ${MAY_KEEP_ROWS} deleted: a reorg whose rows are kept parks the table`]),
+      ...(found.insertFilters.length === 0
+        ? []
+        : [
+          `${
+            found.insertFilters.join(", ")
+          } ${MAY_KEEP_ROWS} stored: a row that is left out parks the table, and each ` +
+          "commit waits until its rows are counted"
+        ]),
       ...(unmade === undefined ? [] : [unmade]),
       ...published.notes
     ],
     startsAgain: false,
-    isDeferred: found.isDeferred
+    isDeferred: found.isDeferred,
+    insertFilters: found.insertFilters
   }
 })
 
 const changedQuery = (table: string, block: bigint): string =>
-  `its query changed: rows up to block ${block} were made by the earlier one; to fill the table again, ` +
-  `stop this process and run: node dist/main.js resync --table ${
-    /^[\w-]+$/.test(table) ? table : JSON.stringify(table)
-  }`
+  `its query changed: rows up to block ${block} were made by the earlier one; ${toFillAgain(table)}`

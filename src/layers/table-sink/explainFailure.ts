@@ -87,6 +87,7 @@ const rejectedRow = (definition: TableDefinition, chunk: Chunk, error: SqlError.
   }
 }
 
-const blocksOf = ({ positionColumn }: TableDefinition, { firstBlock, lastBlock }: Chunk): string =>
+/** Such as `blocks 5 to 6`. */
+export const blocksOf = ({ positionColumn }: TableDefinition, { firstBlock, lastBlock }: Chunk): string =>
   (positionColumn === RANGE_END ? "the range of " : "") +
   (firstBlock === lastBlock ? `block ${firstBlock}` : `blocks ${firstBlock} to ${lastBlock}`)

@@ -5,6 +5,7 @@ import type { ExistingColumn, ExistingTable } from "../../domain/postgres/table/
 import { blockRangesIndex, isWithoutKeys } from "../../domain/postgres/table/deferredIndexes.ts"
 import type { FoundPartitioning } from "../../domain/postgres/table/partitions.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
+import { INSERT_TRIGGERS } from "./insertTriggers.ts"
 import { readPartitioning } from "./partitions.ts"
 
 /** The relation with the name of a table. */
@@ -17,6 +18,8 @@ export interface FoundRelation extends ExistingTable {
   readonly comment: string
   /** Triggers, rules and policies that may keep rows from being deleted, such as `trigger "a"`. */
   readonly filters: ReadonlyArray<string>
+  /** As `filters`: triggers that may keep rows from being stored. */
+  readonly insertFilters: ReadonlyArray<string>
   /** Undefined for a table in one piece. */
   readonly partitioning: FoundPartitioning | undefined
 }
@@ -58,7 +61,7 @@ export const readTable = Effect.fnUntraced(function*(
   run: RunStatement,
   { schema, table }: { readonly schema: string; readonly table: string }
 ): Effect.fn.Return<FoundRelation | undefined, SqlError.SqlError> {
-  type Relation = Omit<FoundRelation, keyof ExistingTable | "filters" | "partitioning"> & {
+  type Relation = Omit<FoundRelation, keyof ExistingTable | "filters" | "insertFilters" | "partitioning"> & {
     readonly id: string
     readonly hasBlockRanges: boolean
   }
@@ -68,12 +71,14 @@ export const readTable = Effect.fnUntraced(function*(
   const columns = yield* run<ExistingColumn>(COLUMNS, [id])
   const keys = yield* run<{ readonly isPrimary: boolean; readonly columns: ReadonlyArray<string> }>(KEYS, [id])
   const filters = yield* run<{ readonly kind: string; readonly name: string }>(FILTERS, [id])
+  const insertTriggers = yield* run<{ readonly name: string }>(INSERT_TRIGGERS, [id])
   const primaryKey = keys.find((key) => key.isPrimary)?.columns
   return {
     ...facts,
     columns,
     partitioning: yield* readPartitioning(run, { schema, table }),
     filters: filters.map(({ kind, name }) => `${kind} ${JSON.stringify(name)}`),
+    insertFilters: insertTriggers.map(({ name }) => `trigger ${JSON.stringify(name)}`),
     primaryKey,
     isDeferred: isWithoutKeys({ hasBlockRanges, hasPrimaryKey: primaryKey !== undefined }),
     uniqueKeys: keys.map((key) => key.columns)

@@ -458,7 +458,9 @@ describe("texts that are sent behind one another", () => {
       const exits = yield* lent(it, (pipeline) =>
         Effect.gen(function*() {
           const first = pipeline.send(`BEGIN; INSERT INTO ${it.table} VALUES (1); COMMIT`)
-          const second = pipeline.send(`BEGIN; INSERT INTO ${it.table} VALUES (2); SELECT 1 / 0`, { guard: 2 })
+          const second = pipeline.send(`BEGIN; INSERT INTO ${it.table} VALUES (2); SELECT 1 / 0`, {
+            guards: { first: 0, last: 2 }
+          })
           const third = pipeline.send(opening(it), { endsInCopy: true })
           yield* Effect.ignore(sendAll(pipeline, [tuple(3n, "a")]))
           const end = finish(pipeline)
@@ -470,7 +472,7 @@ describe("texts that are sent behind one another", () => {
             end
           ]
           const exits = yield* Effect.forEach(answers, Effect.exit)
-          assert.isTrue(pipeline.isGuardFailure(sqlErrorOf(exits[1]!)))
+          assert.strictEqual(pipeline.failedGuard(sqlErrorOf(exits[1]!)), "last")
           return exits
         }))
       assert.isTrue(Exit.isSuccess(exits[0]!))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import type { SqlError } from "effect/sql"
-import type { Chunk } from "../../../src/domain/chain/Chunk.ts"
+import { addRows, type Chunk } from "../../../src/domain/chain/Chunk.ts"
 import type { PgPoolOptions } from "../../../src/layers/PgPool.ts"
 import { openTransactions } from "../../../src/layers/table-sink/chunkTransactions.ts"
 import type { TableWriter, WriteError } from "../../../src/services/TableSink.ts"
@@ -43,7 +43,7 @@ const next = (table = noRows(first)) => withRange(table, rangeOf(5n, 6n), "new",
 
 /** About 8 MB of further rows, more than the sockets can buffer. */
 const withMegabytes = ({ chunk, tuples }: FilledChunk): FilledChunk => ({
-  chunk,
+  chunk: addRows(chunk, 40_000, 8_000_000, 6n),
   tuples: [
     ...tuples,
     ...Array.from(
@@ -237,6 +237,7 @@ const transactionsWith = Effect.fnUntraced(
         primaryKey: undefined,
         comment: undefined
       },
+      insertFilters: [],
       open: leases.open,
       advanceStatement: checkpoints.advanceStatement,
       notifies: false,

@@ -179,10 +179,12 @@ describe("a trigger, rule or policy that may keep rows from being deleted", () =
         ]
       ) {
         assert.deepStrictEqual(notes, [
-          "trigger \"act\", rule \"Not these\" may keep rows from being deleted: a reorg whose rows are kept parks the table"
+          "trigger \"act\", rule \"Not these\" may keep rows from being deleted: a reorg whose rows are kept parks the table",
+          "trigger \"on_insert\" may keep rows from being stored: a row that is left out parks the table, and each commit " +
+          "waits until its rows are counted"
         ])
       }
-      yield* database.query("DROP TRIGGER act ON t; DROP RULE \"Not these\" ON t")
+      yield* database.query("DROP TRIGGER act ON t; DROP TRIGGER on_insert ON t; DROP RULE \"Not these\" ON t")
       assert.deepStrictEqual((yield* sink.plan(requestOf("t", columns))).notes, [])
     }))
 })
