@@ -113,7 +113,9 @@ const make = Effect.gen(function*() {
     activated: (next) => update((atMillis) => Ref.set(config, next === undefined ? undefined : { ...next, atMillis })),
     permits: (counted) => update(() => Ref.set(permits, counted)),
     heartbeat: update((atMillis) => Ref.set(heartbeatAtMillis, atMillis)),
-    reloaded: (reason) => update((atMillis) => Ref.update(reload, (last) => nextReload(last, reason, atMillis)))
+    reloaded: (reason) => update((atMillis) => Ref.update(reload, (last) => nextReload(last, reason, atMillis))),
+    reloadStillFails: (reason) =>
+      update(() => Ref.update(reload, (last) => last?.outcome === "failed" ? { ...last, reason } : last))
   })
   return Context.make(SyncStatus, status).pipe(Context.add(StatusRecorder, recorder))
 })

@@ -29,7 +29,8 @@ type NameOf<S extends Service> = Effect.Services<(typeof names)[S]>
 
 /** The names of services with requests that are not answered yet, or whose last request failed, which will be tried again. */
 interface Pending {
-  readonly reportWait: WaitReporter
+  /** Logs statements that are not answered; undefined where none is logged. */
+  readonly reportWait: WaitReporter | undefined
   readonly requests: Set<{ readonly name: string }>
   readonly failed: Map<string, string>
 }
@@ -78,7 +79,7 @@ export const trackPending =
     track(service)(
       service !== "database" ? request : Effect.gen(function*() {
         const pending = yield* PendingRequests
-        if (pending === undefined) return yield* request
+        if (pending?.reportWait === undefined) return yield* request
         const name = yield* nameOf("database")
         return yield* pending.reportWait(() => ({ for: `an answer of ${name}` }), request)
       })
@@ -91,22 +92,27 @@ export const trackPendingLayer = <S extends Service, A, E, R>(
 ): Layer.Layer<A, E, R | NameOf<S>> => Layer.effectContext(track(service)(Layer.build(layer)))
 
 /** Fails when `work` has not ended after `timeout`; the reason given to `onTimeout` names the services that did not answer. */
-export const withTimeLimit =
-  <E2>(timeout: Duration.Duration, onTimeout: (reason: string) => E2) =>
+export const withTimeLimit = <E2>(timeout: Duration.Duration, onTimeout: (reason: string) => E2) =>
+  limited(
+    timeout,
+    (reason) => onTimeout(`${reason}; if it is only slow, raise --timeout`),
+    () => makeWaitReporter("ampsync")
+  )
+
+/** As `withTimeLimit`, for a limit that nobody can set; statements that are not answered are not logged meanwhile. */
+export const withAnswerLimit = <E2>(timeout: Duration.Duration, onTimeout: (reason: string) => E2) =>
+  limited(timeout, onTimeout, () => undefined)
+
+const limited =
+  <E2>(timeout: Duration.Duration, onTimeout: (reason: string) => E2, reporter: () => WaitReporter | undefined) =>
   <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E | E2, R> =>
     Effect.suspend(() => {
-      const pending: Pending = { reportWait: makeWaitReporter("ampsync"), requests: new Set(), failed: new Map() }
+      const pending: Pending = { reportWait: reporter(), requests: new Set(), failed: new Map() }
       return work.pipe(
         Effect.provideService(PendingRequests, pending),
         Effect.timeoutOrElse({
           duration: timeout,
-          orElse: () => {
-            return Effect.fail(
-              onTimeout(
-                `no answer within ${Duration.format(timeout)}${fromWhom(pending)}; if it is only slow, raise --timeout`
-              )
-            )
-          }
+          orElse: () => Effect.fail(onTimeout(`no answer within ${Duration.format(timeout)}${fromWhom(pending)}`))
         })
       )
     })

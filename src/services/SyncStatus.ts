@@ -129,4 +129,6 @@ export class StatusRecorder extends Context.Service<StatusRecorder, {
   readonly heartbeat: Effect.Effect<void>
   /** Records that a change of the config was applied, or rejected for `reason`. */
   readonly reloaded: (reason: string | undefined) => Effect.Effect<void>
+  /** A change that failed is tried again, and this is why it fails now: it counts once. */
+  readonly reloadStillFails: (reason: string) => Effect.Effect<void>
 }>()("ampsync/services/StatusRecorder") {}

@@ -1,6 +1,7 @@
 /** Hot reload: activates the first config and every valid change of it. */
 import { Effect, Option, Ref, Result, Schedule, Stream, SubscriptionRef } from "effect"
 import { backoff } from "../../domain/backoff.ts"
+import { elapsedMillis } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
 import type { Manifest } from "../../domain/manifest/Manifest.ts"
@@ -11,12 +12,15 @@ import { StatusRecorder } from "../../services/SyncStatus.ts"
 import type { makeTableFibers } from "../table/tableFibers.ts"
 import { type ActiveConfig, followedDatasets } from "./ActiveConfig.ts"
 import { checkConfig, type ReloadRejected } from "./checkConfig.ts"
+import { CheckedTables } from "./CheckedTables.ts"
 import { type ConfigChange, fileChanges, serverChanges } from "./configChanges.ts"
 import { logUnlisted } from "./logUnlisted.ts"
 
 type TableFibers = Effect.Success<typeof makeTableFibers>
 
 const retrySchedule = backoff("1 second", "30 seconds")
+/** Between two warnings about a config that is tried again and again. */
+const WARNING_INTERVAL_MILLIS = 10 * 60_000
 
 /**
  * Activates `initial`, and from then on every change of the config and every newly published version of a dataset that is
@@ -41,6 +45,14 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   const pending = yield* Ref.make(Option.some(initial))
   /** The active config at other versions, or in the names of a server of the other generation. */
   const published = yield* Ref.make(Option.none<Manifest>())
+  /** Also where a newer change interrupts a check, what it found stays. */
+  const checks = new WeakMap<Manifest, CheckedTables>()
+
+  const check = (before: ActiveConfig, manifest: Manifest) => {
+    const checked = checks.get(manifest) ?? new CheckedTables()
+    checks.set(manifest, checked)
+    return checkConfig(before, manifest, checked)
+  }
 
   const note = Effect.fnUntraced(function*(change: ConfigChange) {
     switch (change._tag) {
@@ -86,7 +98,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   })
 
   /** Checks and activates what is wanted; true where something waits for a server or database. */
-  const reloadOnce = (reported: Set<Manifest>) =>
+  const reloadOnce = (reported: Map<Manifest, Reported>) =>
     Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
       yield* activateKnown
       let isWaiting = false
@@ -98,10 +110,9 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
         const next: Result.Result<ActiveConfig, ReloadRejected> = before === undefined
           // The cause is logged already; only a change of the config helps.
           ? Result.succeed(yield* restore(Effect.catch(startFirst(manifest), () => Effect.never)))
-          : yield* restore(Effect.result(checkConfig(before, manifest)))
+          : yield* restore(Effect.result(check(before, manifest)))
         if (Result.isFailure(next)) {
-          yield* reportRejected(next.failure, reported.has(manifest))
-          reported.add(manifest)
+          reported.set(manifest, yield* reportRejected(next.failure, reported.get(manifest)))
           isWaiting ||= isRetryable(next.failure)
           if (isRetryable(next.failure)) continue
         } else {
@@ -116,7 +127,7 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
     }))
 
   const reload = Effect.suspend(() =>
-    Effect.repeat(reloadOnce(new Set()), ($) => $(retrySchedule).pipe(Schedule.while(({ input }) => input)))
+    Effect.repeat(reloadOnce(new Map()), ($) => $(retrySchedule).pipe(Schedule.while(({ input }) => input)))
   )
 
   const onServer = SubscriptionRef.changes(tables.active).pipe(
@@ -133,13 +144,27 @@ export const reloadOnChange = Effect.fn("reloadOnChange")(function*<E, R>(
   return yield* Effect.die(new Error("the changes of the config came to an end"))
 })
 
-/** An outage is logged once for each config that waits for its end, even where its message changes. */
-const reportRejected = (error: ReloadRejected, isReported: boolean) =>
-  !isRetryable(error)
-    ? reject(error.message, log.keepingPrevious)
-    : isReported
-    ? Effect.logDebug(log.reloadFailed(error.message))
-    : reject(error.message, log.keepingPreviousForNow)
+/** What is logged and recorded of a config that is tried again. */
+interface Reported {
+  readonly reason: string
+  readonly warnedAtMillis: number
+}
+
+/**
+ * An outage is logged once for each config that waits for its end, even where its message changes, and again every ten minutes:
+ * by then the reason may be another one. The status always has the newest.
+ */
+const reportRejected = Effect.fnUntraced(function*(error: ReloadRejected, last: Reported | undefined) {
+  const [reason, nowMillis] = [error.message, yield* elapsedMillis]
+  if (last === undefined || !isRetryable(error)) {
+    yield* reject(reason, isRetryable(error) ? log.keepingPreviousForNow : log.keepingPrevious)
+    return { reason, warnedAtMillis: nowMillis }
+  }
+  const isDue = nowMillis - last.warnedAtMillis >= WARNING_INTERVAL_MILLIS
+  yield* (isDue ? Effect.logWarning : Effect.logDebug)(log.reloadFailed(reason))
+  if (reason !== last.reason) yield* (yield* StatusRecorder).reloadStillFails(reason)
+  return { reason, warnedAtMillis: isDue ? nowMillis : last.warnedAtMillis }
+})
 
 const reject = Effect.fnUntraced(function*(reason: string, consequence: string) {
   yield* Effect.logError(log.reloadFailed(reason))

@@ -20,13 +20,15 @@ const networkOf = (messages: ReadonlyArray<FlightData>): string | undefined => {
 
 /**
  * Fails where a query that the server can plan is one that it cannot stream, which only its stream shows. Returns the network
- * of its chain; undefined where the server sends nothing yet.
+ * of its chain; undefined where the server sends nothing yet. The time until the stream is open does not count: a server that
+ * plans slowly has not shown yet that it can stream the query.
  */
 export const awaitFirstMessage = <E, R>(opening: Effect.Effect<FlightStream, E, R>) =>
-  Effect.flatMap(opening, ({ messages }) => Stream.runCollect(Stream.takeUntil(messages, isOfRange))).pipe(
-    Effect.timeoutOption(FIRST_MESSAGE_TIMEOUT),
-    Effect.map((messages) => networkOf(Option.getOrElse(messages, () => [])))
-  )
+  Effect.flatMap(opening, ({ messages }) =>
+    Stream.runCollect(Stream.takeUntil(messages, isOfRange)).pipe(
+      Effect.timeoutOption(FIRST_MESSAGE_TIMEOUT),
+      Effect.map((messages) => networkOf(Option.getOrElse(messages, () => [])))
+    ))
 
 /**
  * Waits as `awaitFirstMessage` does; returns all messages, those included that came meanwhile, and the network. To be run once,

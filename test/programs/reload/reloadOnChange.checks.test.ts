@@ -65,6 +65,8 @@ interface Script {
   readonly settings?: SettingValues
   /** What the Admin API answers for the dataset of the config, by how often it was asked before. */
   readonly dataset?: (asked: number) => Effect.Effect<DatasetInfo, AdminApiError>
+  /** The version of every other dataset. */
+  readonly version?: () => string
   readonly describe?: (sql: string, asked: number) => Effect.Effect<void, FlightError>
   /** The first messages of a stream. */
   readonly stream?: Stream.Stream<FlightData, FlightError>
@@ -92,13 +94,14 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
   const { layer: logging, lines } = recordedLog()
   const asked = { admin: 0, flight: 0, database: 0 }
   const askedAt: Array<number> = []
+  const opened: Array<string> = []
   const changes = yield* Queue.unbounded<Result.Result<Manifest, LoadError>>()
   const active = yield* SubscriptionRef.make<ActiveConfig | undefined>(undefined)
   const services = yield* Layer.build(Layer.mergeAll(
     Layer.mock(AdminApi, {
       dataset: (reference) =>
         reference.name !== info.name ?
-          Effect.succeed({ ...info, name: reference.name }) :
+          Effect.sync(() => ({ ...info, name: reference.name, version: script.version?.() ?? info.version })) :
           Effect.clockWith((clock) =>
             Effect.suspend(() => {
               askedAt.push(clock.currentTimeMillisUnsafe())
@@ -108,7 +111,11 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
     }),
     flightClient({
       describe: (sql) => script.describe?.(sql, asked.flight++) ?? Effect.void,
-      open: () => Effect.succeed(script.stream ?? Stream.succeed(schemaFrame))
+      open: ({ sql }) =>
+        Effect.sync(() => {
+          opened.push(sql)
+          return script.stream ?? Stream.succeed(schemaFrame)
+        })
     }),
     Layer.mock(TableSink, {
       plan: ({ table }) =>
@@ -159,6 +166,8 @@ const reloading = Effect.fnUntraced(function*(script: Script) {
     asked,
     /** Milliseconds. */
     askedAt,
+    /** The queries of which a stream was opened. */
+    opened,
     lines,
     reload: status.reload,
     tables: Effect.map(SubscriptionRef.get(active), (config) => config?.manifest.tables.map(({ name }) => name).join()),
@@ -229,9 +238,82 @@ describe("the check of a changed config", () => {
       yield* TestClock.adjust("44 seconds")
       assert.isUndefined(yield* it.reload)
       yield* TestClock.adjust("3 seconds")
-      assert.include(it.lines, "Failed to reload manifest: the check was not complete within 45 seconds")
+      assert.match(
+        it.lines.find((line) => line.startsWith("Failed to reload")) ?? "",
+        /: table "b": no answer within 45s from Arrow Flight at http:\S+ \(AMP_FLIGHT_ADDR\)$/
+      )
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(yield* it.tables, "a,b")
+    }))
+
+  it.effect("is complete however many tables are silent, and opens one stream of each", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({ stream: Stream.never })
+      const names = ["a", ...Array.from({ length: 300 }, (_, at) => `quiet_${at}`)]
+      yield* it.change(manifestOf(...names))
+      yield* TestClock.adjust("70 seconds")
+      assert.strictEqual(yield* it.tables, names.join())
+      assert.lengthOf(it.opened, 300)
+      assert.lengthOf(new Set(it.opened), 300)
+    }))
+
+  it.effect("does not end later where a server answers nothing about many tables", () =>
+    Effect.gen(function*() {
+      const it = yield* reloading({ describe: () => Effect.never })
+      yield* it.change(manifestOf("a", ...Array.from({ length: 300 }, (_, at) => `more_${at}`)))
+      yield* TestClock.adjust("46 seconds")
+      assert.include((yield* it.reload)?.reason, "table \"more_0\": no answer within 45s")
+      assert.isAtMost(it.asked.flight, 32, "this attempt and the next one")
+      assert.strictEqual(yield* it.tables, "a")
+    }))
+
+  it.effect("asks nothing again about a table that is good", () =>
+    Effect.gen(function*() {
+      let isDown = true
+      const it = yield* reloading({
+        stream: Stream.never,
+        describe: (sql) => sql.includes(".d") && isDown ? Effect.fail(noFlight) : Effect.void
+      })
+      yield* it.change(manifestOf("a", "b", "c", "d"))
+      yield* TestClock.adjust("20 minutes")
+      assert.lengthOf(it.opened, 2)
+      isDown = false
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* it.tables, "a,b,c,d")
+      assert.lengthOf(it.opened, 3)
+    }))
+
+  it.effect("asks again about a table that is good where it reads another version by then", () =>
+    Effect.gen(function*() {
+      let version = info.version
+      const it = yield* reloading({
+        version: () => version,
+        describe: (sql) => sql.includes(".c") && version === info.version ? Effect.fail(noFlight) : Effect.void
+      })
+      yield* it.change(manifestOf("a", "b", "c"))
+      yield* TestClock.adjust("5 minutes")
+      assert.deepStrictEqual(it.opened.map((sql) => /\.([a-z])\b/.exec(sql)?.[1]), ["b"])
+      version = "0.2.0"
+      yield* TestClock.adjust("1 minute")
+      assert.sameMembers(it.opened.map((sql) => /\.([a-z])\b/.exec(sql)?.[1]!), ["b", "a", "b", "c"])
+      assert.strictEqual(yield* it.tables, "a,b,c")
+    }))
+
+  it.effect("that is made again and again is logged every ten minutes, and the status has the newest reason", () =>
+    Effect.gen(function*() {
+      let cause = noFlight
+      const it = yield* reloading({ describe: () => Effect.suspend(() => Effect.fail(cause)) })
+      yield* it.change(manifestOf("a", "b"))
+      yield* TestClock.adjust("1 minute")
+      cause = new FlightError({ ...noFlight, status: "INTERNAL", detail: "no field named c" })
+      yield* TestClock.adjust("1 minute")
+      const { failed, reason } = (yield* it.reload)!
+      assert.strictEqual(failed, 1)
+      assert.include(reason, "no field named c")
+      yield* TestClock.adjust("30 minutes")
+      const lines = it.lines.filter((line) => line.startsWith("Failed to reload manifest: "))
+      assert.deepStrictEqual(lines.map((line) => line.includes("no field named c")), [false, true, true, true])
+      assert.strictEqual((yield* it.reload)?.failed, 1)
     }))
 
   it.effect("is given up for a newer config", () =>

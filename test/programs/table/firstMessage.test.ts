@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { FlightData } from "../../../src/domain/flight/FlightData.ts"
-import { peekFirstMessage } from "../../../src/programs/table/firstMessage.ts"
+import { awaitFirstMessage, peekFirstMessage } from "../../../src/programs/table/firstMessage.ts"
 import { flightError } from "../../doubles/FlightClient.ts"
 
 const message = (number: number, isOfRange: boolean): FlightData => ({
@@ -76,5 +76,14 @@ describe("the first message of a stream", () => {
       const refused = Stream.concat(Stream.make(schema), Stream.fail(flightError(false)))
       const error = yield* Effect.flip(Effect.scoped(peekFirstMessage(refused)))
       assert.strictEqual(error.message, flightError(false).message)
+    }))
+
+  it.effect("is awaited for three seconds from when the stream is open, however long that takes", () =>
+    Effect.gen(function*() {
+      const refused = Stream.concat(Stream.make(schema), Stream.fail(flightError(false)))
+      const opening = Effect.delay(Effect.succeed({ schema: new Uint8Array(), messages: refused }), "20 seconds")
+      const waiting = yield* Effect.forkChild(Effect.flip(awaitFirstMessage(opening)))
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual((yield* Fiber.join(waiting)).message, flightError(false).message)
     }))
 })
