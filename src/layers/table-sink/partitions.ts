@@ -7,6 +7,7 @@ import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import {
   createPartition,
   type FoundPartitioning,
+  MANY_PARTITIONS,
   MAX_PARTITIONS,
   missingPartitions,
   type PartitionBounds,
@@ -59,9 +60,11 @@ export const planPartitions = Effect.fnUntraced(function*(
   const room = Math.max(0, MAX_PARTITIONS - existing.length)
   const all = missingPartitions(existing, first, last, width, room + 1)
   if (all.length > room) {
+    const enough = (last + BigInt(MANY_PARTITIONS)) / BigInt(MANY_PARTITIONS)
     const reason =
       `with partitionBy of ${width} blocks it would have more than ${MAX_PARTITIONS} partitions for blocks ` +
-      `${first} to ${last}, more than PostgreSQL can handle well; raise "blocks" of partitionBy in the config`
+      `${first} to ${last}, more than PostgreSQL can handle well, and blocks without rows count; raise "blocks" of partitionBy ` +
+      `in the config: with ${enough} or more, all blocks up to ${last} need at most ${MANY_PARTITIONS}`
     return yield* new TableRejected({ table, reason })
   }
   const missing = all.slice(0, limit)

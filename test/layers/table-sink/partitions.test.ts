@@ -234,7 +234,8 @@ describe("a partition", () => {
         message,
         "with partitionBy of 1 blocks it would have more than 10000 partitions for blocks 0 to 25000000"
       )
-      assert.include(message, "raise \"blocks\" of partitionBy in the config")
+      assert.include(message, "blocks without rows count; raise \"blocks\" of partitionBy in the config")
+      assert.include(message, "with 25001 or more, all blocks up to 25000000 need at most 1000")
       assert.deepStrictEqual(yield* partitionsOf(database), [])
       assert.lengthOf((yield* make(writer, 0n, 109n)).made, 111)
       const transactions = yield* database.query(
