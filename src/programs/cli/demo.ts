@@ -22,4 +22,4 @@ export const demoCommand = Command.make(
     untilStopped(demo(options), awaitSignal).pipe(
       Effect.provide(Layer.merge(loggingAt("warn", "pretty"), screen))
     )
-).pipe(withHelp("demo", "Watch a simulated chain arrive in a PostgreSQL that comes with the package"))
+).pipe(withHelp("demo", "Watch a simulated chain arrive in a PostgreSQL from npm"))
