@@ -12,20 +12,28 @@ import { TableRejected } from "../../services/TableLeases.ts"
 import { blocksOf } from "./explainFailure.ts"
 import { toFillAgain } from "./fillAgain.ts"
 
-/** Of a table and its partitions; `id` is an SQL expression. */
-const from = (id: string): string =>
-  "FROM pg_trigger WHERE tgtype & 7 = 7 AND tgenabled <> 'D' AND tgrelid = " +
-  `ANY(ARRAY(SELECT ${id} UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = ${id}))`
+/** Of the relations whose ids a query selects. */
+const from = (relations: string): string =>
+  `FROM pg_trigger WHERE tgtype & 7 = 7 AND tgenabled <> 'D' AND tgrelid = ANY(ARRAY(${relations}))`
 
-/** Their names, for a table by its id. */
-export const INSERT_TRIGGERS = `SELECT DISTINCT tgname::text AS name ${from("$1::oid")} ORDER BY 1`
+/** Their names, for a table by its id: its own, and those of its partitions and of theirs. */
+export const INSERT_TRIGGERS = `
+  WITH RECURSIVE parts (id) AS (
+    SELECT $1::oid UNION ALL SELECT inhrelid FROM pg_inherits JOIN parts ON inhparent = parts.id
+  ) SELECT DISTINCT tgname::text AS name ${from("SELECT id FROM parts")} ORDER BY 1`
 
 /**
- * A statement that divides by zero where the table has one. In the transaction of a COPY, and behind it, its answer is valid for
+ * A statement that divides by zero where the table or one of its partitions has one. In the transaction of a COPY, and behind it, its answer is valid for
  * that COPY: who creates or enables a trigger waits for the transaction.
  */
 export const noInsertTrigger = (definition: TableDefinition): string =>
-  `SELECT 1 / (NOT EXISTS (SELECT ${from(`${textLiteral(qualifiedName(definition))}::regclass`)}))::int`
+  `SELECT 1 / (NOT EXISTS (SELECT ${from(tableAndPartitions(definition))}))::int`
+
+/** Without the partitions of partitions: a search for these would take milliseconds for each chunk of a table with thousands of partitions. */
+const tableAndPartitions = (definition: TableDefinition): string => {
+  const id = `${textLiteral(qualifiedName(definition))}::regclass`
+  return `SELECT ${id} UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = ${id}`
+}
 
 /** The rows that the COPY at the end of a text stored. Source: PostgreSQL, doc "Message Formats", `CommandComplete`. */
 export const rowsCopied = ({ tags }: PgResult): number => Number(/^COPY (\d+)$/.exec(tags.at(-1) ?? "")?.[1] ?? -1)
@@ -47,7 +55,10 @@ export const rowsLeftOut = (
 export const rowsMissing = (definition: TableDefinition, chunk: Chunk, stored: number): TableRejected =>
   new TableRejected({
     table: definition.table,
-    reason: `${leftOut(definition, chunk, stored)}, and the others are committed; a trigger of a partition, or an ` +
+    reason:
+      `${
+        leftOut(definition, chunk, stored)
+      }, and the others are committed; a trigger of a partition of a partition, or an ` +
       `extension that stores the rows of the table, may be the cause: remove it; then, ${toFillAgain(definition.table)}`
   })
 

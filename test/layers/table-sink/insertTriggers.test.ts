@@ -165,9 +165,30 @@ describe("a chunk whose rows are fewer than it counts", () => {
       assert.strictEqual(
         (error as Error).message,
         "table \"t\" is rejected: of the 5 rows of block 7 PostgreSQL left out 3 without an error, and the others are committed; " +
-          "a trigger of a partition, or an extension that stores the rows of the table, may be the cause: remove it; then, to " +
-          "fill the table again, stop this process and run: node dist/main.js resync --table t"
+          "a trigger of a partition of a partition, or an extension that stores the rows of the table, may be the cause: remove " +
+          "it; then, to fill the table again, stop this process and run: node dist/main.js resync --table t"
       )
       assert.deepStrictEqual(yield* contents(database), [...NEW, "7:third0,third1"])
+    }))
+
+  it.live("is found on a partition of a partition once it is committed, and before that from the next start on", () =>
+    Effect.gen(function*() {
+      const { database, prepare } = yield* filled({ partitionBy: { blocks: 5 } })
+      yield* database.query(
+        `DROP TABLE t_5_10; CREATE TABLE t_5_10 PARTITION OF t FOR VALUES FROM (5) TO (10) PARTITION BY RANGE (_block_num);
+         CREATE TABLE below PARTITION OF t_5_10 FOR VALUES FROM (5) TO (10)`
+      )
+      const writer = yield* prepare
+      yield* database.query(`CREATE TRIGGER sieve BEFORE INSERT ON below ${ROW_TRIGGER} leave_out()`)
+      const committed = yield* Effect.flip(writeChunk(writer, next()))
+      assert.include(committed.message, "PostgreSQL left out 1 without an error, and the others are committed")
+      const again = yield* prepare
+      assert.lengthOf(again.notes.filter((note) => note.includes("trigger \"sieve\"")), 1)
+      const before = yield* everything(database)
+      const stopped = yield* Effect.flip(
+        writeChunk(again, withRange(noRows(second, 5n), rangeOf(5n, 6n), "new", second))
+      )
+      assert.include(stopped.message, "so none of them is committed; trigger \"sieve\" may be the cause")
+      assert.deepStrictEqual(yield* everything(database), before)
     }))
 })
