@@ -25,6 +25,7 @@ const ARROWS = {
 /** The programs that put live parts together: the root, the command line with a file for each verb, and verbs. */
 const ROOTS = [
   "start",
+  "begin",
   "ampsync",
   "operations",
   "cli",

@@ -1,9 +1,6 @@
-import { prefetchConfig } from "../layers/manifest-source/prefetchConfig.ts"
-import { listenForSignals } from "../layers/signals/stop.ts"
+import { requireNode } from "../layers/node/requireNode.ts"
 
-/** Listens for signals, begins to evaluate the config file, which takes long, and loads the rest of the program meanwhile. */
+/** Starts the program where this Node can load it: an older one fails at its imports. */
 export const start = (): void => {
-  listenForSignals()
-  prefetchConfig()
-  void import("./cli.ts").then(({ main }) => main())
+  if (requireNode()) void import("./begin.ts").then(({ begin }) => begin())
 }
