@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
-import { startLogicalCluster } from "../support/cluster.ts"
+import { addDatabase, startLogicalCluster } from "../support/cluster.ts"
 import { differences } from "../support/compare.ts"
 import { eventually } from "../support/eventually.ts"
 import { holdLock } from "../support/holdLock.ts"
@@ -120,4 +120,87 @@ describe("with CDC_READY", () => {
       }),
     60_000
   )
+
+  it.live(
+    "a subscriber of PostgreSQL has every row through a backfill, a reorg, new columns and a new table",
+    () =>
+      Effect.gen(function*() {
+        const cluster = yield* startLogicalCluster
+        const { database } = cluster
+        const subscriber = yield* addDatabase(cluster, "subscriber")
+        // After an error it waits for five seconds otherwise.
+        yield* database.query("ALTER SYSTEM SET wal_retrieve_retry_interval = '500ms'")
+        yield* database.query("SELECT pg_reload_conf()")
+        const few = "SELECT _block_num, block_num, hash FROM anvil.blocks"
+        const logs = allTables["logs"]!
+        const world = {
+          ...yield* makeWorld({ dialect: "amp", blocks: 300, maxRangeBlocks: 50, queries: { blocks: few, logs } }),
+          database
+        }
+        const environment = { ...world.environment, DATABASE_SCHEMA: database.schema }
+        /** As docs/replication.md has it. */
+        const makeTables = Effect.gen(function*() {
+          const planned = yield* startAmpsync({ ...environment, DATABASE_URL: subscriber.url }, ["plan", "--json"])
+          assert.strictEqual((yield* planned.exited).code, 3, planned.output())
+          const { bookkeeping, tables } = JSON.parse(planned.stdout()) as Plan
+          for (const statement of [...bookkeeping, ...tables.flatMap(({ statements }) => statements)]) {
+            yield* subscriber.query(statement)
+          }
+        })
+        const arrives = Effect.fnUntraced(function*(block: bigint, ...tables: ReadonlyArray<string>) {
+          for (const table of tables) yield* awaitWatermark(world, table, block)
+          for (const table of [...tables, "_ampsync_checkpoints", "_ampsync_reorgs"]) {
+            const rows = `SELECT to_jsonb(t)::text AS row FROM ${table} AS t ORDER BY 1`
+            const both = Effect.all([subscriber.query(rows), database.query(rows)])
+            yield* eventually(
+              `the subscriber has what ${table} has`,
+              Effect.map(both, ([copied, own]) => JSON.stringify(copied) === JSON.stringify(own))
+            )
+          }
+        })
+
+        yield* makeTables
+        world.simulator.faults.delayMillis = 100
+        const sync = yield* startAmpsync({ ...environment, DATABASE_URL: database.url, CDC_READY: "logical" })
+        for (const table of ["blocks", "logs"]) yield* awaitWatermark(world, table, 0n)
+        // On the server that it subscribes to, CREATE SUBSCRIPTION would wait for itself to make the slot.
+        yield* database.query("SELECT pg_create_logical_replication_slot('subscriber', 'pgoutput')")
+        yield* subscriber.query(
+          `CREATE SUBSCRIPTION subscriber CONNECTION '${database.url}' PUBLICATION ampsync WITH (create_slot = false)`
+        )
+        yield* Effect.addFinalizer(() => subscriber.query("ALTER SUBSCRIPTION subscriber DISABLE"))
+        world.simulator.faults.clear()
+        yield* arrives(299n, "blocks", "logs")
+        world.simulator.reorg(5)
+        yield* arrives(300n, "blocks", "logs")
+        const byKey = "SELECT FROM pg_stat_user_tables WHERE relname = 'blocks' AND n_tup_del = 5 AND idx_scan >= 5"
+        yield* eventually("rows were deleted by key", Effect.map(subscriber.query(byKey), ({ length }) => length === 1))
+
+        // A column or a table that the subscriber lacks stops it, until it is there.
+        const isStopped = "SELECT FROM pg_replication_slots WHERE slot_name = 'subscriber' AND NOT active"
+        const stops = eventually("it stops", Effect.map(database.query(isStopped), ({ length }) => length === 1))
+        const blocks = "SELECT _block_num, block_num, hash, parent_hash, gas_used FROM anvil.blocks"
+        yield* replaceConfig(world, { blocks, logs })
+        yield* sync.prints("added columns parent_hash, gas_used")
+        world.simulator.mine(1)
+        yield* stops
+        yield* subscriber.query("ALTER TABLE blocks ADD COLUMN parent_hash bytea, ADD COLUMN gas_used numeric(20)")
+        yield* arrives(301n, "blocks", "logs")
+        yield* replaceConfig(world, { blocks, logs, transactions: allTables["transactions"]! })
+        yield* stops
+        yield* makeTables
+        yield* subscriber.query("ALTER SUBSCRIPTION subscriber REFRESH PUBLICATION")
+        world.simulator.reorg(2)
+        yield* arrives(302n, "blocks", "logs", "transactions")
+        for (const table of ["logs", "transactions"] as const) {
+          assert.deepStrictEqual(yield* differences({ ...world, database: subscriber }, table), [])
+        }
+      }),
+    60_000
+  )
 })
+
+interface Plan {
+  readonly bookkeeping: ReadonlyArray<string>
+  readonly tables: ReadonlyArray<{ readonly statements: ReadonlyArray<string> }>
+}

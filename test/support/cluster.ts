@@ -33,26 +33,44 @@ export const sessionOptions = (schema: string): string =>
   `-csearch_path=${schema} -cdefault_transaction_read_only=off -cstatement_timeout=0 -clock_timeout=0 ` +
   "-cidle_in_transaction_session_timeout=0"
 
+const connect = Effect.fnUntraced(function*(url: string) {
+  const pool = yield* Effect.acquireRelease(
+    Effect.sync(() => new Pool({ connectionString: url, max: 3, options: sessionOptions(SCHEMA) })),
+    (pool) => Effect.promise(() => pool.end())
+  )
+  // A server that a test ends closes idle connections, which is no error.
+  pool.on("error", () => undefined)
+  const database: TestDatabase = {
+    url,
+    schema: SCHEMA,
+    query: <Row extends QueryResultRow = QueryResultRow>(sql: string, params: ReadonlyArray<unknown> = []) =>
+      Effect.promise(() => pool.query<Row>(sql, [...params]).then(({ rows }) => rows))
+  }
+  return database
+})
+
+/** Makes another database of the server, empty, for a schema of the same name. */
+export const addDatabase = Effect.fnUntraced(function*({ database }: Cluster, name: string) {
+  yield* database.query(`CREATE DATABASE ${name}`)
+  const url = new URL(database.url)
+  url.pathname = name
+  return yield* connect(url.href)
+})
+
 /** Starts the server whose directory is `home`, which is made where it is missing; it stops when the scope closes. */
 export const startCluster = Effect.fnUntraced(function*(
   home: string,
   parameters: ReadonlyArray<string> = []
 ): Effect.fn.Return<Cluster, never, Scope.Scope> {
   const { dataDirectory, port, url } = yield* Effect.orDie(startIn(home, PASSWORD, parameters))
-  const pool = yield* Effect.acquireRelease(
-    Effect.sync(() => new Pool({ connectionString: Redacted.value(url), max: 3, options: sessionOptions(SCHEMA) })),
-    (pool) => Effect.promise(() => pool.end())
-  )
-  // A server that a test ends closes idle connections, which is no error.
-  pool.on("error", () => undefined)
-  const query = <Row extends QueryResultRow = QueryResultRow>(sql: string, params: ReadonlyArray<unknown> = []) =>
-    Effect.promise(() => pool.query<Row>(sql, [...params]).then(({ rows }) => rows))
+  const database = yield* connect(Redacted.value(url))
+  const { query } = database
   const standby = (yield* query<{ standby: boolean }>("SELECT pg_is_in_recovery() AS standby"))[0]?.standby
   if (standby === false) yield* query(`CREATE SCHEMA IF NOT EXISTS ${SCHEMA}`)
   const paused: Array<number> = []
   return {
     port,
-    database: { url: Redacted.value(url), schema: SCHEMA, query },
+    database,
     pauseWriters: Effect.gen(function*() {
       const rows = yield* query<{ pid: number }>(
         "SELECT pid FROM pg_stat_activity WHERE backend_type IN ('walwriter', 'background writer', 'checkpointer')"
