@@ -58,6 +58,7 @@ describe("examples in TypeScript", () => {
   it("are not waved through", async () => {
     const wrong = {
       place: "wrong",
+      section: "wrong",
       language: "ts",
       text: `import { layer } from "ampsync"\nexport const n: string = layer`
     }

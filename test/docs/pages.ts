@@ -9,6 +9,8 @@ export const root = fileURLToPath(new URL("../..", import.meta.url))
 export interface Example {
   /** `docs/database.md:41`, for messages. */
   readonly place: string
+  /** `docs/database.md#views`: the heading it is below, whose name stays when lines are added above. */
+  readonly section: string
   readonly language: string
   readonly text: string
 }
@@ -49,7 +51,9 @@ const readPage = (path: string): Page => {
     if (open !== undefined) {
       if (fence === null) open.text.push(line)
       else {
-        examples.push({ place: `${path}:${open.line}`, language: open.language, text: open.text.join("\n") })
+        const { language, line, text } = open
+        const section = `${path}#${[...anchors].at(-1) ?? ""}`
+        examples.push({ place: `${path}:${line}`, section, language, text: text.join("\n") })
         open = undefined
       }
       continue

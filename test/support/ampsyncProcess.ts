@@ -38,6 +38,14 @@ export const startAmpsync = (
   environment: Readonly<Record<string, string>>,
   args: ReadonlyArray<string> = [],
   start: StartProcess = spawn
+): Effect.Effect<AmpsyncProcess, never, Scope.Scope> => startScript(MAIN, environment, args, start)
+
+/** As `startAmpsync` for a program in another file. */
+export const startScript = (
+  script: string,
+  environment: Readonly<Record<string, string>>,
+  args: ReadonlyArray<string> = [],
+  start: StartProcess = spawn
 ): Effect.Effect<AmpsyncProcess, never, Scope.Scope> =>
   Effect.gen(function*() {
     const exited = yield* Deferred.make<Exited>()
@@ -45,7 +53,7 @@ export const startAmpsync = (
     let [output, stdout] = ["", ""]
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const child = start(process.execPath, [MAIN, ...args], {
+        const child = start(process.execPath, [script, ...args], {
           cwd: tmpdir(),
           env: { PATH: process.env["PATH"], ...environment },
           stdio: ["ignore", "pipe", "pipe"]
