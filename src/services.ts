@@ -61,6 +61,7 @@ export {
 export { FlightClient, FlightError, type FlightStream, type StreamRequest } from "./services/FlightClient.ts"
 export { type LoadError, ManifestError, ManifestSource } from "./services/ManifestSource.ts"
 export {
+  type Guards,
   type PgAnswer,
   type PgPipeline,
   PgPool,

@@ -11,6 +11,11 @@ const CONNECT_MILLIS = 10_000
 const RETRY_MILLIS = 50
 /** A reader that cannot read for so long has found something itself. */
 const PATIENCE_MILLIS = 90_000
+/** What the sessions of the server do is kept once a reader has waited for so long: later the cause may be gone. */
+const SLOW_MILLIS = 30_000
+const SESSIONS =
+  `SELECT pid, state, wait_event, pg_blocking_pids(pid) AS "waitsFor", application_name AS name, left(query, 80) AS query
+  FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY pid`
 
 /** The role of the sync: an ordinary one, which limits apply to. */
 export const ROLE = "chaos_sync"
@@ -104,20 +109,29 @@ export const startDatabase = Effect.fnUntraced(function*(
 
   const send = <Row extends QueryResultRow>(sql: string, params: ReadonlyArray<unknown>) =>
     Effect.tryPromise(() => pool.query<Row>(sql, [...params]).then(({ rows }) => rows))
+  const sessions = Effect.match(Effect.suspend(() => running.cluster.database.query(SESSIONS)), {
+    onFailure: String,
+    onSuccess: (rows) => rows.map((row) => JSON.stringify(row)).join("\n")
+  })
   const query = <Row extends QueryResultRow = QueryResultRow>(sql: string, params: ReadonlyArray<unknown> = []) =>
     Effect.gen(function*() {
       const until = Date.now() + PATIENCE_MILLIS
+      let seen = "not known"
+      const slow = Effect.map(Effect.andThen(Effect.sleep(SLOW_MILLIS), sessions), (found) => void (seen = found))
+      yield* Effect.forkScoped(slow)
       for (;;) {
         const exit = yield* Effect.exit(send<Row>(sql, params))
         if (Exit.isSuccess(exit)) return exit.value
         if (Date.now() > until) {
-          const why = `a reader got no answer for ${PATIENCE_MILLIS} ms: ${Cause.pretty(exit.cause)}`
+          const why =
+            `a reader got no answer for ${PATIENCE_MILLIS} ms to ${sql.slice(0, 200)}: ${Cause.pretty(exit.cause)}; ` +
+            `the sessions after ${SLOW_MILLIS} ms:\n${seen}`
           violated(why)
           return yield* Effect.die(why)
         }
         yield* Effect.sleep(RETRY_MILLIS)
       }
-    })
+    }).pipe(Effect.scoped)
   const database: TestDatabase = { url, schema, query }
   const dropDiskFull = Effect.asVoid(query(DROP_DISK_FULL))
   const exclusively = (effect: Effect.Effect<void>) => semaphore.withPermit(Effect.uninterruptible(effect))
