@@ -47,7 +47,7 @@ describe("with CDC_READY", () => {
     Effect.gen(function*() {
       const { bookkeeping, database, leases, publication, settings, sink } = yield* published
       yield* bookkeeping.ensure
-      const note = "a follower of the write-ahead log that makes keys of rows from the primary key"
+      const note = "followers of the write-ahead log that identify rows by the primary key"
       const without = { ...request, defersIndexes: true }
       assert.include((yield* sink.plan(without)).notes.join("; "), note)
       assert.include((yield* prepareTable(sink, without)).notes.join("; "), note)
