@@ -7,7 +7,7 @@ import { cp, symlink } from "node:fs/promises"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
 import { startAmpsync } from "../support/ampsyncProcess.ts"
-import { anvilUnavailable, startAnvil } from "../support/anvil.ts"
+import { type Anvil, anvilUnavailable, startAnvil } from "../support/anvil.ts"
 import { browserUnavailable, TestBrowser } from "../support/browser.ts"
 import { startElectricStandIn } from "../support/electricStandIn.ts"
 import { eventually } from "../support/eventually.ts"
@@ -41,6 +41,29 @@ const servePage = Effect.fnUntraced(function*(electricUrl: string) {
   return `http://127.0.0.1:${/port (\d+)/.exec(line.toString())![1]}/`
 })
 
+/** Runs traffic.mjs as its container does, until it ends or the scope closes. */
+const startTraffic = ({ url }: Anvil, ...args: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const env = { RPC_URL: url.href }
+      return spawn(process.execPath, [join(example, "traffic.mjs"), ...args], {
+        env,
+        stdio: ["ignore", "ignore", "inherit"]
+      })
+    }),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+/** Runs it to its end. */
+const runTraffic = Effect.fnUntraced(function*(anvil: Anvil, argument: string) {
+  const child = yield* startTraffic(anvil, argument)
+  const [code] = yield* Effect.promise(() => once(child, "exit"))
+  assert.strictEqual(code, 0, argument)
+})
+
+const hasPending = ({ call }: Anvil) =>
+  Effect.map(call("txpool_status"), (pool) => BigInt((pool as { readonly pending: string }).pending) > 0n)
+
 const textOf = (page: Page, selector: string) =>
   Effect.promise(async () => (await page.locator(selector).allInnerTexts()).join("\n").replaceAll(/\s+/g, " "))
 
@@ -59,6 +82,11 @@ describe.skipIf(missing !== undefined)(
       it.effect("shows blocks as they are committed, and the blocks that a reorg replaces", () =>
         Effect.gen(function*() {
           const anvil = yield* startAnvil
+          yield* runTraffic(anvil, "--check")
+          // Not for the 20 seconds after which it makes a reorg by itself.
+          yield* Effect.scoped(
+            Effect.andThen(startTraffic(anvil), eventually("it sent a transaction", hasPending(anvil)))
+          )
           yield* anvil.call("anvil_mine", 19)
           const world = yield* makeWorld({ dialect: "amp", evmRpc: anvil.url })
           const environment = { DATASET_MANIFEST: join(example, "config/amp.config.ts"), CDC_READY: "electric" }
@@ -83,11 +111,11 @@ describe.skipIf(missing !== undefined)(
           yield* anvil.call("anvil_mine", 2)
           yield* shows(page, "#blocks", /^21 .* complete 20 /)
           const orphaned = yield* anvil.hashAt(21n)
-          yield* anvil.call("anvil_reorg", 2, [])
+          yield* runTraffic(anvil, "--reorg")
           yield* anvil.call("anvil_mine", 1)
           yield* shows(page, "#state", /^23 blocks, complete up to 22$/)
           yield* shows(page, "#replaced", new RegExp(`21 ${orphaned.slice(0, 12)}`))
-          yield* shows(page, "#reorgs", /2 blocks from 20 on/)
+          yield* shows(page, "#reorgs", /3 blocks from 19 on/)
           const hash = yield* anvil.hashAt(22n)
           yield* shows(
             page,
