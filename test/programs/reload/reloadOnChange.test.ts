@@ -37,8 +37,9 @@ const holdCommits = Effect.fnUntraced(function*({ database }: World, table: stri
     ]
   ) yield* database.query(statement)
   return {
+    // The trigger is deferred, so it sleeps in a COMMIT; PostgreSQL shows the beginning of the text only.
     isUnderWay: Effect.map(
-      database.query("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%COMMIT'"),
+      database.query("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND strpos(query, $1) > 0", [schema]),
       (rows) => rows.length > 0
     ),
     release: Effect.asVoid(database.query("DELETE FROM held"))
