@@ -58,7 +58,7 @@ export type PhaseEvent =
   /** The table has no keys any more. */
   | { readonly _tag: "KeysLost" }
   /** The keys that were missing are built. */
-  | { readonly _tag: "IndexesBuilt" }
+  | { readonly _tag: "KeysBuilt" }
   | { readonly _tag: "FellBehind" }
   | { readonly _tag: "Searching"; readonly reason: string }
   | { readonly _tag: "Diverged"; readonly reason: string }
@@ -124,7 +124,7 @@ const phaseOfSync = (
       return as(event.isDeferred === true ? "building indexes" : "caught up")
     case "KeysLost":
       return current.phase === "caught up" ? as("building indexes") : current
-    case "IndexesBuilt":
+    case "KeysBuilt":
       return current.phase === "building indexes" ? as("caught up") : current
     case "Searching":
       return current.phase === "stalled" ? current : as("searching", event.reason)

@@ -86,7 +86,7 @@ describe("the phase of a table", () => {
       )
       const atWork = nextPhase(before, { _tag: "BuildWaits", reason: undefined })
       assert.deepStrictEqual(atWork, isBuilding ? { ...before, reason: undefined } : before)
-      const built = nextPhase(before, { _tag: "IndexesBuilt" })
+      const built = nextPhase(before, { _tag: "KeysBuilt" })
       assert.deepStrictEqual(built, isBuilding ? { ...before, phase: "caught up", reason: undefined } : before)
     }
   })
@@ -124,7 +124,7 @@ describe("the phase of a table", () => {
       [{ _tag: "Failed", attempts: 1, reason: "why" }, "retrying"],
       [{ _tag: "Connected" }, "building indexes"],
       [{ _tag: "BuildEnded" }, "catching up"],
-      [{ _tag: "IndexesBuilt" }, "catching up"],
+      [{ _tag: "KeysBuilt" }, "catching up"],
       [{ _tag: "BuildBegan" }, "building indexes"],
       [{ _tag: "StandingBy", reason: "why", isReserve: false }, "standby"],
       [{ _tag: "BuildEnded" }, "standby"]

@@ -133,7 +133,7 @@ const buildKeysOf = Effect.fnUntraced(function*(session: TableSession, definitio
           : Effect.die(error),
       onSuccess: () =>
         SubscriptionRef.set(deferred, undefined).pipe(
-          Effect.andThen(status.record(name, { _tag: "IndexesBuilt" })),
+          Effect.andThen(status.record(name, { _tag: "KeysBuilt" })),
           Effect.andThen(Effect.logInfo(log.keysBuilt(name)))
         )
     })

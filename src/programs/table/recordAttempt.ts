@@ -2,6 +2,7 @@
 import { Effect, Ref } from "effect"
 import type { ArrowSchema } from "../../domain/arrow/ArrowSchema.ts"
 import { schemaDifferences } from "../../domain/arrow/schemaDifferences.ts"
+import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import { type Chunk, reorgDepth } from "../../domain/chain/Chunk.ts"
 import { advanceProgress } from "../../domain/chain/progress.ts"
 import { resume } from "../../domain/chain/resumeStrategy.ts"
@@ -15,6 +16,17 @@ import type { Committed, TableWriter, WriteError } from "../../services/TableSin
 import { type ActiveConfig, publishedTable } from "../reload/ActiveConfig.ts"
 import type { StreamActivity } from "./StreamActivity.ts"
 import type { TableSession } from "./TableSession.ts"
+
+/** Logs the previous writer where it fell silent, or where this process had lost the table to it or stood by for it. */
+export const recordTakeover = ({ table, takenFrom }: WriterLease, heldBy: string | undefined): Effect.Effect<void> => {
+  if (takenFrom?._tag === "Silent") {
+    const { lastHeartbeat, writer } = takenFrom
+    const how = lastHeartbeat === undefined ? "which has no heartbeat" : `whose last heartbeat was at ${lastHeartbeat}`
+    return Effect.logInfo(log.tookOver(table, writer, how))
+  }
+  if (takenFrom === undefined && heldBy === undefined) return Effect.void
+  return Effect.logInfo(log.tookOver(table, heldBy ?? "another process", "which released it"))
+}
 
 /** The stream is open and the table is prepared. */
 export const recordConnected = Effect.fnUntraced(function*(

@@ -1,13 +1,10 @@
 /** One attempt at one table: from the lease to the end of its stream. */
 import { Clock, Deferred, Effect, Exit, Ref, Stream, SubscriptionRef } from "effect"
-import type { ColumnBatch } from "../../domain/arrow/ColumnBatch.ts"
-import type { WriterLease } from "../../domain/bookkeeping/WriterLease.ts"
 import type { Checkpoint } from "../../domain/chain/Checkpoint.ts"
-import type { Followed, FollowState, Frame, Rejection } from "../../domain/chain/followFrame.ts"
-import { followFrame, startFollowing } from "../../domain/chain/followFrame.ts"
+import { startFollowing } from "../../domain/chain/followFrame.ts"
 import { cursorOf, resume } from "../../domain/chain/resumeStrategy.ts"
 import { isSameWatermark, type Watermark } from "../../domain/chain/watermarks.ts"
-import { elapsedMillis, elapsedMillisOf } from "../../domain/elapsed.ts"
+import { elapsedMillisOf } from "../../domain/elapsed.ts"
 import * as log from "../../domain/logLines.ts"
 import { aboutTable } from "../../domain/logTargets.ts"
 import { datasetId } from "../../domain/manifest/Dataset.ts"
@@ -16,13 +13,14 @@ import { SyncConfig } from "../../services/Config.ts"
 import { FlightClient } from "../../services/FlightClient.ts"
 import { TableLeases } from "../../services/TableLeases.ts"
 import { TableSink, type TableWriter } from "../../services/TableSink.ts"
-import { type ActiveConfig, expectedNetwork, requestOf, sentQuery, statusOf } from "../reload/ActiveConfig.ts"
+import { expectedNetwork, requestOf, sentQuery, statusOf } from "../reload/ActiveConfig.ts"
 import { awaitConfirmations } from "./awaitConfirmations.ts"
 import { decodeMessages } from "./decodeMessages.ts"
 import { defersIndexes } from "./defersIndexes.ts"
 import { readSchema } from "./describeTable.ts"
 import { awaitFirstMessage, peekFirstMessage } from "./firstMessage.ts"
-import { ChainMismatch, type Outcome, ProtocolViolation, Reconnect, type ReconnectFrom } from "./Outcome.ts"
+import { follow } from "./follow.ts"
+import type { Outcome, ReconnectFrom } from "./Outcome.ts"
 import {
   recordCommit,
   recordConnected,
@@ -30,6 +28,7 @@ import {
   recordEvent,
   recordHeld,
   recordReceived,
+  recordTakeover,
   recordWriteFailure,
   recordWriting
 } from "./recordAttempt.ts"
@@ -38,7 +37,7 @@ import { StageClock } from "./StageClock.ts"
 import { StreamActivity } from "./StreamActivity.ts"
 import type { TableSession } from "./TableSession.ts"
 import { asAttempt } from "./TableSpans.ts"
-import { verifyBlock } from "./verifyBlock.ts"
+import { waitForQuiet } from "./waitForQuiet.ts"
 import { watchLease } from "./watchLease.ts"
 import { watchSource } from "./watchSource.ts"
 import { writeChunks } from "./writeChunks.ts"
@@ -60,7 +59,7 @@ export const syncTable = Effect.fn("syncTable")(
     ]
     const active = yield* session.active
     const lease = yield* sink.acquire({ table: table.name, dataset: datasetId(active.manifest.dataset) })
-    yield* logTakeover(lease, yield* Ref.getAndSet(session.heldBy, undefined))
+    yield* recordTakeover(lease, yield* Ref.getAndSet(session.heldBy, undefined))
     const strategy = yield* Ref.get(session.strategy)
     // A table that was dropped has nothing to resume.
     const kept = strategy === resume && lease.tableExists ? session.kept.resume(newest(lease)) : session.kept.drop()
@@ -190,47 +189,6 @@ export const syncTable = Effect.fn("syncTable")(
   (effect, session) => aboutTable(session.table.name)(effect)
 )
 
-/** Logs the previous writer where it fell silent, or where this process had lost the table to it or stood by for it. */
-const logTakeover = ({ table, takenFrom }: WriterLease, heldBy: string | undefined): Effect.Effect<void> => {
-  if (takenFrom?._tag === "Silent") {
-    const { lastHeartbeat, writer } = takenFrom
-    const how = lastHeartbeat === undefined ? "which has no heartbeat" : `whose last heartbeat was at ${lastHeartbeat}`
-    return Effect.logInfo(log.tookOver(table, writer, how))
-  }
-  if (takenFrom === undefined && heldBy === undefined) return Effect.void
-  return Effect.logInfo(log.tookOver(table, heldBy ?? "another process", "which released it"))
-}
-
-/** Frame -> events of the table. A block that the chain rules doubt is checked first. */
-const follow = (active: ActiveConfig, activity: StreamActivity, clock: Clock.Clock) => {
-  const act = Effect.fnUntraced(function*(state: FollowState, frame: Frame<ColumnBatch>, rejection: Rejection) {
-    let step: Followed<ColumnBatch> | Rejection = rejection
-    if (step._tag === "Verify") {
-      const network = frame.metadata!.ranges[0]!.network
-      activity.isIdle = false
-      step = followFrame(state, frame, yield* verifyBlock(active.manifest, network, step.watermark))
-    }
-    switch (step._tag) {
-      case "Followed":
-        return [step.state, step.events] as const
-      case "ReconnectFrom":
-        return yield* Effect.fail(new Reconnect({ ...step, isFailure: false }))
-      case "ChainMismatch":
-        return yield* new ChainMismatch({ reason: step.reason })
-      case "Violation":
-        return yield* new ProtocolViolation({ reason: step.reason })
-      case "Verify":
-        return yield* Effect.die(new Error("I2: a verdict was asked for twice"))
-    }
-  })
-  return (before: FollowState, frame: Frame<ColumnBatch>) => {
-    activity.onMessage(elapsedMillisOf(clock))
-    const state = activity.withoutDoubt(before)
-    const step = followFrame(state, frame)
-    return step._tag === "Followed" ? Effect.succeed([step.state, step.events] as const) : act(state, frame, step)
-  }
-}
-
 /** The server ended the stream, which is its right. */
 const endOf = ({ achieved }: TableSession, { isAtTip }: StreamActivity): Effect.Effect<Outcome> =>
   Effect.map(Ref.get(achieved), ({ progress }) => ({ _tag: progress ? "Progressed" : isAtTip ? "AtTip" : "Ended" }))
@@ -254,29 +212,3 @@ const reconnectToFill = Effect.fnUntraced(function*({ name }: TableSpec, { notes
   const reason = "nothing of the table is left"
   return { _tag: "ReconnectFrom", strategy: resume, reason, isFailure: false } satisfies Outcome as Outcome
 })
-
-/** The stream is not idle while events come within this time of each other. */
-const MOMENT = "20 millis"
-
-/** Updates `activity` when the stream is idle, when it is quiet, and when the next event interrupts that. */
-const waitForQuiet = (activity: StreamActivity): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    activity.arrived.closeUnsafe()
-    // An event that has to wait reaches no writer, so nothing else interrupts this.
-    return Effect.raceFirst(quiet(activity), activity.arrived.await)
-  }).pipe(Effect.forever)
-
-const quiet = (activity: StreamActivity): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    yield* Effect.sleep(MOMENT)
-    const now = yield* elapsedMillis
-    activity.onIdle(now)
-    const { quietAtMillis } = activity
-    if (quietAtMillis === undefined) return
-    yield* Effect.sleep(Math.max(0, quietAtMillis - now))
-    activity.onSettled()
-  }).pipe(
-    // It stays idle until the next event, and that moment counts.
-    Effect.andThen(Effect.never),
-    Effect.onInterrupt(() => Effect.map(elapsedMillis, (now) => activity.onBusy(now)))
-  )

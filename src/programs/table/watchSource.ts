@@ -154,7 +154,7 @@ const recordCaughtUp = Effect.fnUntraced(function*({ activity, caughtUp, isDefer
   const wasDeferred = yield* isDeferred
   yield* status.record(table, { _tag: "CaughtUp", isDeferred: wasDeferred })
   // The keys may have been completed between the two statements above.
-  if (wasDeferred && !(yield* isDeferred)) yield* status.record(table, { _tag: "IndexesBuilt" })
+  if (wasDeferred && !(yield* isDeferred)) yield* status.record(table, { _tag: "KeysBuilt" })
   yield* Deferred.succeed(caughtUp, undefined)
   yield* Effect.logInfo(log.caughtUp(table, activity.watermark?.block))
 })
