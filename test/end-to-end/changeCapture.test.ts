@@ -13,7 +13,7 @@ import { allTables, makeWorld } from "../support/world.ts"
 
 const PUBLICATION = "electric_publication_default"
 
-describe("with CDC_READY", () => {
+describe.concurrent("with CDC_READY", () => {
   it.live(
     "a follower has every row through a backfill, a reorg and new columns, and no TRUNCATE, and so has one that begins later",
     () =>
@@ -140,7 +140,8 @@ describe("with CDC_READY", () => {
         const environment = { ...world.environment, DATABASE_SCHEMA: database.schema }
         /** As docs/replication.md has it. */
         const makeTables = Effect.gen(function*() {
-          const planned = yield* startAmpsync({ ...environment, DATABASE_URL: subscriber.url }, ["plan", "--json"])
+          const other = { DATABASE_URL: subscriber.url, CDC_READY: "off", DEFER_INDEXES: "off" }
+          const planned = yield* startAmpsync({ ...environment, ...other }, ["plan", "--json"])
           assert.strictEqual((yield* planned.exited).code, 3, planned.output())
           const { bookkeeping, tables } = JSON.parse(planned.stdout()) as Plan
           for (const statement of [...bookkeeping, ...tables.flatMap(({ statements }) => statements)]) {
