@@ -6,10 +6,10 @@ import { Reactivity } from "effect/reactivity"
 import type { SqlError } from "effect/sql"
 import { SqlClient } from "effect/sql"
 import { makeWaitReporter } from "../domain/reportWait.ts"
-import { activityLiteral, beginTransaction } from "../domain/sql/transaction.ts"
+import { activityLiteral, beginTransaction, transactionSettings } from "../domain/sql/transaction.ts"
 import { type ConfigError, ConnectionConfig } from "../services/Config.ts"
 import type { HostPool, HostPoolOptions } from "../services/HostPool.ts"
-import { PgPool } from "../services/PgPool.ts"
+import { PgPool, type RunStatement } from "../services/PgPool.ts"
 import type { Connections } from "./pg-pool/connections.ts"
 import { hostConnections } from "./pg-pool/hostPool.ts"
 import { ANSWER_MILLIS, lease, type SessionOptions, unknownServer } from "./pg-pool/lease.ts"
@@ -73,14 +73,26 @@ const make = Effect.fnUntraced(function*<E>(
     return yield* Effect.acquireRelease(Effect.sync(() => connection.pipeline(isDirect)), endPipeline)
   })
 
+  const dedicated = Effect.map(
+    Effect.flatMap(newPool, (pool) => lease(pool, session)),
+    (connection): RunStatement => (statement, params = []) => connection.execute(statement, params, undefined)
+  )
+
   const withDedicatedConnection: PgPool["Service"]["withDedicatedConnection"] = (activity, use) =>
     Effect.scoped(Effect.gen(function*() {
-      const connection = yield* Effect.flatMap(newPool, (pool) => lease(pool, session))
-      yield* connection.execute(`SET application_name TO ${activityLiteral(activity)}; ${NO_TIMEOUTS}`, [], undefined)
-      return yield* use((statement, params = []) => connection.execute(statement, params, undefined))
+      const run = yield* dedicated
+      const begin = run(`SET application_name TO ${activityLiteral(activity)}; ${NO_TIMEOUTS}`)
+      // The session of a direct connection ends with it; that of a pooler goes on to other clients.
+      yield* isDirect ? begin : Effect.acquireRelease(begin, () => resetSession(run), { interruptible: true })
+      return yield* use(run)
     }))
 
-  return PgPool.of({ sql, transaction, pipeline, withDedicatedConnection })
+  const dedicatedTransaction: PgPool["Service"]["dedicatedTransaction"] = (activity, statements) =>
+    Effect.scoped(Effect.flatMap(dedicated, (run) =>
+      // Several statements of one text are one transaction, which PostgreSQL rolls back by itself where one fails.
+      Effect.asVoid(run([...transactionSettings(activity), ...statements].join("; ")))))
+
+  return PgPool.of({ sql, transaction, pipeline, withDedicatedConnection, dedicatedTransaction })
 })
 
 const ALL_LENT =
@@ -117,7 +129,21 @@ const endPipeline = (pipeline: Pipeline): Effect.Effect<void> =>
     Effect.andThen(Effect.sync(() => pipeline.isClean || pipeline.close("the connection was closed in a transaction")))
   )
 
-const NO_TIMEOUTS = "SET statement_timeout TO 0; SET lock_timeout TO 0"
+const TIMEOUTS = "'statement_timeout', 'lock_timeout', 'transaction_timeout'"
+/** `transaction_timeout`, which ends a concurrent build too, exists since PostgreSQL 17. */
+const NO_TIMEOUTS = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN (${TIMEOUTS})`
+const RESET =
+  `SELECT set_config(name, reset_val, false) FROM pg_settings WHERE name IN ('application_name', ${TIMEOUTS})`
+/** For a session that does not respond. */
+const RESET_TIMEOUT = "2 seconds"
+
+const resetSession = (run: RunStatement): Effect.Effect<void> =>
+  run(RESET).pipe(
+    // In a finalizer: without this the time limit could not end the wait.
+    Effect.interruptible,
+    Effect.timeoutOption(RESET_TIMEOUT),
+    Effect.ignore
+  )
 
 /** Checks sessions over connections of its own: those of the pool may all be lost. */
 const makeAsk = (pool: Pick<HostPool, "connect">, stallMillis: number) =>

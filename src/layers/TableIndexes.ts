@@ -47,7 +47,7 @@ const EXISTING = `
  * Less than `deadlock_timeout`, after which PostgreSQL ends an autovacuum that somebody waits for: each minute, so that none would
  * get through a large table. A VACUUM that is under way does what this would do.
  */
-const SUMMARY_LOCK_TIMEOUT = "SET lock_timeout TO '500ms'"
+const SUMMARY_LOCK_TIMEOUT = "SET LOCAL lock_timeout TO '500ms'"
 /** Each takes a connection of its own, `maintenance_work_mem`, and much of the disk. */
 const MAX_BUILDS = 2
 
@@ -130,10 +130,7 @@ const make = Effect.fnUntraced(function*({ waitInterval = "10 seconds" }: TableI
   )
 
   const summarize = Effect.fn("TableIndexes.summarize")((table: string) =>
-    leases.withDedicatedConnection(
-      table,
-      (run) => Effect.andThen(run(SUMMARY_LOCK_TIMEOUT), Effect.asVoid(run(...summarizeBlockRanges({ schema, table }))))
-    )
+    leases.dedicatedTransaction(table, [SUMMARY_LOCK_TIMEOUT, summarizeBlockRanges({ schema, table })])
   )
 
   const buildAll = Effect.fnUntraced(function*(

@@ -221,7 +221,8 @@ const make = Effect.gen(function*() {
       guard: BEGIN_STATEMENTS
     }),
     transaction: (table, effect) => pool.transaction(sessionName(writerId, table), effect),
-    withDedicatedConnection: (table, use) => pool.withDedicatedConnection(sessionName(writerId, table), use)
+    withDedicatedConnection: (table, use) => pool.withDedicatedConnection(sessionName(writerId, table), use),
+    dedicatedTransaction: (table, statements) => pool.dedicatedTransaction(sessionName(writerId, table), statements)
   })
 })
 

@@ -156,13 +156,10 @@ const make = Effect.gen(function*() {
   })
 
   const awaitUnlocked = Effect.fn("TableSink.awaitUnlocked")((table: string) =>
-    leases.withDedicatedConnection(table, (runOutside) =>
-      Effect.asVoid(
-        runOutside(
-          `BEGIN; SET LOCAL lock_timeout TO '${LOCK_WAIT}'; ` +
-            `LOCK TABLE ${qualifiedName({ schema: databaseSchema, table })} IN ROW EXCLUSIVE MODE; COMMIT`
-        )
-      ))
+    leases.dedicatedTransaction(table, [
+      `SET LOCAL lock_timeout TO '${LOCK_WAIT}'`,
+      `LOCK TABLE ${qualifiedName({ schema: databaseSchema, table })} IN ROW EXCLUSIVE MODE`
+    ])
   )
 
   return TableSink.of({

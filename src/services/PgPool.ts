@@ -112,10 +112,19 @@ export class PgPool extends Context.Service<PgPool, {
   /**
    * Opens a connection outside of the pool for `use`, and closes it afterwards: work of hours there blocks nobody else. Its
    * statements run outside of a transaction and without timeouts of the server; a statement that runs when the connection
-   * is closed is finished by the server. `activity` is its `application_name`.
+   * is closed is finished by the server. `activity` is its `application_name`. A pooler may lend the session to others
+   * meanwhile, with these settings; they are reset at the end.
    */
   readonly withDedicatedConnection: <A, E, R>(
     activity: string,
     use: (run: RunStatement) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | SqlError.SqlError, R>
+  /**
+   * Runs statements in one transaction, sent as one text, on a connection outside of the pool. Its settings are those of
+   * `transaction`, and end with it: a pooler never lends them to others.
+   */
+  readonly dedicatedTransaction: (
+    activity: string,
+    statements: ReadonlyArray<string>
+  ) => Effect.Effect<void, SqlError.SqlError>
 }>()("ampsync/services/PgPool") {}

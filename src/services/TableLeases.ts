@@ -95,4 +95,9 @@ export class TableLeases extends Context.Service<TableLeases, {
     table: string,
     use: (run: RunStatement) => Effect.Effect<A, E, R>
   ) => Effect.Effect<A, E | SqlError.SqlError, R>
+  /** As `PgPool.dedicatedTransaction`, on a session that `evictStale` terminates when it hangs. */
+  readonly dedicatedTransaction: (
+    table: string,
+    statements: ReadonlyArray<string>
+  ) => Effect.Effect<void, SqlError.SqlError>
 }>()("ampsync/services/TableLeases") {}

@@ -86,11 +86,14 @@ export const connectionsFinding = (facts: ServerFacts, maxDbConnections: number)
     : ok(`a sync may need ${needed}, and ${free} of ${maxConnections} are free`)
 }
 
-/** The least value, in milliseconds, that does no harm; `statement_timeout` and `lock_timeout` are set by each transaction. */
+/**
+ * The least value, in milliseconds, that does no harm; `statement_timeout` and `lock_timeout` are set by each transaction, and
+ * `transaction_timeout` ends only single statements, which are short.
+ */
 const leastTimeouts: Readonly<Record<string, number>> = {
   idle_in_transaction_session_timeout: 60_000,
   idle_session_timeout: 60_000,
-  transaction_timeout: 3_600_000
+  transaction_timeout: 60_000
 }
 
 export const timeoutsFinding = ({ role, timeouts }: ServerFacts): Finding => {

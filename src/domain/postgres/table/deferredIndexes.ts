@@ -5,6 +5,7 @@
  * The table is in this state while it has an index of this module's own name on the blocks of its rows and no primary key: the
  * keys replace that index in one transaction.
  */
+import { textLiteral } from "../../sql/literal.ts"
 import { quoteIdentifier } from "./identifiers.ts"
 import { columnList, needsBlockIndex, qualifiedName, rowKey, type TableDefinition } from "./tableDdl.ts"
 import { createIndexNow, type IndexDetails, indexNameOf } from "./tableIndexes.ts"
@@ -108,7 +109,7 @@ export const completeDeferred = (definition: TableDefinition, isPublished: boole
 }
 
 /** Takes the rows that were added since the last time into account, so that a rewind does not read them all. */
-export const summarizeBlockRanges = ({ schema, table }: Table): readonly [string, ReadonlyArray<string>] => [
-  "SELECT brin_summarize_new_values(to_regclass($1))",
-  [qualifiedName({ schema, table: blockRangesIndex(table) })]
-]
+export const summarizeBlockRanges = ({ schema, table }: Table): string =>
+  `SELECT brin_summarize_new_values(to_regclass(${
+    textLiteral(qualifiedName({ schema, table: blockRangesIndex(table) }))
+  }))`
