@@ -2,13 +2,15 @@
 import { Effect, Layer } from "effect"
 import { isAlive } from "../domain/bookkeeping/leaseConditions.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
+import { textLiteral } from "../domain/sql/literal.ts"
+import { REPEATED_WRITE } from "../domain/sql/transaction.ts"
 import { VERSION } from "../domain/version.ts"
 import { Bookkeeping } from "../services/Bookkeeping.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { PgPool, runOn } from "../services/PgPool.ts"
 import { TableLeases } from "../services/TableLeases.ts"
 import { bookkeepingDdl, missingRights } from "./bookkeeping/ddl.ts"
-import { LOCK_TIMEOUT, makeReports } from "./bookkeeping/reports.ts"
+import { makeReports } from "./bookkeeping/reports.ts"
 
 /** The `application_name` of the session that creates the tables. */
 const SESSION_NAME = "ampsync start"
@@ -46,13 +48,14 @@ const make = Effect.gen(function*() {
       })
     )
     yield* run(
-      `DELETE FROM ${schema}._ampsync_writers WHERE abs(extract(epoch FROM clock_timestamp() - heartbeat_at)) > 86400`
+      `${REPEATED_WRITE};
+       DELETE FROM ${schema}._ampsync_writers WHERE abs(extract(epoch FROM clock_timestamp() - heartbeat_at)) > 86400`
     )
     yield* heartbeat
     yield* run(
-      `UPDATE ${schema}._ampsync_writers SET version = $2, started_at = coalesce(started_at, clock_timestamp())
-       WHERE writer = $1`,
-      [writer, VERSION]
+      `${REPEATED_WRITE};
+       UPDATE ${schema}._ampsync_writers SET version = ${textLiteral(VERSION)},
+         started_at = coalesce(started_at, clock_timestamp()) WHERE writer = ${textLiteral(writer)}`
     )
   })
 
@@ -69,7 +72,7 @@ const make = Effect.gen(function*() {
        ORDER BY table_name`,
       [dataset, tables]
     )
-    const found = yield* transaction(SESSION_NAME, Effect.andThen(run(LOCK_TIMEOUT), select))
+    const found = yield* transaction(SESSION_NAME, select)
     return found.map(({ table_name: table }) => table)
   })
 

@@ -1,5 +1,6 @@
 /** Writer leases and heartbeats as rows of the target schema. */
 import { Effect, Layer } from "effect"
+import { SqlError } from "effect/sql"
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import { datasetOf, type Row } from "../domain/bookkeeping/checkpointRow.ts"
@@ -8,13 +9,23 @@ import { ownershipConflict } from "../domain/bookkeeping/ownership.ts"
 import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
 import type { PreviousHolder, WriterLease } from "../domain/bookkeeping/WriterLease.ts"
 import { quoteIdentifier } from "../domain/postgres/table/identifiers.ts"
-import { BEGIN_STATEMENTS, beginTransaction } from "../domain/sql/transaction.ts"
+import { textLiteral } from "../domain/sql/literal.ts"
+import { BEGIN_STATEMENTS, beginTransaction, REPEATED_WRITE } from "../domain/sql/transaction.ts"
 import { DatabaseConfig } from "../services/Config.ts"
 import { isDivisionByZero, isLocked, PgPool, runOn } from "../services/PgPool.ts"
 import { Fenced, TableHeld, TableLeases, TableRejected } from "../services/TableLeases.ts"
 import { makeEviction } from "./table-leases/eviction.ts"
 import { HOLDER, type Holder, leaseOf, previousHolder } from "./table-leases/rows.ts"
 import { sessionName, writerName } from "./table-leases/sessionName.ts"
+
+/** The failure of a heartbeat behind one that was given up and is not through yet. */
+const earlierHeartbeat = new SqlError.SqlError({
+  reason: new SqlError.StatementTimeoutError({
+    message: "an earlier heartbeat is still at work in the server, which may wait for its disk",
+    operation: "INSERT",
+    cause: "an earlier heartbeat"
+  })
+})
 
 /** `TableLeases` in `_ampsync_checkpoints` and `_ampsync_writers`. */
 const make = Effect.gen(function*() {
@@ -33,11 +44,13 @@ const make = Effect.gen(function*() {
   /** The holders that `reserve` has replaced, by table, until their leases are acquired. */
   const replaced = new Map<string, PreviousHolder>()
 
+  // The lock is kept until the end of the COMMIT, so that one that hangs there is the only one in the server.
   const heartbeat = Effect.asVoid(run(
-    `INSERT INTO ${schema}._ampsync_writers (writer, heartbeat_at) VALUES ($1, clock_timestamp())
-     ON CONFLICT (writer) DO UPDATE SET heartbeat_at = excluded.heartbeat_at`,
-    [writer]
-  ))
+    `${REPEATED_WRITE};
+     INSERT INTO ${schema}._ampsync_writers (writer, heartbeat_at) SELECT ${textLiteral(writer)}, clock_timestamp()
+     WHERE 1 / pg_try_advisory_xact_lock(hashtextextended(${textLiteral(`ampsync heartbeat ${writer}`)}, 0))::int = 1
+     ON CONFLICT (writer) DO UPDATE SET heartbeat_at = excluded.heartbeat_at`
+  )).pipe(Effect.mapError((error) => isDivisionByZero(error) ? earlierHeartbeat : error))
 
   /** Reads the holder of a table and whether it is alive. */
   const holder = (table: string, lock: string) =>

@@ -38,6 +38,13 @@ export const beginTransaction = (activity: string): string => ["BEGIN", ...trans
 /** The number of statements in `beginTransaction`. */
 export const BEGIN_STATEMENTS = 1 + transactionSettings("").length
 
+/**
+ * Sent as one text with a statement that is repeated on a timer, so that it applies to that one only and needs no transaction of
+ * the pool. PostgreSQL does not notice that a client has given up while it waits for a lock or for a replica: each abandoned
+ * attempt would leave a session behind. What a failover loses of it is written again by the next.
+ */
+export const REPEATED_WRITE = `SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'; SET LOCAL synchronous_commit TO local`
+
 /** Begins a transaction whose statements read one snapshot and write nothing; none of them may take more than half a minute. */
 export const beginSnapshot = (activity: string): string =>
   `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL application_name TO ${activityLiteral(activity)}; ` +

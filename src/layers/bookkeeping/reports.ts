@@ -3,16 +3,11 @@ import { Effect } from "effect"
 import { isAlive } from "../../domain/bookkeeping/leaseConditions.ts"
 import { quoteIdentifier } from "../../domain/postgres/table/identifiers.ts"
 import { numberLiteral, textLiteral } from "../../domain/sql/literal.ts"
+import { REPEATED_WRITE } from "../../domain/sql/transaction.ts"
 import type { Bookkeeping, ReloadReport, TableState } from "../../services/Bookkeeping.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 
 const MAX_CHARACTERS = 1_000
-
-/**
- * Sent as one string with the statement, so that it applies to that one only and needs no transaction of the pool. Without
- * it each abandoned attempt would leave a session behind that waits for the lock.
- */
-export const LOCK_TIMEOUT = "SET LOCAL lock_timeout TO '1s'"
 
 /** The reason may contain a server's message, of any length. */
 const literal = (text: string | undefined): string => `${textLiteral(text?.slice(0, MAX_CHARACTERS))}::text`
@@ -39,7 +34,7 @@ export const makeReports = (
       }::double precision), ${numberLiteral(BigInt(confirmations))})`
     )
     yield* run(
-      `${LOCK_TIMEOUT}; WITH gone AS (
+      `${REPEATED_WRITE}; WITH gone AS (
          DELETE FROM ${schema}._ampsync_states s WHERE table_name IN (${tables}) AND writer <> ${me} AND NOT EXISTS (
            SELECT FROM ${schema}._ampsync_writers w
            WHERE w.writer = s.writer AND ${isAlive("w.heartbeat_at")})
@@ -59,7 +54,7 @@ export const makeReports = (
       ? `config_loaded_at = ${ago(ageMillis)}, reload_failed_at = NULL`
       : `reload_failed_at = ${ago(ageMillis)}`
     yield* run(
-      `${LOCK_TIMEOUT}; UPDATE ${schema}._ampsync_writers SET ${change}, reload_reason = ${literal(reason)}
+      `${REPEATED_WRITE}; UPDATE ${schema}._ampsync_writers SET ${change}, reload_reason = ${literal(reason)}
        WHERE writer = ${me}`
     )
   })
