@@ -49,7 +49,7 @@ describe("behind a pooler that lends sessions by transaction", () => {
       const leavesNone = (what: string) => Effect.map(settings, (after) => assert.deepStrictEqual(after, before, what))
       yield* indexes.summarize("t")
       yield* leavesNone("a summary")
-      yield* indexes.dropFull("t", undefined)
+      yield* indexes.dropFull("t", undefined, () => Effect.void)
       yield* leavesNone("a concurrent statement")
       yield* Effect.exit(pool.withDedicatedConnection("test", (run) => run("SELECT 1 / 0")))
       yield* leavesNone("a statement that fails")
