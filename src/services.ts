@@ -32,6 +32,7 @@ export type { ColumnOverride, NumericDigits, OverrideType } from "./domain/postg
 export type { DatabaseOptions, DatabaseSsl, SslMode } from "./domain/settings/database/target.ts"
 export type { DatabaseTarget } from "./domain/settings/DatabaseTarget.ts"
 export type { StreamingQuery } from "./domain/sql/streamingQuery.ts"
+export type { TransactionMode } from "./domain/sql/transaction.ts"
 export type { CommittedEvent, StatusEvent } from "./domain/StatusEvent.ts"
 export type { PhaseEvent } from "./domain/TablePhase.ts"
 export {

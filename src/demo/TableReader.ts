@@ -40,7 +40,6 @@ const COLUMNS = `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) 
 
 /** One snapshot for all pages, and texts that do not depend on the server's settings. */
 const SESSION = [
-  "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
   "SET LOCAL TimeZone TO 'UTC'",
   "SET LOCAL DateStyle TO 'ISO'",
   "SET LOCAL IntervalStyle TO 'postgres'",
@@ -69,7 +68,8 @@ const make = Effect.gen(function*() {
         for (const statement of SESSION) yield* sql.unsafe(statement)
         yield* sql.unsafe(`DECLARE reading NO SCROLL CURSOR FOR ${selectOf(databaseSchema, reading)}`)
         for (let rows = yield* nextPage; rows.length > 0; rows = yield* nextPage) yield* visit(rows)
-      })
+      }),
+      "ISOLATION LEVEL REPEATABLE READ READ ONLY"
     )
 
   return TableReader.of({ columns, read })

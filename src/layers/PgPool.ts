@@ -57,10 +57,10 @@ const make = Effect.fnUntraced(function*<E>(
 
   const reportWait = makeWaitReporter("ampsync::pg_pool")
 
-  const transaction: PgPool["Service"]["transaction"] = (activity, effect) =>
+  const transaction: PgPool["Service"]["transaction"] = (activity, effect, mode) =>
     reportWait.until(() => ({ for: ALL_LENT }), (isFree) =>
       sql.withTransaction(effect).pipe(
-        Effect.provideService(SqlClient.BeginTransaction, beginTransaction(activity)),
+        Effect.provideService(SqlClient.BeginTransaction, beginTransaction(activity, mode)),
         (run) => transactions.withPermit(Effect.andThen(isFree, run))
       ))
 

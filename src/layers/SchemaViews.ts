@@ -58,8 +58,6 @@ const make = Effect.gen(function*() {
     transaction(
       SESSION_NAME,
       Effect.gen(function*() {
-        // Each statement has a snapshot of its own: the last one must see what readers saw until the views were locked.
-        yield* run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         yield* run(SET_LOCK_TIMEOUT)
         yield* run("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [`ampsync ${request.as}`])
         const planned = yield* plan(request)
@@ -78,7 +76,9 @@ const make = Effect.gen(function*() {
         // From here on nobody reads the views: what readers saw cannot get ahead any more.
         yield* requireReached(request, planned, next)
         return planned
-      })
+      }),
+      // Each statement has a snapshot of its own: the last one must see what readers saw until the views were locked.
+      "ISOLATION LEVEL READ COMMITTED"
     )
   )
 

@@ -11,11 +11,9 @@ import { PgPool, runOn } from "../services/PgPool.ts"
 import { StoredRows, type StoredTable } from "../services/StoredRows.ts"
 
 /** A comparison waits for the server between two statements, as long as that takes. */
-const SESSION = [
-  "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
-  `SELECT set_config(name, '0', true) FROM pg_settings
-   WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`
-]
+const SESSION = `
+  SELECT set_config(name, '0', true) FROM pg_settings
+  WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout')`
 
 const make = Effect.gen(function*() {
   const { databaseSchema } = yield* DatabaseConfig
@@ -98,9 +96,10 @@ const make = Effect.gen(function*() {
     transaction(
       `ampsync verify ${table}`,
       Effect.gen(function*() {
-        for (const statement of SESSION) yield* run(statement)
+        yield* run(SESSION)
         return yield* use(yield* readTable(table))
-      })
+      }),
+      "ISOLATION LEVEL REPEATABLE READ READ ONLY"
     )
 
   const replacedSince: StoredRows["Service"]["replacedSince"] = ({ newestReorg, table }) =>

@@ -64,10 +64,8 @@ const make = Effect.gen(function*() {
   const compare = Effect.fn("TableExchange.compare")((table: string) =>
     leases.transaction(
       table,
-      Effect.andThen(
-        run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"),
-        compareTables(run, databaseSchema, schemaOf(table), table)
-      )
+      compareTables(run, databaseSchema, schemaOf(table), table),
+      "ISOLATION LEVEL REPEATABLE READ"
     )
   )
 

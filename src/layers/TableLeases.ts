@@ -233,7 +233,7 @@ const make = Effect.gen(function*() {
       text: `${beginTransaction(sessionName(writerId, lease.table))}; ${fenceStatement(lease)}`,
       guard: BEGIN_STATEMENTS
     }),
-    transaction: (table, effect) => pool.transaction(sessionName(writerId, table), effect),
+    transaction: (table, effect, mode) => pool.transaction(sessionName(writerId, table), effect, mode),
     withDedicatedConnection: (table, use) => pool.withDedicatedConnection(sessionName(writerId, table), use),
     dedicatedTransaction: (table, statements) => pool.dedicatedTransaction(sessionName(writerId, table), statements)
   })

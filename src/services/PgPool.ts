@@ -7,6 +7,7 @@
 import type { Effect, Scope } from "effect"
 import { Context } from "effect"
 import { type SqlClient, SqlError } from "effect/sql"
+import type { TransactionMode } from "../domain/sql/transaction.ts"
 
 /** Runs one statement and returns its rows. */
 export type RunStatement = <Row extends object>(
@@ -97,11 +98,12 @@ export class PgPool extends Context.Service<PgPool, {
   readonly sql: SqlClient.SqlClient
   /**
    * Runs `effect` in one transaction on one connection. `activity` becomes the connection's `application_name` for as long
-   * as it lasts, so that a session that hangs can be identified.
+   * as it lasts, so that a session that hangs can be identified. `mode` cannot be set by `effect`.
    */
   readonly transaction: <A, E, R>(
     activity: string,
-    effect: Effect.Effect<A, E, R>
+    effect: Effect.Effect<A, E, R>,
+    mode?: TransactionMode
   ) => Effect.Effect<A, E | SqlError.SqlError, R>
   /**
    * Lends a connection on which statements and COPY data are sent without awaiting their responses. Invariant I6: when the

@@ -9,6 +9,7 @@ import { Context, Schema } from "effect"
 import type { SqlError } from "effect/sql"
 import type { TableOwner } from "../domain/bookkeeping/TableIdentity.ts"
 import type { WriterLease } from "../domain/bookkeeping/WriterLease.ts"
+import type { TransactionMode } from "../domain/sql/transaction.ts"
 import type { RunStatement } from "./PgPool.ts"
 
 /** The statements that open a transaction, as one text. */
@@ -88,7 +89,8 @@ export class TableLeases extends Context.Service<TableLeases, {
   /** Runs `effect` in one transaction, on a session that `evictStale` terminates when it hangs. */
   readonly transaction: <A, E, R>(
     table: string,
-    effect: Effect.Effect<A, E, R>
+    effect: Effect.Effect<A, E, R>,
+    mode?: TransactionMode
   ) => Effect.Effect<A, E | SqlError.SqlError, R>
   /** As `PgPool.withDedicatedConnection`, on a session that `evictStale` terminates when it hangs in a transaction. */
   readonly withDedicatedConnection: <A, E, R>(

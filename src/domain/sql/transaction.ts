@@ -32,8 +32,15 @@ export const transactionSettings = (activity: string): ReadonlyArray<string> => 
   `SET LOCAL lock_timeout TO '${LOCK_TIMEOUT}'`
 ]
 
-/** Begins a transaction with `transactionSettings`. */
-export const beginTransaction = (activity: string): string => ["BEGIN", ...transactionSettings(activity)].join("; ")
+/** What a transaction is begun with: behind its first query, which one of its settings is, it cannot be set any more. */
+export type TransactionMode =
+  | "ISOLATION LEVEL READ COMMITTED"
+  | "ISOLATION LEVEL REPEATABLE READ"
+  | "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+/** Begins a transaction with `transactionSettings`; its mode is that of the database where none is named. */
+export const beginTransaction = (activity: string, mode?: TransactionMode): string =>
+  [mode === undefined ? "BEGIN" : `BEGIN ${mode}`, ...transactionSettings(activity)].join("; ")
 
 /** The number of statements in `beginTransaction`. */
 export const BEGIN_STATEMENTS = 1 + transactionSettings("").length
