@@ -68,13 +68,13 @@ describe("check-layering", () => {
   finds(
     "finds a program beside the roots that imports a layer",
     { "src/programs/syncTable.ts": `import type { layer } from "../layers/FlightClient.ts"` },
-    "src/programs/syncTable.ts:1: only start, ampsync, operations, cli, cli/*, verbs/simulate, verbs/plan, verbs/removal, verbs/status/*, verbs/doctor/* among the programs may "
+    "src/programs/syncTable.ts:1: only start, begin, ampsync, operations, cli, cli/*, verbs/simulate, verbs/plan, verbs/removal, verbs/status/*, verbs/doctor/* among the programs may "
       + "import layers: src/layers/FlightClient.ts"
   )
   finds(
     "finds a program beside the roots that imports the demo",
     { "src/programs/syncTable.ts": `import "../demo/screen.ts"`, "src/demo/screen.ts": "" },
-    "src/programs/syncTable.ts:1: only start, ampsync, operations, cli, cli/*, verbs/simulate, verbs/plan, verbs/removal, verbs/status/*, verbs/doctor/* among the programs may import demo: "
+    "src/programs/syncTable.ts:1: only start, begin, ampsync, operations, cli, cli/*, verbs/simulate, verbs/plan, verbs/removal, verbs/status/*, verbs/doctor/* among the programs may import demo: "
       + "src/demo/screen.ts"
   )
   finds(

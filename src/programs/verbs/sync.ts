@@ -7,6 +7,7 @@ import { makeWaitReporter } from "../../domain/reportWait.ts"
 import { isRetryable } from "../../domain/retryable.ts"
 import { Bookkeeping } from "../../services/Bookkeeping.ts"
 import { DatabaseConfig, SyncConfig } from "../../services/Config.ts"
+import { isLocked } from "../../services/PgPool.ts"
 import { StatusRecorder } from "../../services/SyncStatus.ts"
 import { loadManifest } from "../reload/loadManifest.ts"
 import { namesExactVersions } from "../reload/resolveReferences.ts"
@@ -30,13 +31,16 @@ export const prepare = Effect.gen(function*() {
   const { databaseSchema, publication } = yield* DatabaseConfig
   const tables = `the bookkeeping tables in schema "${databaseSchema}" (DATABASE_SCHEMA)`
   const walLevel = yield* makeWaitReporter("ampsync")(
-    () => ({ for: `${tables}: the database is slow, or another session holds a lock on them` }),
+    () => ({ for: `${tables}: the database is slow` }),
     Effect.andThen(bookkeeping.ensure, bookkeeping.walLevel)
   ).pipe(
     Effect.retry(($) =>
       $(retrySchedule).pipe(
         Schedule.while(({ input }) => isRetryable(input)),
-        Schedule.tap(({ duration, input }) => Effect.logWarning(log.bookkeepingFailed(input.message, duration)))
+        Schedule.tap(({ duration, input }) => {
+          const reason = isLocked(input) ? `${input.message}; another session holds a lock on ${tables}` : input.message
+          return Effect.logWarning(log.bookkeepingFailed(reason, duration))
+        })
       )
     )
   )
