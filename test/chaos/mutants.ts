@@ -20,8 +20,8 @@ export const mutants: ReadonlyArray<Mutant> = [
     name: "I1",
     what: "rows are committed, and their checkpoint in another transaction after it",
     replacements: [{
-      from: "this.#pipeline.send(`${statement}; COMMIT`",
-      to: "this.#pipeline.send(`COMMIT; SELECT pg_sleep(0.02); ${statement}`"
+      from: "}${statement}; COMMIT`",
+      to: "}COMMIT; SELECT pg_sleep(0.02); ${statement}`"
     }]
   },
   {
