@@ -118,7 +118,7 @@ describe.concurrent("with CDC_READY", () => {
         assert.lengthOf(copy.shapes.get("blocks")!, 1)
         assert.deepStrictEqual(yield* differences(world, "blocks"), [])
       }),
-    60_000
+    180_000
   )
 
   it.live(
@@ -197,7 +197,7 @@ describe.concurrent("with CDC_READY", () => {
           assert.deepStrictEqual(yield* differences({ ...world, database: subscriber }, table), [])
         }
       }),
-    60_000
+    180_000
   )
 })
 

@@ -21,6 +21,9 @@ const SOURCES = `
   FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE l.pid = pg_backend_pid() AND c.relkind = 'r' AND n.nspname <> 'pg_catalog'`
 
+/** Between two transactions of a reader. Where there is hardly any, a publication finds no moment for its locks for long. */
+const PAUSE_MILLIS = 20
+
 /**
  * Two sessions read over and over until the scope closes, each transaction at REPEATABLE READ. On a chain without reorgs no block
  * may become lower.
@@ -58,7 +61,7 @@ export const watchReaders = Effect.fnUntraced(function*({ schema, url }: TestDat
         violations.push(String(error))
         await client.query("ROLLBACK")
       }
-      await new Promise((resolve) => setTimeout(resolve, 3))
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLIS))
     }
     await client.end()
   }
