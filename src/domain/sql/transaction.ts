@@ -18,7 +18,7 @@ export const activityLiteral = (activity: string): string => {
  * time. Returns no row, and calls `set_config` only where there is such a limit: older servers refuse the name. Measured:
  * 10 microseconds, where `pg_settings` costs a thousand.
  */
-const NO_TRANSACTION_TIMEOUT = "SELECT WHERE CASE WHEN current_setting('transaction_timeout', true) <> '0' " +
+export const NO_TRANSACTION_TIMEOUT = "SELECT WHERE CASE WHEN current_setting('transaction_timeout', true) <> '0' " +
   "THEN set_config('transaction_timeout', '0', true) IS NULL END"
 
 /**

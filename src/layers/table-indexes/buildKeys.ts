@@ -11,14 +11,13 @@ import {
 } from "../../domain/postgres/table/deferredIndexes.ts"
 import { columnList, rowKey, type TableDefinition } from "../../domain/postgres/table/tableDdl.ts"
 import { dropIndex, INDEX_ROOM, type IndexDetails } from "../../domain/postgres/table/tableIndexes.ts"
+import { NO_TRANSACTION_TIMEOUT } from "../../domain/sql/transaction.ts"
 import { indexRowTooLarge, type RunStatement } from "../../services/PgPool.ts"
 import type { IndexEvent, WhileAtRest } from "../../services/TableIndexes.ts"
 import { TableRejected } from "../../services/TableLeases.ts"
 import { briefly, OUTLAST_AUTOVACUUM } from "./briefly.ts"
 import { ALL_LOCKS, IN_THE_WAY_OF_BUILDS, reportHolders } from "./waits.ts"
 
-/** PostgreSQL 17 and newer. */
-const NO_LIMIT = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'"
 /**
  * Without this PostgreSQL finishes the build for a process that is gone, and its lock keeps the next one from writing. Less than
  * a chunk waits for a lock. PostgreSQL 14 and newer have it, and refuse it on some platforms.
@@ -46,7 +45,7 @@ export const buildKeys = Effect.fnUntraced(function*(
   const endsWithClient = yield* Effect.isSuccess(run(END_WITH_CLIENT))
   const settings = [
     "SET LOCAL statement_timeout TO 0",
-    NO_LIMIT,
+    NO_TRANSACTION_TIMEOUT,
     ...(endsWithClient ? [END_WITH_CLIENT] : []),
     // The writer rests for as long as its lock is waited for.
     OUTLAST_AUTOVACUUM
