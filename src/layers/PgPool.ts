@@ -5,6 +5,7 @@ import type { Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 import type { SqlError } from "effect/sql"
 import { SqlClient } from "effect/sql"
+import { inFinalizer } from "../domain/inFinalizer.ts"
 import { makeWaitReporter } from "../domain/reportWait.ts"
 import { activityLiteral, beginTransaction, transactionSettings } from "../domain/sql/transaction.ts"
 import { type ConfigError, ConnectionConfig } from "../services/Config.ts"
@@ -83,7 +84,9 @@ const make = Effect.fnUntraced(function*<E>(
       const run = yield* dedicated
       const begin = run(`SET application_name TO ${activityLiteral(activity)}; ${NO_TIMEOUTS}`)
       // The session of a direct connection ends with it; that of a pooler goes on to other clients.
-      yield* isDirect ? begin : Effect.acquireRelease(begin, () => resetSession(run), { interruptible: true })
+      yield* isDirect
+        ? begin
+        : Effect.acquireRelease(begin, () => inFinalizer(RESET_TIMEOUT)(run(RESET)), { interruptible: true })
       return yield* use(run)
     }))
 
@@ -122,10 +125,7 @@ const COMMIT_GRACE = "2 seconds"
 
 const endPipeline = (pipeline: Pipeline): Effect.Effect<void> =>
   pipeline.answered.pipe(
-    // In a finalizer: without this the time limit could not end the wait.
-    Effect.interruptible,
-    Effect.timeoutOption(COMMIT_GRACE),
-    Effect.ignore,
+    inFinalizer(COMMIT_GRACE),
     Effect.andThen(Effect.sync(() => pipeline.isClean || pipeline.close("the connection was closed in a transaction")))
   )
 
@@ -136,14 +136,6 @@ const RESET =
   `SELECT set_config(name, reset_val, false) FROM pg_settings WHERE name IN ('application_name', ${TIMEOUTS})`
 /** For a session that does not respond. */
 const RESET_TIMEOUT = "2 seconds"
-
-const resetSession = (run: RunStatement): Effect.Effect<void> =>
-  run(RESET).pipe(
-    // In a finalizer: without this the time limit could not end the wait.
-    Effect.interruptible,
-    Effect.timeoutOption(RESET_TIMEOUT),
-    Effect.ignore
-  )
 
 /** Checks sessions over connections of its own: those of the pool may all be lost. */
 const makeAsk = (pool: Pick<HostPool, "connect">, stallMillis: number) =>

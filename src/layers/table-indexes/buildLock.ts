@@ -1,6 +1,7 @@
 /** The advisory lock of the session that builds indexes of a table. */
 import { Effect, Option } from "effect"
 import type { SqlError } from "effect/sql"
+import { inFinalizer } from "../../domain/inFinalizer.ts"
 import type { RunStatement } from "../../services/PgPool.ts"
 import type { IndexLock } from "../../services/TableIndexes.ts"
 
@@ -42,9 +43,4 @@ const holderOf = (run: RunStatement, lock: string): Effect.Effect<Option.Option<
   )
 
 const unlock = (run: RunStatement, lock: string): Effect.Effect<void> =>
-  run(UNLOCK, [lock]).pipe(
-    // In a finalizer: without this the time limit could not end the wait.
-    Effect.interruptible,
-    Effect.timeoutOption(UNLOCK_TIMEOUT),
-    Effect.ignore
-  )
+  inFinalizer(UNLOCK_TIMEOUT)(run(UNLOCK, [lock]))
